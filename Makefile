@@ -1,0 +1,72 @@
+# make sandbox   the whole pipeline for one trading session, on this machine
+# make test      every check and test
+# make help      the other targets
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# Tools that phone home do not: the set-up is the only step that uses the network
+export CDK_DISABLE_CLI_TELEMETRY := 1
+
+SETUP := $(VENV)/.ready
+BUNDLE := build/.ready
+
+DATE ?=
+SESSIONS ?= 1
+B3 ?= simulated
+JOB ?= script
+
+.PHONY: help setup sandbox test check lint types synth bench clean lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.python: requirements.txt requirements-dev.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; PYTHON=/path/to/python3.11 make ...")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the Python packages (Spark, its JDK, Node, the CDK and the AWS emulator among them) ..."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+$(SETUP): $(VENV)/.python package.json package-lock.json
+	@echo "Installing the CDK CLI ..."
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(BUNDLE): $(SETUP) scraper/requirements-lambda.txt
+	@echo "Fetching what the scraper's function is deployed with ..."
+	@$(VENV)/bin/python -m stacks.bundling
+	@mkdir -p build && touch $@
+
+setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need
+
+sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 B3=simulated|live|<folder>
+	@python -m sandbox run --b3 "$(B3)" --sessions "$(SESSIONS)" $(if $(DATE),--date "$(DATE)")
+
+lint: setup
+	@ruff check . && ruff format --check .
+
+types: setup
+	@mypy
+
+check: lint types ## ruff and mypy
+
+test: check ## every check and every test
+	@python -m pytest -n 2 --dist loadgroup
+
+synth: setup ## the CloudFormation template, checked by cdk-nag
+	@cdk synth --quiet && echo "cdk.out/ holds the template"
+
+bench: setup ## the benchmarks, beside what a user would pick instead
+	@python -m benchmarks
+
+lock: setup ## compute constraints.txt and package-lock.json again after a change of versions
+	@$(VENV)/bin/python -m pip install --quiet uv && uv pip compile --universal --python-version 3.11 \
+	  --no-emit-index-url --no-annotate --no-header --quiet requirements-dev.txt -o constraints.txt
+	@npm install --package-lock-only --omit-lockfile-registry-resolved --silent
+
+clean: ## remove what set-up and runs have made
+	@rm -rf $(VENV) node_modules build cdk.out .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
