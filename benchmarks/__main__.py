@@ -1,0 +1,21 @@
+"""`python -m benchmarks [name ...]`: run all benchmarks, or those named, and print their tables."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import handler_memory, reader
+
+BENCHMARKS = {"reader": reader.main, "handler_memory": handler_memory.main}
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line, all of them where none is."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar=f"{{{','.join(BENCHMARKS)}}}")
+    for name in parser.parse_args().names or BENCHMARKS:
+        BENCHMARKS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Fixtures that every folder of tests shares: B3's real files, where they are, and an AWS to talk to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.ministack import MiniStack
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def b3_files() -> Path:
+    """The folder with B3's own files (`B3_FILES`, else `../shared/b3`); a test that asks for it skips without.
+
+    B3 does not allow its files to be passed on, so the project ships none.
+    """
+    folder = Path(os.environ.get("B3_FILES", REPOSITORY.parent / "shared" / "b3"))
+    if not (folder / "InstDados").is_dir():
+        pytest.skip(f"no real files of B3 in {folder}; set B3_FILES to the folder that holds InstDados/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[MiniStack]:
+    """One AWS emulator a test process; its state lasts for the process, so tests name their own resources."""
+    with MiniStack.start() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(emulator: MiniStack, monkeypatch: pytest.MonkeyPatch) -> MiniStack:
+    """The emulator, with this process's environment pointing boto3 and everything on it at it."""
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    return emulator
