@@ -1,0 +1,354 @@
+"""Writes B3's two formats: the COTAHIST quote file and the answer of the index portfolio call.
+
+Written from the layouts alone, independently of the code that reads them, so that an error of the reader
+cannot hide in its own mirror image.  Values that do not fit their field are refused, never truncated or
+rounded.  Nothing of the clock goes in: the same input gives the same bytes.
+"""
+
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from io import BytesIO
+from typing import Any
+
+RECORD_LENGTH = 245
+HUNDRED_PERCENT = Decimal("100.000")
+
+_EXACT = Context(prec=30, traps=[Inexact, InvalidOperation])
+_NO_EXPIRY = "99991231"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """One COTAHIST line: a ticker's session in one market and for one term. The defaults are a cash line.
+
+    The fields are B3's own, in lower case and in file order. TIPREG and DATA are the file's, not the quote's.
+    Prices are BRL for `fatcot` units of the asset; 0 as a bid or ask means that there was none.
+
+    Attributes:
+        codbdi: Bulletin code, "02" for round lots.
+        codneg: Ticker.
+        tpmerc: Market, three digits: "010" cash, "020" odd lot, "030" forward, "070" calls, "080" puts.
+        nomres: Short company name.
+        especi: Share class, rights and listing segment, at their own columns ("ON  EDJ NM").
+        prazot: Forward term in days, "" for cash, "000" for options.
+        modref: Currency label.
+        preabe: Open.
+        premax: High.
+        premin: Low.
+        premed: Average.
+        preult: Last.
+        preofc: Best bid.
+        preofv: Best ask.
+        totneg: Number of trades.
+        quatot: Quantity traded.
+        voltot: Financial volume, BRL.
+        preexe: Strike, BRL.
+        indopc: Correction index, one digit.
+        datven: Expiry; None is written as 99991231.
+        fatcot: Number of units that a price is for.
+        ptoexe: Strike in points.
+        codisi: ISIN of the asset (of the underlying, for options, forwards and odd lots), or the internal
+            code of the time before ISINs.
+        dismes: Distribution number.
+    """
+
+    codbdi: str = "02"
+    codneg: str = "ZZAA3"
+    tpmerc: str = "010"
+    nomres: str = "SIMULADA"
+    especi: str = "ON      NM"
+    prazot: str = ""
+    modref: str = "R$"
+    preabe: Decimal = Decimal("10.00")
+    premax: Decimal = Decimal("10.50")
+    premin: Decimal = Decimal("9.80")
+    premed: Decimal = Decimal("10.10")
+    preult: Decimal = Decimal("10.20")
+    preofc: Decimal = Decimal("10.19")
+    preofv: Decimal = Decimal("10.21")
+    totneg: int = 50
+    quatot: int = 1000
+    voltot: Decimal = Decimal("10100.00")
+    preexe: Decimal = Decimal("0.00")
+    indopc: str = "0"
+    datven: date | None = None
+    fatcot: int = 1
+    ptoexe: Decimal = Decimal("0.000000")
+    codisi: str = "BRZZAAACNOR0"
+    dismes: int = 100
+
+
+def _text(width: int) -> Callable[[str], str]:
+    fits = re.compile(rf"[ -~¡-ÿ]{{0,{width}}}").fullmatch
+
+    def write(value: str) -> str:
+        if not fits(value):
+            raise ValueError(f"at most {width} printable Latin-1 characters")
+        return value.ljust(width)
+
+    return write
+
+
+def _digits(width: int) -> Callable[[str], str]:
+    fits = re.compile(rf"[0-9]{{{width}}}").fullmatch
+
+    def write(value: str) -> str:
+        if not fits(value):
+            raise ValueError(f"{width} digits")
+        return value
+
+    return write
+
+
+def _integer(width: int) -> Callable[[int], str]:
+    limit = 10**width
+
+    def write(value: int) -> str:
+        if not 0 <= value < limit:
+            raise ValueError(f"a whole number of at most {width} digits")
+        return f"{value:0{width}d}"
+
+    return write
+
+
+def _implied(decimals: int) -> Callable[[int], Callable[[Decimal], str]]:
+    unit = Decimal(1).scaleb(-decimals)
+
+    def field(width: int) -> Callable[[Decimal], str]:
+        def write(value: Decimal) -> str:
+            expected = f"0 or more, with at most {width - decimals} digits and {decimals} decimals"
+            try:
+                text = f"{_EXACT.quantize(value, unit):f}".replace(".", "").zfill(width)
+            except (Inexact, InvalidOperation) as error:
+                raise ValueError(expected) from error
+            if len(text) > width or not text.isdecimal():
+                raise ValueError(expected)
+            return text
+
+        return write
+
+    return field
+
+
+def _expiry(width: int) -> Callable[[date | None], str]:  # noqa: ARG001  every kind is made from its width
+    def write(value: date | None) -> str:
+        return _NO_EXPIRY if value is None else f"{value:%Y%m%d}"
+
+    return write
+
+
+_money, _points = _implied(2), _implied(6)
+
+# Field, first and last position (1-based, inclusive) and kind, as in the layout of B3.
+_LAYOUT: tuple[tuple[str, int, int, Callable[[int], Callable[[Any], str]]], ...] = (
+    ("codbdi", 11, 12, _text),
+    ("codneg", 13, 24, _text),
+    ("tpmerc", 25, 27, _digits),
+    ("nomres", 28, 39, _text),
+    ("especi", 40, 49, _text),
+    ("prazot", 50, 52, _text),
+    ("modref", 53, 56, _text),
+    ("preabe", 57, 69, _money),
+    ("premax", 70, 82, _money),
+    ("premin", 83, 95, _money),
+    ("premed", 96, 108, _money),
+    ("preult", 109, 121, _money),
+    ("preofc", 122, 134, _money),
+    ("preofv", 135, 147, _money),
+    ("totneg", 148, 152, _integer),
+    ("quatot", 153, 170, _integer),
+    ("voltot", 171, 188, _money),
+    ("preexe", 189, 201, _money),
+    ("indopc", 202, 202, _digits),
+    ("datven", 203, 210, _expiry),
+    ("fatcot", 211, 217, _integer),
+    ("ptoexe", 218, 230, _points),
+    ("codisi", 231, 242, _text),
+    ("dismes", 243, 245, _integer),
+)
+_WRITERS = tuple((name, first, last, kind(last - first + 1)) for name, first, last, kind in _LAYOUT)
+
+
+def encode_quote(quote: Quote, trade_date: date) -> bytes:
+    """Write one quote record.
+
+    Returns:
+        245 bytes of ISO-8859-1, without a line end.
+
+    Raises:
+        ValueError: a value does not fit its field; the message names ticker, field, value and what would fit.
+    """
+    parts = [f"01{trade_date:%Y%m%d}"]
+    for name, first, last, write in _WRITERS:
+        value = getattr(quote, name)
+        try:
+            parts.append(write(value))
+        except ValueError as error:
+            raise ValueError(
+                f"quote {quote.codneg!r} of {trade_date}: {name.upper()} ({first}-{last}) is {value!r}; "
+                f"expected {error}"
+            ) from error
+    return "".join(parts).encode("latin-1")
+
+
+def encode_session(
+    trade_date: date,
+    quotes: Iterable[Quote],
+    *,
+    line_end: bytes = b"\r\n",
+    final_line_end: bool = True,
+    generated: date | None = None,
+) -> bytes:
+    r"""Write a session's COTAHIST text: header, a record for each quote in the given order, trailer.
+
+    Args:
+        trade_date: The session.
+        quotes: Its lines.
+        line_end: B3 writes CRLF; copies that passed through git or an editor have b"\n".
+        final_line_end: Whether the last record is ended as well, as B3's are.
+        generated: Generation date in header and trailer, the session by default. B3's older files were
+            generated years after their session.
+
+    Raises:
+        ValueError: as for `encode_quote`.
+    """
+    records = [encode_quote(quote, trade_date) for quote in quotes]
+    name = f"COTAHIST.{trade_date:%Y}BOVESPA {generated or trade_date:%Y%m%d}"
+    count = len(records) + 2  # header and trailer are counted
+    header = f"00{name}".ljust(RECORD_LENGTH).encode("ascii")
+    trailer = f"99{name}{count:011d}".ljust(RECORD_LENGTH).encode("ascii")
+    return line_end.join([header, *records, trailer]) + (line_end if final_line_end else b"")
+
+
+def daily_zip_name(trade_date: date) -> str:
+    """Name of a session's ZIP in B3's addresses: COTAHIST_D08112024.ZIP."""
+    return f"COTAHIST_D{trade_date:%d%m%Y}.ZIP"
+
+
+def daily_member_name(trade_date: date) -> str:
+    """Name of the only member of a session's ZIP today: COTAHIST_D08112024.TXT."""
+    return f"COTAHIST_D{trade_date:%d%m%Y}.TXT"
+
+
+def zip_file(text: bytes, member: str) -> bytes:
+    """Pack a COTAHIST text as B3 does: one deflated member, and the same bytes for the same input.
+
+    Args:
+        text: The member's content.
+        member: Its name, which varies by era: COTAHIST_D08112024.TXT, COTAHIST_A2001, COTAHIST.A1986.
+    """
+    packed = BytesIO()
+    info = zipfile.ZipInfo(member)  # dated 1980-01-01
+    info.create_system = 0
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(info, text, compresslevel=6)
+    return packed.getvalue()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortfolioRow:
+    """One stock of an index portfolio.
+
+    Attributes:
+        ticker: `cod`.
+        asset: Short company name.
+        share_class: `type`, in the form of COTAHIST's ESPECI.
+        weight: `part`, percent with three decimals.
+        theoretical_quantity: `theoricalQty`, shares.
+        sector: `segment`, B3's name of the sector.
+    """
+
+    ticker: str
+    asset: str
+    share_class: str
+    weight: Decimal
+    theoretical_quantity: int
+    sector: str
+
+
+def encode_portfolio(
+    portfolio_date: date,
+    rows: Iterable[PortfolioRow],
+    *,
+    segment: str = "2",
+    page_size: int = 120,
+    reductor: Decimal | None = Decimal("1000000.00000000"),
+) -> list[dict[str, Any]]:
+    """Write GetPortfolioDay's answers in Portuguese: one JSON object a page.
+
+    As in B3's, every value is text in Brazilian format or null, except the page's numbers.
+
+    Args:
+        portfolio_date: `header.date`: the session whose opening weights these are.
+        rows: The portfolio.
+        segment: "1" lists by ticker, "2" by sector, with `segment` and `partAcum` filled,
+            which is the weight of the whole sector.
+        page_size: Rows a page.
+        reductor: The index's divisor, eight decimals; None is written as null.
+
+    Raises:
+        ValueError: the weights do not add up to 100.000, a weight has more than three decimals, or the
+            segment is neither "1" nor "2".
+    """
+    if segment not in ("1", "2"):
+        raise ValueError(f'segment is {segment!r}; expected "1" (by ticker) or "2" (by sector)')
+    by_sector = segment == "2"
+    ordered = sorted(rows, key=lambda row: (row.sector if by_sector else "", row.ticker))
+    total = sum((row.weight for row in ordered), Decimal(0))
+    if total != HUNDRED_PERCENT:
+        raise ValueError(f"the weights of portfolio {portfolio_date} add up to {total}; expected 100.000")
+
+    header = {
+        "date": f"{portfolio_date:%d/%m/%y}",
+        "text": "Quantidade Teórica Total",
+        "part": _brazilian(total, 3),
+        "partAcum": None,
+        "textReductor": "Redutor",
+        "reductor": None if reductor is None else _brazilian(reductor, 8),
+        "theoricalQty": _brazilian(Decimal(sum(row.theoretical_quantity for row in ordered)), 0),
+    }
+    results = [_portfolio_result(row, ordered if by_sector else None) for row in ordered]
+    pages = [results[start : start + page_size] for start in range(0, len(results), page_size)]
+    return [
+        {
+            "page": {
+                "pageNumber": number,
+                "pageSize": page_size,
+                "totalRecords": len(results),
+                "totalPages": len(pages),
+            },
+            "header": header,
+            "results": page,
+        }
+        for number, page in enumerate(pages, start=1)
+    ]
+
+
+def _portfolio_result(
+    row: PortfolioRow, sector_peers: Sequence[PortfolioRow] | None
+) -> dict[str, str | None]:
+    sector_weight = None
+    if sector_peers is not None:
+        sector_weight = sum((peer.weight for peer in sector_peers if peer.sector == row.sector), Decimal(0))
+    return {
+        "segment": None if sector_weight is None else row.sector,
+        "cod": row.ticker,
+        "asset": row.asset,
+        "type": row.share_class,
+        "part": _brazilian(row.weight, 3),
+        "partAcum": None if sector_weight is None else _brazilian(sector_weight, 3),
+        "theoricalQty": _brazilian(Decimal(row.theoretical_quantity), 0),
+    }
+
+
+def _brazilian(value: Decimal, decimals: int) -> str:
+    try:
+        exact = _EXACT.quantize(value, Decimal(1).scaleb(-decimals))
+    except (Inexact, InvalidOperation) as error:
+        raise ValueError(f"{value} is not a number with at most {decimals} decimals") from error
+    return f"{exact:,f}".translate(str.maketrans(",.", ".,"))
