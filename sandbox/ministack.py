@@ -1,0 +1,174 @@
+"""An AWS on this machine: MiniStack, started in a process of its own on a free loopback port.
+
+Nothing of the user's AWS set-up is read or touched, nothing is left behind: credentials, configuration
+files, profiles and the metadata service are shut out, all state lies in one folder, and the process ends with
+its owner.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+
+_START_TIMEOUT_SECONDS = 60
+_STOP_TIMEOUT_SECONDS = 30
+
+
+class EmulatorError(RuntimeError):
+    """The emulator did not start, or did not end when it was told to."""
+
+
+@dataclass
+class MiniStack:
+    """A running emulator. Use it as a context manager: it is stopped at the end of the block.
+
+    Attributes:
+        endpoint: Address of every AWS service in it, such as `http://127.0.0.1:40123`.
+        log: What the emulator has logged.
+    """
+
+    endpoint: str
+    log: Path
+    _process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, data_dir: Path | None = None, port: int = 0) -> Self:
+        """Start an emulator and wait until it answers.
+
+        Args:
+            data_dir: Folder that keeps buckets, catalog and stacks from one start to the next. Without it
+                they live as long as the emulator.
+            port: Loopback port to listen on; 0 takes a free one.
+
+        Raises:
+            EmulatorError: It ended, or did not answer in time; the message ends with its log's last lines.
+        """
+        ephemeral = data_dir is None
+        folder = Path(tempfile.mkdtemp(prefix="sandbox-aws-")) if data_dir is None else data_dir.resolve()
+        scratch = folder / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        log = folder / "emulator.log"
+        with socket.socket() as bound, log.open("wb") as output:
+            # Bound here, listened on there: the port is known before the process starts and cannot be taken
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(("127.0.0.1", port))
+            port = bound.getsockname()[1]
+            endpoint = f"http://127.0.0.1:{port}"
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "sandbox.emulator", "--socket", str(bound.fileno())),
+                    *("--remove", str(folder if ephemeral else scratch)),
+                ],
+                cwd=REPOSITORY,
+                env=_settings(folder, scratch, port, keep=not ephemeral),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[bound.fileno()],
+                start_new_session=True,  # Ctrl-C reaches the owner alone, which ends the emulator in order
+            )
+        emulator = cls(endpoint=endpoint, log=log, _process=process)
+        emulator._wait_until_ready()
+        return emulator
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point boto3, the AWS CLI, the CDK and Spark jobs at this emulator alone."""
+        return aws_environment(self.endpoint)
+
+    def stop(self) -> None:
+        """End the emulator, after it has written what it keeps.
+
+        Raises:
+            EmulatorError: It had to be killed.
+        """
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=_STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise EmulatorError(
+                f"the AWS emulator did not end in {_STOP_TIMEOUT_SECONDS} s and was killed; see {self.log}"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _wait_until_ready(self) -> None:
+        # The user's proxy has no business with loopback
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                with opener.open(f"{self.endpoint}/_ministack/ready", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.05)
+        log_end = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        self._process.kill()
+        self._process.wait()
+        raise EmulatorError(f"the AWS emulator did not start; its log, {self.log}, ends with:\n{log_end}")
+
+
+def aws_environment(endpoint: str) -> dict[str, str]:
+    """The variables that point AWS tools at `endpoint`, away from the user's own accounts and proxies."""
+    no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), "127.0.0.1", "localhost"]))
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+    }
+
+
+def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` less what could lead an AWS tool to a real account: profiles, tokens, endpoints."""
+    return {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+
+
+def _settings(folder: Path, scratch: Path, port: int, *, keep: bool) -> dict[str, str]:
+    """MiniStack's settings, by its own names, on top of this process's environment."""
+    kept = "1" if keep else "0"
+    return {
+        **without_aws(os.environ),
+        **aws_environment(f"http://127.0.0.1:{port}"),
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "PERSIST_STATE": kept,
+        "STATE_DIR": str(folder / "state"),
+        "S3_PERSIST": kept,
+        "S3_DATA_DIR": str(folder / "s3"),
+        "TMPDIR": str(scratch),
+        # Listeners that nothing here uses, and a Docker that may be there but is not ours to use
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",
+    }
