@@ -72,9 +72,7 @@ _MARKETS = (
 FIELDS = (
     Field("tipreg", 1, 2, "code", "Record type: 01"),
     Field("data", 3, 10, "date", "Trading session"),
-    Field(
-        "codbdi", 11, 12, "text", "Bulletin code: 02 round lot, 12 real-estate fund, 96 odd lot, and others"
-    ),
+    Field("codbdi", 11, 12, "text", "Bulletin code: 02 round lot, 96 odd lot, and others"),
     Field("codneg", 13, 24, "text", "Ticker"),
     Field("tpmerc", 25, 27, "code", _MARKETS),
     Field("nomres", 28, 39, "text", "Short name of the company"),
@@ -96,9 +94,7 @@ FIELDS = (
     Field("datven", 203, 210, "date", "Expiry of an option, null if none (99991231)"),
     Field("fatcot", 211, 217, "integer", "Quotation factor: a price is for so many units", unit="shares"),
     Field("ptoexe", 218, 230, "decimal", "Strike of an option that is referenced in points", 6, "points"),
-    Field(
-        "codisi", 231, 242, "text", "ISIN, of the underlying for a derivative; before 1995 an internal code"
-    ),
+    Field("codisi", 231, 242, "text", "ISIN, a derivative's underlying's; before 1995 an internal code"),
     Field("dismes", 243, 245, "integer", "Distribution number of the paper"),
 )
 """A quote (record type 01), in the order of the record, every character covered once."""
