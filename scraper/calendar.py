@@ -1,0 +1,67 @@
+"""Which days are trading sessions of B3, in the exchange's own time zone.
+
+The days come from exchange_calendars (code BVMF), one calendar year at a time: the library's own calendar
+would end a year from today. It answers for the days on which the exchange means to open; whether it did is
+for B3's site to say, and B3's answer outranks the calendar.
+"""
+
+from datetime import date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
+
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+
+
+@lru_cache(maxsize=8)
+def _sessions_of(year: int) -> tuple[date, ...]:
+    calendar = BVMFExchangeCalendar(start=f"{year}-01-01", end=f"{year}-12-31")
+    return tuple(session.date() for session in calendar.sessions)
+
+
+def day_in_sao_paulo(now: datetime) -> date:
+    """The exchange's calendar day at an instant.
+
+    Args:
+        now: An instant with its time zone.
+
+    Raises:
+        ValueError: `now` has no time zone, so it names no instant.
+    """
+    if now.tzinfo is None:
+        raise ValueError(f"{now.isoformat()} has no time zone; give it one, such as {now.isoformat()}-03:00")
+    return now.astimezone(SAO_PAULO).date()
+
+
+def sessions_before(now: datetime, count: int) -> list[date]:
+    """The latest sessions strictly before the day of `now` in São Paulo, oldest first; the last one is D-1.
+
+    Args:
+        now: An instant with its time zone.
+        count: How many sessions, at least 1.
+
+    Raises:
+        ValueError: `now` has no time zone, or `count` is not positive.
+    """
+    if count < 1:
+        raise ValueError(f"{count} sessions were asked for, expected at least 1")
+    today = day_in_sao_paulo(now)
+    found: list[date] = []
+    year = today.year
+    while len(found) < count:
+        found = [session for session in _sessions_of(year) if session < today] + found
+        year -= 1
+    return found[-count:]
+
+
+def last_session(now: datetime) -> date:
+    """D-1: the last session strictly before the day of `now` in São Paulo.
+
+    Args:
+        now: An instant with its time zone.
+
+    Raises:
+        ValueError: `now` has no time zone.
+    """
+    return sessions_before(now, 1)[-1]
