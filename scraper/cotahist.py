@@ -98,27 +98,33 @@ def open_text(data: bytes, *, source: str, max_text_bytes: int = MAX_TEXT_BYTES)
 def _unzip(data: bytes, *, source: str, max_text_bytes: int) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) != 1:
-                names = ", ".join(member.filename for member in members[:3])
-                found = f"{len(members)} members ({names})" if members else "an empty ZIP"
-                raise InvalidData(source=source, found=found, expected="a ZIP with one member")
-            if members[0].flag_bits & _ENCRYPTED:
-                raise InvalidData(source=source, found="an encrypted member", expected="a readable one")
-            # The other methods inflate in steps whose size cannot be bounded
-            if members[0].compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise InvalidData(
-                    source=source,
-                    found=f"compression method {members[0].compress_type}",
-                    expected="deflate, or none",
-                )
-            with archive.open(members[0]) as member:
+            member = _only_member(archive, source=source)
+            with archive.open(member) as text:
                 # One byte beyond the limit tells "too much"; short of it, read goes on to the checksum
-                return member.read(max_text_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+                return text.read(max_text_bytes + 1)
+    except InvalidData:
+        raise
+    # Beside its own errors, zipfile lets those of zlib through and of seeking to an offset that is damaged
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise InvalidData(
-            source=source, found=f"a ZIP that does not open ({error})", expected="a whole ZIP"
+            source=source,
+            found=f"a damaged ZIP ({type(error).__name__}: {error})",
+            expected="a whole ZIP, as B3 published it",
         ) from error
+
+
+def _only_member(archive: zipfile.ZipFile, *, source: str) -> zipfile.ZipInfo:
+    members = archive.infolist()
+    if len(members) != 1:
+        raise InvalidData(source=source, found=f"a ZIP with {len(members)} members", expected="one member")
+    (member,) = members
+    if member.flag_bits & _ENCRYPTED:
+        raise InvalidData(source=source, found="a ZIP with an encrypted member", expected="a readable one")
+    # The other methods inflate in steps whose size cannot be bounded
+    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        found = f"a ZIP with compression method {member.compress_type}"
+        raise InvalidData(source=source, found=found, expected="method 8 (deflate) or 0 (none)")
+    return member
 
 
 def read_text(text: bytes, *, session: date, source: str) -> pd.DataFrame:
@@ -242,7 +248,8 @@ class _Block:
         value = self._integers(field)
         year, month, day = value // 10_000, value // 100 % 100, value % 100
         first_of_month = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-        days = first_of_month.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
+        later = (day - 1).astype("timedelta64[D]")
+        days: npt.NDArray[np.datetime64] = first_of_month.astype("datetime64[D]") + later
         wrong = (year < 1) | (month < 1) | (month > 12) | (days.astype("datetime64[M]") != first_of_month)
         self._refuse_if(wrong, field, "a date, YYYYMMDD")
         return days
@@ -265,7 +272,7 @@ class _Block:
         halves = np.zeros((len(self.records), 2), dtype="<i8")
         halves[:, 0] = self._integers(field)
         arrow_type = COTAHIST_SCHEMA.field(field.name).type
-        return pa.Array.from_buffers(arrow_type, len(halves), [None, pa.py_buffer(memoryview(halves))])
+        return pa.Array.from_buffers(arrow_type, len(halves), [None, pa.py_buffer(halves.data)])
 
     def _texts(self, field: Field) -> AnyArray:
         characters = np.ascontiguousarray(self._characters(field))
@@ -276,7 +283,7 @@ class _Block:
         starts += np.searchsorted(np.flatnonzero(characters >= 0x80), starts)
         utf8 = characters.tobytes().decode("latin-1").encode()
         padded = pa.StringArray.from_buffers(
-            len(characters), pa.py_buffer(memoryview(starts.astype(np.int32))), pa.py_buffer(utf8)
+            len(characters), pa.py_buffer(starts.astype(np.int32).data), pa.py_buffer(utf8)
         )
         return pc.ascii_rtrim(padded, characters=" ")
 
