@@ -1,0 +1,259 @@
+"""Reads the theoretical portfolio of an index out of the pages of B3's GetPortfolioDay answer.
+
+The portfolio bears the date of its own header, which on a day without a session is the next session's;
+the day on which it was fetched says nothing. Values are text in Brazilian format, "1.234,567", and are read
+exactly. Refused: what is not such an answer; pages that are missing or of different portfolios; a number or
+date that is none; a ticker twice; weights that do not add up to 100.000, or quantities that do not add up to
+the header's. B3 publishes both sums exactly, so a difference means rows that were lost or misread.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Self, cast
+
+import pandas as pd
+import pyarrow as pa
+
+from scraper.arrow import arrow_schema, to_frame
+from scraper.errors import InvalidData
+from scraper.schema import PORTFOLIO_COLUMNS
+
+PORTFOLIO_SCHEMA = arrow_schema(PORTFOLIO_COLUMNS)
+"""Arrow schema of the portfolio: of the DataFrame and of the raw Parquet file."""
+
+_WHOLE_INDEX = Decimal("100.000")
+
+_WEIGHT = cast(pa.Decimal128Type, PORTFOLIO_SCHEMA.field("weight").type)
+_REDUCTOR = cast(pa.Decimal128Type, PORTFOLIO_SCHEMA.field("reductor").type)
+_QUANTITY = pa.decimal128(18, 0)  # any such number fits int64, the type of its column
+
+_NUMBER = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]+))?")
+_REDUCTOR_WITHOUT_COMMA = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3})+)([0-9]{8})")
+_SHOWN_CHARACTERS = 80
+_DATE = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The theoretical portfolio of an index.
+
+    Attributes:
+        index_code: Code of the index that was asked for, such as IBOV; B3's answer does not repeat it.
+        portfolio_date: The session of whose opening these are the weights.
+        frame: A row for each constituent, in B3's order, with the columns of `schema.PORTFOLIO_COLUMNS` in
+            Arrow types.
+    """
+
+    index_code: str
+    portfolio_date: date
+    frame: pd.DataFrame
+
+
+def total_pages(page: bytes, *, source: str) -> int:
+    """How many pages the answer has of which this is one; at least 1.
+
+    Raises:
+        InvalidData: It is no page of a GetPortfolioDay answer.
+    """
+    return _Answer.parse(page, source=source).page.count("totalPages")
+
+
+def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfolio:
+    """Reads a whole portfolio.
+
+    The reductor is also read with its decimal comma missing ("18.296.80337677573"), as B3 has served it: it
+    has eight decimals, so behind whole groups of thousands there is one way to read it, and a portfolio that
+    is refused cannot be fetched again on another day. No other value is repaired.
+
+    Args:
+        pages: The bodies of all the pages, in order: each is JSON, or a JSON string that holds JSON.
+        index: Code of the index that was asked for.
+        source: The address that they came from, for messages.
+
+    Raises:
+        InvalidData: It names the constituent, counted from 1 over all the pages, and B3's name of the field.
+    """
+    answers = [_Answer.parse(page, source=source) for page in pages]
+    _check_pages(answers, source=source)
+    header = answers[0].header
+    results = [result for answer in answers for result in answer.results]
+    reductor = None if header.is_null("reductor") else _reductor(header)
+    constituents = [
+        {
+            "index_code": index,
+            "ticker": row.text("cod"),
+            "asset": row.text("asset"),
+            "share_class": row.text("type"),
+            "sector": None if row.is_null("segment") else row.text("segment"),
+            "weight": row.number("part", _WEIGHT),
+            "sector_weight": None if row.is_null("partAcum") else row.number("partAcum", _WEIGHT),
+            "theoretical_quantity": int(row.number("theoricalQty", _QUANTITY)),
+            "reductor": reductor,
+        }
+        for row in (
+            _Object.of(result, name="results", source=source, record=number)
+            for number, result in enumerate(results, start=1)
+        )
+    ]
+    _check_constituents(constituents, header)
+    frame = to_frame(pa.RecordBatch.from_pylist(constituents, schema=PORTFOLIO_SCHEMA))
+    return Portfolio(index_code=index, portfolio_date=_date(header), frame=frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A JSON object of the answer, what it is called, and which row it is if it is one."""
+
+    values: dict[str, Any]
+    name: str
+    source: str
+    record: int | None = None
+
+    @classmethod
+    def of(cls, value: object, *, name: str, source: str, record: int | None = None) -> Self:
+        if not isinstance(value, dict):
+            raise InvalidData(
+                source=source, record=record, field=name, found=_shown(value), expected="a JSON object"
+            )
+        return cls(value, name, source, record)
+
+    def is_null(self, field: str) -> bool:
+        return self.values.get(field, ...) is None
+
+    def text(self, field: str) -> str:
+        value = self.values.get(field)
+        if not isinstance(value, str):
+            raise self.invalid(field, "a text")
+        return value.strip()
+
+    def count(self, field: str) -> int:
+        value = self.values.get(field)
+        if type(value) is not int or value < 1:
+            raise self.invalid(field, "a number from 1 on")
+        return value
+
+    def number(self, field: str, decimal: pa.Decimal128Type) -> Decimal:
+        """Reads a number in Brazilian format that is exact in the given type."""
+        match = _NUMBER.fullmatch(self.text(field))
+        whole, decimals = match.groups(default="") if match else ("", "")
+        whole = whole.replace(".", "")
+        if not whole or len(whole) > decimal.precision - decimal.scale or len(decimals) > decimal.scale:
+            raise self.invalid(field, f"a number such as 1.234,5, with at most {decimal.scale} decimals")
+        return Decimal(f"{whole}.{decimals}")
+
+    def invalid(self, field: str, expected: str) -> InvalidData:
+        return InvalidData(
+            source=self.source,
+            record=self.record,
+            field=f"{self.name}.{field}",
+            found=_shown(self.values[field]) if field in self.values else "nothing",
+            expected=expected,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A page of the answer, of which only the outermost form has been checked."""
+
+    page: _Object
+    header: _Object
+    results: list[object]
+
+    @classmethod
+    def parse(cls, body: bytes, *, source: str) -> Self:
+        try:
+            content = json.loads(body)
+            if isinstance(content, str):
+                content = json.loads(content)
+            json.dumps(content, ensure_ascii=False).encode()  # an escape can name half a character
+        except (ValueError, RecursionError) as error:
+            raise InvalidData(
+                source=source,
+                found=f"{len(body)} bytes that begin with {body[:24]!r} ({error})",
+                expected="JSON",
+            ) from error
+        answer = _Object.of(content, name="answer", source=source)
+        results = answer.values.get("results")
+        if not isinstance(results, list):
+            raise answer.invalid("results", "a list of constituents")
+        return cls(
+            page=_Object.of(answer.values.get("page"), name="page", source=source),
+            header=_Object.of(answer.values.get("header"), name="header", source=source),
+            results=results,
+        )
+
+
+def _check_pages(answers: Sequence[_Answer], *, source: str) -> None:
+    if not answers:
+        raise InvalidData(source=source, found="no page", expected="every page of the answer")
+    rows = sum(len(answer.results) for answer in answers)
+    for number, answer in enumerate(answers, start=1):
+        for field, expected in (
+            ("pageNumber", number),
+            ("totalPages", len(answers)),
+            ("totalRecords", rows),
+        ):
+            if answer.page.count(field) != expected:
+                raise answer.page.invalid(field, f"{expected}, as the pages say that were read")
+        if answer.header.values != answers[0].header.values:
+            raise InvalidData(
+                source=source,
+                field="header",
+                found=f"another one on page {number} than on page 1",
+                expected="the same on every page",
+                advice="B3 may have changed the portfolio between two pages: fetch them all again.",
+            )
+
+
+def _check_constituents(constituents: Sequence[dict[str, Any]], header: _Object) -> None:
+    tickers = Counter(constituent["ticker"] for constituent in constituents)
+    ticker, times = tickers.most_common(1)[0]
+    if times > 1:
+        raise InvalidData(
+            source=header.source,
+            field="results.cod",
+            found=f"{ticker!r} {times} times",
+            expected="each ticker once",
+        )
+    if "" in tickers:
+        raise InvalidData(source=header.source, field="results.cod", found="a blank", expected="a ticker")
+    weight = sum(constituent["weight"] for constituent in constituents)
+    if weight != _WHOLE_INDEX:
+        raise InvalidData(
+            source=header.source,
+            field="results.part",
+            found=f"weights that add up to {weight}",
+            expected=f"{_WHOLE_INDEX} percent",
+        )
+    quantity = sum(constituent["theoretical_quantity"] for constituent in constituents)
+    if quantity != header.number("theoricalQty", _QUANTITY):
+        raise header.invalid("theoricalQty", f"{quantity}, the sum of the constituents' quantities")
+
+
+def _date(header: _Object) -> date:
+    match = _DATE.fullmatch(header.text("date"))
+    expected = "a date, DD/MM/YY"
+    if not match:
+        raise header.invalid("date", expected)
+    day, month, year = map(int, match.groups())
+    try:
+        return date(2000 + year, month, day)
+    except ValueError as error:
+        raise header.invalid("date", expected) from error
+
+
+def _reductor(header: _Object) -> Decimal:
+    without_comma = _REDUCTOR_WITHOUT_COMMA.fullmatch(header.text("reductor"))
+    if without_comma:
+        return Decimal(without_comma[1].replace(".", "") + "." + without_comma[2])
+    return header.number("reductor", _REDUCTOR)
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
