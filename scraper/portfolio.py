@@ -139,12 +139,10 @@ class _Object:
 
     def number(self, field: str, decimal: pa.Decimal128Type) -> Decimal:
         """Reads a number in Brazilian format that is exact in the given type."""
-        match = _NUMBER.fullmatch(self.text(field))
-        whole, decimals = match.groups(default="") if match else ("", "")
-        whole = whole.replace(".", "")
-        if not whole or len(whole) > decimal.precision - decimal.scale or len(decimals) > decimal.scale:
-            raise self.invalid(field, f"a number such as 1.234,5, with at most {decimal.scale} decimals")
-        return Decimal(f"{whole}.{decimals}")
+        number = _number(self.text(field), decimal)
+        if number is None:
+            raise self.invalid(field, f"a number such as 1.234,5 that fits {decimal}")
+        return number
 
     def invalid(self, field: str, expected: str) -> InvalidData:
         return InvalidData(
@@ -249,9 +247,18 @@ def _date(header: _Object) -> date:
 
 def _reductor(header: _Object) -> Decimal:
     without_comma = _REDUCTOR_WITHOUT_COMMA.fullmatch(header.text("reductor"))
-    if without_comma:
-        return Decimal(without_comma[1].replace(".", "") + "." + without_comma[2])
-    return header.number("reductor", _REDUCTOR)
+    repaired = _number(",".join(without_comma.groups()), _REDUCTOR) if without_comma else None
+    return repaired or header.number("reductor", _REDUCTOR)
+
+
+def _number(text: str, decimal: pa.Decimal128Type) -> Decimal | None:
+    match = _NUMBER.fullmatch(text)
+    if not match:
+        return None
+    whole, decimals = match[1].replace(".", ""), match[2] or ""
+    if len(whole) > decimal.precision - decimal.scale or len(decimals) > decimal.scale:
+        return None
+    return Decimal(f"{whole}.{decimals}")
 
 
 def _shown(value: object) -> str:
