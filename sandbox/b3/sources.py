@@ -1,12 +1,78 @@
-"""What a simulated B3 serves: recorded files of B3's own."""
+"""What a B3 server serves: sessions of the simulated market, or recorded files of B3's own."""
 
+import json
 import re
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 
+from sandbox.b3.formats import (
+    daily_member_name,
+    daily_zip_name,
+    encode_portfolio,
+    encode_session,
+    zip_file,
+)
+from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Document, PortfolioRequest
 
+_ZIP = partial(Document, content_type="application/x-zip-compressed")
+_JSON = partial(Document, content_type="application/json; charset=utf-8")
+
 _QUOTE_FILE = re.compile(r"COTAHIST_[ADM]\d{4,8}\.ZIP")
+
+
+class SimulatedSource:
+    """Serves sessions of a simulated market, and the portfolio of its index.
+
+    Args:
+        sessions: The sessions that there are; any other date is answered as a day without trading.
+        market: The market.
+        portfolio_as_of: Date of the portfolio. By default the first session, so that every session served has
+            a portfolio dated on or before it.
+
+    Raises:
+        ValueError: there is no session.
+    """
+
+    def __init__(
+        self, sessions: Iterable[date], market: SimulatedMarket, *, portfolio_as_of: date | None = None
+    ) -> None:
+        self._market = market
+        self._sessions = {daily_zip_name(session): session for session in sessions}
+        if not self._sessions:
+            raise ValueError("a simulated B3 needs at least one session to serve")
+        self._portfolio_date = portfolio_as_of or min(self._sessions.values())
+        self._served: dict[date, Document] = {}
+
+    def quotes(self, name: str) -> Document | None:
+        """The session's ZIP, generated when it is first asked for."""
+        session = self._sessions.get(name)
+        if session is None:
+            return None
+        if session not in self._served:
+            text = encode_session(session, self._market.session(session))
+            # B3 publishes on the evening of the session
+            published = datetime.combine(session, time(23, 30), UTC)
+            body = zip_file(text, daily_member_name(session))
+            self._served[session] = _ZIP(body=body, last_modified=published)
+        return self._served[session]
+
+    def portfolio(self, request: PortfolioRequest) -> Document | None:
+        """A page of the IBOV's portfolio; there is no other index."""
+        if request.index != "IBOV":
+            return None
+        pages = encode_portfolio(
+            self._portfolio_date,
+            self._market.portfolio(self._portfolio_date),
+            segment=request.segment,
+            page_size=request.page_size,
+            reductor=self._market.reductor,
+        )
+        if request.page_number > len(pages):
+            return None
+        return _JSON(body=json.dumps(pages[request.page_number - 1], ensure_ascii=False).encode())
 
 
 class RecordedFolder:
@@ -38,11 +104,8 @@ class RecordedFolder:
         path = self._quotes / name
         if not _QUOTE_FILE.fullmatch(name) or not path.is_file():
             return None
-        return Document(
-            body=path.read_bytes(),
-            content_type="application/x-zip-compressed",
-            last_modified=datetime.fromtimestamp(path.stat().st_mtime, UTC),
-        )
+        modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return _ZIP(body=path.read_bytes(), last_modified=modified)
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """The recorded portfolio; recorded answers have one page."""
@@ -57,4 +120,4 @@ class RecordedFolder:
         if not recorded or request.page_number > 1:
             return None
         newest = max((day for day in recorded if day <= self._session), default=min(recorded))
-        return Document(body=recorded[newest].read_bytes(), content_type="application/json; charset=utf-8")
+        return _JSON(body=recorded[newest].read_bytes())
