@@ -1,0 +1,71 @@
+"""Starts the refine job for each raw session whose arrival S3 reports, and does nothing else.
+
+The event is checked as a whole before the first run is started. A run that cannot be started raises: Lambda invokes
+the function again with the same event and in the end puts it on the dead-letter queue. The records before the
+failing one are then started once more, which is harmless: refining a session again gives the same result.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from typing import Any
+from urllib.parse import unquote_plus
+
+import boto3
+
+_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/daily\.parquet")
+
+
+class UnexpectedEvent(ValueError):  # noqa: N818 - it names what is wrong, as S3's own errors do
+    """An event that is not S3's report of a new raw session."""
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:  # noqa: ARG001 - Lambda's signature
+    """Start one job run for each record of an S3 event.
+
+    Args:
+        event: An S3 event notification; its object keys are URL-encoded.
+        context: Lambda's context, of no use here.
+
+    Returns:
+        The ids of the job runs, in the order of the records: `{"job_run_ids": [...]}`.
+
+    Raises:
+        UnexpectedEvent: The event is not of the expected shape, or a key has no session's date.
+        botocore.exceptions.ClientError: Glue refused to start a run.
+    """
+    trade_dates = [_trade_date(record) for record in _records(event)]
+    glue = boto3.client("glue")
+    job_name = os.environ["GLUE_JOB_NAME"]
+    runs = [
+        glue.start_job_run(JobName=job_name, Arguments={"--trade_date": trade_date})
+        for trade_date in trade_dates
+    ]
+    return {"job_run_ids": [run["JobRunId"] for run in runs]}
+
+
+def _records(event: dict[str, Any]) -> list[Any]:
+    if event.get("Event") == "s3:TestEvent":  # what S3 sends when the notification is set up
+        return []
+    records = event.get("Records")
+    if not isinstance(records, list) or not records:
+        raise UnexpectedEvent(f"expected an S3 event with Records, got {event!r}")
+    return records
+
+
+def _trade_date(record: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+    try:
+        key = unquote_plus(record["s3"]["object"]["key"])
+    except (KeyError, TypeError) as error:
+        raise UnexpectedEvent(f"expected a record with s3.object.key, got {record!r}") from error
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise UnexpectedEvent(
+            f"object key {key!r}: expected raw/cotahist/trade_date=YYYY-MM-DD/daily.parquet"
+        )
+    try:
+        return datetime.date.fromisoformat(match[1]).isoformat()
+    except ValueError as error:
+        raise UnexpectedEvent(f"object key {key!r}: {match[1]} is not a date ({error})") from error

@@ -1,0 +1,94 @@
+"""The stack: what there is, and how the stages are connected."""
+
+from __future__ import annotations
+
+from aws_cdk import CfnOutput, Stack, Tags
+from constructs import Construct
+
+from stacks.analytics import Analytics
+from stacks.catalog import Catalog
+from stacks.config import Config
+from stacks.ingestion import Ingestion
+from stacks.refinement import RefineJob, Starter
+from stacks.storage import Storage
+
+
+class BovespaStack(Stack):
+    """From B3's files to Athena: a schedule, a scraper, the raw bucket, a job, the refined bucket, queries."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
+        super().__init__(
+            scope, construct_id, description="Bovespa sessions, every morning, to query in Athena"
+        )
+        for name, value in config.tags.items():
+            Tags.of(self).add(name, value)
+
+        storage = Storage(
+            self,
+            "Storage",
+            removal_policy=config.removal_policy,
+            query_result_days=config.query_result_days,
+        )
+        ingestion = Ingestion(
+            self,
+            "Ingestion",
+            raw_bucket=storage.raw_bucket,
+            quotes_base_url=config.quotes_base_url,
+            index_base_url=config.index_base_url,
+            index_codes=config.index_codes,
+            lookback_sessions=config.lookback_sessions,
+            extra_ca_file=config.extra_ca_file,
+            layer_arn=config.pandas_layer_arn,
+            schedule_hours=config.schedule_hours,
+            log_retention=config.log_retention,
+        )
+        refine = RefineJob(
+            self,
+            "Refine",
+            raw_bucket=storage.raw_bucket,
+            refined_bucket=storage.refined_bucket,
+            refined_database=config.refined_database,
+            refined_table=config.refined_table,
+            worker_count=config.glue_worker_count,
+            timeout_minutes=config.glue_timeout_minutes,
+            log_retention=config.log_retention,
+        )
+        starter = Starter(
+            self,
+            "Starter",
+            raw_bucket=storage.raw_bucket,
+            notifications_role=storage.notifications_role,
+            job=refine.job,
+            log_retention=config.log_retention,
+        )
+        Catalog(self, "Catalog", database_name=config.raw_database, raw_bucket=storage.raw_bucket)
+        analytics = Analytics(
+            self,
+            "Analytics",
+            results_bucket=storage.results_bucket,
+            refined_database=config.refined_database,
+            refined_table=config.refined_table,
+            scan_cutoff_mb=config.athena_scan_cutoff_mb,
+            removal_policy=config.removal_policy,
+        )
+
+        self._add_outputs(
+            {
+                "RawBucket": storage.raw_bucket.bucket_name,
+                "RefinedBucket": storage.refined_bucket.bucket_name,
+                "QueryResultsBucket": storage.results_bucket.bucket_name,
+                "ScraperFunction": ingestion.function.function_name,
+                "ScheduleName": ingestion.schedule.schedule_name,
+                "StarterFunction": starter.function.function_name,
+                "DeadLetterQueue": starter.dead_letters.queue_url,
+                "GlueJobName": refine.job.job_name,
+                "RawDatabase": config.raw_database,
+                "RefinedDatabase": config.refined_database,
+                "RefinedTable": config.refined_table,
+                "WorkGroup": analytics.workgroup.name,
+            }
+        )
+
+    def _add_outputs(self, outputs: dict[str, str]) -> None:
+        for name, value in outputs.items():
+            CfnOutput(self, name, value=value)

@@ -1,0 +1,128 @@
+"""The folder that the scraper's function is deployed from: what the layer lacks, and the `scraper` package.
+
+pip fetches wheels for the function's own platform and Python, so neither Docker nor a Linux machine is needed. What
+it fetched is kept under `build/` by the hash of the requirements: synth needs no network once
+`python -m stacks.bundling` has run. Same input, same files, so the same asset hash on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUILD = REPOSITORY / "build"
+PACKAGE = REPOSITORY / "scraper"
+REQUIREMENTS = PACKAGE / "requirements-lambda.txt"
+
+EXTRA_CA_NAME = "extra-ca.pem"
+"""Name of the extra CA file inside the bundle."""
+
+_PLATFORM = ("--platform", "manylinux2014_x86_64", "--implementation", "cp", "--python-version", "3.13")
+# Differ from one installation to the next, and are read by nothing in the function
+_NOISE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+
+
+class BundlingError(RuntimeError):
+    """The bundle could not be made."""
+
+
+def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
+    """Make the folder with everything that the scraper's function is deployed with.
+
+    Args:
+        extra_ca_file: A PEM file to put into it, as `EXTRA_CA_NAME`.
+
+    Returns:
+        The folder, under `build/`, named by its content: it is made once and never changed.
+
+    Raises:
+        BundlingError: pip could not fetch what `scraper/requirements-lambda.txt` names.
+    """
+    third_party = _third_party()
+    sources = {path.relative_to(REPOSITORY): path for path in sorted(PACKAGE.rglob("*.py"))}
+    if extra_ca_file is not None:
+        sources[Path(EXTRA_CA_NAME)] = extra_ca_file
+    bundle = BUILD / f"scraper-{_digest(third_party.name, sources)}"
+    if bundle.is_dir():
+        return bundle
+    with _published_as(bundle) as folder:
+        shutil.copytree(third_party, folder, dirs_exist_ok=True)
+        for name, path in sources.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    return bundle
+
+
+def _third_party() -> Path:
+    """The packages that the requirements name, fetched unless `build/` has them."""
+    requirements = REQUIREMENTS.read_bytes()
+    fetched = BUILD / f"third-party-{hashlib.sha256(requirements).hexdigest()[:16]}"
+    if fetched.is_dir():
+        return fetched
+    with _published_as(fetched) as folder:
+        _pip_install(folder)
+        for path in sorted(folder.rglob("*")):
+            if path.name in _NOISE and path.parent.suffix == ".dist-info":
+                path.unlink()
+        shutil.rmtree(folder / "bin", ignore_errors=True)
+    return fetched
+
+
+def _pip_install(folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-compile",
+    ]
+    command += [
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        *_PLATFORM,
+    ]  # the requirements name every package they need
+    command += ["--requirement", str(REQUIREMENTS), "--target", str(folder)]
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise BundlingError(
+            f"pip could not fetch the packages of {REQUIREMENTS.relative_to(REPOSITORY)} for Lambda "
+            f"(exit {completed.returncode}). Check the network and the versions in it. pip said:\n{completed.stderr}"
+        )
+
+
+def _digest(third_party: str, sources: dict[Path, Path]) -> str:
+    digest = hashlib.sha256(third_party.encode())
+    for name, path in sources.items():
+        digest.update(f"\0{name.as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _published_as(final: Path) -> Iterator[Path]:
+    """A new folder to fill, that gets its name when it is complete: who synthesises beside us sees all or nothing."""
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=BUILD) as scratch:
+        folder = Path(scratch, "content")
+        folder.mkdir()
+        yield folder
+        try:
+            folder.rename(final)
+        except OSError:
+            if not final.is_dir():  # otherwise the other process was first, with the same content
+                raise
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{scraper_bundle().relative_to(REPOSITORY)}\n")

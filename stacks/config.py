@@ -1,0 +1,236 @@
+"""The settings of a deployment: the context of `cdk.json` and `cdk -c key=value`, read once and checked.
+
+`cdk.json` holds every value, this module what each one means and which values it may have. The command line
+passes text for whatever type (`-c schedule_hours=7,9,11`), so each reader accepts both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from aws_cdk import RemovalPolicy
+from aws_cdk.aws_logs import RetentionDays
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+_REMOVAL_POLICIES = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
+_RETENTIONS = {
+    1: RetentionDays.ONE_DAY,
+    3: RetentionDays.THREE_DAYS,
+    5: RetentionDays.FIVE_DAYS,
+    7: RetentionDays.ONE_WEEK,
+    14: RetentionDays.TWO_WEEKS,
+    30: RetentionDays.ONE_MONTH,
+    60: RetentionDays.TWO_MONTHS,
+    90: RetentionDays.THREE_MONTHS,
+    180: RetentionDays.SIX_MONTHS,
+    365: RetentionDays.ONE_YEAR,
+}
+
+
+class ConfigError(ValueError):
+    """A setting that is missing, unknown, or not what it has to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one deployment.
+
+    Attributes:
+        stack_name: Name of the CloudFormation stack and of what has to have a name in the account: the workgroup
+            and the log groups of the job. Two pipelines in one account and region need two names.
+        removal_policy: What becomes of buckets and their data when the stack is deleted.
+        raw_database: Glue database with the raw tables; the stack creates it.
+        refined_database: Glue database of the refined table; the job creates it where it is missing.
+        refined_table: The refined table; the job creates it.
+        quotes_base_url: Address below which B3 serves COTAHIST.
+        index_base_url: Address below which B3 serves index portfolios.
+        index_codes: Indices whose portfolios are taken, such as IBOV.
+        lookback_sessions: How many sessions back a run looks for missing ones.
+        extra_ca_file: A PEM file with further certificates to verify B3's hosts by; None for the usual ones.
+        pandas_layer_arn: A layer version to use instead of AWS's own AWSSDKPandas; None for that one.
+        schedule_hours: Hours of the day, in São Paulo, at which the scraper runs.
+        glue_worker_count: G.1X workers of the job, its driver among them.
+        glue_timeout_minutes: Minutes after which a job run is stopped.
+        athena_scan_cutoff_mb: Megabytes at which Athena cancels a query of the workgroup.
+        query_result_days: Days for which query results are kept.
+        log_retention: How long logs are kept.
+        tags: Tags of every resource.
+    """
+
+    stack_name: str
+    removal_policy: RemovalPolicy
+    raw_database: str
+    refined_database: str
+    refined_table: str
+    quotes_base_url: str
+    index_base_url: str
+    index_codes: tuple[str, ...]
+    lookback_sessions: int
+    extra_ca_file: Path | None
+    pandas_layer_arn: str | None
+    schedule_hours: tuple[int, ...]
+    glue_worker_count: int
+    glue_timeout_minutes: int
+    athena_scan_cutoff_mb: int
+    query_result_days: int
+    log_retention: RetentionDays
+    tags: Mapping[str, str]
+
+    @classmethod
+    def from_context(cls, context: Mapping[str, object]) -> Self:
+        """Read the settings from the context of a CDK app.
+
+        Args:
+            context: All of the app's context. Keys with a `:`, `/` or `@` in them are the CDK's own.
+
+        Raises:
+            ConfigError: A setting is missing, unknown, or not what it has to be.
+        """
+        read = _Reader(context)
+        config = cls(
+            stack_name=read.text("stack_name", r"[A-Za-z][A-Za-z0-9-]{0,99}", "letters, digits and hyphens"),
+            removal_policy=_REMOVAL_POLICIES[read.choice("removal_policy", _REMOVAL_POLICIES)],
+            raw_database=read.identifier("raw_database"),
+            refined_database=read.identifier("refined_database"),
+            refined_table=read.identifier("refined_table"),
+            quotes_base_url=read.address("quotes_base_url"),
+            index_base_url=read.address("index_base_url"),
+            index_codes=read.texts("index_codes", r"[A-Z0-9]{4,6}", "index codes such as IBOV"),
+            lookback_sessions=read.integer("lookback_sessions", 1, 250),
+            extra_ca_file=read.optional_file("extra_ca_file"),
+            pandas_layer_arn=read.optional_text(
+                "pandas_layer_arn",
+                r"arn:[^:]+:lambda:[^:]+:\d{12}:layer:[^:]+:\d+",
+                "the ARN of a layer version",
+            ),
+            schedule_hours=read.integers("schedule_hours", 0, 23),
+            glue_worker_count=read.integer("glue_worker_count", 2, 50),
+            glue_timeout_minutes=read.integer("glue_timeout_minutes", 5, 2880),
+            athena_scan_cutoff_mb=read.integer("athena_scan_cutoff_mb", 10, 1_000_000),
+            query_result_days=read.integer("query_result_days", 1, 3650),
+            log_retention=_RETENTIONS[
+                int(read.choice("log_retention_days", [str(days) for days in _RETENTIONS]))
+            ],
+            tags=read.pairs("tags"),
+        )
+        if config.raw_database == config.refined_database:
+            raise ConfigError(
+                f"raw_database and refined_database are both {config.raw_database!r}: the stack owns the first and "
+                "the job the second; name two databases"
+            )
+        read.refuse_unknown()
+        return config
+
+
+class _Reader:
+    """Takes settings out of a context, and remembers which."""
+
+    def __init__(self, context: Mapping[str, object]) -> None:
+        self._context = context
+        self._known: set[str] = set()
+
+    def text(self, key: str, pattern: str, expected: str) -> str:
+        return _match(key, str(self._value(key)).strip(), pattern, expected)
+
+    def optional_text(self, key: str, pattern: str, expected: str) -> str | None:
+        return self.text(key, pattern, expected) if self._given(key) else None
+
+    def identifier(self, key: str) -> str:
+        """A name in the Glue Data Catalog that Athena takes without surprise."""
+        return self.text(
+            key, r"[a-z][a-z0-9_]{0,127}", "a name of lower-case letters, digits and underscores"
+        )
+
+    def address(self, key: str) -> str:
+        value = str(self._value(key)).rstrip("/")
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise _wrong(key, value, "an address such as https://example.com, without query")
+        return value
+
+    def optional_file(self, key: str) -> Path | None:
+        if not self._given(key):
+            return None
+        path = REPOSITORY / str(self._value(key))  # an absolute path stays as it is
+        if not path.is_file():
+            raise _wrong(
+                key, str(path), "a file that exists; a relative path starts at the folder of cdk.json"
+            )
+        return path
+
+    def choice(self, key: str, choices: Mapping[str, object] | list[str]) -> str:
+        value = str(self._value(key))
+        if value not in choices:
+            raise _wrong(key, value, f"one of {', '.join(choices)}")
+        return value
+
+    def integer(self, key: str, lowest: int, highest: int) -> int:
+        return _integer(key, self._value(key), lowest, highest)
+
+    def integers(self, key: str, lowest: int, highest: int) -> tuple[int, ...]:
+        return tuple(sorted({_integer(key, item, lowest, highest) for item in self._items(key)}))
+
+    def texts(self, key: str, pattern: str, expected: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_match(key, item, pattern, expected) for item in self._items(key)))
+
+    def pairs(self, key: str) -> Mapping[str, str]:
+        """A mapping, on the command line written `-c tags=project=bovespa,owner=me`."""
+        value = self._value(key)
+        if isinstance(value, Mapping):
+            return {str(name): str(text) for name, text in value.items()}
+        pairs = [item.partition("=") for item in self._items(key)]
+        for name, equals, _ in pairs:
+            if not name or not equals:
+                raise _wrong(key, value, "name=value pairs, separated by commas")
+        return {name: text for name, _, text in pairs}
+
+    def refuse_unknown(self) -> None:
+        """Refuse plain keys that nothing has read, so that a slip of the pen is not silently ignored."""
+        unknown = sorted(
+            key for key in self._context if re.fullmatch(r"[\w-]+", key) and key not in self._known
+        )
+        if unknown:
+            raise ConfigError(
+                f"unknown setting {', '.join(unknown)}: there are {', '.join(sorted(self._known))} (see cdk.json)"
+            )
+
+    def _given(self, key: str) -> bool:
+        return str(self._value(key)).strip() != ""
+
+    def _items(self, key: str) -> list[str]:
+        value = self._value(key)
+        items = value if isinstance(value, list) else str(value).split(",")
+        texts = [str(item).strip() for item in items if str(item).strip()]
+        if not texts:
+            raise _wrong(key, value, "at least one value")
+        return texts
+
+    def _value(self, key: str) -> object:
+        self._known.add(key)
+        if key not in self._context:
+            raise ConfigError(f"{key} is not set: add it to the context in cdk.json, or pass -c {key}=...")
+        return self._context[key]
+
+
+def _match(key: str, value: str, pattern: str, expected: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise _wrong(key, value, expected)
+    return value
+
+
+def _integer(key: str, value: object, lowest: int, highest: int) -> int:
+    # Node hands numbers over as floats; a boolean is no number here
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    if not re.fullmatch(r"-?\d+", text) or not lowest <= int(text) <= highest:
+        raise _wrong(key, value, f"a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _wrong(key: str, value: object, expected: str) -> ConfigError:
+    return ConfigError(f"{key} is {value!r}, expected {expected} (cdk.json, or -c {key}=...)")

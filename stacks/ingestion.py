@@ -1,0 +1,137 @@
+"""Ingestion: the scraper's function, and the schedule that runs it every morning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aws_cdk import Aws, Duration, RemovalPolicy, TimeZone
+from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
+from aws_cdk.aws_lambda import Code, Function, LayerVersion
+from aws_cdk.aws_logs import LogGroup, RetentionDays
+from aws_cdk.aws_s3 import Bucket
+from aws_cdk.aws_scheduler import ContextAttribute, Schedule, ScheduleExpression, ScheduleTargetInput
+from aws_cdk.aws_scheduler_targets import LambdaInvoke
+from constructs import Construct
+
+from stacks.bundling import EXTRA_CA_NAME, scraper_bundle
+from stacks.layers import ARCHITECTURE, RUNTIME, pandas_layer_arn
+from stacks.nag import acknowledge, acknowledge_prefix
+from stacks.storage import QUARANTINE_PREFIX, RAW_PREFIX, list_objects
+
+_SCHEDULED_TIME = "scheduled_time"
+
+
+class Ingestion(Construct):
+    """The scraper, which takes B3's files to the raw bucket.
+
+    Attributes:
+        function: The scraper's function.
+        schedule: What runs it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        raw_bucket: Bucket,
+        quotes_base_url: str,
+        index_base_url: str,
+        index_codes: tuple[str, ...],
+        lookback_sessions: int,
+        extra_ca_file: Path | None,
+        layer_arn: str | None,
+        schedule_hours: tuple[int, ...],
+        log_retention: RetentionDays,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        environment = {
+            "RAW_BUCKET": raw_bucket.bucket_name,
+            "QUOTES_BASE_URL": quotes_base_url,
+            "INDEX_BASE_URL": index_base_url,
+            "INDEX_CODES": ",".join(index_codes),
+            "LOOKBACK_SESSIONS": str(lookback_sessions),
+        }
+        if extra_ca_file is not None:
+            environment["EXTRA_CA_FILE"] = EXTRA_CA_NAME
+        log_group = LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        self.function = Function(
+            self,
+            "Scraper",
+            description="Takes the missing sessions' quotes and the index portfolios from B3 to the raw bucket",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            code=Code.from_asset(str(scraper_bundle(extra_ca_file))),
+            handler="scraper.handler.handler",
+            layers=[LayerVersion.from_layer_version_arn(self, "Pandas", layer_arn or pandas_layer_arn(self))],
+            memory_size=1024,
+            timeout=Duration.minutes(10),
+            environment=environment,
+            role=self._build_role(raw_bucket, log_group),
+            log_group=log_group,
+        )
+        acknowledge(
+            self.function,
+            finding="AwsSolutions-L1",
+            reason="The runtime is the one that the pinned layer of pandas, pyarrow and awswrangler is built for.",
+        )
+        self.schedule = self._build_schedule(schedule_hours)
+
+    def _build_role(self, raw_bucket: Bucket, log_group: LogGroup) -> Role:
+        role = Role(
+            self,
+            "ScraperRole",
+            assumed_by=ServicePrincipal("lambda.amazonaws.com"),
+            description="The scraper: reads and writes the raw bucket",
+        )
+        log_group.grant_write(role)
+        role.add_to_policy(list_objects(raw_bucket, RAW_PREFIX, QUARANTINE_PREFIX))
+        role.add_to_policy(
+            PolicyStatement(
+                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+                resources=[raw_bucket.arn_for_objects(f"{RAW_PREFIX}*")],
+            )
+        )
+        role.add_to_policy(
+            PolicyStatement(
+                actions=["s3:PutObject"], resources=[raw_bucket.arn_for_objects(f"{QUARANTINE_PREFIX}*")]
+            )
+        )
+        for prefix in (RAW_PREFIX, QUARANTINE_PREFIX):
+            acknowledge_prefix(
+                role,
+                bucket=raw_bucket,
+                prefix=prefix,
+                reason="An object a session: the keys are not known at deployment, and nothing else lies below.",
+            )
+        return role
+
+    def _build_schedule(self, hours: tuple[int, ...]) -> Schedule:
+        role = Role(
+            self,
+            "ScheduleRole",
+            assumed_by=ServicePrincipal(
+                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+            ),
+            description="The schedule: runs the scraper",
+        )
+        role.add_to_policy(
+            PolicyStatement(actions=["lambda:InvokeFunction"], resources=[self.function.function_arn])
+        )
+        return Schedule(
+            self,
+            "Schedule",
+            description="Takes the last session from B3; what one run misses, the next one takes",
+            schedule=ScheduleExpression.cron(
+                minute="0", hour=",".join(map(str, hours)), time_zone=TimeZone.AMERICA_SAO_PAULO
+            ),
+            target=LambdaInvoke(
+                self.function,
+                # A late or repeated run still means the session before the day that it was scheduled for
+                input=ScheduleTargetInput.from_object({_SCHEDULED_TIME: ContextAttribute.scheduled_time}),
+                max_event_age=Duration.hours(1),
+                retry_attempts=3,
+                # The CDK would add every version of the function to the policy
+                role=role.without_policy_updates(),
+            ),
+        )

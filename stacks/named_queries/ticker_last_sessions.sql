@@ -1,0 +1,34 @@
+-- Last sessions of a ticker
+-- EN: How did a ticker trade in its last twenty sessions? Set the ticker in the first lines; without one it is the most traded of the last session.
+-- PT: Como um papel foi negociado em seus últimos vinte pregões? Informe o código nas primeiras linhas; sem ele, vale o mais negociado do último pregão.
+WITH wanted AS (
+    SELECT CAST(NULL AS varchar) AS ticker  -- such as SELECT 'PETR4' AS ticker
+),
+last_session AS (
+    SELECT max(trade_date) AS trade_date
+    FROM "${refined_database}"."${refined_table}"
+),
+most_traded AS (
+    SELECT ticker
+    FROM "${refined_database}"."${refined_table}"
+    WHERE trade_date = (SELECT trade_date FROM last_session)
+    ORDER BY volume DESC, ticker
+    LIMIT 1
+)
+SELECT
+    trade_date,
+    ticker,
+    round(open, 2) AS open_brl,
+    round(high, 2) AS high_brl,
+    round(low, 2) AS low_brl,
+    round(close, 2) AS close_brl,
+    round(100 * (close - lag(close) OVER (ORDER BY trade_date)) / lag(close) OVER (ORDER BY trade_date), 2)
+        AS change_percent,
+    trades,
+    volume AS volume_brl,
+    days_to_expiry
+FROM "${refined_database}"."${refined_table}"
+WHERE trade_date > (SELECT trade_date FROM last_session) - INTERVAL '60' DAY
+    AND ticker = (SELECT coalesce(wanted.ticker, most_traded.ticker) FROM wanted CROSS JOIN most_traded)
+ORDER BY trade_date DESC
+LIMIT 20

@@ -1,0 +1,250 @@
+"""Refinement: the Glue job, and the function that a new raw session makes start it."""
+
+from __future__ import annotations
+
+from aws_cdk import Arn, ArnComponents, Duration, RemovalPolicy, Stack
+from aws_cdk.aws_glue import Code as GlueCode
+from aws_cdk.aws_glue import (
+    ContinuousLoggingProps,
+    GlueVersion,
+    PySparkEtlJob,
+    WorkerConfiguration,
+    WorkerType,
+)
+from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
+from aws_cdk.aws_lambda import Code, Function
+from aws_cdk.aws_logs import LogGroup, RetentionDays
+from aws_cdk.aws_s3 import Bucket, EventType, NotificationKeyFilter
+from aws_cdk.aws_s3_assets import Asset
+from aws_cdk.aws_s3_notifications import LambdaDestination
+from aws_cdk.aws_sqs import Queue, QueueEncryption
+from constructs import Construct
+
+from stacks.config import REPOSITORY
+from stacks.layers import ARCHITECTURE, RUNTIME
+from stacks.nag import acknowledge, acknowledge_prefix
+from stacks.storage import RAW_PREFIX, REFINED_FOLDER, STAGING_FOLDER, list_objects
+
+SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
+STARTER = REPOSITORY / "lambda_src" / "start_refine"
+
+_SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
+_SESSION_SUFFIX = "daily.parquet"
+
+# The id under which the CDK puts its function into the stack (aws-s3, NotificationsResourceHandler)
+_NOTIFICATIONS_FUNCTION = "BucketNotificationsHandler050a0587b7544547bf325f094a3db834"
+
+
+class RefineJob(Construct):
+    """The Glue job that makes the refined table, its role and its logs.
+
+    Attributes:
+        job: The job.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        raw_bucket: Bucket,
+        refined_bucket: Bucket,
+        refined_database: str,
+        refined_table: str,
+        worker_count: int,
+        timeout_minutes: int,
+        log_retention: RetentionDays,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        script = Asset(self, "Script", path=str(SCRIPT))
+        log_prefix = f"/aws-glue/jobs/{Stack.of(self).stack_name}"
+        logs = [self._build_log_group(log_prefix, stream, log_retention) for stream in ("output", "error")]
+        role = Role(
+            self,
+            "Role",
+            assumed_by=ServicePrincipal("glue.amazonaws.com"),
+            description="The refine job: reads raw, writes refined, catalogues it",
+        )
+        for log_group in logs:
+            log_group.grant_write(role)
+        _grant_script(role, script)
+        _grant_raw(role, raw_bucket)
+        _grant_refined(role, refined_bucket)
+        _grant_catalog(role, refined_database, refined_table)
+        self.job = PySparkEtlJob(
+            self,
+            "Job",
+            description="Refines raw sessions: one row a stock and session, partitioned and catalogued",
+            # The CDK would let the role read the whole bucket of deployment assets
+            role=role.without_policy_updates(),
+            script=GlueCode.from_bucket(script.bucket, script.s3_object_key),
+            glue_version=GlueVersion.V5_1,
+            worker_configuration=WorkerConfiguration(
+                worker_type=WorkerType.G_1X, number_of_workers=worker_count
+            ),
+            timeout=Duration.minutes(timeout_minutes),
+            # Runs are serial, and those that come meanwhile wait; a queued job has no retries
+            max_concurrent_runs=1,
+            job_run_queuing_enabled=True,
+            default_arguments={
+                "--raw_bucket": raw_bucket.bucket_name,
+                "--refined_bucket": refined_bucket.bucket_name,
+                "--refined_database": refined_database,
+                "--refined_table": refined_table,
+                "--custom-logGroup-prefix": log_prefix,
+            },
+            # Since Glue 5.0 logs are continuous anyway; metrics of executors cost more than they tell of a short job
+            continuous_logging=ContinuousLoggingProps(enabled=False),
+            enable_metrics=False,
+            enable_observability_metrics=False,
+        )
+        acknowledge(
+            self.job,
+            finding="AwsSolutions-GL1",
+            reason="CloudWatch Logs encrypts at rest by itself; the logs hold public market data and no secret.",
+        )
+        acknowledge(self.job, finding="AwsSolutions-GL3", reason="The job keeps no bookmark.")
+
+    def _build_log_group(self, prefix: str, stream: str, retention: RetentionDays) -> LogGroup:
+        return LogGroup(
+            self,
+            f"{stream.capitalize()}Logs",
+            log_group_name=f"{prefix}/{stream}",
+            retention=retention,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+
+class Starter(Construct):
+    """The function that starts the job when a raw session arrives, and the queue for what it could not start.
+
+    Attributes:
+        function: The function.
+        dead_letters: S3 events for which no job run could be started.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        raw_bucket: Bucket,
+        notifications_role: Role,
+        job: PySparkEtlJob,
+        log_retention: RetentionDays,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters = Queue(
+            self,
+            "DeadLetters",
+            encryption=QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        log_group = LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        role = Role(
+            self,
+            "Role",
+            assumed_by=ServicePrincipal("lambda.amazonaws.com"),
+            description="The starter: starts the refine job",
+        )
+        log_group.grant_write(role)
+        role.add_to_policy(PolicyStatement(actions=["glue:StartJobRun"], resources=[job.job_arn]))
+        self.function = Function(
+            self,
+            "Function",
+            description="Starts the refine job for each raw session that arrives",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            code=Code.from_asset(str(STARTER), exclude=["__pycache__"]),
+            handler="index.handler",
+            timeout=Duration.seconds(30),
+            environment={"GLUE_JOB_NAME": job.job_name},
+            role=role,
+            log_group=log_group,
+            dead_letter_queue=self.dead_letters,
+            retry_attempts=2,
+            max_event_age=Duration.hours(6),
+        )
+        acknowledge(
+            self.function,
+            finding="AwsSolutions-L1",
+            reason="Both functions run on one Python, the newest that the pinned layer of the other is built for.",
+        )
+        self._add_notification(raw_bucket, notifications_role, log_retention)
+
+    def _add_notification(self, raw_bucket: Bucket, role: Role, log_retention: RetentionDays) -> None:
+        raw_bucket.add_event_notification(
+            EventType.OBJECT_CREATED,
+            LambdaDestination(self.function),
+            NotificationKeyFilter(prefix=_SESSION_PREFIX, suffix=_SESSION_SUFFIX),
+        )
+        # The CDK's function, too, logs to a group of its own that does not stay for ever
+        log_group = LogGroup(
+            self, "NotificationLogs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
+        )
+        log_group.grant_write(role)
+        function = Stack.of(self).node.find_child(_NOTIFICATIONS_FUNCTION).node.find_child("Resource")
+        function.add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
+
+
+def _grant_script(role: Role, script: Asset) -> None:
+    role.add_to_policy(
+        PolicyStatement(
+            actions=["s3:GetObject"], resources=[script.bucket.arn_for_objects(script.s3_object_key)]
+        )
+    )
+
+
+def _grant_raw(role: Role, bucket: Bucket) -> None:
+    role.add_to_policy(list_objects(bucket, RAW_PREFIX))
+    role.add_to_policy(
+        PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{RAW_PREFIX}*")])
+    )
+    acknowledge_prefix(
+        role,
+        bucket=bucket,
+        prefix=RAW_PREFIX,
+        reason="An object a session: the job reads the one it is asked for.",
+    )
+
+
+def _grant_refined(role: Role, bucket: Bucket) -> None:
+    folders = (REFINED_FOLDER, STAGING_FOLDER)
+    role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))
+    role.add_to_policy(
+        PolicyStatement(
+            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            # Hadoop's S3A asks for the folder itself as well before it writes below it
+            resources=[bucket.arn_for_objects(key) for folder in folders for key in (folder, f"{folder}/*")],
+        )
+    )
+    for folder in folders:
+        acknowledge_prefix(
+            role,
+            bucket=bucket,
+            prefix=f"{folder}/",
+            reason="A partition a session and ticker: the keys are not known at deployment.",
+        )
+
+
+def _grant_catalog(role: Role, database: str, table: str) -> None:
+    stack = Stack.of(role)
+    role.add_to_policy(
+        PolicyStatement(
+            actions=[
+                "glue:GetDatabase",
+                "glue:CreateDatabase",
+                "glue:GetTable",
+                "glue:CreateTable",
+                "glue:UpdateTable",
+                "glue:GetPartitions",
+                "glue:BatchCreatePartition",
+                "glue:BatchDeletePartition",
+            ],
+            resources=[
+                Arn.format(ArnComponents(service="glue", resource=resource), stack)
+                for resource in ("catalog", f"database/{database}", f"table/{database}/{table}")
+            ],
+        )
+    )
