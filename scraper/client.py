@@ -37,10 +37,10 @@ INDEX_BASE_URL = "https://sistemaswebb3-listados.b3.com.br"
 ATTEMPTS = 5
 CONNECT_TIMEOUT = 10.0
 """Seconds."""
-READ_TIMEOUT = 30.0
+READ_TIMEOUT = 20.0
 """Seconds without a byte."""
-DEADLINE = 75.0
-"""Seconds for one download with all attempts and pauses: eleven of them fit into a function's 15 minutes."""
+DEADLINE = 50.0
+"""Seconds for one download with all attempts and pauses: eleven fit into the function's ten minutes."""
 MAX_BYTES = 32 * 2**20
 """Bytes of one body. A session's ZIP has under one million."""
 

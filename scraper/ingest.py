@@ -1,0 +1,236 @@
+"""One run of the scraper: from what B3 serves to what the raw bucket holds.
+
+A run takes the portfolios first, so that they are there when the quotes' arrival starts the Glue job, then
+the quotes of D-1, then those of every other recent session that the raw bucket lacks. Each file is for
+itself: one that fails is reported, and the others go on.
+
+Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from botocore.exceptions import BotoCoreError, ClientError
+
+from scraper.calendar import day_in_sao_paulo, sessions_before
+from scraper.client import Absent, B3Client, Found
+from scraper.cotahist import open_text, read_text
+from scraper.errors import InvalidData, ScraperError
+from scraper.portfolio import read_portfolio, total_pages
+from scraper.raw import Lineage, RawBucket
+
+COTAHIST = "cotahist"
+INDEX_PORTFOLIO = "index_portfolio"
+
+_MAX_PAGES = 20
+"""Pages of a portfolio, 120 constituents each: ten times B3's largest index."""
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of one file in a run."""
+
+    NEW = "new"
+    """It was written, for the first time or in place of other content."""
+    UNCHANGED = "unchanged"
+    """The raw bucket already holds exactly this content; nothing was written."""
+    NO_SESSION = "no session"
+    """B3 has no file of that day and would have it by now: there was no session."""
+    NOT_YET_PUBLISHED = "not yet published"
+    """B3 has no file of that day, but may still publish it."""
+    INVALID = "invalid"
+    """A reader refused it: it lies in quarantine, and what the partition held is still there."""
+    FAILED = "failed"
+    """It could not be fetched, read or written; what the partition held is still there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run did with one file.
+
+    Attributes:
+        source: `COTAHIST` or `INDEX_PORTFOLIO`.
+        outcome: What became of it.
+        date: The session, or the portfolio's own date; None where it is not known.
+        index: Code of the index; None for quotes.
+        key: Key in the raw bucket of the content, or of the refused bytes.
+        rows: Rows written.
+        volume: Financial volume of the quotes written [BRL].
+        sha256: SHA-256 of what was read (see `scraper.raw.Lineage`).
+        message: Why, unless the outcome is "new" or "unchanged".
+    """
+
+    source: str
+    outcome: Outcome
+    date: date | None = None
+    index: str | None = None
+    key: str | None = None
+    rows: int | None = None
+    volume: Decimal | None = None
+    sha256: str | None = None
+    message: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file in words: "cotahist 2024-11-08", "index_portfolio IBOV 2024-07-16"."""
+        return " ".join(str(part) for part in (self.source, self.index, self.date) if part is not None)
+
+    @property
+    def is_error(self) -> bool:
+        """Whether someone has to look at it."""
+        return self.outcome in {Outcome.INVALID, Outcome.FAILED}
+
+    def summary(self) -> dict[str, Any]:
+        """What is known, for JSON: the date in ISO format and the volume as text, which keeps its cents."""
+        known = {name: value for name, value in asdict(self).items() if value is not None}
+        return known | {name: str(known[name]) for name in ("outcome", "date", "volume") if name in known}
+
+
+class IngestError(ScraperError):
+    """A run is over, and some of its files failed or were refused; the message names each.
+
+    Attributes:
+        results: The results of the whole run.
+    """
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        self.results = results
+        errors = [result for result in results if result.is_error]
+        super().__init__(
+            f"{len(errors)} of {len(results)} files were not ingested. "
+            + " | ".join(f"{result.name}: {result.outcome}: {result.message}" for result in errors)
+        )
+
+
+def ingest(
+    b3: B3Client,
+    raw: RawBucket,
+    *,
+    now: datetime,
+    session: date | None = None,
+    index_codes: Sequence[str],
+    lookback_sessions: int,
+) -> Iterator[Result]:
+    """Bring the raw bucket up to date with B3, file by file as the results are taken.
+
+    Args:
+        b3: Where to download from.
+        raw: Where to write to.
+        now: An instant with its time zone; it says what D-1 is.
+        session: Take exactly this one. Without it: D-1, also when it is there, as B3 republishes corrections,
+            and every session that is missing from the bucket among the last `lookback_sessions`.
+        index_codes: Indices whose portfolios are taken.
+        lookback_sessions: How many sessions up to D-1 are to be in the bucket.
+
+    Yields:
+        A result for each file. A file that fails is a result, too, and does not end the run.
+
+    Raises:
+        ValueError: `now` has no time zone, or `lookback_sessions` is not positive.
+    """
+    today = day_in_sao_paulo(now)
+    sessions = [session] if session else sessions_before(now, lookback_sessions)[::-1]
+    for index in index_codes:
+        yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
+    try:
+        present = raw.sessions_present(sessions[1:])
+    except (BotoCoreError, ClientError) as error:
+        yield Result(source=COTAHIST, outcome=Outcome.FAILED, message=f"{raw.uri('')}: {error}")
+        return
+    for day in sessions:
+        if day not in present:
+            yield _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+
+
+def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Result:
+    """The result of taking a file; of whatever fails on the way, the result that says so."""
+    failed = partial(Result, source=source, outcome=Outcome.FAILED, **identity)
+    name = failed().name
+    logger.info("%s: asking B3", name)
+    try:
+        return take()
+    except (ScraperError, BotoCoreError, ClientError) as error:
+        return failed(message=str(error))
+    except Exception as error:
+        # An error of ours in one file must not cost the others, whose portfolio B3 may not serve again
+        logger.exception("%s: unexpected error", name)
+        return failed(message=f"{type(error).__name__}: {error}")
+
+
+def _take_session(b3: B3Client, raw: RawBucket, session: date, today: date) -> Result:
+    result = partial(Result, source=COTAHIST, date=session)
+    answer = b3.quotes(session)
+    if isinstance(answer, Absent):
+        may_come = today <= session + timedelta(days=1)
+        outcome = Outcome.NOT_YET_PUBLISHED if may_come else Outcome.NO_SESSION
+        return result(outcome=outcome, message=f"{answer.url}: {answer.reason}")
+    try:
+        text = open_text(answer.content, source=answer.url)
+        lineage = Lineage(answer.url, _sha256(text))
+        if key := raw.find_session(session, lineage):
+            return result(outcome=Outcome.UNCHANGED, key=key, sha256=lineage.sha256)
+        quotes = _read_quotes(text, session, answer.url)
+    except InvalidData as error:
+        key = raw.quarantine(answer.content, source=COTAHIST, day=session, extension="zip", reason=str(error))
+        return result(outcome=Outcome.INVALID, key=key, message=str(error))
+    return result(
+        outcome=Outcome.NEW,
+        key=raw.write_session(quotes, session=session, lineage=lineage),
+        rows=len(quotes),
+        volume=quotes["voltot"].sum(),
+        sha256=lineage.sha256,
+    )
+
+
+def _read_quotes(text: bytes, session: date, source: str) -> pd.DataFrame:
+    quotes = read_text(text, session=session, source=source)
+    if quotes.empty:
+        raise InvalidData(source=source, found="no quote", expected="the quotes of a session")
+    return quotes
+
+
+def _take_portfolio(b3: B3Client, raw: RawBucket, index: str, today: date) -> Result:
+    result = partial(Result, source=INDEX_PORTFOLIO, index=index)
+    first = b3.portfolio_page(index, 1)
+    pages = [first.content]
+    try:
+        for number in range(2, _count_pages(first) + 1):
+            pages.append(b3.portfolio_page(index, number).content)
+        portfolio = read_portfolio(pages, index=index, source=first.url)
+    except InvalidData as error:
+        # Its own date may be what could not be read, so it is filed under the day of the run
+        refused = raw.quarantine(
+            b"\n".join(pages), source=INDEX_PORTFOLIO, day=today, extension="json", reason=str(error)
+        )
+        return result(outcome=Outcome.INVALID, key=refused, message=str(error))
+    day = portfolio.portfolio_date
+    lineage = Lineage(first.url, _sha256(b"\n".join(pages)))
+    result = partial(result, date=day, sha256=lineage.sha256)
+    if key := raw.find_portfolio(index, day, lineage):
+        return result(outcome=Outcome.UNCHANGED, key=key)
+    return result(
+        outcome=Outcome.NEW,
+        key=raw.write_portfolio(portfolio.frame, index=index, portfolio_date=day, lineage=lineage),
+        rows=len(portfolio.frame),
+    )
+
+
+def _count_pages(first: Found) -> int:
+    count = total_pages(first.content, source=first.url)
+    if count > _MAX_PAGES:
+        expected = f"at most {_MAX_PAGES}"
+        raise InvalidData(source=first.url, field="totalPages", found=str(count), expected=expected)
+    return count
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,201 @@
+"""The raw bucket: which sessions it holds, and how Parquet and refused bytes get into it.
+
+Its keys are the contract with the starter function, the Glue job and the raw tables:
+
+- `raw/cotahist/trade_date=YYYY-MM-DD/daily.parquet`, the one key whose arrival starts the Glue job, or
+  `backfill.parquet` in its place for history that was loaded in bulk; a partition holds one of the two.
+- `raw/index_portfolio/portfolio_date=YYYY-MM-DD/<index>.parquet`
+- `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`
+
+Same content, same bytes: nothing of the clock goes into a file. Content that is there is not written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import awswrangler as wr
+import boto3
+import pandas as pd
+
+from scraper.arrow import arrow_schema
+from scraper.schema import COTAHIST_COLUMNS, PORTFOLIO_COLUMNS, Column
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+READER_VERSION = "1"
+"""Raise it when the readers make other rows of the same bytes: what older ones wrote is then written anew."""
+
+_SESSIONS = "raw/cotahist/trade_date="
+_PORTFOLIOS = "raw/index_portfolio/portfolio_date="
+_METADATA_LIMIT = 1024
+"""Characters of a reason. S3 takes 2 KB of metadata with an object, names and values together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where content comes from; kept as metadata of the S3 object and in the Parquet file's footer.
+
+    Attributes:
+        source: Address that it was downloaded from.
+        sha256: SHA-256 of what was read, in hexadecimal: of the COTAHIST text, as B3 may pack the same text
+            anew, or of the portfolio's pages.
+    """
+
+    source: str
+    sha256: str
+
+    def metadata(self) -> dict[str, str]:
+        """As key-value metadata, with the version of the readers."""
+        return {"source": self.source, "source-sha256": self.sha256, "reader-version": READER_VERSION}
+
+    def is_of(self, metadata: Mapping[str, str]) -> bool:
+        """Whether an object with this metadata holds the same content, read in the same way."""
+        own = self.metadata()
+        return all(metadata.get(name) == own[name] for name in ("source-sha256", "reader-version"))
+
+
+class RawBucket:
+    """Reads and writes the raw bucket.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: Any method, when S3 refuses.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._s3: S3Client = boto3.client("s3")
+
+    def uri(self, key: str) -> str:
+        """The s3:// address of a key."""
+        return f"s3://{self.name}/{key}"
+
+    def sessions_present(self, sessions: Collection[date]) -> set[date]:
+        """Those of the sessions that the bucket holds, daily or backfilled.
+
+        One whose partition holds both files is not among them: a writer ended between put and delete, and the
+        next one has to put that right.
+        """
+        if not sessions:
+            return set()
+        # Dates sort as text: the listing starts at the first one, however long the history before it
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.name, Prefix=_SESSIONS, StartAfter=self._partition(min(sessions))
+        )
+        keys = {item["Key"] for page in pages for item in page.get("Contents", [])}
+        return {session for session in sessions if len(keys.intersection(self._session_keys(session))) == 1}
+
+    def find_session(self, session: date, lineage: Lineage) -> str | None:
+        """The key that holds exactly this content of a session; None if it is to be written."""
+        found = self._keys(self._partition(session)).intersection(self._session_keys(session))
+        if len(found) != 1:
+            return None
+        key = found.pop()
+        return key if self._holds(key, lineage) else None
+
+    def write_session(self, quotes: pd.DataFrame, *, session: date, lineage: Lineage) -> str:
+        """Write a session's quotes, in place of what its partition holds.
+
+        Args:
+            quotes: At least one row, with the columns of `schema.COTAHIST_COLUMNS`.
+            session: The day of the session.
+            lineage: Where they come from.
+
+        Returns:
+            The key that was written.
+        """
+        daily, backfill = self._session_keys(session)
+        self._write(quotes, daily, COTAHIST_COLUMNS, lineage)
+        if backfill in self._keys(backfill):
+            self._s3.delete_object(Bucket=self.name, Key=backfill)
+        return daily
+
+    def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
+        """The key that holds exactly this content of a portfolio; None if it is to be written."""
+        key = self._portfolio_key(index, portfolio_date)
+        return key if key in self._keys(key) and self._holds(key, lineage) else None
+
+    def write_portfolio(
+        self, portfolio: pd.DataFrame, *, index: str, portfolio_date: date, lineage: Lineage
+    ) -> str:
+        """Write an index portfolio, in place of the one of that index and date.
+
+        Args:
+            portfolio: At least one row, with the columns of `schema.PORTFOLIO_COLUMNS`.
+            index: Code of the index.
+            portfolio_date: The portfolio's own date.
+            lineage: Where it comes from.
+
+        Returns:
+            The key that was written.
+        """
+        key = self._portfolio_key(index, portfolio_date)
+        self._write(portfolio, key, PORTFOLIO_COLUMNS, lineage)
+        return key
+
+    def quarantine(self, content: bytes, *, source: str, day: date, extension: str, reason: str) -> str:
+        """Keep bytes that a reader refused, once, with the reason as metadata (`reason`).
+
+        Args:
+            content: The bytes as B3 served them.
+            source: Short name of what they should have been.
+            day: The day that they are filed under.
+            extension: Of the file name, without dot.
+            reason: Why they were refused; what S3 metadata cannot hold is escaped as in a Python literal.
+
+        Returns:
+            The key under which they lie.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = f"quarantine/{source}/{day.isoformat()}/{sha256}.{extension}"
+        if key not in self._keys(key):
+            escaped = reason.encode("unicode_escape").decode("ascii")[:_METADATA_LIMIT]
+            self._s3.put_object(Bucket=self.name, Key=key, Body=content, Metadata={"reason": escaped})
+        return key
+
+    def _write(self, frame: pd.DataFrame, key: str, columns: Collection[Column], lineage: Lineage) -> None:
+        schema = arrow_schema(columns)
+        # awswrangler leaves an empty file behind if it finds this out itself, halfway
+        if list(frame.columns) != schema.names:
+            raise ValueError(f"{key}: columns {list(frame.columns)}, expected {schema.names}")
+        wr.s3.to_parquet(
+            df=frame,
+            path=self.uri(key),
+            index=False,
+            compression="snappy",
+            dtype={column.name: column.glue_type for column in columns},
+            pyarrow_additional_kwargs={"schema": schema.with_metadata(lineage.metadata())},
+            s3_additional_kwargs={"Metadata": lineage.metadata()},
+        )
+
+    def _keys(self, prefix: str) -> set[str]:
+        """The keys below a prefix, of which there are few.
+
+        Whether an object exists is asked in this way: S3 answers 403 instead of 404 to someone who asks for a
+        missing object itself and may list certain prefixes only.
+        """
+        listing = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix)
+        return {item["Key"] for item in listing.get("Contents", [])}
+
+    def _holds(self, key: str, lineage: Lineage) -> bool:
+        return lineage.is_of(self._s3.head_object(Bucket=self.name, Key=key)["Metadata"])
+
+    @staticmethod
+    def _partition(session: date) -> str:
+        return f"{_SESSIONS}{session.isoformat()}/"
+
+    def _session_keys(self, session: date) -> tuple[str, str]:
+        partition = self._partition(session)
+        return f"{partition}daily.parquet", f"{partition}backfill.parquet"
+
+    @staticmethod
+    def _portfolio_key(index: str, portfolio_date: date) -> str:
+        return f"{_PORTFOLIOS}{portfolio_date.isoformat()}/{index}.parquet"
