@@ -10,10 +10,8 @@ import os
 from datetime import UTC, date, datetime
 from typing import Any
 
-from scraper.client import B3Client
 from scraper.errors import ScraperError
-from scraper.ingest import IngestError, ingest
-from scraper.raw import RawBucket
+from scraper.ingest import IngestError, run
 from scraper.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -50,25 +48,14 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
         EventError: The event is not as above.
         SettingsError: A variable of the environment is missing or wrong.
         IngestError: The run is over, but files failed or were refused.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: The bucket cannot be listed.
     """
     _log_json_lines()
     now = _instant(event)
     session = _session(event)
     settings = Settings.from_environment(os.environ)
-    b3 = B3Client(
-        quotes_base_url=settings.quotes_base_url,
-        index_base_url=settings.index_base_url,
-        extra_ca_file=settings.extra_ca_file,
-    )
     results = []
-    for result in ingest(
-        b3,
-        RawBucket(settings.raw_bucket),
-        now=now,
-        session=session,
-        index_codes=settings.index_codes,
-        lookback_sessions=settings.lookback_sessions,
-    ):
+    for result in run(settings, now=now, session=session):
         level = logging.ERROR if result.is_error else logging.INFO
         logger.log(level, "%s: %s", result.name, result.outcome, extra={"result": result.summary()})
         results.append(result)

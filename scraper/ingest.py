@@ -7,6 +7,8 @@ itself: one that fails is reported, and the others go on.
 Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error.
 """
 
+from __future__ import annotations
+
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,7 @@ from scraper.cotahist import open_text, read_text
 from scraper.errors import InvalidData, ScraperError
 from scraper.portfolio import read_portfolio, total_pages
 from scraper.raw import Lineage, RawBucket
+from scraper.settings import Settings
 
 COTAHIST = "cotahist"
 INDEX_PORTFOLIO = "index_portfolio"
@@ -111,6 +114,22 @@ class IngestError(ScraperError):
         )
 
 
+def run(settings: Settings, *, now: datetime, session: date | None = None) -> Iterator[Result]:
+    """Do what `ingest` does, with the settings' B3 and raw bucket."""
+    return ingest(
+        B3Client(
+            quotes_base_url=settings.quotes_base_url,
+            index_base_url=settings.index_base_url,
+            extra_ca_file=settings.extra_ca_file,
+        ),
+        RawBucket(settings.raw_bucket),
+        now=now,
+        session=session,
+        index_codes=settings.index_codes,
+        lookback_sessions=settings.lookback_sessions,
+    )
+
+
 def ingest(
     b3: B3Client,
     raw: RawBucket,
@@ -136,19 +155,15 @@ def ingest(
 
     Raises:
         ValueError: `now` has no time zone, or `lookback_sessions` is not positive.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: The bucket cannot be listed.
     """
     today = day_in_sao_paulo(now)
-    sessions = [session] if session else sessions_before(now, lookback_sessions)[::-1]
+    asked_for, *before = [session] if session else sessions_before(now, lookback_sessions)[::-1]
+    present = raw.sessions_present([asked_for, *before])
     for index in index_codes:
         yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
-    try:
-        present = raw.sessions_present(sessions[1:])
-    except (BotoCoreError, ClientError) as error:
-        yield Result(source=COTAHIST, outcome=Outcome.FAILED, message=f"{raw.uri('')}: {error}")
-        return
-    for day in sessions:
-        if day not in present:
-            yield _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+    for day in [asked_for, *(day for day in before if day not in present)]:
+        yield _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
 
 
 def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Result:

@@ -71,24 +71,21 @@ class RawBucket:
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self._name = name
         self._s3: S3Client = boto3.client("s3")
-
-    def uri(self, key: str) -> str:
-        """The s3:// address of a key."""
-        return f"s3://{self.name}/{key}"
 
     def sessions_present(self, sessions: Collection[date]) -> set[date]:
         """Those of the sessions that the bucket holds, daily or backfilled.
 
         One whose partition holds both files is not among them: a writer ended between put and delete, and the
         next one has to put that right.
+
+        Args:
+            sessions: At least one.
         """
-        if not sessions:
-            return set()
         # Dates sort as text: the listing starts at the first one, however long the history before it
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.name, Prefix=_SESSIONS, StartAfter=self._partition(min(sessions))
+            Bucket=self._name, Prefix=_SESSIONS, StartAfter=self._partition(min(sessions))
         )
         keys = {item["Key"] for page in pages for item in page.get("Contents", [])}
         return {session for session in sessions if len(keys.intersection(self._session_keys(session))) == 1}
@@ -115,7 +112,7 @@ class RawBucket:
         daily, backfill = self._session_keys(session)
         self._write(quotes, daily, COTAHIST_COLUMNS, lineage)
         if backfill in self._keys(backfill):
-            self._s3.delete_object(Bucket=self.name, Key=backfill)
+            self._s3.delete_object(Bucket=self._name, Key=backfill)
         return daily
 
     def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
@@ -158,7 +155,7 @@ class RawBucket:
         key = f"quarantine/{source}/{day.isoformat()}/{sha256}.{extension}"
         if key not in self._keys(key):
             escaped = reason.encode("unicode_escape").decode("ascii")[:_METADATA_LIMIT]
-            self._s3.put_object(Bucket=self.name, Key=key, Body=content, Metadata={"reason": escaped})
+            self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata={"reason": escaped})
         return key
 
     def _write(self, frame: pd.DataFrame, key: str, columns: Collection[Column], lineage: Lineage) -> None:
@@ -168,7 +165,7 @@ class RawBucket:
             raise ValueError(f"{key}: columns {list(frame.columns)}, expected {schema.names}")
         wr.s3.to_parquet(
             df=frame,
-            path=self.uri(key),
+            path=f"s3://{self._name}/{key}",
             index=False,
             compression="snappy",
             dtype={column.name: column.glue_type for column in columns},
@@ -182,11 +179,11 @@ class RawBucket:
         Whether an object exists is asked in this way: S3 answers 403 instead of 404 to someone who asks for a
         missing object itself and may list certain prefixes only.
         """
-        listing = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix)
+        listing = self._s3.list_objects_v2(Bucket=self._name, Prefix=prefix)
         return {item["Key"] for item in listing.get("Contents", [])}
 
     def _holds(self, key: str, lineage: Lineage) -> bool:
-        return lineage.is_of(self._s3.head_object(Bucket=self.name, Key=key)["Metadata"])
+        return lineage.is_of(self._s3.head_object(Bucket=self._name, Key=key)["Metadata"])
 
     @staticmethod
     def _partition(session: date) -> str:

@@ -34,11 +34,11 @@ class Settings:
     """
 
     raw_bucket: str
-    quotes_base_url: str = QUOTES_BASE_URL
-    index_base_url: str = INDEX_BASE_URL
-    index_codes: tuple[str, ...] = ("IBOV",)
-    lookback_sessions: int = 10
-    extra_ca_file: Path | None = None
+    quotes_base_url: str
+    index_base_url: str
+    index_codes: tuple[str, ...]
+    lookback_sessions: int
+    extra_ca_file: Path | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -49,28 +49,19 @@ class Settings:
         """
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
         if "RAW_BUCKET" not in given:
-            raise SettingsError("RAW_BUCKET is not set; set it to the name of the raw bucket")
+            raise SettingsError("RAW_BUCKET is not set; set it, or --bucket, to the raw bucket's name")
         extra_ca_file = given.get("EXTRA_CA_FILE")
         return cls(
             raw_bucket=given["RAW_BUCKET"],
             quotes_base_url=_base_url("QUOTES_BASE_URL", given.get("QUOTES_BASE_URL", QUOTES_BASE_URL)),
             index_base_url=_base_url("INDEX_BASE_URL", given.get("INDEX_BASE_URL", INDEX_BASE_URL)),
-            index_codes=parse_index_codes("INDEX_CODES", given.get("INDEX_CODES", "IBOV")),
+            index_codes=_index_codes("INDEX_CODES", given.get("INDEX_CODES", "IBOV")),
             lookback_sessions=_positive("LOOKBACK_SESSIONS", given.get("LOOKBACK_SESSIONS", "10")),
             extra_ca_file=BUNDLE / extra_ca_file if extra_ca_file else None,
         )
 
 
-def parse_index_codes(name: str, value: str) -> tuple[str, ...]:
-    """Index codes separated by commas, in capitals.
-
-    Args:
-        name: Of the setting, for the message.
-        value: Such as "IBOV, SMLL".
-
-    Raises:
-        SettingsError: A code is not capitals and digits.
-    """
+def _index_codes(name: str, value: str) -> tuple[str, ...]:
     codes = tuple(code.strip().upper() for code in value.split(","))
     for code in codes:
         if not _INDEX_CODE.fullmatch(code):
