@@ -1,7 +1,6 @@
 """The process in which the AWS emulator runs: MiniStack's application on a socket that its starter bound.
 
-`sandbox.ministack` starts it. It serves until its standard input reaches its end, which happens when the
-starter closes it or dies, however it dies: no emulator outlives its owner.
+`sandbox.ministack` starts it. It serves until its owner ends, in whatever way: no emulator outlives it.
 """
 
 from __future__ import annotations
@@ -9,29 +8,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
-import sys
-import threading
 from pathlib import Path
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from sandbox.owner import when_owner_ends
 
-async def _serve(socket_fd: int) -> None:
+
+async def _serve(socket_fd: int, folder: Path) -> None:
     # MiniStack reads its settings from the environment when it is imported, not when it starts
     from ministack.app import app  # noqa: PLC0415
 
+    from sandbox import shims  # noqa: PLC0415  # imports MiniStack's services
+
+    job_runs = shims.install(folder)
     loop = asyncio.get_running_loop()
     owner_gone = asyncio.Event()
-
-    def watch_owner() -> None:
-        sys.stdin.buffer.read()
-        loop.call_soon_threadsafe(owner_gone.set)
-
-    threading.Thread(target=watch_owner, name="owner-watch", daemon=True).start()
+    when_owner_ends(lambda: loop.call_soon_threadsafe(owner_gone.set))
 
     async def shutdown() -> None:
         await owner_gone.wait()
+        job_runs.stop()
 
     config = Config()
     config.bind = [f"fd://{socket_fd}"]
@@ -41,12 +39,13 @@ async def _serve(socket_fd: int) -> None:
 
 
 def main() -> None:
-    """Serve AWS on the given socket; afterwards remove the scratch folder, and the state with it if asked."""
+    """Serve AWS until the owner ends, then clean up after itself."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the bound socket")
+    parser.add_argument("--folder", type=Path, required=True, help="folder for state and logs")
     parser.add_argument("--remove", type=Path, required=True, help="folder to remove at the end")
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.socket))
+    asyncio.run(_serve(arguments.socket, arguments.folder))
     shutil.rmtree(arguments.remove)  # only after an orderly end: a crash leaves its log to be read
 
 

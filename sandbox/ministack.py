@@ -71,7 +71,7 @@ class MiniStack:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "sandbox.emulator", "--socket", str(bound.fileno())),
-                    *("--remove", str(folder if ephemeral else scratch)),
+                    *("--folder", str(folder), "--remove", str(folder if ephemeral else scratch)),
                 ],
                 cwd=REPOSITORY,
                 env=_settings(folder, scratch, port, keep=not ephemeral),

@@ -1,0 +1,41 @@
+"""What this stack needs of AWS and MiniStack lacks: a module each, put in place of one seam inside MiniStack.
+
+The seams are private to it, so its version is checked against the one they were written for. On a newer one,
+look first whether it still lacks the thing.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from sandbox.shims import glue_job_runs, named_queries, schedules
+
+MINISTACK_VERSION = "1.5.33"
+
+
+class UnsupportedMiniStackError(RuntimeError):
+    """MiniStack is installed in another version than the one whose inside the shims know."""
+
+
+def install(folder: Path) -> glue_job_runs.JobRuns:
+    """Put every shim in place. To be called before MiniStack serves.
+
+    Args:
+        folder: The emulator's own folder; job runs keep their logs and their mirror of the buckets in it.
+
+    Returns:
+        What executes the Glue job runs, to be stopped when the service ends.
+
+    Raises:
+        UnsupportedMiniStackError: Another version of MiniStack is installed.
+    """
+    installed = version("ministack")
+    if installed != MINISTACK_VERSION:
+        raise UnsupportedMiniStackError(
+            f"the sandbox's shims are for ministack {MINISTACK_VERSION}, but {installed} is installed; "
+            "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
+        )
+    named_queries.install()
+    schedules.install()
+    return glue_job_runs.install(logs=folder / "job-runs", mirror=folder / "mirror")

@@ -1,0 +1,117 @@
+"""Glue job runs that run: MiniStack runs Spark jobs in Docker and, without Docker, only says that it did.
+
+Here each run is a process that executes the job's script on Spark (`sandbox.spark_runner`). Runs follow one
+another, and wait for their turn in state WAITING: as on AWS with job run queuing and at most one concurrent
+run, which is what the stack asks for and MiniStack's CloudFormation leaves out.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ministack.services import glue
+
+from sandbox.ministack import REPOSITORY
+
+_ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
+
+
+class JobRuns:
+    """Executes the emulator's Glue job runs, one at a time.
+
+    Args:
+        logs: Folder for what each run prints, in `<run id>.log`.
+        mirror: Folder for the mirror of the buckets that Spark works on.
+    """
+
+    def __init__(self, *, logs: Path, mirror: Path) -> None:
+        self._logs = logs
+        self._mirror = mirror
+        self._turn = threading.Lock()
+        self._runs: list[dict[str, Any]] = []
+        self._process: subprocess.Popen[bytes] | None = None
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def execute(
+        self,
+        run: dict[str, Any],
+        job: Mapping[str, Any],
+        _job_name: str,
+        arguments: Mapping[str, str],
+        script: str,
+        _docker: object,
+    ) -> None:
+        """Execute one run and record how it goes in `run`: `JobRunState`, `ErrorMessage`.
+
+        Args:
+            run: MiniStack's record of the run, which GetJobRun returns.
+            job: Its record of the job.
+            arguments: What the script gets: the job's default arguments, overridden by the run's.
+            script: `s3://` address of the job's script.
+        """
+        run["JobRunState"] = "WAITING"
+        self._runs.append(run)
+        with self._turn:
+            if run["JobRunState"] != "WAITING":  # stopped meanwhile
+                return
+            run.update(JobRunState="RUNNING", StartedOn=int(time.time()))
+            state, message = self._run_script(run["Id"], script, arguments, minutes=job["Timeout"])
+            if run["JobRunState"] == "RUNNING":
+                run.update(JobRunState=state, ErrorMessage=message)
+
+    def stop(self) -> None:
+        """End the run in progress and let no waiting one begin."""
+        for run in self._runs:
+            if run["JobRunState"] not in _ENDED:
+                run["JobRunState"] = "STOPPED"
+        if self._process is not None:
+            self._process.kill()
+
+    def _run_script(
+        self, run_id: str, script: str, arguments: Mapping[str, str], *, minutes: float
+    ) -> tuple[str, str]:
+        """The state in which the run ended and the message that tells why, empty after success."""
+        log = self._logs / f"{run_id}.log"
+        command = [
+            sys.executable,
+            "-m",
+            "sandbox.spark_runner",
+            "--script",
+            script,
+            "--mirror",
+            str(self._mirror),
+        ]
+        for name, value in arguments.items():
+            command += [name, str(value)]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output
+            )
+        with self._process as process:
+            try:
+                process.wait(timeout=minutes * 60)  # not communicate(): it would close standard input
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
+            message = process.stdout.read().decode() if process.stdout else ""
+        if process.returncode == 0:
+            return "SUCCEEDED", ""
+        return "FAILED", message or f"the job's process ended with status {process.returncode}; see {log}"
+
+
+def install(*, logs: Path, mirror: Path) -> JobRuns:
+    """Have MiniStack's Glue execute Spark jobs through the returned object, to be stopped at the end."""
+    job_runs = JobRuns(logs=logs, mirror=mirror)
+    # A Docker that has every image, so that MiniStack goes on to execute the run
+    glue._get_docker = lambda: SimpleNamespace(images=SimpleNamespace(get=lambda _image: None))
+    # The run fetches its script itself: one that is missing fails the run, where MiniStack would pass over it
+    glue._resolve_script = lambda location: location
+    glue._execute_spark_docker = job_runs.execute
+    return job_runs

