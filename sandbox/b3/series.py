@@ -85,10 +85,10 @@ def next_expiries(trade_date: date, day_of_month: Callable[[int, int], date]) ->
 
 def strike_ladder(anchor: float) -> tuple[int, int]:
     """Distance between the strikes of a share at that price, and the unit of its codes' numbers, in cents."""
-    for ceiling, step, unit in ((4, 5, 1), (10, 10, 10), (25, 20, 10), (100, 50, 10)):
+    for ceiling, step, unit in ((4, 10, 10), (10, 20, 10), (30, 50, 10), (100, 100, 10)):
         if anchor < ceiling:
             return step, unit
-    return 200, 100
+    return 500, 100
 
 
 def draw_series(rng: np.random.Generator, underlying: Underlying, trade_date: date, count: int) -> Series:
@@ -105,8 +105,11 @@ def draw_series(rng: np.random.Generator, underlying: Underlying, trade_date: da
     weight = np.log(_MONTH_WEIGHT[month]) - np.where(
         out_of_the_money > 0, (out_of_the_money / 1.1) ** 2, (out_of_the_money / 0.6) ** 2
     )
-    # The largest of weights with Gumbel noise are a weighted draw without replacement
-    drawn = np.sort(np.argsort(-(weight + rng.gumbel(size=weight.size)), kind="stable")[:count])
+    weight += np.select([strike // underlying.strike_step % each == 0 for each in (4, 2)], [1.2, 0.6], 0.0)
+    # A weighted draw without replacement: the largest of weights with noise. Little noise, as tomorrow's draw
+    # is to have most of today's series
+    noise = 0.5 * rng.gumbel(size=weight.size)
+    drawn = np.sort(np.argsort(-(weight + noise), kind="stable")[:count])
     month, strike, kind, years = month[drawn], strike[drawn], kind[drawn], years[drawn]
     worth = np.stack(
         [_black_scholes(spot, strike / 100, years, underlying.volatility, kind) for spot in underlying.path]
