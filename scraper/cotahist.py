@@ -12,6 +12,7 @@ says is not judged: B3 itself publishes, for instance, average prices outside th
 """
 
 import io
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -176,16 +177,16 @@ def decode_quotes(records: Records, *, first_record: int, source: str) -> pa.Rec
 
 def _split(text: bytes, *, source: str) -> Records:
     """Views the text as records. The first one's line end is the one that all must have."""
-    line_end = b"\n" if text[RECORD_LENGTH : RECORD_LENGTH + 1] == b"\n" else b"\r\n"
+    line_end = b"\n" if re.match(rb"[^\r\n]*\n", text) else b"\r\n"
     stride = RECORD_LENGTH + len(line_end)
     lines, rest = divmod(len(text), stride)
-    ends = np.ndarray((lines, len(line_end)), np.uint8, buffer=text[RECORD_LENGTH:], strides=(stride, 1))
+    after_first = memoryview(text)[RECORD_LENGTH:]
+    ends = np.ndarray((lines, len(line_end)), np.uint8, buffer=after_first, strides=(stride, 1))
     wrong = np.flatnonzero((ends != np.frombuffer(line_end, np.uint8)).any(axis=1))
-    if wrong.size or rest not in {0, RECORD_LENGTH} or not text:
+    unended = rest == RECORD_LENGTH and not text.endswith((b"\r", b"\n"))
+    if wrong.size or not (unended or (lines and rest == 0)):
         _refuse_line(text, int(wrong[0]) if wrong.size else lines, line_end, source=source)
-    # The constructor checks that the last record, whose line end may be missing, still lies in the text
-    count = lines + (rest == RECORD_LENGTH)
-    return np.ndarray((count, RECORD_LENGTH), np.uint8, buffer=text, strides=(stride, 1))
+    return np.ndarray((lines + unended, RECORD_LENGTH), np.uint8, buffer=text, strides=(stride, 1))
 
 
 def _refuse_line(text: bytes, index: int, line_end: bytes, *, source: str) -> NoReturn:

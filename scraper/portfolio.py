@@ -32,8 +32,8 @@ _WEIGHT = cast(pa.Decimal128Type, PORTFOLIO_SCHEMA.field("weight").type)
 _REDUCTOR = cast(pa.Decimal128Type, PORTFOLIO_SCHEMA.field("reductor").type)
 _QUANTITY = pa.decimal128(18, 0)  # any such number fits int64, the type of its column
 
-_NUMBER = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]+))?")
-_REDUCTOR_WITHOUT_COMMA = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3})+)([0-9]{8})")
+_NUMBER = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]+))?")
+_REDUCTOR_WITHOUT_COMMA = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+)([0-9]{8})")
 _SHOWN_CHARACTERS = 80
 _DATE = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{2})")
 
