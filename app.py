@@ -1,4 +1,4 @@
-"""The CDK app: context to `Config` to `BovespaStack`, checked by cdk-nag's AwsSolutions rules at every synth."""
+"""The CDK app: context to `Config` to `BovespaStack`, checked by cdk-nag's AwsSolutions rules."""
 
 from collections.abc import Mapping
 

@@ -1,1 +1,1 @@
-"""The CDK stack of the pipeline: `bovespa_stack` is its table of contents, a module beside it for each stage."""
+"""The CDK stack of the pipeline: `bovespa_stack` is its table of contents, beside it a module a stage."""

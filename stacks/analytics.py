@@ -21,8 +21,8 @@ NAMED_QUERIES = Path(__file__).parent / "named_queries"
 class NamedQuery:
     """A named query, from a file of `named_queries/`.
 
-    The file begins with comment lines: the title, then the description. The SQL after them names the refined table
-    by the placeholders `${refined_database}` and `${refined_table}`.
+    The file begins with comment lines: the title, then the description. The SQL after them names the refined
+    table by the placeholders `${refined_database}` and `${refined_table}`.
 
     Attributes:
         name: The title.

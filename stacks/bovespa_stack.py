@@ -14,7 +14,7 @@ from stacks.storage import Storage
 
 
 class BovespaStack(Stack):
-    """From B3's files to Athena: a schedule, a scraper, the raw bucket, a job, the refined bucket, queries."""
+    """From B3's files to Athena: schedule, scraper, raw bucket, job, refined bucket, queries."""
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(

@@ -1,7 +1,7 @@
 """The folder that the scraper's function is deployed from: what the layer lacks, and the `scraper` package.
 
-pip fetches wheels for the function's own platform and Python, so neither Docker nor a Linux machine is needed. What
-it fetched is kept under `build/` by the hash of the requirements: synth needs no network once
+pip fetches wheels for the function's own platform and Python: neither Docker nor a Linux machine is needed.
+What it fetched is kept under `build/` by the hash of the requirements: synth needs no network once
 `python -m stacks.bundling` has run. Same input, same files, so the same asset hash on every machine.
 """
 
@@ -97,7 +97,8 @@ def _pip_install(folder: Path) -> None:
     if completed.returncode:
         raise BundlingError(
             f"pip could not fetch the packages of {REQUIREMENTS.relative_to(REPOSITORY)} for Lambda "
-            f"(exit {completed.returncode}). Check the network and the versions in it. pip said:\n{completed.stderr}"
+            f"(exit {completed.returncode}). Check the network and the versions in it. pip said:\n"
+            f"{completed.stderr}"
         )
 
 
@@ -111,7 +112,7 @@ def _digest(third_party: str, sources: dict[Path, Path]) -> str:
 
 @contextmanager
 def _published_as(final: Path) -> Iterator[Path]:
-    """A new folder to fill, that gets its name when it is complete: who synthesises beside us sees all or nothing."""
+    """A new folder to fill, which gets its name when it is complete: another synth sees all or nothing."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=BUILD) as scratch:
         folder = Path(scratch, "content")

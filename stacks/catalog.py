@@ -1,4 +1,4 @@
-"""The catalog of raw data: database and tables under partition projection, so there is no partition to register."""
+"""The catalog of raw data, under partition projection: there is no partition to register and no crawler."""
 
 from __future__ import annotations
 

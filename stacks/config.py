@@ -42,8 +42,8 @@ class Config:
     """The settings of one deployment.
 
     Attributes:
-        stack_name: Name of the CloudFormation stack and of what has to have a name in the account: the workgroup
-            and the log groups of the job. Two pipelines in one account and region need two names.
+        stack_name: Name of the CloudFormation stack and of what has to have a name in the account: the
+            workgroup and the log groups of the job. Two pipelines in one account and region need two names.
         removal_policy: What becomes of buckets and their data when the stack is deleted.
         raw_database: Glue database with the raw tables; the stack creates it.
         refined_database: Glue database of the refined table; the job creates it where it is missing.
@@ -121,8 +121,8 @@ class Config:
         )
         if config.raw_database == config.refined_database:
             raise ConfigError(
-                f"raw_database and refined_database are both {config.raw_database!r}: the stack owns the first and "
-                "the job the second; name two databases"
+                f"raw_database and refined_database are both {config.raw_database!r}, expected two names: "
+                "the stack owns the first database and the job the second"
             )
         read.refuse_unknown()
         return config
@@ -197,7 +197,7 @@ class _Reader:
         )
         if unknown:
             raise ConfigError(
-                f"unknown setting {', '.join(unknown)}: there are {', '.join(sorted(self._known))} (see cdk.json)"
+                f"unknown setting {', '.join(unknown)}: there are {', '.join(sorted(self._known))}"
             )
 
     def _given(self, key: str) -> bool:

@@ -58,7 +58,7 @@ class Ingestion(Construct):
         self.function = Function(
             self,
             "Scraper",
-            description="Takes the missing sessions' quotes and the index portfolios from B3 to the raw bucket",
+            description="Takes missing sessions' quotes and index portfolios from B3 to the raw bucket",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             code=Code.from_asset(str(scraper_bundle(extra_ca_file))),
@@ -73,7 +73,7 @@ class Ingestion(Construct):
         acknowledge(
             self.function,
             finding="AwsSolutions-L1",
-            reason="The runtime is the one that the pinned layer of pandas, pyarrow and awswrangler is built for.",
+            reason="The Python that the pinned layer of pandas, pyarrow and awswrangler is built for.",
         )
         self.schedule = self._build_schedule(schedule_hours)
 
@@ -102,7 +102,7 @@ class Ingestion(Construct):
                 role,
                 bucket=raw_bucket,
                 prefix=prefix,
-                reason="An object a session: the keys are not known at deployment, and nothing else lies below.",
+                reason="An object a session: the keys are not known at deployment.",
             )
         return role
 

@@ -1,7 +1,7 @@
 """AWS's managed layer with pandas, pyarrow and awswrangler, in the version that the scraper is tested with.
 
-awswrangler 3.16.1, pandas 3.0.3, pyarrow 22.0.0 for Python 3.13 on x86_64, the versions in requirements.txt. The
-layer of awswrangler 3.17.0 ends with a segmentation fault on datetime64 columns (aws-sdk-pandas issue 3393).
+awswrangler 3.16.1, pandas 3.0.3, pyarrow 22.0.0 for Python 3.13 on x86_64, the versions in requirements.txt.
+The layer of awswrangler 3.17.0 dies of a segmentation fault on datetime64 (aws-sdk-pandas issue 3393).
 Source: aws-sdk-pandas, "AWS Lambda Managed Layers", release 3.16.1.
 """
 

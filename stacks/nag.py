@@ -1,7 +1,9 @@
 """Acknowledgements of cdk-nag findings: one finding on one construct, with the reason why it may stand."""
 
+from typing import cast
+
 from aws_cdk import Acknowledgment, Stack, Validations
-from aws_cdk.aws_s3 import Bucket
+from aws_cdk.aws_s3 import Bucket, CfnBucket
 from constructs import Construct
 
 
@@ -25,5 +27,5 @@ def acknowledge_prefix(role: Construct, *, bucket: Bucket, prefix: str, reason: 
         prefix: The prefix, without the `*` that follows it.
         reason: Why the role needs all of it.
     """
-    bucket_id = Stack.of(bucket).get_logical_id(bucket.node.default_child)
+    bucket_id = Stack.of(bucket).get_logical_id(cast(CfnBucket, bucket.node.default_child))
     acknowledge(role, finding=f"AwsSolutions-IAM5[Resource::<{bucket_id}.Arn>/{prefix}*]", reason=reason)

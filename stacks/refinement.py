@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import Arn, ArnComponents, Duration, RemovalPolicy, Stack
+from typing import cast
+
+from aws_cdk import Arn, ArnComponents, CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk.aws_glue import Code as GlueCode
 from aws_cdk.aws_glue import (
     ContinuousLoggingProps,
@@ -93,7 +95,7 @@ class RefineJob(Construct):
                 "--refined_table": refined_table,
                 "--custom-logGroup-prefix": log_prefix,
             },
-            # Since Glue 5.0 logs are continuous anyway; metrics of executors cost more than they tell of a short job
+            # Since Glue 5.0 logs are continuous by themselves; metrics need a permission on any resource
             continuous_logging=ContinuousLoggingProps(enabled=False),
             enable_metrics=False,
             enable_observability_metrics=False,
@@ -101,7 +103,7 @@ class RefineJob(Construct):
         acknowledge(
             self.job,
             finding="AwsSolutions-GL1",
-            reason="CloudWatch Logs encrypts at rest by itself; the logs hold public market data and no secret.",
+            reason="CloudWatch Logs encrypts at rest by itself; the logs hold no secret.",
         )
         acknowledge(self.job, finding="AwsSolutions-GL3", reason="The job keeps no bookmark.")
 
@@ -169,7 +171,7 @@ class Starter(Construct):
         acknowledge(
             self.function,
             finding="AwsSolutions-L1",
-            reason="Both functions run on one Python, the newest that the pinned layer of the other is built for.",
+            reason="Both functions run on one Python, which the pinned layer of the scraper is built for.",
         )
         self._add_notification(raw_bucket, notifications_role, log_retention)
 
@@ -185,7 +187,7 @@ class Starter(Construct):
         )
         log_group.grant_write(role)
         function = Stack.of(self).node.find_child(_NOTIFICATIONS_FUNCTION).node.find_child("Resource")
-        function.add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
+        cast(CfnResource, function).add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
 
 
 def _grant_script(role: Role, script: Asset) -> None:
@@ -240,7 +242,8 @@ def _grant_catalog(role: Role, database: str, table: str) -> None:
                 "glue:UpdateTable",
                 "glue:GetPartitions",
                 "glue:BatchCreatePartition",
-                "glue:BatchDeletePartition",
+                "glue:BatchUpdatePartition",
+                "glue:DeletePartition",
             ],
             resources=[
                 Arn.format(ArnComponents(service="glue", resource=resource), stack)

@@ -1,4 +1,4 @@
-"""The three buckets: raw, refined and query results. Private, TLS only, encrypted, versioned, with a life cycle."""
+"""The three buckets, raw, refined and query results: private, TLS only, encrypted, versioned."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _REPLACED_VERSION_DAYS = 30
 class Storage(Construct):
     """The buckets of the lake.
 
-    With `RemovalPolicy.DESTROY` CloudFormation deletes the buckets, provided that they are empty by then: emptying
-    them is left to the person who destroys the stack.
+    With `RemovalPolicy.DESTROY` CloudFormation deletes the buckets, provided that they are empty by then:
+    emptying them is left to the person who destroys the stack.
 
     Attributes:
         raw_bucket: `raw/`, B3's data as Parquet, and `quarantine/`, what the readers refused.
@@ -96,8 +96,8 @@ class Storage(Construct):
         acknowledge(
             bucket,
             finding="AwsSolutions-S1",
-            reason="Public market data, written by two roles of this stack alone: access logs would be more objects "
-            "than data. An account that audits access does it with CloudTrail data events.",
+            reason="Public market data, written by two roles of this stack alone: access logs would be more "
+            "objects than data. An account that audits access does it with CloudTrail data events.",
         )
         return bucket
 
@@ -105,8 +105,8 @@ class Storage(Construct):
 def list_objects(bucket: Bucket, *prefixes: str) -> PolicyStatement:
     """Permission to list what lies below prefixes of a bucket.
 
-    The condition holds also for calls that name no prefix. S3 makes such a check when an object that is asked for
-    does not exist: without it the answer is 403 instead of 404.
+    The condition holds also for calls that name no prefix. S3 makes such a check when an object that is asked
+    for does not exist: without it the answer is 403 instead of 404.
     """
     return PolicyStatement(
         actions=["s3:ListBucket"],

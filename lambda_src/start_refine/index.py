@@ -1,8 +1,9 @@
 """Starts the refine job for each raw session whose arrival S3 reports, and does nothing else.
 
-The event is checked as a whole before the first run is started. A run that cannot be started raises: Lambda invokes
-the function again with the same event and in the end puts it on the dead-letter queue. The records before the
-failing one are then started once more, which is harmless: refining a session again gives the same result.
+The event is checked as a whole before the first run is started. A run that cannot be started raises: Lambda
+invokes the function again with the same event and in the end puts it on the dead-letter queue. The records
+before the failing one are then started once more, which is harmless: refining a session again gives the same
+result.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _records(event: dict[str, Any]) -> list[Any]:
     return records
 
 
-def _trade_date(record: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+def _trade_date(record: Any) -> str:
     try:
         key = unquote_plus(record["s3"]["object"]["key"])
     except (KeyError, TypeError) as error:

@@ -14,21 +14,24 @@ most_traded AS (
     WHERE trade_date = (SELECT trade_date FROM last_session)
     ORDER BY volume DESC, ticker
     LIMIT 1
+),
+sessions AS (
+    SELECT *, lag(close) OVER (ORDER BY trade_date) AS previous_close
+    FROM "${refined_database}"."${refined_table}"
+    WHERE trade_date > (SELECT trade_date FROM last_session) - INTERVAL '60' DAY
+        AND ticker = (SELECT coalesce(wanted.ticker, most_traded.ticker) FROM wanted CROSS JOIN most_traded)
 )
 SELECT
     trade_date,
     ticker,
-    round(open, 2) AS open_brl,
-    round(high, 2) AS high_brl,
-    round(low, 2) AS low_brl,
-    round(close, 2) AS close_brl,
-    round(100 * (close - lag(close) OVER (ORDER BY trade_date)) / lag(close) OVER (ORDER BY trade_date), 2)
-        AS change_percent,
+    CAST(open AS decimal(18, 4)) AS open_brl,
+    CAST(high AS decimal(18, 4)) AS high_brl,
+    CAST(low AS decimal(18, 4)) AS low_brl,
+    CAST(close AS decimal(18, 4)) AS close_brl,
+    CAST(100 * (close - previous_close) / previous_close AS decimal(9, 2)) AS change_percent,
     trades,
     volume AS volume_brl,
     days_to_expiry
-FROM "${refined_database}"."${refined_table}"
-WHERE trade_date > (SELECT trade_date FROM last_session) - INTERVAL '60' DAY
-    AND ticker = (SELECT coalesce(wanted.ticker, most_traded.ticker) FROM wanted CROSS JOIN most_traded)
+FROM sessions
 ORDER BY trade_date DESC
 LIMIT 20

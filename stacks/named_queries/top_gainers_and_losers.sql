@@ -16,7 +16,7 @@ previous_close AS (
     WHERE trade_date = (SELECT trade_date FROM previous_session)
         AND cash_volume > 0
 ),
-change AS (
+price_change AS (
     SELECT
         today.trade_date,
         today.ticker,
@@ -33,24 +33,24 @@ change AS (
 ranked AS (
     SELECT
         *,
-        round(100 * (close - reference_price) / reference_price, 2) AS change_percent,
-        row_number() OVER (ORDER BY (close - reference_price) / reference_price DESC, ticker) AS rise_position,
-        row_number() OVER (ORDER BY (close - reference_price) / reference_price, ticker) AS fall_position
-    FROM change
+        100 * (close - reference_price) / reference_price AS change_percent,
+        row_number() OVER (ORDER BY (close - reference_price) / reference_price DESC, ticker) AS rise_place,
+        row_number() OVER (ORDER BY (close - reference_price) / reference_price, ticker) AS fall_place
+    FROM price_change
     WHERE reference_price > 0
 )
 SELECT
     trade_date,
     CASE WHEN change_percent > 0 THEN 'gainer' ELSE 'loser' END AS side,
-    CASE WHEN change_percent > 0 THEN rise_position ELSE fall_position END AS position,
+    CASE WHEN change_percent > 0 THEN rise_place ELSE fall_place END AS place,
     ticker,
     company,
-    change_percent,
-    round(close, 2) AS close_brl,
-    round(reference_price, 2) AS reference_price_brl,
+    CAST(change_percent AS decimal(9, 2)) AS change_percent,
+    CAST(close AS decimal(18, 4)) AS close_brl,
+    CAST(reference_price AS decimal(18, 4)) AS reference_price_brl,
     reference,
     volume AS volume_brl
 FROM ranked
-WHERE (rise_position <= 10 AND change_percent > 0)
-    OR (fall_position <= 10 AND change_percent < 0)
-ORDER BY side, position
+WHERE (rise_place <= 10 AND change_percent > 0)
+    OR (fall_place <= 10 AND change_percent < 0)
+ORDER BY side, place

@@ -1,0 +1,21 @@
+"""The synthesised template, made once a test process, in the form in which CloudFormation reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Template
+
+from tests.stack.synthesis import synthesise
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The template that the settings in cdk.json give."""
+    return synthesise()
+
+
+@pytest.fixture(scope="session")
+def template(document: dict[str, Any]) -> Template:
+    return Template.from_json(document)

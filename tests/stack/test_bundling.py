@@ -1,0 +1,150 @@
+"""The folder that the scraper's function is deployed from."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks import bundling
+from stacks.layers import FUNCTION_LIMIT_MB, UNZIPPED_MB
+from tests.stack.synthesis import synthesise
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Path:
+    return bundling.scraper_bundle()
+
+
+def _content(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_function_and_layer_together_fit_into_lambda(bundle: Path) -> None:
+    size = sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+
+    assert size / 2**20 + UNZIPPED_MB < FUNCTION_LIMIT_MB
+    # What the layer has is not in the bundle a second time
+    assert not {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"} & set(os.listdir(bundle))
+
+
+def test_the_bundle_is_for_the_function_s_platform_and_not_for_this_one(bundle: Path) -> None:
+    binaries = [path.name for path in bundle.rglob("*.so")]
+
+    assert all("x86_64" in name and ("313" in name or "abi3" in name) for name in binaries), binaries
+
+
+def test_the_bundle_has_every_package_that_the_scraper_imports(bundle: Path) -> None:
+    """Found in the sources, so that an import without its requirement does not wait for the first deployment."""
+    layer = {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"}
+    imported = set()
+    for path in bundling.PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    needed = {
+        name for name in imported if name not in sys.stdlib_module_names and not name.startswith("mypy_boto3")
+    }
+
+    missing = {
+        name for name in needed - layer if not list(bundle.glob(name)) and not list(bundle.glob(f"{name}.*"))
+    }
+    assert missing == set()
+
+
+def test_the_bundle_has_the_scraper_and_nothing_that_differs_between_machines(bundle: Path) -> None:
+    names = set(_content(bundle))
+
+    assert "scraper/__init__.py" in names
+    assert "scraper/schema.py" in names
+    assert not [
+        name for name in names if "__pycache__" in name or name.endswith((".pyc", "RECORD", "INSTALLER"))
+    ]
+
+
+def test_a_bundle_made_anew_elsewhere_is_the_same(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third_party = next(bundling.BUILD.glob(f"third-party-{_requirements_hash()}"))
+    monkeypatch.setattr(bundling, "BUILD", tmp_path)
+    (tmp_path / third_party.name).symlink_to(third_party, target_is_directory=True)
+
+    again = bundling.scraper_bundle()
+
+    assert again.parent == tmp_path
+    assert again.name == bundle.name
+    assert _content(again) == _content(bundle)
+
+
+def test_the_bundle_is_made_again_when_a_source_changes(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third_party = next(bundling.BUILD.glob(f"third-party-{_requirements_hash()}"))
+    package = tmp_path / "scraper"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Another scraper."""\n')
+    monkeypatch.setattr(bundling, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(bundling, "PACKAGE", package)
+    monkeypatch.setattr(bundling, "BUILD", tmp_path)
+    (tmp_path / third_party.name).symlink_to(third_party, target_is_directory=True)
+
+    changed = bundling.scraper_bundle()
+
+    assert changed.name != bundle.name
+    assert (changed / "scraper" / "__init__.py").read_text() == '"""Another scraper."""\n'
+    assert not (changed / "scraper" / "schema.py").exists()
+
+
+def test_an_extra_ca_file_goes_into_the_bundle_and_its_name_to_the_function(tmp_path: Path) -> None:
+    certificate = tmp_path / "intermediate.pem"
+    certificate.write_text("-----BEGIN CERTIFICATE-----\n")
+
+    assert (bundling.scraper_bundle(certificate) / "extra-ca.pem").read_bytes() == certificate.read_bytes()
+    functions = [
+        resource["Properties"].get("Environment", {}).get("Variables", {})
+        for resource in synthesise(extra_ca_file=str(certificate))["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    ]
+    assert [each["EXTRA_CA_FILE"] for each in functions if "EXTRA_CA_FILE" in each] == ["extra-ca.pem"]
+
+
+def test_packages_that_cannot_be_fetched_are_an_error_that_says_what_pip_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = tmp_path / "requirements-lambda.txt"
+    requirements.write_text("no-such-package @ file:///no/such/file.whl\n")
+    monkeypatch.setattr(bundling, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(bundling, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(bundling, "BUILD", tmp_path / "build")
+
+    with pytest.raises(bundling.BundlingError, match=r"requirements-lambda\.txt.*\n.*file\.whl"):
+        bundling.scraper_bundle()
+
+    assert not list((tmp_path / "build").iterdir())
+
+
+def test_the_module_makes_the_bundle_ahead_of_synth(bundle: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "stacks.bundling"],
+        cwd=bundling.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert made.stdout.strip() == f"build/{bundle.name}"
+
+
+def _requirements_hash() -> str:
+    return hashlib.sha256(bundling.REQUIREMENTS.read_bytes()).hexdigest()[:16]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aws_cdk import RemovalPolicy
+from aws_cdk.aws_logs import RetentionDays
+
+from stacks.config import Config, ConfigError
+from tests.stack.synthesis import CONTEXT
+
+
+def _config(**settings: object) -> Config:
+    return Config.from_context({**CONTEXT, **settings})
+
+
+def test_the_settings_in_cdk_json_are_complete() -> None:
+    config = _config()
+
+    assert config.stack_name == "BovespaPipeline"
+    assert config.removal_policy is RemovalPolicy.RETAIN
+    assert (config.refined_database, config.refined_table) == ("default", "bovespa_daily")
+    assert config.index_codes == ("IBOV",)
+    assert config.schedule_hours == (7, 9, 11)
+    assert config.log_retention is RetentionDays.ONE_MONTH
+    assert config.extra_ca_file is None
+    assert config.pandas_layer_arn is None
+
+
+def test_the_command_line_says_everything_in_text() -> None:
+    config = _config(
+        removal_policy="destroy",
+        index_codes="IBOV, SMLL",
+        lookback_sessions="3",
+        schedule_hours="11,7",
+        glue_worker_count="4",
+        log_retention_days="7",
+        tags="project=bovespa,owner=research",
+    )
+
+    assert config.removal_policy is RemovalPolicy.DESTROY
+    assert config.index_codes == ("IBOV", "SMLL")
+    assert config.lookback_sessions == 3
+    assert config.schedule_hours == (7, 11)
+    assert config.glue_worker_count == 4
+    assert config.log_retention is RetentionDays.ONE_WEEK
+    assert config.tags == {"project": "bovespa", "owner": "research"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("stack_name", "Bovespa Pipeline", "letters, digits and hyphens"),
+        ("removal_policy", "delete", "one of retain, destroy"),
+        ("raw_database", "Bovespa", "lower-case"),
+        ("refined_table", "bovespa-daily", "underscores"),
+        ("quotes_base_url", "bvmf.bmfbovespa.com.br", "https://example.com"),
+        ("index_base_url", "ftp://example.com", "https://example.com"),
+        ("index_codes", "", "at least one value"),
+        ("index_codes", "ibov", "such as IBOV"),
+        ("lookback_sessions", "ten", "whole number from 1 to 250"),
+        ("lookback_sessions", "0", "whole number from 1 to 250"),
+        ("lookback_sessions", 2.5, "whole number"),
+        ("extra_ca_file", "no-such-file.pem", "a file that exists"),
+        ("pandas_layer_arn", "arn:aws:lambda:sa-east-1:layer:Mine", "ARN of a layer version"),
+        ("schedule_hours", "7,24", "whole number from 0 to 23"),
+        ("glue_worker_count", True, "whole number from 2 to 50"),
+        ("glue_timeout_minutes", "1", "whole number from 5"),
+        ("athena_scan_cutoff_mb", "9", "whole number from 10"),
+        ("query_result_days", "-1", "whole number from 1"),
+        ("log_retention_days", "31", "one of 1, 3, 5, 7, 14, 30"),
+        ("tags", "project", "name=value"),
+    ],
+)
+def test_a_setting_of_no_use_is_refused_by_its_key(key: str, value: object, expected: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^{key} is .*{expected}"):
+        _config(**{key: value})
+
+
+@pytest.mark.parametrize("key", [key for key in CONTEXT if ":" not in key])
+def test_a_missing_setting_is_refused_by_its_key(key: str) -> None:
+    context = {name: value for name, value in CONTEXT.items() if name != key}
+
+    with pytest.raises(ConfigError, match=f"^{key} is not set"):
+        Config.from_context(context)
+
+
+def test_a_misspelt_setting_is_refused_and_the_cdk_s_own_context_is_not() -> None:
+    _config(**{"aws:cdk:bundling-stacks": ["**"], "@aws-cdk/core:newStyleStackSynthesis": True})
+
+    with pytest.raises(ConfigError, match="unknown setting glue_workers"):
+        _config(glue_workers=3)
+
+
+def test_raw_and_refined_data_need_two_databases() -> None:
+    with pytest.raises(ConfigError, match="raw_database and refined_database"):
+        _config(raw_database="bovespa", refined_database="bovespa")
+
+
+def test_the_slash_at_the_end_of_an_address_does_not_count() -> None:
+    assert _config(quotes_base_url="http://127.0.0.1:8080/").quotes_base_url == "http://127.0.0.1:8080"
+
+
+def test_an_extra_ca_file_is_found_wherever_it_lies(tmp_path: Path) -> None:
+    certificate = tmp_path / "ca.pem"
+    certificate.touch()
+
+    assert _config(extra_ca_file=str(certificate)).extra_ca_file == certificate

@@ -1,0 +1,387 @@
+"""What the template says of the resources that the pipeline consists of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match, Template
+
+from stacks.config import REPOSITORY
+from tests.stack.synthesis import resources, synthesise, text_of
+
+BUCKETS = ("RawBucket", "RefinedBucket", "QueryResultsBucket")
+
+
+def _bucket(document: dict[str, Any], name: str) -> dict[str, Any]:
+    (bucket,) = (
+        bucket
+        for logical_id, bucket in resources(document, "AWS::S3::Bucket")
+        if f"Storage{name}" in logical_id
+    )
+    return bucket
+
+
+def _rules(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = _bucket(document, name)["Properties"]["LifecycleConfiguration"]["Rules"]
+    return rules
+
+
+# Buckets
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_private_encrypted_and_versioned(document: dict[str, Any], name: str) -> None:
+    properties = _bucket(document, name)["Properties"]
+
+    assert properties["PublicAccessBlockConfiguration"] == {
+        "BlockPublicAcls": True,
+        "BlockPublicPolicy": True,
+        "IgnorePublicAcls": True,
+        "RestrictPublicBuckets": True,
+    }
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"] == [
+        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    ]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_every_bucket_refuses_requests_without_tls(document: dict[str, Any]) -> None:
+    refused: dict[str, set[str]] = {}
+    for _, policy in resources(document, "AWS::S3::BucketPolicy"):
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Deny"
+            assert statement["Principal"] == {"AWS": "*"}
+            assert statement["Action"] == "s3:*"
+            refused.setdefault(policy["Properties"]["Bucket"]["Ref"], set()).add(
+                json.dumps(statement["Condition"])
+            )
+
+    assert set(refused) == {logical_id for logical_id, _ in resources(document, "AWS::S3::Bucket")}
+    for conditions in refused.values():
+        assert json.dumps({"Bool": {"aws:SecureTransport": "false"}}) in conditions
+        assert json.dumps({"NumericLessThan": {"s3:TlsVersion": 1.2}}) in conditions
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_what_uploads_and_replaced_versions_leave_behind_goes(document: dict[str, Any], name: str) -> None:
+    (general,) = (rule for rule in _rules(document, name) if "Prefix" not in rule)
+
+    assert general["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert general["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert "ExpirationInDays" not in general
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "days"),
+    [
+        ("RawBucket", "quarantine/", 90),
+        ("RefinedBucket", "staging/", 1),
+        ("QueryResultsBucket", "results/", 7),
+    ],
+)
+def test_only_what_is_temporary_expires(document: dict[str, Any], name: str, prefix: str, days: int) -> None:
+    expiring = {
+        rule.get("Prefix"): rule["ExpirationInDays"]
+        for rule in _rules(document, name)
+        if "ExpirationInDays" in rule
+    }
+
+    assert expiring == {prefix: days}
+
+
+@pytest.mark.parametrize(
+    ("removal_policy", "deletion", "workgroup_deletion"),
+    [("retain", "Retain", False), ("destroy", "Delete", True)],
+)
+def test_the_removal_policy_decides_what_becomes_of_the_data(
+    removal_policy: str, deletion: str, workgroup_deletion: bool
+) -> None:
+    document = synthesise(removal_policy=removal_policy)
+
+    for _, bucket in resources(document, "AWS::S3::Bucket"):
+        assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == (deletion, deletion)
+    ((_, workgroup),) = resources(document, "AWS::Athena::WorkGroup")
+    assert workgroup["Properties"]["RecursiveDeleteOption"] is workgroup_deletion
+
+
+# Ingestion
+
+
+def test_the_schedule_runs_the_scraper_three_times_a_morning_in_sao_paulo(document: dict[str, Any]) -> None:
+    ((_, schedule),) = resources(document, "AWS::Scheduler::Schedule")
+    ((scraper, _),) = (
+        item
+        for item in resources(document, "AWS::Lambda::Function")
+        if item[1]["Properties"]["Handler"].startswith("scraper")
+    )
+    properties = schedule["Properties"]
+    target = properties["Target"]
+
+    assert properties["ScheduleExpression"] == "cron(0 7,9,11 * * ? *)"
+    assert properties["ScheduleExpressionTimezone"] == "America/Sao_Paulo"
+    assert properties["State"] == "ENABLED"
+    assert json.loads(target["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
+    assert text_of(target["Arn"]) == f"<{scraper}.Arn>"
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 3}
+
+
+def test_the_scraper_gets_its_settings_and_the_layer_of_the_region(
+    template: Template, document: dict[str, Any]
+) -> None:
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Handler": "scraper.handler.handler",
+            "Runtime": "python3.13",
+            "Architectures": ["x86_64"],
+            "MemorySize": 1024,
+            "Timeout": 600,
+            "Environment": {
+                "Variables": {
+                    "RAW_BUCKET": {"Ref": Match.string_like_regexp("StorageRawBucket")},
+                    "QUOTES_BASE_URL": "https://bvmf.bmfbovespa.com.br",
+                    "INDEX_BASE_URL": "https://sistemaswebb3-listados.b3.com.br",
+                    "INDEX_CODES": "IBOV",
+                    "LOOKBACK_SESSIONS": "10",
+                }
+            },
+            "Layers": [{"Fn::FindInMap": [Match.any_value(), {"Ref": "AWS::Region"}, "Arn"]}],
+        },
+    )
+    ((layers,),) = ([mapping] for mapping in document["Mappings"].values())
+    assert layers["sa-east-1"] == {
+        "Arn": "arn:aws:lambda:sa-east-1:336392948345:layer:AWSSDKPandas-Python313:12"
+    }
+    assert layers["cn-north-1"] == {
+        "Arn": "arn:aws-cn:lambda:cn-north-1:406640652441:layer:AWSSDKPandas-Python313:9"
+    }
+
+
+def test_a_layer_of_one_s_own_replaces_the_mapping() -> None:
+    layer = "arn:aws:lambda:xx-north-1:123456789012:layer:Mine:1"
+    document = synthesise(pandas_layer_arn=layer)
+
+    assert "Mappings" not in document
+    Template.from_json(document).has_resource_properties(
+        "AWS::Lambda::Function", {"Handler": "scraper.handler.handler", "Layers": [layer]}
+    )
+
+
+# Refinement
+
+
+def test_only_a_new_session_starts_the_job(document: dict[str, Any]) -> None:
+    ((starter, _),) = (
+        item for item in resources(document, "AWS::Lambda::Function") if item[0].startswith("StarterFunction")
+    )
+    ((_, notifications),) = resources(document, "Custom::S3BucketNotifications")
+    (configuration,) = notifications["Properties"]["NotificationConfiguration"][
+        "LambdaFunctionConfigurations"
+    ]
+
+    assert configuration["Events"] == ["s3:ObjectCreated:*"]
+    assert text_of(configuration["LambdaFunctionArn"]) == f"<{starter}.Arn>"
+    rules = {rule["Name"]: rule["Value"] for rule in configuration["Filter"]["Key"]["FilterRules"]}
+    assert rules == {"prefix": "raw/cotahist/", "suffix": "daily.parquet"}
+
+
+def test_what_the_starter_cannot_start_is_tried_again_and_then_kept(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Handler": "index.handler",
+            "Runtime": "python3.13",
+            "Timeout": 30,
+            "Environment": {"Variables": {"GLUE_JOB_NAME": {"Ref": Match.string_like_regexp("RefineJob")}}},
+            "DeadLetterConfig": {
+                "TargetArn": {"Fn::GetAtt": [Match.string_like_regexp("DeadLetters"), "Arn"]}
+            },
+        },
+    )
+    template.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig",
+        {"MaximumRetryAttempts": 2, "FunctionName": {"Ref": Match.string_like_regexp("StarterFunction")}},
+    )
+    template.has_resource_properties(
+        "AWS::SQS::Queue", {"SqsManagedSseEnabled": True, "MessageRetentionPeriod": 14 * 24 * 3600}
+    )
+    template.has_resource_properties(
+        "AWS::SQS::QueuePolicy",
+        {
+            "PolicyDocument": {
+                "Statement": [
+                    Match.object_like(
+                        {
+                            "Effect": "Deny",
+                            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                        }
+                    )
+                ]
+            }
+        },
+    )
+
+
+def test_the_job_is_small_ends_and_runs_one_at_a_time(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Glue::Job",
+        {
+            "GlueVersion": "5.1",
+            "Command": {"Name": "glueetl", "PythonVersion": "3"},
+            "WorkerType": "G.1X",
+            "NumberOfWorkers": 2,
+            "Timeout": 20,
+            "ExecutionProperty": {"MaxConcurrentRuns": 1},
+            "JobRunQueuingEnabled": True,
+            "MaxRetries": 0,
+        },
+    )
+
+
+def test_the_job_s_arguments_are_those_of_the_contract(document: dict[str, Any]) -> None:
+    ((_, job),) = resources(document, "AWS::Glue::Job")
+    arguments = {name: text_of(value) for name, value in job["Properties"]["DefaultArguments"].items()}
+
+    assert arguments.pop("--raw_bucket").startswith("<StorageRawBucket")
+    assert arguments.pop("--refined_bucket").startswith("<StorageRefinedBucket")
+    assert arguments == {
+        "--job-language": "python",
+        "--refined_database": "default",
+        "--refined_table": "bovespa_daily",
+        "--custom-logGroup-prefix": "/aws-glue/jobs/BovespaPipeline",
+    }
+
+
+def test_the_job_runs_the_script_of_this_repository(tmp_path: Any, document: dict[str, Any]) -> None:
+    ((_, job),) = resources(document, "AWS::Glue::Job")
+    location = text_of(job["Properties"]["Command"]["ScriptLocation"])
+
+    assert location.startswith("s3://cdk-hnb659fds-assets-")
+    assert location.endswith(".py")
+    assert (REPOSITORY / "glue_scripts" / "refine.py").is_file()
+
+
+# Analytics
+
+
+def test_the_workgroup_enforces_its_settings(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Athena::WorkGroup",
+        {
+            "Name": "BovespaPipeline",
+            "WorkGroupConfiguration": {
+                "EnforceWorkGroupConfiguration": True,
+                "PublishCloudWatchMetricsEnabled": True,
+                "BytesScannedCutoffPerQuery": 1_024_000_000,
+                "EngineVersion": {"SelectedEngineVersion": "Athena engine version 3"},
+                "ResultConfiguration": {
+                    "EncryptionConfiguration": {"EncryptionOption": "SSE_S3"},
+                    "OutputLocation": {
+                        "Fn::Join": [
+                            "",
+                            ["s3://", {"Ref": Match.string_like_regexp("QueryResultsBucket")}, "/results/"],
+                        ]
+                    },
+                },
+            },
+        },
+    )
+
+
+def test_the_five_questions_are_in_the_workgroup(document: dict[str, Any]) -> None:
+    queries = [query["Properties"] for _, query in resources(document, "AWS::Athena::NamedQuery")]
+
+    assert {query["Name"] for query in queries} == {
+        "Top gainers and losers of a session",
+        "Most traded stocks of a session",
+        "Last sessions of a ticker",
+        "Volume of a session by market",
+        "Sectors of the IBOV: weight and volume",
+    }
+    for query in queries:
+        assert text_of(query["WorkGroup"]).startswith("<AnalyticsWorkGroup")
+        assert query["Database"] == "default"
+        assert '"default"."bovespa_daily"' in query["QueryString"]
+        assert "$" not in query["QueryString"]
+
+
+# The stack as a whole
+
+
+def test_logs_are_kept_for_as_long_as_configured_and_not_longer(document: dict[str, Any]) -> None:
+    groups = dict(resources(document, "AWS::Logs::LogGroup"))
+
+    assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {30}
+    # Each function, the CDK's own among them, writes to one of them: none makes a group that stays for ever
+    used = {
+        function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        for _, function in resources(document, "AWS::Lambda::Function")
+    }
+    assert used < set(groups)
+    names = {text_of(group["Properties"].get("LogGroupName", "")) for group in groups.values()}
+    assert {"/aws-glue/jobs/BovespaPipeline/output", "/aws-glue/jobs/BovespaPipeline/error"} <= names
+
+
+def test_every_resource_that_takes_tags_has_the_configured_ones() -> None:
+    document = synthesise(tags={"project": "bovespa", "owner": "research"})
+    wanted = {"project": "bovespa", "owner": "research"}
+
+    for kind in (
+        "AWS::S3::Bucket",
+        "AWS::Lambda::Function",
+        "AWS::IAM::Role",
+        "AWS::SQS::Queue",
+        "AWS::Logs::LogGroup",
+        "AWS::Athena::WorkGroup",
+    ):
+        for _, resource in resources(document, kind):
+            tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
+            assert wanted.items() <= tags.items(), resource
+    ((_, job),) = resources(document, "AWS::Glue::Job")
+    assert job["Properties"]["Tags"] == wanted
+
+
+def test_the_outputs_name_what_a_person_looks_for(document: dict[str, Any]) -> None:
+    assert set(document["Outputs"]) == {
+        "RawBucket",
+        "RefinedBucket",
+        "QueryResultsBucket",
+        "ScraperFunction",
+        "ScheduleName",
+        "StarterFunction",
+        "DeadLetterQueue",
+        "GlueJobName",
+        "RawDatabase",
+        "RefinedDatabase",
+        "RefinedTable",
+        "WorkGroup",
+    }
+    assert text_of(document["Outputs"]["RawBucket"]["Value"]).startswith("<StorageRawBucket")
+
+
+def test_the_template_names_no_account_and_no_region_of_its_own(document: dict[str, Any]) -> None:
+    text = json.dumps({**document, "Mappings": {}})
+
+    assert "us-east-1" not in text
+    assert "sa-east-1" not in text
+
+
+def test_two_pipelines_fit_into_one_account() -> None:
+    names = [
+        {
+            text_of(resource["Properties"][name])
+            for kind, name in [
+                ("AWS::Athena::WorkGroup", "Name"),
+                ("AWS::Logs::LogGroup", "LogGroupName"),
+                ("AWS::Glue::Database", "DatabaseInput"),
+            ]
+            for _, resource in resources(document, kind)
+            if isinstance(resource["Properties"].get(name), str)
+        }
+        for document in (synthesise(), synthesise(stack_name="Second", raw_database="second"))
+    ]
+
+    assert names[0].isdisjoint(names[1])
