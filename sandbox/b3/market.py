@@ -88,7 +88,7 @@ class SimulatedMarket:
             The lines, by market and ticker. No two have the same ticker, market and term.
 
         Raises:
-            ValueError: the date is before EPOCH.
+            ValueError: the date is not after EPOCH.
         """
         rng = np.random.default_rng([self._seed, _SESSION_STREAM, trade_date.toordinal()])
         paths = self._paths(rng, trade_date)
@@ -134,8 +134,8 @@ class SimulatedMarket:
         """Price in BRL for one unit of each listing, at the end of a day."""
         if day < EPOCH:
             raise ValueError(f"the simulated market starts on {EPOCH}, after {day}; ask for a later date")
-        weekday = int(np.busday_count(date(day.year, 1, 1), day + timedelta(days=1)))
-        closes: Floats = self._anchor * np.exp(self._year(day.year)[weekday])
+        weekdays = int(np.busday_count(date(day.year, 1, 1), day + timedelta(days=1)))
+        closes: Floats = self._anchor * np.exp(self._year(day.year)[weekdays])
         return closes
 
     def _year(self, year: int) -> Floats:

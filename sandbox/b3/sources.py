@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 from sandbox.b3.formats import (
     daily_member_name,
@@ -45,27 +46,31 @@ class SimulatedSource:
             raise ValueError("a simulated B3 needs at least one session to serve")
         self._portfolio_date = portfolio_as_of or min(self._sessions.values())
         self._served: dict[date, Document] = {}
+        self._generating = Lock()  # the server's threads share one market
 
     def quotes(self, name: str) -> Document | None:
         """The session's ZIP, generated when it is first asked for."""
         session = self._sessions.get(name)
         if session is None:
             return None
-        if session not in self._served:
-            text = encode_session(session, self._market.session(session))
-            # B3 publishes on the evening of the session
-            published = datetime.combine(session, time(23, 30), UTC)
-            body = zip_file(text, daily_member_name(session))
-            self._served[session] = _ZIP(body=body, last_modified=published)
-        return self._served[session]
+        with self._generating:
+            if session not in self._served:
+                text = encode_session(session, self._market.session(session))
+                body = zip_file(text, daily_member_name(session))
+                # B3 publishes on the evening of the session
+                published = datetime.combine(session, time(23, 30), UTC)
+                self._served[session] = _ZIP(body=body, last_modified=published)
+            return self._served[session]
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """A page of the IBOV's portfolio; there is no other index."""
         if request.index != "IBOV":
             return None
+        with self._generating:
+            rows = self._market.portfolio(self._portfolio_date)
         pages = encode_portfolio(
             self._portfolio_date,
-            self._market.portfolio(self._portfolio_date),
+            rows,
             segment=request.segment,
             page_size=request.page_size,
             reductor=self._market.reductor,

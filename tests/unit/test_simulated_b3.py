@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -249,9 +250,15 @@ ON_EXPIRY = date(2026, 11, 20)  # a third Friday
 SUNDAY = date(2023, 1, 1)
 
 
+class OneMarket(SimulatedMarket):
+    """The default market, which the tests ask for the same few sessions."""
+
+    session = cache(SimulatedMarket.session)
+
+
 @pytest.fixture(scope="module")
 def market() -> SimulatedMarket:
-    return SimulatedMarket()
+    return OneMarket()
 
 
 @pytest.fixture(params=[ORDINARY, ON_EXPIRY, SUNDAY], ids=str)
