@@ -116,18 +116,20 @@ def _integer(width: int) -> Callable[[int], str]:
 
 
 def _implied(decimals: int) -> Callable[[int], Callable[[Decimal], str]]:
-    unit = Decimal(1).scaleb(-decimals)
+    unit = Decimal(10**decimals)
 
     def field(width: int) -> Callable[[Decimal], str]:
+        limit = 10**width
+
         def write(value: Decimal) -> str:
-            expected = f"0 or more, with at most {width - decimals} digits and {decimals} decimals"
             try:
-                text = f"{_EXACT.quantize(value, unit):f}".replace(".", "").zfill(width)
-            except (Inexact, InvalidOperation) as error:
-                raise ValueError(expected) from error
-            if len(text) > width or not text.isdecimal():
-                raise ValueError(expected)
-            return text
+                units = _EXACT.multiply(value, unit)
+                number = int(units)
+            except (Inexact, InvalidOperation, ValueError, OverflowError):
+                number = -1
+            if not 0 <= number < limit or number != units:
+                raise ValueError(f"0 or more, with at most {width - decimals} digits and {decimals} decimals")
+            return f"{number:0{width}d}"
 
         return write
 
