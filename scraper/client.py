@@ -317,6 +317,6 @@ def _why_absent(content: bytes, content_type: str) -> str | None:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 if not any(member.file_size for member in archive.infolist()):
                     return "an empty ZIP"
-        except zipfile.BadZipFile:
-            return None  # a file, if a broken one: the reader says what is wrong with it
+        except (zipfile.BadZipFile, NotImplementedError, ValueError):
+            return None  # a file, if a damaged one: the reader says what is wrong with it
     return None

@@ -79,23 +79,15 @@ class RawBucket:
 
         One whose partition holds both files is not among them: a writer ended between put and delete, and the
         next one has to put that right.
-
-        Args:
-            sessions: At least one.
         """
-        # Dates sort as text: the listing starts at the first one, however long the history before it
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._name, Prefix=_SESSIONS, StartAfter=self._partition(min(sessions))
-        )
-        keys = {item["Key"] for page in pages for item in page.get("Contents", [])}
-        return {session for session in sessions if len(keys.intersection(self._session_keys(session))) == 1}
+        return {session for session in sessions if len(self._files(session)) == 1}
 
     def find_session(self, session: date, lineage: Lineage) -> str | None:
         """The key that holds exactly this content of a session; None if it is to be written."""
-        found = self._keys(self._partition(session)).intersection(self._session_keys(session))
-        if len(found) != 1:
+        files = self._files(session)
+        if len(files) != 1:
             return None
-        key = found.pop()
+        key = files.pop()
         return key if self._holds(key, lineage) else None
 
     def write_session(self, quotes: pd.DataFrame, *, session: date, lineage: Lineage) -> str:
@@ -111,14 +103,14 @@ class RawBucket:
         """
         daily, backfill = self._session_keys(session)
         self._write(quotes, daily, COTAHIST_COLUMNS, lineage)
-        if backfill in self._keys(backfill):
+        if self._exists(backfill):
             self._s3.delete_object(Bucket=self._name, Key=backfill)
         return daily
 
     def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
         """The key that holds exactly this content of a portfolio; None if it is to be written."""
         key = self._portfolio_key(index, portfolio_date)
-        return key if key in self._keys(key) and self._holds(key, lineage) else None
+        return key if self._exists(key) and self._holds(key, lineage) else None
 
     def write_portfolio(
         self, portfolio: pd.DataFrame, *, index: str, portfolio_date: date, lineage: Lineage
@@ -153,7 +145,7 @@ class RawBucket:
         """
         sha256 = hashlib.sha256(content).hexdigest()
         key = f"quarantine/{source}/{day.isoformat()}/{sha256}.{extension}"
-        if key not in self._keys(key):
+        if not self._exists(key):
             escaped = reason.encode("unicode_escape").decode("ascii")[:_METADATA_LIMIT]
             self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata={"reason": escaped})
         return key
@@ -173,25 +165,22 @@ class RawBucket:
             s3_additional_kwargs={"Metadata": lineage.metadata()},
         )
 
-    def _keys(self, prefix: str) -> set[str]:
-        """The keys below a prefix, of which there are few.
+    def _files(self, session: date) -> set[str]:
+        return {key for key in self._session_keys(session) if self._exists(key)}
 
-        Whether an object exists is asked in this way: S3 answers 403 instead of 404 to someone who asks for a
-        missing object itself and may list certain prefixes only.
-        """
-        listing = self._s3.list_objects_v2(Bucket=self._name, Prefix=prefix)
-        return {item["Key"] for item in listing.get("Contents", [])}
+    def _exists(self, key: str) -> bool:
+        # Asked for a missing object itself, S3 answers 403 to a role that may list certain prefixes only. Of
+        # the keys that begin with this one, this one is listed first.
+        listing = self._s3.list_objects_v2(Bucket=self._name, Prefix=key, MaxKeys=1)
+        return any(item["Key"] == key for item in listing.get("Contents", []))
 
     def _holds(self, key: str, lineage: Lineage) -> bool:
         return lineage.is_of(self._s3.head_object(Bucket=self._name, Key=key)["Metadata"])
 
     @staticmethod
-    def _partition(session: date) -> str:
-        return f"{_SESSIONS}{session.isoformat()}/"
-
-    def _session_keys(self, session: date) -> tuple[str, str]:
-        partition = self._partition(session)
-        return f"{partition}daily.parquet", f"{partition}backfill.parquet"
+    def _session_keys(session: date) -> tuple[str, str]:
+        partition = f"{_SESSIONS}{session.isoformat()}"
+        return f"{partition}/daily.parquet", f"{partition}/backfill.parquet"
 
     @staticmethod
     def _portfolio_key(index: str, portfolio_date: date) -> str:

@@ -1,0 +1,393 @@
+"""A run of the scraper: a misbehaving B3 on one side, a real S3 API on the other."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.exceptions
+import pyarrow.parquet as pq
+import pytest
+
+import scraper.ingest
+from sandbox.b3.formats import Quote, encode_session, zip_file
+from sandbox.b3.server import Answer, B3Server
+from scraper.calendar import SAO_PAULO
+from scraper.client import B3Client
+from scraper.ingest import IngestError, Outcome, Result, ingest
+from scraper.raw import RawBucket
+from tests.unit.both_ends import Bucket, Shelves
+
+FRIDAY = date(2024, 11, 8)
+MONDAY_MORNING = datetime(2024, 11, 11, 7, tzinfo=SAO_PAULO)
+QUOTES = "/InstDados/SerHist/"
+FRIDAYS_PATH = f"{QUOTES}COTAHIST_D08112024.ZIP"
+DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
+PORTFOLIO = "raw/index_portfolio/portfolio_date=2024-11-11/IBOV.parquet"
+HTML = b"<!DOCTYPE html><html></html>"
+
+Run = Callable[..., list[Result]]
+
+
+@pytest.fixture
+def run(b3: B3Server, bucket: Bucket) -> Run:
+    """A run for Monday morning that wants Friday's session and, if the test has put it, the portfolio."""
+
+    def run(now: datetime = MONDAY_MORNING, lookback_sessions: int = 1, **more: Any) -> list[Result]:
+        client = B3Client(
+            quotes_base_url=b3.base_url, index_base_url=b3.base_url, attempts=2, sleep=lambda _: None
+        )
+        codes = more.pop("index_codes", ())
+        raw = RawBucket(bucket.name)
+        return list(
+            ingest(client, raw, now=now, index_codes=codes, lookback_sessions=lookback_sessions, **more)
+        )
+
+    return run
+
+
+def outcomes(results: list[Result]) -> dict[str, Outcome]:
+    return {result.name: result.outcome for result in results}
+
+
+def rows(bucket: Bucket, key: str) -> list[dict[str, Any]]:
+    return pq.read_table(io.BytesIO(bucket.content(key))).to_pylist()
+
+
+def test_a_new_session_is_written_and_its_result_says_what_and_where(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    quotes = [
+        Quote(codneg="ZZAA3", voltot=Decimal("10100.01")),
+        Quote(codneg="ZZBB4", voltot=Decimal("0.02")),
+    ]
+    shelves.put_session(FRIDAY, *quotes)
+    sha256 = hashlib.sha256(encode_session(FRIDAY, quotes)).hexdigest()
+    assert run() == [
+        Result(
+            source="cotahist",
+            outcome=Outcome.NEW,
+            date=FRIDAY,
+            key=DAILY,
+            rows=2,
+            volume=Decimal("10100.03"),
+            sha256=sha256,
+        )
+    ]
+    assert [row["codneg"] for row in rows(bucket, DAILY)] == ["ZZAA3", "ZZBB4"]
+    assert bucket.metadata(DAILY)["source"] == f"{b3.base_url}{FRIDAYS_PATH}"
+    assert bucket.metadata(DAILY)["source-sha256"] == sha256
+
+
+def test_a_second_run_writes_nothing(run: Run, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(date(2024, 11, 11), "ZZAA3", "ZZBB4")
+    assert outcomes(run(index_codes=["IBOV"])) == {
+        "index_portfolio IBOV 2024-11-11": Outcome.NEW,
+        "cotahist 2024-11-08": Outcome.NEW,
+    }
+    before = bucket.versions()
+    assert outcomes(run(index_codes=["IBOV"])) == {
+        "index_portfolio IBOV 2024-11-11": Outcome.UNCHANGED,
+        "cotahist 2024-11-08": Outcome.UNCHANGED,
+    }
+    assert bucket.versions() == before
+
+
+def test_the_same_text_packed_anew_is_unchanged(run: Run, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_session(FRIDAY)
+    run()
+    before = bucket.versions()
+    packed = zip_file(encode_session(FRIDAY, [Quote()]), "COTAHIST.OTHER.NAME")
+    assert packed != shelves.files["COTAHIST_D08112024.ZIP"]
+    shelves.files["COTAHIST_D08112024.ZIP"] = packed
+    assert outcomes(run()) == {"cotahist 2024-11-08": Outcome.UNCHANGED}
+    assert bucket.versions() == before
+
+
+def test_a_correction_of_the_last_session_replaces_it(run: Run, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_session(FRIDAY, Quote(preult=Decimal("10.20")))
+    run()
+    shelves.put_session(FRIDAY, Quote(preult=Decimal("10.30")), Quote(codneg="ZZBB4"))
+    assert outcomes(run()) == {"cotahist 2024-11-08": Outcome.NEW}
+    assert [(row["codneg"], row["preult"]) for row in rows(bucket, DAILY)] == [
+        ("ZZAA3", Decimal("10.30")),
+        ("ZZBB4", Decimal("10.20")),
+    ]
+    assert bucket.keys() == [DAILY]
+
+
+def test_missing_sessions_are_taken_newest_first_and_those_present_left_alone(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    for day in (5, 6, 7, 8):
+        shelves.put_session(date(2024, 11, day))
+    bucket.put("raw/cotahist/trade_date=2024-11-06/daily.parquet")
+    bucket.put("raw/cotahist/trade_date=2024-11-05/backfill.parquet")
+    # The four sessions up to Friday are the 5th to the 8th
+    assert list(outcomes(run(lookback_sessions=4)).items()) == [
+        ("cotahist 2024-11-08", Outcome.NEW),
+        ("cotahist 2024-11-07", Outcome.NEW),
+    ]
+    assert [seen.path for seen in b3.requests_seen] == [
+        FRIDAYS_PATH,
+        f"{QUOTES}COTAHIST_D07112024.ZIP",
+    ]
+
+
+def test_an_explicit_session_is_the_only_one_taken_even_if_it_is_there(
+    run: Run, b3: B3Server, shelves: Shelves
+) -> None:
+    old = date(2003, 2, 12)
+    shelves.put_session(old)
+    assert outcomes(run(session=old, lookback_sessions=10)) == {"cotahist 2003-02-12": Outcome.NEW}
+    assert outcomes(run(session=old, lookback_sessions=10)) == {"cotahist 2003-02-12": Outcome.UNCHANGED}
+    assert len(b3.requests_seen) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(status=404), id="404"),
+        pytest.param(Answer(body=b""), id="empty body"),
+        pytest.param(Answer(body=HTML), id="HTML page"),
+        pytest.param(Answer(body=zip_file(b"", "COTAHIST_D08112024.TXT")), id="empty ZIP"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("now", "outcome"),
+    [
+        pytest.param(datetime(2024, 11, 9, 7, tzinfo=SAO_PAULO), Outcome.NOT_YET_PUBLISHED, id="next day"),
+        # 02:59 UTC on the 10th is 23:59 on the 9th in São Paulo, the end of the day after the session
+        pytest.param(
+            datetime(2024, 11, 10, 2, 59, tzinfo=UTC), Outcome.NOT_YET_PUBLISHED, id="its last minute"
+        ),
+        pytest.param(datetime(2024, 11, 10, 3, 0, tzinfo=UTC), Outcome.NO_SESSION, id="the day after that"),
+    ],
+)
+def test_a_file_that_b3_does_not_have_is_awaited_for_a_day_and_is_no_error(
+    *, run: Run, b3: B3Server, bucket: Bucket, answer: Answer, now: datetime, outcome: Outcome
+) -> None:
+    b3.script(FRIDAYS_PATH, [answer])
+    [result] = run(now=now)
+    assert (result.outcome, result.is_error) == (outcome, False)
+    assert FRIDAYS_PATH in str(result.message)
+    assert bucket.keys() == []
+
+
+GOOD = encode_session(FRIDAY, [Quote()])
+GOOD_ZIP = zip_file(GOOD, "COTAHIST_D08112024.TXT")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        pytest.param(GOOD_ZIP[:-30], "a damaged ZIP", id="cut ZIP"),
+        pytest.param(b"\x1f\x8b\x08", "expected a ZIP or a COTAHIST text", id="not a ZIP"),
+        pytest.param(zip_file(GOOD[:-100], "A"), "record 3", id="cut text"),
+        pytest.param(
+            zip_file(encode_session(date(2024, 11, 7), [Quote()]), "A"), "field DATA", id="another session"
+        ),
+        pytest.param(zip_file(encode_session(FRIDAY, []), "A"), "no quote", id="no quote"),
+    ],
+)
+def test_what_the_reader_refuses_goes_to_quarantine_and_the_partition_stays(
+    *, run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves, body: bytes, message: str
+) -> None:
+    shelves.put_session(FRIDAY)
+    run()
+    before = bucket.content(DAILY)
+    b3.script(FRIDAYS_PATH, [Answer(body=body), Answer(body=body)])
+    for _ in range(2):
+        [result] = run()
+        assert (result.outcome, result.is_error) == (Outcome.INVALID, True)
+        assert message in str(result.message)
+    expected = f"quarantine/cotahist/2024-11-08/{hashlib.sha256(body).hexdigest()}.zip"
+    assert result.key == expected
+    assert bucket.keys() == [expected, DAILY]
+    assert bucket.content(expected) == body
+    assert message in bucket.metadata(expected)["reason"]
+    assert bucket.content(DAILY) == before
+    assert len(bucket.versions()) == 2
+
+
+def test_a_session_that_cannot_be_fetched_does_not_stop_the_others(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    for day in (6, 7, 8):
+        shelves.put_session(date(2024, 11, day))
+    b3.script(f"{QUOTES}COTAHIST_D07112024.ZIP", [Answer(status=520)] * 2)
+    results = run(lookback_sessions=3)
+    assert outcomes(results) == {
+        "cotahist 2024-11-08": Outcome.NEW,
+        "cotahist 2024-11-07": Outcome.FAILED,
+        "cotahist 2024-11-06": Outcome.NEW,
+    }
+    assert "HTTP 520" in str(results[1].message)
+    assert bucket.keys() == [DAILY.replace("08", "06"), DAILY]
+    # B3 is well again: the next run takes what this one could not
+    assert outcomes(run(lookback_sessions=3))["cotahist 2024-11-07"] == Outcome.NEW
+
+
+def test_a_portfolio_that_is_down_does_not_stop_the_quotes(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_session(FRIDAY)
+    b3.script("/indexProxy/", [Answer(status=503)] * 2)
+    assert outcomes(run(index_codes=["IBOV"])) == {
+        "index_portfolio IBOV": Outcome.FAILED,
+        "cotahist 2024-11-08": Outcome.NEW,
+    }
+    assert bucket.keys() == [DAILY]
+
+
+def test_quotes_that_are_down_do_not_stop_the_portfolio(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_portfolio(date(2024, 11, 11), "ZZAA3")
+    b3.script(QUOTES, [Answer(status=403)] * 2)
+    assert outcomes(run(index_codes=["IBOV"])) == {
+        "index_portfolio IBOV 2024-11-11": Outcome.NEW,
+        "cotahist 2024-11-08": Outcome.FAILED,
+    }
+    assert bucket.keys() == [PORTFOLIO]
+
+
+def test_an_error_of_our_own_in_one_source_does_not_stop_the_other_and_is_logged_whole(
+    run: Run, shelves: Shelves, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("header")
+
+    monkeypatch.setattr(scraper.ingest, "read_portfolio", broken)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    shelves.put_session(FRIDAY)
+    results = run(index_codes=["IBOV"])
+    assert outcomes(results) == {"index_portfolio IBOV": Outcome.FAILED, "cotahist 2024-11-08": Outcome.NEW}
+    assert results[0].message == "KeyError: 'header'"
+    assert "Traceback" in caplog.text
+
+
+def test_a_portfolio_is_filed_under_its_own_date_with_all_its_pages(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(date(2024, 11, 11), "ZZAA3", "ZZBB4", "ZZCC11", page_size=2)
+    results = run(index_codes=["IBOV"])
+    assert results[0] == Result(
+        source="index_portfolio",
+        outcome=Outcome.NEW,
+        date=date(2024, 11, 11),
+        index="IBOV",
+        key=PORTFOLIO,
+        rows=3,
+        sha256=hashlib.sha256(b"\n".join(shelves.pages["IBOV"])).hexdigest(),
+    )
+    assert [(row["ticker"], row["weight"]) for row in rows(bucket, PORTFOLIO)] == [
+        ("ZZAA3", Decimal("80.000")),
+        ("ZZBB4", Decimal("10.000")),
+        ("ZZCC11", Decimal("10.000")),
+    ]
+    # Before the quotes, whose arrival starts the job that joins them to it
+    assert [seen.path.startswith("/indexProxy/") for seen in b3.requests_seen] == [True, True, False]
+
+
+def test_each_index_has_a_file_of_its_own(run: Run, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_portfolio(FRIDAY, "ZZAA3", index="IBOV")
+    shelves.put_portfolio(FRIDAY, "ZZBB4", index="SMLL")
+    run(index_codes=["IBOV", "SMLL"])
+    assert bucket.keys() == [
+        "raw/index_portfolio/portfolio_date=2024-11-08/IBOV.parquet",
+        "raw/index_portfolio/portfolio_date=2024-11-08/SMLL.parquet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        pytest.param((b"10,000", b"10,001"), "100.000", id="weights that do not add up"),
+        pytest.param((b'"totalPages": 1', b'"totalPages": 21'), "totalPages: found 21", id="too many pages"),
+    ],
+)
+def test_a_portfolio_that_is_refused_is_quarantined_under_the_day_of_the_run(
+    run: Run, bucket: Bucket, shelves: Shelves, wrong: tuple[bytes, bytes], message: str
+) -> None:
+    shelves.put_portfolio(date(2024, 11, 12), "ZZAA3", "ZZBB4")
+    page = shelves.pages["IBOV"][0].replace(*wrong)
+    assert page != shelves.pages["IBOV"][0]
+    shelves.pages["IBOV"] = [page]
+    result = run(index_codes=["IBOV"])[0]
+    assert result.outcome == Outcome.INVALID
+    assert message in str(result.message)
+    expected = f"quarantine/index_portfolio/2024-11-11/{hashlib.sha256(page).hexdigest()}.json"
+    assert (bucket.keys(), result.key) == ([expected], expected)
+
+
+def test_nothing_is_asked_of_b3_when_the_bucket_cannot_be_listed(
+    run: Run, b3: B3Server, bucket: Bucket
+) -> None:
+    boto3.client("s3").delete_bucket(Bucket=bucket.name)
+    with pytest.raises(botocore.exceptions.ClientError, match="NoSuchBucket"):
+        run(index_codes=["IBOV"])
+    assert b3.requests_seen == []
+
+
+def test_a_time_without_zone_is_refused_before_anything_is_done(run: Run) -> None:
+    with pytest.raises(ValueError, match="has no time zone"):
+        run(now=datetime(2024, 11, 11, 7))  # noqa: DTZ001 - the point of the test
+
+
+def test_a_summary_is_what_json_can_hold_with_the_cents_kept() -> None:
+    result = Result(
+        source="cotahist", outcome=Outcome.NEW, date=FRIDAY, key=DAILY, rows=2, volume=Decimal("30.10")
+    )
+    assert result.summary() == {
+        "source": "cotahist",
+        "outcome": "new",
+        "date": "2024-11-08",
+        "key": DAILY,
+        "rows": 2,
+        "volume": "30.10",
+    }
+
+
+def test_the_error_of_a_run_names_each_file_that_failed() -> None:
+    error = IngestError(
+        [
+            Result(source="cotahist", outcome=Outcome.NEW, date=FRIDAY),
+            Result(source="cotahist", outcome=Outcome.FAILED, date=date(2024, 11, 7), message="HTTP 520"),
+            Result(source="index_portfolio", outcome=Outcome.INVALID, index="IBOV", message="99.999"),
+        ]
+    )
+    assert str(error) == (
+        "2 of 3 files were not ingested. cotahist 2024-11-07: failed: HTTP 520 | "
+        "index_portfolio IBOV: invalid: 99.999"
+    )
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("session", "count", "volume"),
+    [
+        (date(2024, 11, 8), 12_226, "30013494912.34"),
+        (date(2021, 6, 25), 7_518, "33577581321.31"),
+        (date(2016, 1, 4), 1_743, "5144986511.88"),
+        (date(2003, 2, 12), 551, "777444601.48"),
+    ],
+)
+def test_real_sessions_reach_the_bucket_to_the_cent(
+    *, run: Run, bucket: Bucket, shelves: Shelves, b3_files: Path, session: date, count: int, volume: str
+) -> None:
+    name = f"COTAHIST_D{session:%d%m%Y}.ZIP"
+    shelves.files[name] = (b3_files / "InstDados" / "SerHist" / name).read_bytes()
+    [result] = run(session=session)
+    assert (result.rows, result.volume) == (count, Decimal(volume))
+    assert result.key is not None
+    written = rows(bucket, result.key)
+    assert (len(written), sum(row["voltot"] for row in written)) == (count, Decimal(volume))
