@@ -23,7 +23,7 @@ class UnexpectedEvent(ValueError):  # noqa: N818 - it names what is wrong, as S3
     """An event that is not S3's report of a new raw session."""
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:  # noqa: ARG001 - Lambda's signature
+def handler(event: object, context: object) -> dict[str, list[str]]:  # noqa: ARG001 - Lambda's signature
     """Start one job run for each record of an S3 event.
 
     Args:
@@ -47,10 +47,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:  # 
     return {"job_run_ids": [run["JobRunId"] for run in runs]}
 
 
-def _records(event: dict[str, Any]) -> list[Any]:
-    if event.get("Event") == "s3:TestEvent":  # what S3 sends when the notification is set up
-        return []
-    records = event.get("Records")
+def _records(event: object) -> list[Any]:
+    if isinstance(event, dict) and event.get("Event") == "s3:TestEvent":
+        return []  # what S3 sends when the notification is set up
+    records = event.get("Records") if isinstance(event, dict) else None
     if not isinstance(records, list) or not records:
         raise UnexpectedEvent(f"expected an S3 event with Records, got {event!r}")
     return records
@@ -59,7 +59,7 @@ def _records(event: dict[str, Any]) -> list[Any]:
 def _trade_date(record: Any) -> str:
     try:
         key = unquote_plus(record["s3"]["object"]["key"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise UnexpectedEvent(f"expected a record with s3.object.key, got {record!r}") from error
     match = _KEY.fullmatch(key)
     if match is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +33,9 @@ def test_function_and_layer_together_fit_into_lambda(bundle: Path) -> None:
 
     assert size / 2**20 + UNZIPPED_MB < FUNCTION_LIMIT_MB
     # What the layer has is not in the bundle a second time
-    assert not {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"} & set(os.listdir(bundle))
+    assert not {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"} & {
+        path.name for path in bundle.iterdir()
+    }
 
 
 def test_the_bundle_is_for_the_function_s_platform_and_not_for_this_one(bundle: Path) -> None:
@@ -44,9 +45,9 @@ def test_the_bundle_is_for_the_function_s_platform_and_not_for_this_one(bundle: 
 
 
 def test_the_bundle_has_every_package_that_the_scraper_imports(bundle: Path) -> None:
-    """Found in the sources, so that an import without its requirement does not wait for the first deployment."""
+    """Found in the sources: an import without its requirement does not wait for the first deployment."""
     layer = {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"}
-    imported = set()
+    imported: set[str] = set()
     for path in bundling.PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

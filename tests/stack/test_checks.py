@@ -16,6 +16,7 @@ from aws_cdk import App, Stack
 from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
 from aws_cdk.aws_lambda import Code, Function, Runtime
 from aws_cdk.aws_s3 import Bucket
+from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]  # it has no types
 
 from app import build
 from stacks.bovespa_stack import BovespaStack
@@ -70,7 +71,7 @@ def test_an_acknowledgement_holds_for_its_construct_and_finding_alone(
     app = build(CONTEXT)
     intrude(_stack(app))
 
-    with pytest.raises(RuntimeError, match="Validation failed|Rule") as refused:
+    with pytest.raises(RuntimeError, match=r"^ValidationFailed") as refused:
         app.synth()
 
     reported = set(re.findall(r"AwsSolutions-\w+(?:\[[^\]]+\])?", str(refused.value)))
@@ -94,23 +95,11 @@ def test_every_acknowledgement_has_a_reason_and_a_narrow_place() -> None:
         assert "IAM5" not in finding or "[" in finding, f"{finding} on {path} says nothing of which"
 
 
-def test_cfn_lint_has_nothing_to_say(document: dict[str, Any], tmp_path: Path) -> None:
-    file = tmp_path / "template.json"
-    file.write_text(json.dumps(document))
+def test_cfn_lint_has_nothing_to_say(document: dict[str, Any]) -> None:
     # W3005: the CDK writes a DependsOn for a role that a GetAtt already waits for
-    command = [
-        sys.executable,
-        "-m",
-        "cfnlint",
-        "--ignore-checks",
-        "W3005",
-        "--regions",
-        "sa-east-1",
-        "us-east-1",
-    ]
-    linted = subprocess.run([*command, "--template", file], capture_output=True, text=True, check=False)
+    settings = ManualArgs(regions=["sa-east-1", "us-east-1"], ignore_checks=["W3005"])
 
-    assert (linted.returncode, linted.stdout) == (0, "")
+    assert [str(match) for match in lint(json.dumps(document), config=settings)] == []
 
 
 def test_cdk_synth_needs_no_account_and_no_docker(tmp_path: Path) -> None:

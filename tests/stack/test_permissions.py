@@ -29,7 +29,7 @@ def _statements(document: dict[str, Any], role: str = "") -> Iterator[dict[str, 
 
 
 def _allowed(document: dict[str, Any], role: str) -> dict[str, set[str]]:
-    """Actions of a role, each with the resources that it is allowed on; buckets and the like without their hash."""
+    """Actions of a role, each with the resources that it is allowed on, their ids without the hash."""
     allowed: dict[str, set[str]] = {}
     for statement in _statements(document, role):
         for action in _listed(statement["Action"]):
@@ -140,7 +140,7 @@ def test_the_job_may_use_its_own_table_and_database_in_the_catalog(document: dic
 
 
 def test_the_job_may_call_of_the_catalog_what_its_script_calls(document: dict[str, Any]) -> None:
-    """Read off the script's source, so that a call without its permission does not wait for the first deployment."""
+    """Read off the script: a call without its permission does not wait for the first deployment."""
     source = ast.parse((REPOSITORY / "glue_scripts" / "refine.py").read_text())
     called = set()
     for node in ast.walk(source):
