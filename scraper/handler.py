@@ -65,8 +65,8 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
 
 
 def _log_json_lines() -> None:
+    logging.getLogger("scraper").setLevel(logging.INFO)
     root = logging.getLogger()
-    root.setLevel(logging.INFO)
     if not root.handlers:  # Lambda has set one up
         root.addHandler(logging.StreamHandler())
     for handler_ in root.handlers:

@@ -30,12 +30,11 @@ MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}
 def log() -> Iterator[io.StringIO]:
     """What the function logs: Lambda's runtime puts a handler on the root logger before it loads one."""
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    before = root.handlers[:]
     stream = io.StringIO()
     root.handlers[:] = [logging.StreamHandler(stream)]
     yield stream
     root.handlers[:] = before
-    root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,140 @@
+"""Peak memory of the scraper's handler while it takes one session of 12,226 quotes.
+
+`python -m benchmarks.handler_memory`. The real handler runs in a process of its own, as in the function: it
+downloads from a B3 on loopback and writes to an emulated S3, both of them outside of what is measured. The file
+is B3's own of 2024-11-08 where `B3_FILES` or `../shared/b3` has it, else a simulated one of about that size.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.server import B3Server, Source
+from sandbox.b3.sources import RecordedFolder, SimulatedSource
+from sandbox.ministack import MiniStack
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BUILD = REPOSITORY / "build" / "benchmarks"
+
+SESSION = date(2024, 11, 8)
+SESSION_QUOTES = 12_226
+MARKET_TICKERS = 600
+GOAL_BYTES = 450_000_000
+BUCKET = "handler-memory"
+
+# ru_maxrss would do where /proc is missing, but on Linux a process starts with its parent's
+_HANDLER_PROCESS = """
+import json, pathlib, resource, sys, time
+
+def peak():
+    status = pathlib.Path("/proc/self/status")
+    if status.exists():
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    kibibytes = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibibytes
+
+started = time.perf_counter()
+from scraper.handler import handler
+imported, imported_peak = time.perf_counter(), peak()
+summary = handler({"date": sys.argv[1]}, None)
+print(json.dumps({
+    "summary": summary,
+    "import_seconds": imported - started,
+    "import_peak_bytes": imported_peak,
+    "handler_seconds": time.perf_counter() - imported,
+    "peak_bytes": peak(),
+}))
+"""
+
+
+def main() -> None:
+    """Measures, prints a Markdown table and writes `build/benchmarks/handler_memory.json`.
+
+    Raises:
+        AssertionError: The handler did not write the session's quotes.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
+    source, kind = _source()
+    with B3Server(source) as b3, MiniStack.start() as aws:
+        measured = _measure(b3, aws)
+    quotes = next(result for result in measured["summary"] if result["source"] == "cotahist")
+    # A simulated session varies around its size
+    assert quotes["outcome"] == "new", quotes
+    assert abs(quotes["rows"] - SESSION_QUOTES) < SESSION_QUOTES // 20, quotes
+    report = {
+        "session": SESSION.isoformat(),
+        "quotes": quotes["rows"],
+        "file": kind,
+        "machine": {
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "goal_bytes": GOAL_BYTES,
+        **{name: value for name, value in measured.items() if name != "summary"},
+    }
+    (BUILD / "handler_memory.json").write_text(json.dumps(report, indent=2) + "\n")
+    _print_table(report)
+
+
+def _source() -> tuple[Source, str]:
+    folder = Path(os.environ.get("B3_FILES", REPOSITORY.parent / "shared" / "b3"))
+    if (folder / "InstDados").is_dir():
+        return RecordedFolder(folder, SESSION), "B3's own"
+    market = SimulatedMarket(tickers=MARKET_TICKERS, quotes=SESSION_QUOTES)
+    return SimulatedSource([SESSION], market), "simulated"
+
+
+def _measure(b3: B3Server, aws: MiniStack) -> dict[str, Any]:
+    boto3.client(
+        "s3",
+        endpoint_url=aws.endpoint,
+        region_name=aws.environment()["AWS_REGION"],
+        aws_access_key_id=aws.environment()["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws.environment()["AWS_SECRET_ACCESS_KEY"],
+    ).create_bucket(Bucket=BUCKET)
+    done = subprocess.run(
+        [sys.executable, "-c", _HANDLER_PROCESS, SESSION.isoformat()],
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            **aws.environment(),
+            "RAW_BUCKET": BUCKET,
+            "QUOTES_BASE_URL": b3.base_url,
+            "INDEX_BASE_URL": b3.base_url,
+        },
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _print_table(report: dict[str, Any]) -> None:
+    print(f"### The scraper's handler: {report['session']} ({report['file']}), {report['quotes']:,} quotes\n")
+    print("| step | seconds | peak memory |")
+    print("| --- | ---: | ---: |")
+    for step, seconds, peak in (
+        ("import", report["import_seconds"], report["import_peak_bytes"]),
+        ("download, read, write", report["handler_seconds"], report["peak_bytes"]),
+    ):
+        print(f"| {step} | {seconds:.1f} | {peak / 1e6:.0f} MB |")
+    met = "met" if report["peak_bytes"] < GOAL_BYTES else "NOT met"
+    machine = report["machine"]
+    print(
+        f"\nGoal, under {GOAL_BYTES / 1e6:.0f} MB: {met}. One cold process; "
+        f"Python {machine['python']}, {machine['cpus']} CPUs.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
