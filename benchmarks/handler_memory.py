@@ -1,8 +1,8 @@
 """Peak memory of the scraper's handler while it takes one session of 12,226 quotes.
 
 `python -m benchmarks.handler_memory`. The real handler runs in a process of its own, as in the function: it
-downloads from a B3 on loopback and writes to an emulated S3, both of them outside of what is measured. The file
-is B3's own of 2024-11-08 where `B3_FILES` or `../shared/b3` has it, else a simulated one of about that size.
+downloads from a B3 on loopback and writes to an emulated S3, both of them outside of what is measured. The
+file is B3's own of 2024-11-08 where `B3_FILES` or `../shared/b3` has it, else a simulated one of that size.
 """
 
 import json
