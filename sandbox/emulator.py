@@ -13,6 +13,7 @@ from pathlib import Path
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from sandbox.ministack import MARK
 from sandbox.owner import when_owner_ends
 
 
@@ -46,7 +47,9 @@ def main() -> None:
     parser.add_argument("--remove", type=Path, required=True, help="folder to remove at the end")
     arguments = parser.parse_args()
     asyncio.run(_serve(arguments.socket, arguments.folder))
-    shutil.rmtree(arguments.remove)  # only after an orderly end: a crash leaves its log to be read
+    # Only after an orderly end: a crash leaves its mark, and its log to be read
+    (arguments.folder / MARK).unlink()
+    shutil.rmtree(arguments.remove)
 
 
 if __name__ == "__main__":

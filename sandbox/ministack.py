@@ -7,6 +7,7 @@ its owner.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -18,11 +19,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+
+# Names in an emulator's folder
+LOG = "emulator.log"
+MARK = "in-use"  # is there while it works
+MIRROR = "mirror"
+JOB_RUNS = "job-runs"
 
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 30
@@ -32,17 +39,25 @@ class EmulatorError(RuntimeError):
     """The emulator did not start, or did not end when it was told to."""
 
 
+class FolderInUseError(EmulatorError):
+    """Another emulator works in the folder."""
+
+
+class UncleanFolderError(EmulatorError):
+    """The last emulator in the folder was killed before it wrote what it keeps."""
+
+
 @dataclass
 class MiniStack:
     """A running emulator. Use it as a context manager: it is stopped at the end of the block.
 
     Attributes:
         endpoint: Address of every AWS service in it, such as `http://127.0.0.1:40123`.
-        log: What the emulator has logged.
+        folder: Folder with all that it keeps.
     """
 
     endpoint: str
-    log: Path
+    folder: Path
     _process: subprocess.Popen[bytes]
 
     @classmethod
@@ -56,13 +71,14 @@ class MiniStack:
 
         Raises:
             EmulatorError: It ended, or did not answer in time; the message ends with its log's last lines.
+            FolderInUseError: Another one works in `data_dir`.
+            UncleanFolderError: The last one in `data_dir` was killed. Remove the folder.
         """
         ephemeral = data_dir is None
         folder = Path(tempfile.mkdtemp(prefix="sandbox-aws-")) if data_dir is None else data_dir.resolve()
         scratch = folder / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
-        log = folder / "emulator.log"
-        with socket.socket() as bound, log.open("wb") as output:
+        with socket.socket() as bound, _mark(folder) as mark, (folder / LOG).open("wb") as output:
             # Bound here, listened on there: the port is known before the process starts and cannot be taken
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             bound.bind(("127.0.0.1", port))
@@ -78,12 +94,26 @@ class MiniStack:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=[bound.fileno()],
+                pass_fds=[bound.fileno(), mark.fileno()],
                 start_new_session=True,  # Ctrl-C reaches the owner alone, which ends the emulator in order
             )
-        emulator = cls(endpoint=endpoint, log=log, _process=process)
+        emulator = cls(endpoint=endpoint, folder=folder, _process=process)
         emulator._wait_until_ready()
         return emulator
+
+    @property
+    def log(self) -> Path:
+        """What the emulator has logged."""
+        return self.folder / LOG
+
+    @property
+    def mirror(self) -> Path:
+        """The folder with the mirrors of the buckets (see `sandbox.mirror`)."""
+        return self.folder / MIRROR
+
+    def job_run_log(self, run_id: str) -> Path:
+        """What a run of a Glue job has printed."""
+        return self.folder / JOB_RUNS / f"{run_id}.log"
 
     def environment(self) -> dict[str, str]:
         """The variables that point boto3, the AWS CLI, the CDK and Spark jobs at this emulator alone."""
@@ -128,6 +158,28 @@ class MiniStack:
         self._process.kill()
         self._process.wait()
         raise EmulatorError(f"the AWS emulator did not start; its log, {self.log}, ends with:\n{log_end}")
+
+
+def _mark(folder: Path) -> IO[bytes]:
+    """Open and lock the file that says that an emulator works in the folder.
+
+    The emulator inherits the lock, and removes the file when it has written everything: a lock that is held
+    means that one is at work, a file without a lock that one was killed.
+    """
+    path = folder / MARK
+    left_behind = path.exists()
+    mark = path.open("ab")
+    try:
+        fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        mark.close()
+        raise FolderInUseError(f"an AWS emulator is at work in {folder}; end it first") from None
+    if left_behind:
+        mark.close()
+        raise UncleanFolderError(
+            f"the last AWS emulator in {folder} was killed and its state is lost; remove {folder}"
+        )
+    return mark
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from sandbox.ministack import JOB_RUNS, MIRROR
 from sandbox.shims import glue_job_runs, named_queries, schedules
 
 MINISTACK_VERSION = "1.5.33"
@@ -38,4 +39,4 @@ def install(folder: Path) -> glue_job_runs.JobRuns:
         )
     named_queries.install()
     schedules.install()
-    return glue_job_runs.install(logs=folder / "job-runs", mirror=folder / "mirror")
+    return glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR)

@@ -1,0 +1,103 @@
+"""The sandbox's command line: `run` takes sessions through the whole pipeline, `up` then leaves it running."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+import time
+from datetime import UTC, date, datetime
+
+from sandbox.console import Show
+from sandbox.deploy import DeployError
+from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
+from sandbox.ministack import REPOSITORY, EmulatorError
+from sandbox.pipeline import StageError
+from sandbox.request import LIVE, MOST_SESSIONS, SIMULATED, Request, RequestError
+from sandbox.run import run
+
+_B3 = {
+    SIMULATED: "B3 is SIMULATED: no company, price or volume below is anybody's",
+    LIVE: "B3 is asked itself",
+    "recorded": "B3's own files, recorded in {b3}",
+}
+
+
+def main() -> int:
+    """Run the command line; 0 after success, 1 when a stage failed, 2 when what was asked for cannot be had."""
+    arguments = _parse(sys.argv[1:])
+    signal.signal(signal.SIGTERM, _interrupt)
+    show = Show()
+    started = time.monotonic()
+    try:
+        request = Request.parse(
+            arguments.b3, session=arguments.date, count=arguments.sessions, now=datetime.now(UTC)
+        )
+    except RequestError as error:
+        show.failure(str(error))
+        return 2
+    _announce(request, show)
+    folder = prepare_folder(request, fresh=arguments.fresh, show=show)
+    try:
+        with (
+            b3_server(request.source(), folder) as b3,
+            start(folder, b3=b3, lookback=request.lookback, show=show) as sandbox,
+        ):
+            run(sandbox, request, show)
+            _finish(sandbox, time.monotonic() - started, show)
+            if arguments.command == "up":
+                _stay(sandbox, show)
+    except (StageError, DeployError, EmulatorError) as error:
+        show.failure(str(error))
+        show.line(f"logs: {folder.relative_to(REPOSITORY)}/cdk-*.log, aws/emulator.log, aws/job-runs/")
+        return 1
+    except KeyboardInterrupt:
+        show.line("stopped")
+    return 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("command", choices=("run", "up"))
+    parser.add_argument(
+        "--b3", default=SIMULATED, help="simulated (default), live, or a folder of B3's files"
+    )
+    parser.add_argument(
+        "--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the session; the last one by default"
+    )
+    parser.add_argument(
+        "--sessions", type=int, default=1, metavar="N", help=f"how many up to it, at most {MOST_SESSIONS}"
+    )
+    parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
+    return parser.parse_args(argv)
+
+
+def _announce(request: Request, show: Show) -> None:
+    first, last = request.sessions[0], request.session
+    what = f"session {last}" if first == last else f"{len(request.sessions)} sessions, {first} to {last}"
+    show.heading(f"Bovespa batch pipeline, on this machine: {what}")
+    show.warning(_B3[request.kind].format(b3=request.b3))
+
+
+def _finish(sandbox: Sandbox, seconds: float, show: Show) -> None:
+    show.heading(f"Done in {seconds:.0f} s. The lake, as plain Parquet files:")
+    for part in ("raw", "refined"):
+        show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
+
+
+def _stay(sandbox: Sandbox, show: Show) -> None:
+    """Leave AWS running until Ctrl-C."""
+    show.heading("AWS is running. In another terminal, for boto3, the AWS CLI and the notebook:")
+    for name, value in sandbox.aws.environment().items():
+        show.line(f"export {name}={shlex.quote(value)}")
+    show.heading("Ctrl-C ends it; the lake is kept.")
+    signal.pause()
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Deployment of the stack into the emulator, by the CDK's own command line: bootstrap, synth, deploy.
+
+Only what comes with the project is used: the CLI from `node_modules`, Node and Python from the environment
+that this runs in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack, without_aws
+
+_CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
+_PROGRESS = re.compile(rb"\| +(\d+)/(\d+) \|")
+
+
+class DeployError(RuntimeError):
+    """The CDK's command line failed; the message has the end of what it said, and names its log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The names of what was deployed, from the stack's outputs; an address of the emulator for the queue."""
+
+    raw_bucket: str
+    refined_bucket: str
+    scraper_function: str
+    schedule_name: str
+    dead_letter_queue: str
+    glue_job_name: str
+    raw_database: str
+    refined_database: str
+    refined_table: str
+    work_group: str
+
+    @classmethod
+    def from_outputs(cls, outputs: Mapping[str, str]) -> Self:
+        """Take the names from a stack's outputs, `RawBucket` and so on.
+
+        Raises:
+            KeyError: The stack does not have one of them.
+        """
+        return cls(**{field.name: outputs[field.name.title().replace("_", "")] for field in fields(cls)})
+
+
+class Cdk:
+    """The CDK's command line, pointed at an emulator.
+
+    Args:
+        aws: The emulator.
+        folder: Folder for the cloud assembly, the logs and the CLI's own files.
+    """
+
+    def __init__(self, aws: MiniStack, folder: Path) -> None:
+        self._folder = folder
+        self._assembly = folder / "cdk.out"
+        executables = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        self._environment = {
+            **without_aws(os.environ),
+            **aws.environment(),
+            "PATH": executables,
+            "CDK_HOME": str(folder / "cdk-home"),
+            "CDK_DISABLE_CLI_TELEMETRY": "1",
+            "CDK_DISABLE_VERSION_CHECK": "1",
+        }
+
+    def deploy(self, context: Mapping[str, str], progress: Callable[[str], None]) -> Deployment:
+        """Bootstrap the emulator's account, and synthesise and deploy the app.
+
+        Args:
+            context: Settings that go before those of `cdk.json`.
+            progress: Is told what happens, in a few words, as it happens.
+
+        Raises:
+            DeployError: A step failed.
+        """
+        progress("bootstrap, synth")
+        with ThreadPoolExecutor() as both:
+            # Bootstrapping from a folder without a cdk.json, or it would synthesise the app, too
+            bootstrap = both.submit(
+                self._run, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-version-reporting", at=self._folder
+            )
+            self._synth(context)
+            bootstrap.result()
+        outputs = self._folder / "outputs.json"
+        self._run(
+            "deploy",
+            *("--app", str(self._assembly), "--outputs-file", str(outputs), "--require-approval", "never"),
+            progress=progress,
+        )
+        (stack,) = json.loads(outputs.read_text()).values()
+        return Deployment.from_outputs(stack)
+
+    def _synth(self, context: Mapping[str, str]) -> None:
+        settings = [f"--context={name}={value}" for name, value in context.items()]
+        self._run("synth", "--quiet", "--output", str(self._assembly), *settings)
+
+    def _run(
+        self,
+        command: str,
+        *arguments: str,
+        at: Path = REPOSITORY,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        log = self._folder / f"cdk-{command}.log"
+        line = [str(_CDK), command, "--no-notices", "--no-color", "--ci", *arguments]
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                line, cwd=at, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ) as process,
+        ):
+            for said in process.stdout or ():
+                output.write(said)
+                output.flush()
+                if progress and (count := _PROGRESS.search(said)):
+                    progress(f"{int(count[1])} of {int(count[2])} resources")
+        if process.returncode:
+            last = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
+            raise DeployError(
+                f"cdk {command} failed (exit {process.returncode}), see {log}. It ends with:\n{last}"
+            )

@@ -1,0 +1,164 @@
+"""The sandbox itself: a B3 to ask, and an AWS with the stack deployed in it, kept from one run to the next.
+
+Each kind of B3 has a sandbox of its own, so that simulated, recorded and live sessions never share a lake. A lake
+grows as in production, forward in time. For a session before its newest one, a simulated or recorded lake begins
+anew, as all of it can be had again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import boto3
+
+from sandbox.b3.server import B3Server, Source
+from sandbox.console import Show
+from sandbox.deploy import Cdk, Deployment
+from sandbox.ministack import REPOSITORY, MiniStack, UncleanFolderError
+from sandbox.mirror import BucketMirror
+from sandbox.request import LIVE, Request
+
+HOME = REPOSITORY / ".sandbox"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sandbox:
+    """A running sandbox.
+
+    Attributes:
+        folder: Where everything lies that it keeps.
+        aws: The emulator.
+        deployment: The names of what is deployed in it.
+    """
+
+    folder: Path
+    aws: MiniStack
+    deployment: Deployment
+
+    @property
+    def lake(self) -> Path:
+        """The lake as plain files, in `raw/` and `refined/`: what `refresh_lake` found in the buckets."""
+        return _lake(self.folder)
+
+    def refresh_lake(self) -> None:
+        """Bring the plain files up to date with the buckets."""
+        self.lake.mkdir(exist_ok=True)
+        buckets = {"raw": self.deployment.raw_bucket, "refined": self.deployment.refined_bucket}
+        for prefix, bucket in buckets.items():
+            mirror = BucketMirror(boto3.client("s3"), bucket, self.aws.mirror)
+            mirror.pull()
+            _link(self.lake / prefix, mirror.root / prefix)
+
+
+@contextmanager
+def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> Iterator[Sandbox]:
+    """Start the emulator and deploy the stack. AWS's variables in this process's environment then point at it.
+
+    Args:
+        folder: Where it keeps everything.
+        b3: The server that the scraper is to ask; None for B3 itself.
+        lookback: How many sessions back the scraper looks for missing ones.
+        show: Where to show what happens.
+
+    Raises:
+        sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
+        sandbox.deploy.DeployError: The stack was not deployed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    context = {"lookback_sessions": str(lookback)}
+    if b3:
+        context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
+    with ExitStack() as running:
+        with show.step("AWS emulator (MiniStack)") as step:
+            aws = running.enter_context(_emulator(folder / "aws", show))
+            step.outcome = aws.endpoint
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(aws.environment())
+        with show.step("cdk bootstrap, synth, deploy") as step:
+            deployment = Cdk(aws, folder).deploy(context, step.doing)
+            step.outcome = f"bucket {deployment.raw_bucket} and the rest of the stack"
+        yield Sandbox(folder=folder, aws=aws, deployment=deployment)
+
+
+@contextmanager
+def b3_server(source: Source | None, folder: Path) -> Iterator[B3Server | None]:
+    """Serve the source, if there is one, on the port of the last time: the stack's settings stay the same."""
+    if source is None:
+        yield None
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    memory = folder / "b3-port"
+    port = int(memory.read_text()) if memory.exists() else 0
+    with B3Server(source, port=port if _is_free(port) else 0) as server:
+        memory.write_text(server.base_url.rpartition(":")[2])
+        yield server
+
+
+def prepare_folder(request: Request, *, fresh: bool, show: Show) -> Path:
+    """The folder for the kind of B3 that is asked, empty if the lake in it has to begin anew."""
+    folder = HOME / request.kind
+    newest = _newest_session(folder)
+    if fresh:
+        show.line("begins with an empty lake, as asked")
+        _empty(folder)
+    elif newest and request.session < newest and request.b3 != LIVE:
+        show.line(f"begins with an empty lake: the last one has sessions up to {newest}")
+        _empty(folder)
+    elif newest:
+        show.line(f"goes on with the lake of the last run, which has sessions up to {newest}")
+    HOME.mkdir(exist_ok=True)
+    _link(HOME / "lake", _lake(folder))
+    return folder
+
+
+def _lake(folder: Path) -> Path:
+    return folder / "lake"
+
+
+def _newest_session(folder: Path) -> date | None:
+    sessions = (_lake(folder) / "raw" / "cotahist").glob("trade_date=*")
+    return max(
+        (date.fromisoformat(session.name.removeprefix("trade_date=")) for session in sessions), default=None
+    )
+
+
+def _empty(folder: Path) -> None:
+    for kept in ("aws", "lake"):
+        if (folder / kept).exists():
+            shutil.rmtree(folder / kept)
+
+
+@contextmanager
+def _emulator(data_dir: Path, show: Show) -> Iterator[MiniStack]:
+    try:
+        aws = MiniStack.start(data_dir)
+    except UncleanFolderError:
+        show.warning("the last run was killed and its state is lost: begins with an empty lake")
+        shutil.rmtree(data_dir)
+        aws = MiniStack.start(data_dir)
+    with aws:
+        yield aws
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make `link` a relative symbolic link to `target`, whatever it was before."""
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(target, link.parent))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

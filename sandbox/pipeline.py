@@ -1,0 +1,309 @@
+"""The pipeline, seen from outside: its schedule is fired once, then it is watched through AWS's own APIs.
+
+Nothing here starts a stage but the first. The scraper writes to the raw bucket, the bucket's notification
+invokes the starter, the starter starts the Glue job, and the job writes and catalogues: what this module does
+is to look whether that has happened, and to ask Athena.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+from botocore.config import Config
+
+from sandbox.deploy import Deployment
+
+_POLL_SECONDS = 0.2
+_EVENT_SECONDS = 60
+"""How long the way from a raw object to a job run may take, with the retries of the function in between."""
+
+_RAW_SESSION = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/\w+\.parquet")
+_REFINED = re.compile(r"refined/trade_date=([^/]+)/ticker=([^/]+)/[^/]+\.parquet")
+
+Partition = tuple[date, str]
+"""A session and a ticker."""
+
+
+class StageError(RuntimeError):
+    """A stage of the pipeline failed, or did not do what it should; the message says which and how."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The schedule as it was deployed.
+
+    Attributes:
+        expression: When it fires, such as `cron(0 7,9,11 * * ? *)`.
+        time_zone: In which time zone.
+        target: ARN of the function that it invokes.
+        input: What it invokes it with, the scheduled time not yet filled in.
+    """
+
+    expression: str
+    time_zone: str
+    target: str
+    input: str
+
+    def input_at(self, scheduled: datetime) -> str:
+        """The input of a firing that was scheduled for that instant (UTC)."""
+        return self.input.replace("<aws.scheduler.scheduled-time>", f"{scheduled:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawObject:
+    """A raw Parquet object: key, bytes and S3 version."""
+
+    key: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRun:
+    """A run of the Glue job: its id, the session that it was started for, its state, and why it failed."""
+
+    id: str
+    trade_date: str
+    state: str
+    message: str
+    seconds: int
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state in {"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryResult:
+    """What Athena answered: columns with their types, rows as text, None for a null."""
+
+    columns: list[tuple[str, str]]
+    rows: list[list[str | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What a session adds up to; volumes in BRL.
+
+    Attributes:
+        quotes: Rows of the raw table.
+        raw_volume: Their volume.
+        tickers: Rows of the refined table.
+        lines: Quotes behind those rows.
+        volume: Their volume.
+    """
+
+    quotes: int
+    raw_volume: Decimal
+    tickers: int
+    lines: int
+    volume: Decimal
+
+    @property
+    def agree(self) -> bool:
+        """Whether nothing was lost or doubled on the way."""
+        return (self.quotes, self.raw_volume) == (self.lines, self.volume)
+
+
+class Pipeline:
+    """The deployed pipeline.
+
+    Args:
+        deployment: The names of what was deployed. Addresses and credentials come from the environment.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self._s3 = boto3.client("s3")
+        self._glue = boto3.client("glue")
+        self._athena = boto3.client("athena")
+        self._scheduler = boto3.client("scheduler")
+        self._sqs = boto3.client("sqs")
+        # An invocation may take minutes, and must not be repeated behind our back
+        patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
+        self._lambda = boto3.client("lambda", config=patient)
+
+    def schedule(self) -> Schedule:
+        """Read the schedule."""
+        found = self._scheduler.get_schedule(Name=self.deployment.schedule_name)
+        return Schedule(
+            expression=found["ScheduleExpression"],
+            time_zone=found["ScheduleExpressionTimezone"],
+            target=found["Target"]["Arn"],
+            input=found["Target"]["Input"],
+        )
+
+    def fire(self, schedule: Schedule, scheduled: datetime) -> list[dict[str, Any]]:
+        """Invoke the schedule's target with its input, as EventBridge Scheduler would at that time.
+
+        It waits for the answer, which the Scheduler does not, so that the answer can be shown.
+
+        Returns:
+            The scraper's summary of each file (see `scraper.handler.handler`).
+
+        Raises:
+            StageError: The function failed; the message has the end of its log.
+        """
+        answer = self._lambda.invoke(
+            FunctionName=schedule.target, Payload=schedule.input_at(scheduled).encode(), LogType="Tail"
+        )
+        payload = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
+            raise StageError(
+                f"the scraper failed: {payload.get('errorMessage', payload)}\nIts log ends with:\n{log}"
+            )
+        summaries: list[dict[str, Any]] = payload
+        return summaries
+
+    def raw_object(self, key: str) -> RawObject:
+        """Look at an object of the raw bucket."""
+        head = self._s3.head_object(Bucket=self.deployment.raw_bucket, Key=key)
+        return RawObject(key=key, size=head["ContentLength"], version=head.get("VersionId", ""))
+
+    def raw_sessions(self) -> set[date]:
+        """The sessions in the raw bucket."""
+        keys = self._keys(self.deployment.raw_bucket, "raw/cotahist/")
+        return {date.fromisoformat(match[1]) for key in keys if (match := _RAW_SESSION.fullmatch(key))}
+
+    def job_runs(self) -> list[JobRun]:
+        """Every run of the Glue job so far."""
+        pages = self._glue.get_paginator("get_job_runs").paginate(JobName=self.deployment.glue_job_name)
+        return [
+            JobRun(
+                id=run["Id"],
+                trade_date=run.get("Arguments", {}).get("--trade_date", ""),
+                state=run["JobRunState"],
+                message=run.get("ErrorMessage", ""),
+                seconds=run.get("ExecutionTime", 0),
+            )
+            for page in pages
+            for run in page["JobRuns"]
+        ]
+
+    def watch_job_runs(
+        self, sessions: Sequence[date], before: Sequence[JobRun], seen: Callable[[JobRun], None]
+    ) -> list[JobRun]:
+        """Wait until the events have started a job run for each session and every run has ended.
+
+        Args:
+            sessions: The sessions whose raw objects are new.
+            before: The runs that there were before them.
+            seen: Is told of each new run whenever it is looked at.
+
+        Returns:
+            The new runs, all ended, whatever their outcome.
+
+        Raises:
+            StageError: No run was started for a session; the message tells what the dead-letter queue holds.
+        """
+        old = {run.id for run in before}
+        wanted = {session.isoformat() for session in sessions}
+        deadline = time.monotonic() + _EVENT_SECONDS
+        while True:
+            runs = [run for run in self.job_runs() if run.id not in old]
+            for run in runs:
+                seen(run)
+            missing = wanted - {run.trade_date for run in runs}
+            if not missing and all(run.has_ended for run in runs):
+                return runs
+            if missing and time.monotonic() > deadline:
+                raise StageError(
+                    f"no job run was started for {', '.join(sorted(missing))} within {_EVENT_SECONDS} s of "
+                    f"the raw object; {self._dead_letters()}"
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def refined_folders(self) -> set[Partition]:
+        """The folders under `refined/` that hold a Parquet file."""
+        keys = self._keys(self.deployment.refined_bucket, "refined/")
+        matches = (_REFINED.fullmatch(key) for key in keys)
+        return {(date.fromisoformat(match[1]), unquote(match[2])) for match in matches if match}
+
+    def registered_partitions(self) -> set[Partition]:
+        """The partitions of the refined table in the Glue Data Catalog; none if there is no table."""
+        pages = self._glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self.deployment.refined_database, TableName=self.deployment.refined_table
+        )
+        try:
+            values = [partition["Values"] for page in pages for partition in page["Partitions"]]
+        except self._glue.exceptions.EntityNotFoundException:
+            return set()
+        return {(date.fromisoformat(trade_date), ticker) for trade_date, ticker in values}
+
+    def named_queries(self) -> list[tuple[str, str]]:
+        """Name and SQL of the workgroup's named queries, by name."""
+        ids: list[str] = []
+        for page in self._athena.get_paginator("list_named_queries").paginate(
+            WorkGroup=self.deployment.work_group
+        ):
+            ids += page["NamedQueryIds"]
+        queries = [self._athena.get_named_query(NamedQueryId=query)["NamedQuery"] for query in ids]
+        return sorted((query["Name"], query["QueryString"]) for query in queries)
+
+    def query(self, sql: str) -> QueryResult:
+        """Run a query in the pipeline's workgroup and wait for its result (the first thousand rows).
+
+        Raises:
+            StageError: Athena could not run it; the message has Athena's reason and the query.
+        """
+        execution = self._athena.start_query_execution(
+            QueryString=sql,
+            WorkGroup=self.deployment.work_group,
+            QueryExecutionContext={"Database": self.deployment.refined_database},
+        )["QueryExecutionId"]
+        while True:
+            status = self._athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
+            if status["State"] == "SUCCEEDED":
+                break
+            if status["State"] in {"FAILED", "CANCELLED"}:
+                raise StageError(
+                    f"Athena: {status.get('StateChangeReason', status['State'])}\nThe query was:\n{sql}"
+                )
+            time.sleep(_POLL_SECONDS)
+        result = self._athena.get_query_results(QueryExecutionId=execution, MaxResults=1000)["ResultSet"]
+        columns = [(column["Name"], column["Type"]) for column in result["ResultSetMetadata"]["ColumnInfo"]]
+        _header, *rows = ([datum.get("VarCharValue") for datum in row["Data"]] for row in result["Rows"])
+        return QueryResult(columns=columns, rows=rows)
+
+    def totals(self, session: date) -> Totals:
+        """What a session adds up to, as Athena sees it in the raw and in the refined table."""
+        names = self.deployment
+        raw_table = f'"{names.raw_database}"."cotahist"'
+        refined_table = f'"{names.refined_database}"."{names.refined_table}"'
+        of_session = f"WHERE trade_date = DATE '{session}'"
+        # The names are the stack's own
+        raw = self.query(f"SELECT count(*), sum(voltot) FROM {raw_table} {of_session}")  # noqa: S608
+        refined = self.query(
+            f"SELECT count(*), sum(lines), sum(volume) FROM {refined_table} {of_session}"  # noqa: S608
+        )
+        (quotes, raw_volume), (tickers, lines, volume) = raw.rows[0], refined.rows[0]
+        return Totals(
+            quotes=int(quotes or 0),
+            raw_volume=Decimal(raw_volume or 0),
+            tickers=int(tickers or 0),
+            lines=int(lines or 0),
+            volume=Decimal(volume or 0),
+        )
+
+    def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (item["Key"] for item in page.get("Contents", []))
+
+    def _dead_letters(self) -> str:
+        received = self._sqs.receive_message(
+            QueueUrl=self.deployment.dead_letter_queue, MaxNumberOfMessages=10
+        )
+        bodies = [message["Body"] for message in received.get("Messages", [])]
+        return f"on the dead-letter queue: {bodies}" if bodies else "the dead-letter queue is empty"

@@ -1,0 +1,117 @@
+"""What a run of the sandbox is asked for: which B3, and which sessions of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Self
+
+from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.server import Source
+from sandbox.b3.sources import RecordedFolder, SimulatedSource
+from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
+
+SIMULATED = "simulated"
+LIVE = "live"
+
+MOST_SESSIONS = 250
+"""The most that a run takes: about a year."""
+
+_LOOKBACK = 10
+"""Sessions that one morning of the schedule takes (design: every session missing from the last ten)."""
+
+_DAILY_FILE = re.compile(r"COTAHIST_D(\d{2})(\d{2})(\d{4})\.ZIP")
+
+
+class RequestError(ValueError):
+    """What was asked for cannot be had; the message says why and what to ask for instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Which B3 to ask for which sessions.
+
+    Attributes:
+        b3: `SIMULATED`, `LIVE`, or the folder of recorded files.
+        sessions: The sessions to take, oldest first.
+    """
+
+    b3: str
+    sessions: tuple[date, ...]
+
+    @classmethod
+    def parse(cls, b3: str, *, session: date | None, count: int, now: datetime) -> Self:
+        """Settle which sessions are meant.
+
+        Args:
+            b3: `SIMULATED`, `LIVE`, or a folder with B3's files in the paths of B3's addresses.
+            session: The last session to take; by default the last one before the day of `now` in São Paulo,
+                or the newest recorded one.
+            count: How many sessions up to it.
+            now: The present, with its time zone.
+
+        Raises:
+            RequestError: The folder has no daily files, or the day is no session or has none recorded.
+        """
+        if not 1 <= count <= MOST_SESSIONS:
+            raise RequestError(f"{count} sessions asked for, expected 1 to {MOST_SESSIONS}")
+        recorded = None if b3 in {SIMULATED, LIVE} else _recorded_sessions(Path(b3))
+        session = session or (max(recorded) if recorded else last_session(now))
+        if session >= day_in_sao_paulo(now):
+            raise RequestError(f"{session} is not over in São Paulo, the last session is {last_session(now)}")
+        sessions = sessions_before(_morning_after(session), count)
+        if sessions[-1] != session:
+            raise RequestError(f"{session:%A %Y-%m-%d} is no session, the last before it is {sessions[-1]}")
+        if recorded is not None and session not in recorded:
+            there = ", ".join(map(str, sorted(recorded)))
+            raise RequestError(f"{b3} has no file of session {session}; recorded are {there}")
+        return cls(b3=b3, sessions=tuple(sessions))
+
+    @property
+    def session(self) -> date:
+        """The newest session."""
+        return self.sessions[-1]
+
+    @property
+    def kind(self) -> str:
+        """`SIMULATED`, `LIVE` or "recorded"."""
+        return self.b3 if self.b3 in {SIMULATED, LIVE} else "recorded"
+
+    @property
+    def lookback(self) -> int:
+        """How many sessions one morning has to look back."""
+        return min(len(self.sessions), _LOOKBACK)
+
+    @property
+    def mornings(self) -> list[datetime]:
+        """The instants, in UTC, at which the schedule is to be fired, so that together they take them all."""
+        return [_morning_after(session) for session in self.sessions[::-1][::_LOOKBACK][::-1]]
+
+    def source(self, market: SimulatedMarket | None = None) -> Source | None:
+        """What the local B3 serves; None for B3 itself.
+
+        Args:
+            market: The market to simulate, by default the one of about 150 tickers and 3,000 quotes.
+        """
+        if self.b3 == SIMULATED:
+            return SimulatedSource(self.sessions, market or SimulatedMarket())
+        return None if self.b3 == LIVE else RecordedFolder(Path(self.b3), self.session)
+
+
+def _morning_after(session: date) -> datetime:
+    """07:00 in São Paulo on the day after, when the schedule first runs for that session."""
+    return datetime.combine(session + timedelta(days=1), time(7), SAO_PAULO).astimezone(UTC)
+
+
+def _recorded_sessions(folder: Path) -> set[date]:
+    quotes = folder / "InstDados" / "SerHist"
+    names = (_DAILY_FILE.fullmatch(path.name) for path in quotes.glob("*"))
+    sessions = {date(int(name[3]), int(name[2]), int(name[1])) for name in names if name}
+    if not sessions:
+        raise RequestError(
+            f"{quotes} has no COTAHIST_DDDMMYYYY.ZIP; expected {SIMULATED}, {LIVE}, or a folder with B3's "
+            "daily files under their own names"
+        )
+    return sessions
