@@ -48,6 +48,8 @@ _BACKOFF_BASE = 1.0
 _BACKOFF_CAP = 20.0
 _CHUNK = 2**16
 _PAGE_SIZE = 120
+_BLANKS = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before a page: the byte order mark of UTF-8, and blanks."""
 
 logger = logging.getLogger(__name__)
 
@@ -310,7 +312,9 @@ def _retry_after(response: requests.Response) -> float:
 def _why_absent(content: bytes, content_type: str) -> str | None:
     if not content:
         return "an empty body"
-    if content.lstrip().startswith(b"<") or (content_type.startswith("text/html") and content[:2] != b"PK"):
+    if content.lstrip(_BLANKS).startswith(b"<") or (
+        content_type.startswith("text/html") and content[:2] != b"PK"
+    ):
         return "an HTML page"
     if content.startswith(b"PK"):
         try:

@@ -115,6 +115,7 @@ def empty_zip(*members: str) -> bytes:
         pytest.param(Answer(body=b""), "an empty body", id="empty body"),
         pytest.param(Answer(body=b"", announce_length=False), "an empty body", id="empty, length unknown"),
         pytest.param(Answer(body=HTML), "an HTML page", id="HTML by its content"),
+        pytest.param(Answer(body=b"\xef\xbb\xbf" + HTML), "an HTML page", id="HTML after a byte order mark"),
         pytest.param(
             Answer(body=b"Not found", headers={"Content-Type": "text/html; charset=utf-8"}),
             "an HTML page",
@@ -137,6 +138,12 @@ def test_each_way_in_which_b3_says_that_there_is_no_file_is_told(
     [
         pytest.param(ZIP[: len(ZIP) // 2], id="a ZIP that is cut short"),
         pytest.param(b"\x1f\x8b gzip", id="not a ZIP"),
+        pytest.param(b"PK\x03\x04 damaged", id="a ZIP without a directory"),
+        # "Version needed to extract", in the central directory, is beyond what exists
+        pytest.param(
+            ZIP[: ZIP.rindex(b"PK\x01\x02") + 6] + b"\xff" + ZIP[ZIP.rindex(b"PK\x01\x02") + 7 :],
+            id="a ZIP of a later version",
+        ),
     ],
 )
 def test_bytes_that_are_a_file_if_a_bad_one_are_left_to_the_reader(
