@@ -1,4 +1,4 @@
-"""The sandbox's command line: `run` takes sessions through the whole pipeline, `up` then leaves it running."""
+"""The sandbox's command line: `run` takes sessions through the pipeline, `up` then leaves it running."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _B3 = {
 
 
 def main() -> int:
-    """Run the command line; 0 after success, 1 when a stage failed, 2 when what was asked for cannot be had."""
+    """Run the command line; 0 after success, 1 when a stage failed, 2 when the request makes no sense."""
     arguments = _parse(sys.argv[1:])
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
     show = Show()
     started = time.monotonic()
     try:
@@ -45,15 +45,19 @@ def main() -> int:
             start(folder, b3=b3, lookback=request.lookback, show=show) as sandbox,
         ):
             run(sandbox, request, show)
-            _finish(sandbox, time.monotonic() - started, show)
+            show.heading(f"Done in {time.monotonic() - started:.0f} s. The lake, as plain Parquet files:")
+            for part in ("raw", "refined"):
+                show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
             if arguments.command == "up":
                 _stay(sandbox, show)
     except (StageError, DeployError, EmulatorError) as error:
         show.failure(str(error))
-        show.line(f"logs: {folder.relative_to(REPOSITORY)}/cdk-*.log, aws/emulator.log, aws/job-runs/")
+        logs = folder.relative_to(REPOSITORY)
+        show.line(f"logs: {logs}/cdk-*.log, {logs}/aws/emulator.log, {logs}/aws/job-runs/")
         return 1
     except KeyboardInterrupt:
-        show.line("stopped")
+        show.heading("Stopped.")
+        return 0 if arguments.command == "up" else 130
     return 0
 
 
@@ -61,10 +65,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("command", choices=("run", "up"))
     parser.add_argument(
-        "--b3", default=SIMULATED, help="simulated (default), live, or a folder of B3's files"
+        "--b3", default=SIMULATED, help="simulated (the default), live, or a folder with B3's files"
     )
     parser.add_argument(
-        "--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the session; the last one by default"
+        "--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the session; by default the last one"
     )
     parser.add_argument(
         "--sessions", type=int, default=1, metavar="N", help=f"how many up to it, at most {MOST_SESSIONS}"
@@ -76,14 +80,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 def _announce(request: Request, show: Show) -> None:
     first, last = request.sessions[0], request.session
     what = f"session {last}" if first == last else f"{len(request.sessions)} sessions, {first} to {last}"
-    show.heading(f"Bovespa batch pipeline, on this machine: {what}")
+    show.heading(f"The Bovespa pipeline on this machine: {what}")
     show.warning(_B3[request.kind].format(b3=request.b3))
-
-
-def _finish(sandbox: Sandbox, seconds: float, show: Show) -> None:
-    show.heading(f"Done in {seconds:.0f} s. The lake, as plain Parquet files:")
-    for part in ("raw", "refined"):
-        show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
 
 
 def _stay(sandbox: Sandbox, show: Show) -> None:
@@ -93,10 +91,6 @@ def _stay(sandbox: Sandbox, show: Show) -> None:
         show.line(f"export {name}={shlex.quote(value)}")
     show.heading("Ctrl-C ends it; the lake is kept.")
     signal.pause()
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the sandbox shows: a spinner and colour on a terminal, plain lines in a file, at most 100 wide."""
+"""What the sandbox shows: colour and a spinner on a terminal, plain lines in a file, at most 100 wide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH = 100
 
 
 class Step:
-    """One thing that takes time. What it is doing is shown while it lasts, `outcome` when it has ended."""
+    """One thing that takes time: what it is doing while it lasts, and its outcome when it has ended."""
 
     def __init__(self, title: str, status: Status | None) -> None:
         self.outcome = ""
@@ -28,11 +28,11 @@ class Step:
     def doing(self, what: str) -> None:
         """Say what is going on, in a few words; only a terminal shows it."""
         if self._status:
-            self._status.update(Text.assemble(f"{self._title}  ", (what, "dim")))
+            self._status.update(Text.assemble(self._title, "  ", (what, "dim")))
 
 
 class Show:
-    """Prints the run of the sandbox.
+    """Prints a run of the sandbox.
 
     Args:
         file: Where to; by default standard output.
@@ -40,18 +40,19 @@ class Show:
 
     def __init__(self, file: TextIO | None = None) -> None:
         out = file or sys.stdout
-        terminal = Console(file=out)
-        width = min(terminal.width, _WIDTH) if terminal.is_terminal else _WIDTH
+        self._terminal = out.isatty()
+        width = min(Console(file=out).width, _WIDTH) if self._terminal else _WIDTH
         self._console = Console(file=out, width=width, highlight=False, emoji=False, markup=False)
 
     def heading(self, text: str) -> None:
         """Begin a stage of the pipeline."""
         self._console.print()
-        self._console.print(Text(text, style="bold"))
+        self._print(Text(text, style="bold"))
 
     def line(self, text: str, *, style: str = "") -> None:
         """Tell a detail of the stage."""
-        self._console.print(Padding(Text(text, style=style), (0, 0, 0, 2)))
+        for line in text.splitlines():
+            self._print(Text(f"  {line}", style=style))
 
     def warning(self, text: str) -> None:
         """Tell what must not be overlooked."""
@@ -60,32 +61,41 @@ class Show:
     def failure(self, text: str) -> None:
         """Tell why the run has failed."""
         self._console.print()
-        self._console.print(Text.assemble(("FAILED  ", "bold red"), text))
+        self._print(Text.assemble(("FAILED  ", "bold red"), text))
 
     @contextmanager
-    def step(self, title: str) -> Iterator[Step]:
-        """Show that something is going on, then how it went and how many seconds it took."""
+    def step(self, title: str, *, slow: bool = False) -> Iterator[Step]:
+        """Show that something is going on, then its outcome and how many seconds it took.
+
+        Args:
+            title: What it is.
+            slow: Whether a file, which has no spinner, gets a line at the beginning, too.
+        """
         started = time.monotonic()
-        if self._console.is_terminal:
+        if self._terminal:
             with self._console.status(Text(title)) as status:
                 step = Step(title, status)
                 yield step
         else:
-            self.line(f"{title} ...")
+            if slow:
+                self.line(f"{title} ...")
             step = Step(title, None)
             yield step
-        seconds = time.monotonic() - started
-        self.line(f"{title}: {step.outcome}  ({seconds:.1f} s)")
+        self.line(f"{title}: {step.outcome} ({time.monotonic() - started:.1f} s)")
 
-    def table(self, title: str, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> None:
-        """Show rows under a title. A column is its name and whether it holds numbers."""
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="", box=None)
-        for name, is_number in columns:
-            # Without the underscores a long name can break into lines
+    def table(self, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> None:
+        """Show rows. A column is its name and whether it holds numbers."""
+        table = Table(header_style="dim", box=None, pad_edge=False)
+        for place, (name, is_number) in enumerate(columns):
             table.add_column(
-                name.replace("_", " "), justify="right" if is_number else "left", vertical="bottom"
+                name.replace("_", " "),  # so that a long name can break into lines; a number must not
+                justify="right" if is_number else "left",
+                min_width=max((len(row[place]) for row in rows), default=0) if is_number else None,
+                vertical="top",
             )
         for row in rows:
             table.add_row(*row)
-        self._console.print()
-        self._console.print(Padding(table, (0, 0, 0, 2)))
+        self._console.print(Padding(table, (0, 0, 1, 2), expand=False))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import sys
 from pathlib import Path
 
 from hypercorn.asyncio import serve
@@ -17,40 +18,43 @@ from sandbox.ministack import MARK
 from sandbox.owner import when_owner_ends
 
 
-async def _serve(socket_fd: int, folder: Path) -> None:
+async def _serve(socket_fd: int, folder: Path) -> list[str]:
+    """Serve until the owner ends; return what could not be kept."""
     # MiniStack reads its settings from the environment when it is imported, not when it starts
     from ministack.app import app  # noqa: PLC0415
 
     from sandbox import shims  # noqa: PLC0415  # imports MiniStack's services
 
-    job_runs = shims.install(folder)
+    installed = shims.install(folder)
     loop = asyncio.get_running_loop()
     owner_gone = asyncio.Event()
     when_owner_ends(lambda: loop.call_soon_threadsafe(owner_gone.set))
 
     async def shutdown() -> None:
         await owner_gone.wait()
-        job_runs.stop()
+        installed.job_runs.stop()
 
     config = Config()
     config.bind = [f"fd://{socket_fd}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     await serve(app, config, shutdown_trigger=shutdown)
+    return installed.save_failures.messages
 
 
-def main() -> None:
-    """Serve AWS until the owner ends, then clean up after itself."""
+def main() -> int:
+    """Serve AWS until the owner ends, then clean up; 1 if the state could not be written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the bound socket")
     parser.add_argument("--folder", type=Path, required=True, help="folder for state and logs")
     parser.add_argument("--remove", type=Path, required=True, help="folder to remove at the end")
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.socket, arguments.folder))
-    # Only after an orderly end: a crash leaves its mark, and its log to be read
+    if asyncio.run(_serve(arguments.socket, arguments.folder)):
+        return 1  # the mark stays, and tells that the state is not to be trusted
     (arguments.folder / MARK).unlink()
     shutil.rmtree(arguments.remove)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,8 @@
 """The sandbox itself: a B3 to ask, and an AWS with the stack deployed in it, kept from one run to the next.
 
-Each kind of B3 has a sandbox of its own, so that simulated, recorded and live sessions never share a lake. A lake
-grows as in production, forward in time. For a session before its newest one, a simulated or recorded lake begins
-anew, as all of it can be had again.
+Each kind of B3 has a sandbox of its own, so that simulated, recorded and live sessions never share a lake. A
+lake grows as in production, forward in time. For a session before its newest one, a simulated or recorded
+lake begins anew, as all of it can be had again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Sandbox:
 
 @contextmanager
 def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> Iterator[Sandbox]:
-    """Start the emulator and deploy the stack. AWS's variables in this process's environment then point at it.
+    """Start the emulator and deploy the stack. This process's AWS variables then point at the emulator.
 
     Args:
         folder: Where it keeps everything.
@@ -82,9 +82,9 @@ def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> It
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
         os.environ.update(aws.environment())
-        with show.step("cdk bootstrap, synth, deploy") as step:
+        with show.step("cdk bootstrap, synth, deploy", slow=True) as step:
             deployment = Cdk(aws, folder).deploy(context, step.doing)
-            step.outcome = f"bucket {deployment.raw_bucket} and the rest of the stack"
+            step.outcome = f"stack {deployment.work_group}"
         yield Sandbox(folder=folder, aws=aws, deployment=deployment)
 
 

@@ -123,7 +123,7 @@ class MiniStack:
         """End the emulator, after it has written what it keeps.
 
         Raises:
-            EmulatorError: It had to be killed.
+            EmulatorError: It had to be killed, or could not write everything.
         """
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -132,9 +132,8 @@ class MiniStack:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            raise EmulatorError(
-                f"the AWS emulator did not end in {_STOP_TIMEOUT_SECONDS} s and was killed; see {self.log}"
-            ) from None
+        if self._process.returncode:
+            raise EmulatorError(f"the AWS emulator did not end in order, its state is lost; see {self.log}")
 
     def __enter__(self) -> Self:
         return self

@@ -1,9 +1,9 @@
-"""One run of the sandbox, shown as it happens: the schedule is fired, and every stage after it is looked at."""
+"""One run of the sandbox, shown as it happens: the schedule is fired, and every stage after it looked at."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ from sandbox.request import Request
 from scraper.calendar import SAO_PAULO
 
 _ROWS_SHOWN = 8
-_NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"}
+_NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"}  # of Athena's types
 
 Summary = dict[str, Any]
 """What the scraper tells of one file (see `scraper.ingest.Result.summary`)."""
@@ -27,9 +27,9 @@ def run(sandbox: Sandbox, request: Request, show: Show) -> None:
         StageError: A stage failed, or did not do what it should.
     """
     pipeline = Pipeline(sandbox.deployment)
-    before = pipeline.job_runs()
+    job_runs_before = pipeline.job_runs()
     new = _scrape(pipeline, request, show)
-    _refine(pipeline, sandbox, new, before, show)
+    _refine(pipeline, sandbox, new, job_runs_before, show)
     _check(pipeline, request, show)
     _ask(pipeline, show)
     sandbox.refresh_lake()
@@ -39,131 +39,149 @@ def _scrape(pipeline: Pipeline, request: Request, show: Show) -> list[date]:
     """Fire the schedule; return the sessions that are new in the raw bucket."""
     schedule = pipeline.schedule()
     show.heading("Schedule")
-    show.line(f"{schedule.expression}, {schedule.time_zone}: {schedule.target.rpartition(':')[2]}")
+    show.line(f"{schedule.expression}, {schedule.time_zone}, invokes {schedule.target.rpartition(':')[2]}")
     files: list[Summary] = []
     for morning in request.mornings:
-        show.line(f"fired for {morning.astimezone(SAO_PAULO):%Y-%m-%d %H:%M}: {schedule.input_at(morning)}")
+        local = morning.astimezone(SAO_PAULO)
+        show.line(f"fired for {local:%A %Y-%m-%d %H:%M} with {schedule.input_at(morning)}")
         with show.step("scraper") as step:
             answer = pipeline.fire(schedule, morning)
-            outcomes = Counter(file["outcome"] for file in answer)
-            step.outcome = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+            step.outcome = _tally(file["outcome"] for file in answer)
         files += answer
+    _show_files(pipeline, files, show)
+    if request.session not in pipeline.raw_sessions():
+        raise StageError(f"session {request.session} did not get into the raw bucket")
+    quotes = [file for file in files if file["source"] == "cotahist"]
+    return [date.fromisoformat(file["date"]) for file in quotes if file["outcome"] == "new"]
 
+
+def _show_files(pipeline: Pipeline, files: Sequence[Summary], show: Show) -> None:
     show.heading("Raw bucket")
     absent = [file for file in files if file["outcome"] in {"no session", "not yet published"}]
-    for file in [file for file in files if file not in absent]:
-        stored = pipeline.raw_object(file["key"])
-        rows = f"{file['rows']:,} rows, " if "rows" in file else ""
-        show.line(f"{file['outcome']:<9}  {stored.key}  {rows}{stored.size:,} bytes")
+    for file in files:
+        if file not in absent:
+            stored = pipeline.raw_object(file["key"])
+            rows = f"{file['rows']:,} rows, " if "rows" in file else ""
+            show.line(f"{file['outcome']:<9}  {stored.key}  {rows}{stored.size:,} bytes")
     if absent:
         days = sorted(file["date"] for file in absent)
-        show.line(
-            f"B3 has no file of {len(days)} of the days asked for, {days[0]} to {days[-1]}: {absent[0]['outcome']}"
-        )
-    if request.session not in pipeline.raw_sessions():
-        raise StageError(f"the raw bucket has no session {request.session}")
-    return [date.fromisoformat(file["date"]) for file in files if _is_new_session(file)]
-
-
-def _is_new_session(file: Summary) -> bool:
-    return bool(file["source"] == "cotahist" and file["outcome"] == "new")
+        span = days[0] if len(days) == 1 else f"{_count(len(days), 'day')}, {days[0]} to {days[-1]}"
+        show.line(f"not at B3: {span} ({_tally(file['outcome'] for file in absent)})")
 
 
 def _refine(
     pipeline: Pipeline, sandbox: Sandbox, new: Sequence[date], before: Sequence[JobRun], show: Show
 ) -> None:
-    """Watch the job runs that the new raw objects have started."""
-    show.heading("Glue job")
+    """Watch the job runs that the new raw objects start."""
+    show.heading("S3 event, starter, Glue job")
     if not new:
         show.line("nothing is new: no event, no job run")
         return
-    with show.step(f"{len(new)} S3 events, starter, job runs") as step:
+    with show.step(f"{_count(len(new), 'new session')}", slow=True) as step:
 
-        def seen(job_run: JobRun) -> None:
+        def show_progress(job_run: JobRun) -> None:
             if not job_run.has_ended:
-                log = sandbox.aws.job_run_log(job_run.id)
-                lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-                last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-                step.doing(f"{job_run.trade_date} {job_run.state}  {last}")
+                said = sandbox.aws.job_run_log(job_run.id)
+                lines = said.read_text(errors="replace").splitlines() if said.exists() else []
+                step.doing(f"{job_run.trade_date} {job_run.state}  {lines[-1].strip() if lines else ''}"[:80])
 
-        runs = pipeline.watch_job_runs(new, before, seen)
-        states = Counter(job_run.state for job_run in runs)
-        step.outcome = ", ".join(f"{count} {state}" for state, count in states.items())
-    for job_run in runs:
-        show.line(f"{job_run.id}  --trade_date {job_run.trade_date}  {job_run.state}  {job_run.seconds} s")
-    failed = [job_run for job_run in runs if job_run.state != "SUCCEEDED"]
+        job_runs = pipeline.watch_job_runs(new, before, show_progress)
+        step.outcome = f"job runs: {_tally(job_run.state for job_run in job_runs)}"
+    for job_run in job_runs:
+        seconds = f"{job_run.seconds} s"
+        show.line(f"{job_run.id}  --trade_date {job_run.trade_date}  {job_run.state}  {seconds}")
+    failed = [job_run for job_run in job_runs if job_run.state != "SUCCEEDED"]
     if failed:
-        logs = "\n".join(
+        reasons = [
             f"{one.trade_date}: {one.message}; see {sandbox.aws.job_run_log(one.id)}" for one in failed
-        )
-        raise StageError(f"{len(failed)} of {len(runs)} job runs did not succeed:\n{logs}")
+        ]
+        raise StageError("\n".join([f"{len(failed)} of {len(job_runs)} job runs did not succeed:", *reasons]))
 
 
 def _check(pipeline: Pipeline, request: Request, show: Show) -> None:
-    """Hold bucket, catalog and both tables against one another."""
+    """Hold buckets, catalog and both tables against one another."""
     show.heading("Refined table")
     folders, partitions = pipeline.refined_folders(), pipeline.registered_partitions()
     if folders != partitions:
         raise StageError(
-            f"the catalog's partitions are not the folders under refined/: {_some(folders - partitions)} are not "
-            f"registered, {_some(partitions - folders)} are registered without a folder"
+            "the catalog's partitions are not the folders under refined/: without a partition "
+            f"{_some(folders - partitions)}, without a folder {_some(partitions - folders)}"
         )
     raw, refined = pipeline.raw_sessions(), {trade_date for trade_date, _ in folders}
     if raw != refined:
         raise StageError(
-            f"the sessions in the raw and the refined bucket differ: {_some(raw ^ refined)}. Run the job for them "
-            "(aws glue start-job-run), or begin anew with --fresh"
+            f"sessions only in the raw bucket: {_some(raw - refined)}, only in the refined one: "
+            f"{_some(refined - raw)}; run the Glue job for them, or begin anew with --fresh"
         )
-    show.line(
-        f"{len(partitions):,} partitions registered, {len(refined)} sessions: exactly the folders under refined/"
-    )
+    registered = f"{_count(len(partitions), 'partition')} of {_count(len(refined), 'session')}"
+    show.line(f"{registered} registered: exactly the folders under refined/")
     for session in sorted(refined & set(request.sessions)):
         with show.step(f"{session}") as step:
             totals = pipeline.totals(session)
-            step.outcome = (
-                f"{totals.quotes:,} quotes, {totals.tickers:,} tickers, volume {totals.volume:,} BRL"
-            )
+            made = f"{totals.quotes:,} quotes, {totals.tickers:,} tickers, volume {totals.volume:,} BRL"
+            step.outcome = f"{made} on both sides"
         if not totals.agree:
             raise StageError(f"{session}: raw and refined table do not add up to the same: {totals}")
 
 
-def _some(items: set[Any]) -> str:
-    """How many there are, and a few of them."""
-    first = ", ".join(
-        " ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in sorted(items)[:3]
-    )
-    return f"{len(items)} ({first})" if items else "none"
-
-
 def _ask(pipeline: Pipeline, show: Show) -> None:
     """Run the workgroup's named queries and show their first rows."""
-    show.heading("Athena")
+    show.heading("Athena, named queries")
     queries = pipeline.named_queries()
     if not queries:
         raise StageError(f"workgroup {pipeline.deployment.work_group} has no named queries")
     for name, sql in queries:
-        with show.step(f"named query {name}") as step:
+        with show.step(name) as step:
             result = pipeline.query(sql)
-            step.outcome = f"{len(result.rows)} rows"
+            step.outcome = _count(len(result.rows), "row")
         if not result.rows:
-            raise StageError(f"named query {name} returned no rows")
-        _show_result(name, result, show)
+            raise StageError(f"named query {name!r} returned no rows")
+        _show_result(result, show)
 
 
-def _show_result(name: str, result: QueryResult, show: Show) -> None:
+def _show_result(result: QueryResult, show: Show) -> None:
+    """Show the first rows. What is the same in all of them goes above them; a single row stands upright."""
     columns = [(column, kind in _NUMBERS) for column, kind in result.columns]
     rows = [
         [_cell(value, is_number=is_number) for value, (_, is_number) in zip(row, columns, strict=True)]
         for row in result.rows[:_ROWS_SHOWN]
     ]
-    more = f", the first {_ROWS_SHOWN} of {len(result.rows)} rows" if len(result.rows) > _ROWS_SHOWN else ""
-    show.table(f"{name}{more}", columns, rows)
+    if len(rows) == 1:
+        pairs = [[name, value] for (name, _), value in zip(columns, rows[0], strict=True)]
+        show.table([("column", False), ("value", False)], pairs)
+        return
+    same = [place for place, values in enumerate(zip(*rows, strict=True)) if len(set(values)) == 1]
+    above = [f"{columns[place][0]} {rows[0][place]}" for place in same]
+    if len(result.rows) > len(rows):
+        above.append(f"the first {len(rows)} rows")
+    if above:
+        show.line(", ".join(above), style="dim")
+    kept = [place for place in range(len(columns)) if place not in same]
+    show.table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
 
 
 def _cell(value: str | None, *, is_number: bool) -> str:
     if value is None:
         return "-"
-    if is_number and value.lstrip("-").replace(".", "", 1).isdigit():
-        whole, point, decimals = value.partition(".")
-        return f"{int(whole):,}{point}{decimals}" if not value.startswith("-0") else value
+    whole, point, decimals = value.partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    if is_number and digits.isdigit():
+        return f"{sign}{int(digits):,}{point}{decimals}"
     return value
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _tally(names: Iterable[str]) -> str:
+    """How often each occurs: "9 no session, 1 new"."""
+    return ", ".join(f"{count} {name}" for name, count in Counter(names).items())
+
+
+def _some(items: set[Any]) -> str:
+    """How many there are, and the first of them."""
+    if not items:
+        return "none"
+    names = [" ".join(map(str, item)) if isinstance(item, tuple) else str(item) for item in sorted(items)[:3]]
+    return f"{len(items)} ({', '.join(names)}{', ...' if len(items) > len(names) else ''})"

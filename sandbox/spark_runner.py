@@ -31,6 +31,8 @@ from sandbox.owner import when_owner_ends
 _LOG4J = """\
 rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = console
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.target = SYSTEM_ERR
@@ -59,8 +61,9 @@ def main() -> int:
 
 def _run(script: str, mirror: Path, job_arguments: list[str]) -> None:
     s3 = boto3.client("s3", config=Config(max_pool_connections=16))
-    buckets = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
-    mirrors = [BucketMirror(s3, bucket, mirror) for bucket in buckets]
+    buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    # What a job reads and writes, its arguments name
+    mirrors = [BucketMirror(s3, bucket, mirror) for bucket in sorted(buckets & set(job_arguments))]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         _configure_spark(Path(scratch), {one.root.name: one.root for one in mirrors})
         where = urlsplit(script)
@@ -101,7 +104,6 @@ def _configure_spark(scratch: Path, buckets: dict[str, Path]) -> None:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": " ".join(java_options),
-        "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
@@ -115,7 +117,11 @@ def _configure_spark(scratch: Path, buckets: dict[str, Path]) -> None:
     configuration.mkdir()
     (configuration / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
     (configuration / "log4j2.properties").write_text(_LOG4J)
+    for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))]:
+        del os.environ[name]  # another Spark's
     os.environ["SPARK_CONF_DIR"] = str(configuration)
+    os.environ["SPARK_LOCAL_DIRS"] = str(scratch)
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["JAVA_HOME"] = str(JAVA_HOME)
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 

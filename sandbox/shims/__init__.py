@@ -6,11 +6,12 @@ look first whether it still lacks the thing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from sandbox.ministack import JOB_RUNS, MIRROR
-from sandbox.shims import glue_job_runs, named_queries, schedules
+from sandbox.shims import glue_job_runs, kept_state, named_queries, schedules
 
 MINISTACK_VERSION = "1.5.33"
 
@@ -19,14 +20,24 @@ class UnsupportedMiniStackError(RuntimeError):
     """MiniStack is installed in another version than the one whose inside the shims know."""
 
 
-def install(folder: Path) -> glue_job_runs.JobRuns:
+@dataclass(frozen=True)
+class Installed:
+    """What the emulator has to look after.
+
+    Attributes:
+        job_runs: Executes the Glue job runs; to be stopped when the service ends.
+        save_failures: Tells afterwards what of the state was not written.
+    """
+
+    job_runs: glue_job_runs.JobRuns
+    save_failures: kept_state.SaveFailures
+
+
+def install(folder: Path) -> Installed:
     """Put every shim in place. To be called before MiniStack serves.
 
     Args:
         folder: The emulator's own folder; job runs keep their logs and their mirror of the buckets in it.
-
-    Returns:
-        What executes the Glue job runs, to be stopped when the service ends.
 
     Raises:
         UnsupportedMiniStackError: Another version of MiniStack is installed.
@@ -39,4 +50,7 @@ def install(folder: Path) -> glue_job_runs.JobRuns:
         )
     named_queries.install()
     schedules.install()
-    return glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR)
+    return Installed(
+        job_runs=glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR),
+        save_failures=kept_state.install(),
+    )

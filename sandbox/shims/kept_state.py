@@ -1,0 +1,41 @@
+"""State that survives a restart whole, or is known not to.
+
+MiniStack writes its state as JSON when it ends. Athena's rows hold dates and decimals, which JSON has not,
+and that costs all of Athena's state; it logs what it could not write and ends as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ministack.services import athena
+
+
+class SaveFailures(logging.Handler):
+    """Collects what MiniStack logs when it cannot write the state of a service."""
+
+    def __init__(self) -> None:
+        super().__init__(level=logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the message."""
+        self.messages.append(record.getMessage())
+
+
+def install() -> SaveFailures:
+    """Leave query executions out of the state; return what tells whether the rest was written."""
+    athena.get_state = _without_executions(athena.get_state)
+    failures = SaveFailures()
+    logging.getLogger("persistence").addHandler(failures)
+    return failures
+
+
+def _without_executions(get_state: Any) -> Any:
+    def get_state_without() -> dict[str, Any]:
+        state: dict[str, Any] = get_state()
+        state["_executions"]._data.clear()
+        return state
+
+    return get_state_without
