@@ -246,11 +246,17 @@ def test_no_pause_reaches_beyond_the_deadline(b3: B3Server, pauses: Pauses) -> N
     assert pauses == []
 
 
-@pytest.mark.parametrize("announced", [True, False], ids=["announced", "not announced"])
-def test_a_body_larger_than_the_limit_is_refused(b3: B3Server, announced: bool) -> None:
-    b3.script(QUOTES_PATH, [Answer(body=b"x" * 1001, announce_length=announced)])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(body=b"x" * 1001, stall_after=0), id="as soon as it is announced"),
+        pytest.param(Answer(body=b"x" * 1001, announce_length=False), id="not announced"),
+    ],
+)
+def test_a_body_larger_than_the_limit_is_refused(b3: B3Server, answer: Answer) -> None:
+    b3.script(QUOTES_PATH, [answer])
     with pytest.raises(DownloadError, match="expected at most 1000; nothing of it was used"):
-        impatient(b3, max_bytes=1000).quotes(SESSION)
+        impatient(b3, max_bytes=1000, read_timeout=0.5).quotes(SESSION)
     assert len(b3.requests_seen) == 1
 
 
