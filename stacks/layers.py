@@ -63,9 +63,10 @@ def pandas_layer_arn(scope: Construct) -> str:
     """
     mapping = CfnMapping(
         scope,
-        "AWSSDKPandasLayerOfRegion",
+        "LayerOfRegion",
         mapping={region: {"Arn": _arn(region, *layer)} for region, layer in _VERSIONS.items()},
     )
+    mapping.override_logical_id("AWSSDKPandasLayerOfRegion")
     return mapping.find_in_map(Aws.REGION, "Arn")
 
 

@@ -106,7 +106,10 @@ def test_cdk_synth_needs_no_account_and_no_docker(tmp_path: Path) -> None:
     """The CLI, as a person calls it, with a setting on the command line and without any credentials."""
     environment = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
+        "HOME": str(Path.home()),  # the CDK's library is unpacked there once, which takes long
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_DISABLE_CLI_TELEMETRY": "1",
         "CDK_DOCKER": "false",
     }
