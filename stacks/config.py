@@ -18,6 +18,7 @@ from aws_cdk.aws_logs import RetentionDays
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REMOVAL_POLICIES = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
 _RETENTIONS = {
     1: RetentionDays.ONE_DAY,
@@ -101,7 +102,7 @@ class Config:
             refined_table=read.identifier("refined_table"),
             quotes_base_url=read.address("quotes_base_url"),
             index_base_url=read.address("index_base_url"),
-            index_codes=read.texts("index_codes", r"[A-Z0-9]{4,6}", "index codes such as IBOV"),
+            index_codes=read.texts("index_codes", r"[A-Z0-9]{1,12}", "index codes such as IBOV"),
             lookback_sessions=read.integer("lookback_sessions", 1, 250),
             extra_ca_file=read.optional_file("extra_ca_file"),
             pandas_layer_arn=read.optional_text(
@@ -150,8 +151,10 @@ class _Reader:
     def address(self, key: str) -> str:
         value = str(self._value(key)).rstrip("/")
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise _wrong(key, value, "an address such as https://example.com, without query")
+        # The scraper speaks plain HTTP to this machine alone: to the sandbox's B3
+        secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        if not secure or not parts.hostname or parts.query or parts.fragment:
+            raise _wrong(key, value, "https://<host>, or http:// on this machine")
         return value
 
     def optional_file(self, key: str) -> Path | None:

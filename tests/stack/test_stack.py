@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from scraper.settings import Settings
 from stacks.config import REPOSITORY
 from tests.stack.synthesis import resources, synthesise, text_of
 
@@ -158,6 +159,25 @@ def test_the_scraper_gets_its_settings_and_the_layer_of_the_region(
     assert layers["cn-north-1"] == {
         "Arn": "arn:aws-cn:lambda:cn-north-1:406640652441:layer:AWSSDKPandas-Python313:9"
     }
+
+
+def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
+    document = synthesise(
+        index_codes=["IBOV", "SMLL"], lookback_sessions=3, quotes_base_url="http://127.0.0.1:8080/"
+    )
+    (variables,) = (
+        function["Properties"]["Environment"]["Variables"]
+        for _, function in resources(document, "AWS::Lambda::Function")
+        if function["Properties"]["Handler"] == "scraper.handler.handler"
+    )
+
+    settings = Settings.from_environment({name: text_of(value) for name, value in variables.items()})
+
+    assert settings.quotes_base_url == "http://127.0.0.1:8080"
+    assert settings.index_base_url == "https://sistemaswebb3-listados.b3.com.br"
+    assert settings.index_codes == ("IBOV", "SMLL")
+    assert settings.lookback_sessions == 3
+    assert settings.extra_ca_file is None
 
 
 def test_a_layer_of_one_s_own_replaces_the_mapping() -> None:
