@@ -44,6 +44,7 @@ def main() -> int:
             b3_server(request.source(), folder) as b3,
             start(folder, b3=b3, lookback=request.lookback, show=show) as sandbox,
         ):
+            sandbox.aws.enter()
             run(sandbox, request, show)
             show.heading(f"Done in {time.monotonic() - started:.0f} s. The lake, as plain Parquet files:")
             for part in ("raw", "refined"):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import wrap
 from typing import TextIO
 
 from rich.console import Console
@@ -87,12 +88,10 @@ class Show:
         """Show rows. A column is its name and whether it holds numbers."""
         table = Table(header_style="dim", box=None, pad_edge=False)
         for place, (name, is_number) in enumerate(columns):
-            table.add_column(
-                name.replace("_", " "),  # so that a long name can break into lines; a number must not
-                justify="right" if is_number else "left",
-                min_width=max((len(row[place]) for row in rows), default=0) if is_number else None,
-                vertical="top",
-            )
+            heading = name.replace("_", " ")
+            # A heading breaks into lines rather than making its column wider than what stands in it
+            width = max(map(len, [*(row[place] for row in rows), *heading.split()]))
+            table.add_column("\n".join(wrap(heading, width)), justify="right" if is_number else "left")
         for row in rows:
             table.add_row(*row)
         self._console.print(Padding(table, (0, 0, 1, 2), expand=False))

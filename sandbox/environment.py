@@ -48,7 +48,7 @@ class Sandbox:
         return _lake(self.folder)
 
     def refresh_lake(self) -> None:
-        """Bring the plain files up to date with the buckets."""
+        """Bring the plain files up to date with the buckets, which the environment has to lead to."""
         self.lake.mkdir(exist_ok=True)
         buckets = {"raw": self.deployment.raw_bucket, "refined": self.deployment.refined_bucket}
         for prefix, bucket in buckets.items():
@@ -59,7 +59,7 @@ class Sandbox:
 
 @contextmanager
 def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> Iterator[Sandbox]:
-    """Start the emulator and deploy the stack. This process's AWS variables then point at the emulator.
+    """Start the emulator and deploy the stack.
 
     Args:
         folder: Where it keeps everything.
@@ -79,9 +79,6 @@ def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> It
         with show.step("AWS emulator (MiniStack)") as step:
             aws = running.enter_context(_emulator(folder / "aws", show))
             step.outcome = aws.endpoint
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            del os.environ[name]
-        os.environ.update(aws.environment())
         with show.step("cdk bootstrap, synth, deploy", slow=True) as step:
             deployment = Cdk(aws, folder).deploy(context, step.doing)
             step.outcome = f"stack {deployment.work_group}"

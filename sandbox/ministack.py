@@ -119,6 +119,12 @@ class MiniStack:
         """The variables that point boto3, the AWS CLI, the CDK and Spark jobs at this emulator alone."""
         return aws_environment(self.endpoint)
 
+    def enter(self) -> None:
+        """Point every AWS client that this process makes from now on at the emulator."""
+        for name in os.environ.keys() - without_aws(os.environ).keys():
+            del os.environ[name]
+        os.environ.update(self.environment())
+
     def stop(self) -> None:
         """End the emulator, after it has written what it keeps.
 
