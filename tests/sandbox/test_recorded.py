@@ -1,0 +1,62 @@
+"""B3's own files through the deployed pipeline: the figures are those of the files, added up without it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from sandbox.b3.sources import RecordedFolder
+from tests.sandbox.deployed import Deployed
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.real, pytest.mark.xdist_group("sandbox")]
+
+# Session: quotes, refined tickers, sum of VOLTOT [BRL]
+FIGURES = {
+    date(2003, 2, 12): (551, 216, Decimal("777444601.48")),
+    date(2016, 1, 4): (1_743, 440, Decimal("5144986511.88")),
+    date(2021, 6, 25): (7_518, 1_129, Decimal("33577581321.31")),
+    date(2024, 11, 8): (12_226, 1_383, Decimal("30013494912.34")),
+}
+
+
+@pytest.fixture(scope="module")
+def recorded(deployed: Deployed, b3_files: Path) -> Deployed:
+    """The sandbox, after the recorded sessions have gone through it."""
+    pipeline, served = deployed.pipeline, deployed.b3.now
+    deployed.b3.now = RecordedFolder(b3_files, date(2024, 11, 8))
+    before = pipeline.job_runs()
+    for session in FIGURES:
+        morning = datetime.combine(session + timedelta(days=1), datetime.min.time(), UTC).replace(hour=10)
+        pipeline.fire(pipeline.schedule(), morning)
+    pipeline.watch_job_runs(list(FIGURES), before, seen=lambda _run: None)
+    deployed.b3.now = served
+    return deployed
+
+
+@pytest.mark.parametrize("session", FIGURES)
+def test_a_recorded_session_reconciles_to_the_cent(recorded: Deployed, session: date) -> None:
+    totals = recorded.pipeline.totals(session)
+    quotes, tickers, volume = FIGURES[session]
+    assert (totals.quotes, totals.raw_volume) == (quotes, volume)
+    assert (totals.tickers, totals.lines, totals.volume) == (tickers, quotes, volume)
+
+
+def test_the_partitions_of_recorded_sessions_are_their_folders(recorded: Deployed) -> None:
+    assert recorded.pipeline.registered_partitions() == recorded.pipeline.refined_folders()
+
+
+def test_petr4_of_2024_11_08_has_the_figures_of_its_643_lines(recorded: Deployed) -> None:
+    file = recorded.sandbox.aws.mirror / recorded.sandbox.deployment.refined_bucket
+    file /= "refined/trade_date=2024-11-08/ticker=PETR4/part-00000.parquet"
+    (row,) = pq.read_table(file, partitioning=None).to_pylist()
+    assert row["lines"] == 643
+    assert row["trades"] == 160_639
+    assert row["volume"] == Decimal("1961907532.37")
+    assert row["close"] == Decimal("36.18")
+    assert row["days_to_expiry"] == 0
+    assert row["portfolio_date"] == date(2024, 7, 16)
+    assert row["portfolio_age_days"] == 115
