@@ -1,0 +1,82 @@
+"""Which sessions a run of the sandbox takes; the days are the exchange's, looked up by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from sandbox.request import LIVE, SIMULATED, Request, RequestError
+
+MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # Friday the 20th is a holiday
+CARNIVAL_TUESDAY = date(2026, 2, 17)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> str:
+    quotes = tmp_path / "InstDados" / "SerHist"
+    quotes.mkdir(parents=True)
+    for name in ("COTAHIST_D08112024.ZIP", "COTAHIST_D25062021.ZIP", "COTAHIST_A2023.ZIP"):
+        (quotes / name).touch()
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("b3", [SIMULATED, LIVE])
+def test_without_a_date_it_is_the_last_session_before_today(b3: str) -> None:
+    request = Request.parse(b3, session=None, count=1, now=MONDAY)
+    assert request.sessions == (date(2026, 11, 19),)
+
+
+def test_from_a_recorded_folder_it_is_the_newest_daily_file(recorded: str) -> None:
+    request = Request.parse(recorded, session=None, count=1, now=MONDAY)
+    assert request.sessions == (date(2024, 11, 8),)
+    assert request.kind == "recorded"
+
+
+def test_several_sessions_are_those_up_to_the_date_oldest_first() -> None:
+    request = Request.parse(SIMULATED, session=date(2026, 11, 19), count=3, now=MONDAY)
+    assert request.sessions == (date(2026, 11, 17), date(2026, 11, 18), date(2026, 11, 19))
+
+
+def test_the_schedule_fires_on_the_morning_after_at_seven_in_sao_paulo() -> None:
+    request = Request.parse(SIMULATED, session=date(2026, 11, 19), count=10, now=MONDAY)
+    assert request.mornings == [datetime(2026, 11, 20, 10, 0, tzinfo=UTC)]
+    assert request.lookback == 10
+
+
+def test_more_sessions_than_one_morning_looks_back_take_several_mornings_in_order() -> None:
+    request = Request.parse(SIMULATED, session=date(2026, 11, 19), count=23, now=MONDAY)
+    assert request.lookback == 10
+    assert request.mornings == sorted(request.mornings)
+    taken = [request.sessions[:3], request.sessions[3:13], request.sessions[13:]]
+    for morning, sessions in zip(request.mornings, taken, strict=True):
+        assert (morning.date() - sessions[-1]).days == 1
+
+
+def test_a_day_without_session_is_refused_with_the_session_before_it() -> None:
+    with pytest.raises(RequestError, match=r"Tuesday 2026-02-17 is no session, .* 2026-02-13"):
+        Request.parse(SIMULATED, session=CARNIVAL_TUESDAY, count=1, now=MONDAY)
+
+
+def test_a_session_that_is_not_over_is_refused() -> None:
+    with pytest.raises(RequestError, match="2026-11-23 is not over"):
+        Request.parse(LIVE, session=date(2026, 11, 23), count=1, now=MONDAY)
+
+
+def test_a_session_that_is_not_recorded_is_refused_with_those_that_are(recorded: str) -> None:
+    with pytest.raises(
+        RequestError, match="no file of session 2024-11-07; recorded are 2021-06-25, 2024-11-08"
+    ):
+        Request.parse(recorded, session=date(2024, 11, 7), count=1, now=MONDAY)
+
+
+def test_a_folder_without_daily_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"no COTAHIST_DDDMMYYYY\.ZIP"):
+        Request.parse(str(tmp_path), session=None, count=1, now=MONDAY)
+
+
+@pytest.mark.parametrize("count", [0, 251])
+def test_a_number_of_sessions_out_of_range_is_refused(count: int) -> None:
+    with pytest.raises(RequestError, match=f"{count} sessions"):
+        Request.parse(SIMULATED, session=None, count=count, now=MONDAY)

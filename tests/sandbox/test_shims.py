@@ -1,0 +1,230 @@
+"""What the shims add to MiniStack, seen through AWS's APIs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+
+from sandbox.ministack import REPOSITORY, MiniStack
+
+Run = dict[str, Any]
+
+
+def in_a_process(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code that imports MiniStack, which reads the environment and starts threads when it is imported."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+
+def deploy(template: dict[str, Any], stack: str, *, update: bool = False) -> None:
+    cloudformation = boto3.client("cloudformation")
+    body = json.dumps(template)
+    if update:
+        cloudformation.update_stack(StackName=stack, TemplateBody=body)
+        waiter = cloudformation.get_waiter("stack_update_complete")
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": 1})
+    else:
+        cloudformation.create_stack(StackName=stack, TemplateBody=body)
+        cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+
+def test_another_version_of_ministack_is_refused() -> None:
+    done = in_a_process(
+        "from pathlib import Path; from sandbox import shims; shims.MINISTACK_VERSION = '1.0.0';"
+        "shims.install(Path('nowhere'))"
+    )
+    assert done.returncode == 1
+    assert "shims are for ministack 1.0.0, but 1.5.33 is installed" in done.stderr
+
+
+def test_no_schedule_fires_by_itself() -> None:
+    done = in_a_process(
+        "import threading; from sandbox.shims import schedules; schedules.install();"
+        "from ministack.services import scheduler; scheduler.start_scheduler();"
+        "print([thread.name for thread in threading.enumerate() if 'scheduler' in thread.name])"
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_schedule_keeps_its_time_zone(aws: MiniStack) -> None:
+    def template(hour: int) -> dict[str, Any]:
+        properties = {
+            "Name": "mornings",
+            "ScheduleExpression": f"cron(0 {hour} * * ? *)",
+            "ScheduleExpressionTimezone": "America/Sao_Paulo",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+                "RoleArn": "arn:aws:iam::000000000000:role/r",
+            },
+        }
+        return {"Resources": {"Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": properties}}}
+
+    stack = f"schedule-{uuid4()}"
+    for hour, update in ((7, False), (9, True)):
+        deploy(template(hour), stack, update=update)
+        schedule = boto3.client("scheduler").get_schedule(Name="mornings")
+        assert schedule["ScheduleExpression"] == f"cron(0 {hour} * * ? *)"
+        assert schedule["ScheduleExpressionTimezone"] == "America/Sao_Paulo"
+
+
+def test_cloudformation_creates_replaces_and_deletes_named_queries(aws: MiniStack) -> None:
+    athena = boto3.client("athena")
+
+    def template(**queries: str) -> dict[str, Any]:
+        resources: dict[str, Any] = {
+            name: {
+                "Type": "AWS::Athena::NamedQuery",
+                "Properties": {
+                    "Name": name,
+                    "Database": "default",
+                    "QueryString": sql,
+                    "WorkGroup": "primary",
+                },
+            }
+            for name, sql in queries.items()
+        }
+        return {"Resources": resources, "Outputs": {"Id": {"Value": {"Ref": "One"}}}}
+
+    def known() -> dict[str, str]:
+        ids = athena.list_named_queries(WorkGroup="primary")["NamedQueryIds"]
+        found = [athena.get_named_query(NamedQueryId=query)["NamedQuery"] for query in ids]
+        return {query["Name"]: query["QueryString"] for query in found}
+
+    stack = f"queries-{uuid4()}"
+    deploy(template(One="SELECT 1", Two="SELECT 2"), stack)
+    assert known() == {"One": "SELECT 1", "Two": "SELECT 2"}
+    deploy(template(One="SELECT 11"), stack, update=True)
+    assert known() == {"One": "SELECT 11"}
+    cloudformation = boto3.client("cloudformation")
+    (deployed,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    query = athena.get_named_query(NamedQueryId=deployed["Outputs"][0]["OutputValue"])
+    assert query["NamedQuery"]["QueryString"] == "SELECT 11"
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    assert known() == {}
+
+
+@pytest.fixture
+def bucket(aws: MiniStack) -> str:
+    name = f"job-{uuid4()}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+def make_job(bucket: str, script: str | None, **default_arguments: str) -> str:
+    """Make a Spark job of a script, and return its name; without a script its address leads nowhere."""
+    name = f"job-{uuid4()}"
+    key = f"scripts/{name}.py"
+    if script is not None:
+        boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=script.encode())
+    boto3.client("glue").create_job(
+        Name=name,
+        Role="arn:aws:iam::000000000000:role/r",
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{bucket}/{key}"},
+        DefaultArguments={f"--{argument}": value for argument, value in default_arguments.items()},
+        GlueVersion="5.1",
+        Timeout=5,
+    )
+    return name
+
+
+def ended(job: str, runs: list[str], seen: set[str] | None = None) -> list[Run]:
+    """Wait until the runs have ended; note the states that they had on the way."""
+    glue = boto3.client("glue")
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        found: list[Any] = [glue.get_job_run(JobName=job, RunId=run)["JobRun"] for run in runs]
+        if seen is not None:
+            seen.update(run["JobRunState"] for run in found)
+        if all(run["JobRunState"] in {"SUCCEEDED", "FAILED", "TIMEOUT"} for run in found):
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"job {job} has not ended: {found}")
+
+
+def test_a_run_gets_the_jobs_arguments_with_its_own_in_front_of_them(bucket: str) -> None:
+    script = (
+        "import json, sys, boto3\n"
+        "values = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
+        "boto3.client('s3').put_object(Bucket=values['--out'], Key='seen', Body=json.dumps(values))\n"
+    )
+    job = make_job(bucket, script, out=bucket, mode="default", other="default")
+    run = boto3.client("glue").start_job_run(JobName=job, Arguments={"--mode": "own"})["JobRunId"]
+    assert [one["JobRunState"] for one in ended(job, [run])] == ["SUCCEEDED"]
+    seen = json.loads(boto3.client("s3").get_object(Bucket=bucket, Key="seen")["Body"].read())
+    assert (seen["--mode"], seen["--other"], seen["--JOB_RUN_ID"]) == ("own", "default", run)
+
+
+def test_a_run_that_raises_fails_with_the_errors_last_line(bucket: str) -> None:
+    job = make_job(bucket, "raise ValueError('no raw quotes of 2024-11-08')")
+    run = boto3.client("glue").start_job_run(JobName=job)["JobRunId"]
+    (failed,) = ended(job, [run])
+    assert failed["JobRunState"] == "FAILED"
+    assert failed["ErrorMessage"] == "ValueError: no raw quotes of 2024-11-08"
+
+
+def test_a_run_whose_script_is_missing_fails(bucket: str) -> None:
+    job = make_job(bucket, None)
+    run = boto3.client("glue").start_job_run(JobName=job)["JobRunId"]
+    (failed,) = ended(job, [run])
+    assert failed["JobRunState"] == "FAILED"
+    assert "Not Found" in failed["ErrorMessage"]
+
+
+def test_runs_of_a_job_follow_one_another(bucket: str) -> None:
+    script = (
+        "import sys, time\n"
+        "begun = time.time_ns()\n"
+        "import boto3\n"
+        "values = dict(zip(sys.argv[1::2], sys.argv[2::2]))\n"
+        "put = boto3.client('s3').put_object\n"
+        "put(Bucket=values['--out'], Key=values['--JOB_RUN_ID'], Body=f'{begun} {time.time_ns()}'.encode())\n"
+    )
+    glue, s3 = boto3.client("glue"), boto3.client("s3")
+    job = make_job(bucket, script, out=bucket)
+    runs = [glue.start_job_run(JobName=job)["JobRunId"] for _ in range(3)]
+    seen: set[str] = set()
+    assert [run["JobRunState"] for run in ended(job, runs, seen)] == ["SUCCEEDED"] * 3
+    assert "WAITING" in seen
+    spans = sorted(s3.get_object(Bucket=bucket, Key=run)["Body"].read().split() for run in runs)
+    begins_and_ends = [int(instant) for span in spans for instant in span]
+    assert begins_and_ends == sorted(begins_and_ends)
+
+
+def test_spark_reads_writes_and_deletes_at_s3_paths(bucket: str, tmp_path: Path) -> None:
+    script = """
+import sys
+from pyspark.sql import SparkSession
+bucket = sys.argv[sys.argv.index("--data") + 1]
+spark = SparkSession.builder.getOrCreate()
+assert spark.version == "3.5.6", spark.version
+numbers = spark.read.text(f"s3://{bucket}/in/numbers.txt").selectExpr("CAST(value AS int) AS number")
+numbers.selectExpr("sum(number) AS total").coalesce(1).write.parquet(f"s3://{bucket}/out")
+old = spark._jvm.org.apache.hadoop.fs.Path(f"s3://{bucket}/in/old.txt")
+old.getFileSystem(spark._jsc.hadoopConfiguration()).delete(old, False)
+raise RuntimeError("after its work")
+"""
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket=bucket, Key="in/numbers.txt", Body=b"1\n20\n300\n")
+    s3.put_object(Bucket=bucket, Key="in/old.txt", Body=b"")
+    job = make_job(bucket, script, data=bucket)
+    run = boto3.client("glue").start_job_run(JobName=job)["JobRunId"]
+    (failed,) = ended(job, [run])
+    assert failed["ErrorMessage"] == "RuntimeError: after its work"
+    # What it did before it failed is done
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert "in/old.txt" not in keys
+    (parquet,) = [key for key in keys if key.endswith(".parquet")]
+    s3.download_file(bucket, parquet, str(tmp_path / "total.parquet"))
+    assert pq.read_table(tmp_path / "total.parquet").to_pylist() == [{"total": 321}]
