@@ -1,5 +1,6 @@
 # make sandbox   the whole pipeline for one trading session, on this machine
 # make test      every check and test
+# make deploy    the stack into an AWS account
 # make help      the other targets
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,9 +18,9 @@ BUNDLE := build/.ready
 DATE ?=
 SESSIONS ?= 1
 B3 ?= simulated
-JOB ?= script
+STACK_ARGS ?=
 
-.PHONY: help setup sandbox test check lint types synth bench clean lock
+.PHONY: help setup sandbox test check lint types synth deploy destroy bench docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,17 @@ test: check ## every check and every test
 
 synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"
+
+deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c removal_policy=destroy ..."
+	@cdk bootstrap $(STACK_ARGS)
+	@cdk deploy $(STACK_ARGS)
+
+destroy: setup ## empty the buckets, drop the table, delete the stack (deployed with removal_policy=destroy)
+	@python -m stacks.teardown
+	@cdk destroy --force $(STACK_ARGS)
+
+docs: setup ## write the READMEs' column tables from the schemas
+	@python -m docs.tables
 
 bench: setup ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks

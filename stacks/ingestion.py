@@ -65,7 +65,7 @@ class Ingestion(Construct):
             handler="scraper.handler.handler",
             layers=[LayerVersion.from_layer_version_arn(self, "Pandas", layer_arn or pandas_layer_arn(self))],
             memory_size=1024,
-            timeout=Duration.minutes(10),
+            timeout=Duration.minutes(15),
             environment=environment,
             role=self._build_role(raw_bucket, log_group),
             log_group=log_group,

@@ -139,7 +139,7 @@ def test_the_scraper_gets_its_settings_and_the_layer_of_the_region(
             "Runtime": "python3.13",
             "Architectures": ["x86_64"],
             "MemorySize": 1024,
-            "Timeout": 600,
+            "Timeout": 900,
             "Environment": {
                 "Variables": {
                     "RAW_BUCKET": {"Ref": Match.string_like_regexp("StorageRawBucket")},

@@ -1,0 +1,105 @@
+"""`python -m stacks.teardown`: empty a stack's buckets and drop its refined table, before `cdk destroy`.
+
+CloudFormation deletes only empty buckets, and the refined table is the job's, not the stack's. What goes is
+gone: every object, every earlier version of it, and the table. The command says what it will remove and asks
+for the stack's name first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+BUCKETS = ("RawBucket", "RefinedBucket", "QueryResultsBucket")
+
+
+class TeardownError(RuntimeError):
+    """Something of the stack could not be removed."""
+
+
+def outputs(stack: str) -> dict[str, str]:
+    """The outputs of a deployed stack.
+
+    Raises:
+        botocore.exceptions.ClientError: There is no such stack, or no permission to look.
+    """
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def empty(bucket: str) -> int:
+    """Delete every version of every object of a bucket.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        TeardownError: S3 refused to delete some.
+    """
+    s3 = boto3.client("s3")
+    deleted = 0
+    # A page lists at most 1,000 versions, which is also what one call deletes
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        versions: list[ObjectIdentifierTypeDef] = [
+            {"Key": version["Key"], "VersionId": version["VersionId"]}
+            for version in (*page.get("Versions", []), *page.get("DeleteMarkers", []))
+        ]
+        if not versions:
+            continue
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise TeardownError(f"{bucket}: S3 refused to delete {len(errors)} objects, such as {errors[0]}")
+        deleted += len(versions)
+        sys.stdout.write(f"\r  {bucket}: {deleted:,} object versions deleted")
+        sys.stdout.flush()
+    sys.stdout.write(f"\r  {bucket}: {deleted:,} object versions deleted\n")
+    return deleted
+
+
+def drop_table(database: str, table: str) -> bool:
+    """Drop a table and its partitions from the catalog; the database stays, others may use it.
+
+    Returns:
+        Whether there was one.
+    """
+    glue = boto3.client("glue")
+    try:
+        glue.delete_table(DatabaseName=database, Name=table)
+    except glue.exceptions.EntityNotFoundException:
+        return False
+    return True
+
+
+def main() -> int:
+    """Run the command line; 0 when all is removed, 1 when not."""
+    parser = argparse.ArgumentParser(prog="python -m stacks.teardown", description=__doc__)
+    parser.add_argument("--stack", default="BovespaPipeline", help="name of the stack (%(default)s)")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    arguments = parser.parse_args()
+    try:
+        found = outputs(arguments.stack)
+        table = found["RefinedDatabase"], found["RefinedTable"]
+        names = [found[bucket] for bucket in BUCKETS]
+        sys.stdout.write(f"All data of {arguments.stack}: {', '.join(names)}, table {'.'.join(table)}\n")
+        if not arguments.yes and input("Delete them? Type the stack's name: ") != arguments.stack:
+            sys.stdout.write("Nothing was deleted.\n")
+            return 1
+        for name in names:
+            empty(name)
+        state = "dropped" if drop_table(*table) else "was not there"
+        sys.stdout.write(f"  table {'.'.join(table)} {state}\n")
+    except (BotoCoreError, ClientError, TeardownError, EOFError) as error:
+        sys.stderr.write(f"{arguments.stack}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
