@@ -2,9 +2,10 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from glue_scripts.refine import (
     COLUMNS,
@@ -104,142 +105,151 @@ def test_the_raw_columns_that_the_job_relies_on_have_the_types_that_the_scraper_
     assert portfolio.items() >= PORTFOLIO_COLUMNS.items()
 
 
-class TestTicker:
-    def test_the_cash_line_names_the_stock_however_small(self, refine: Refine) -> None:
-        lines = [odd_lot(voltot=D("999.00")), option("ZZAAC10", voltot=D("9999.00")), cash(voltot=D("0.01"))]
-        assert refine(lines)["ZZAA3"]["lines"] == 3
+PRICES = ("open", "high", "low", "close", "average_price", "best_bid", "best_ask")
+NO_PRICES = dict.fromkeys(PRICES)
 
-    def test_of_several_cash_lines_the_one_with_the_largest_volume_names_and_prices(
-        self, refine: Refine
-    ) -> None:
-        lines = [
+# What is traded in a session, and the rows that it makes: by ticker, the columns that the case is about
+CASES: dict[str, tuple[list[Quote], dict[str, dict[str, Any]]]] = {
+    "the cash line names the stock, however small": (
+        [odd_lot(voltot=D("999.00")), option("ZZAAC10", voltot=D("9999.00")), cash(voltot=D("0.01"))],
+        {"ZZAA3": {"lines": 3}},
+    ),
+    "of several cash lines the one with the largest volume names and prices": (
+        [
             cash("ZZAA3", voltot=D("1.00"), preult=D("1.11"), nomres="SMALL"),
             cash("ZZAA9", voltot=D("2.00"), preult=D("2.22"), nomres="LARGE"),
-        ]
-        row = refine(lines)["ZZAA9"]
-        assert (row["close"], row["company"], row["cash_volume"]) == (D("2.220000"), "LARGE", D("3.00"))
-
-    @pytest.mark.parametrize("order", [1, -1])
-    def test_cash_lines_of_equal_volume_name_by_the_alphabet_in_any_order(
-        self, refine: Refine, order: int
-    ) -> None:
-        lines = [cash("ZZAA9", voltot=D("1.00")), cash("ZZAA3", voltot=D("1.00"))][::order]
-        assert list(refine(lines)) == ["ZZAA3"]
-
-    def test_without_a_cash_line_it_is_the_odd_lots_less_its_final_f(self, refine: Refine) -> None:
-        lines = [odd_lot("FZFF11F", nomres="ODD"), option("FZFFC10", voltot=D("99999.00"), nomres="OPTION")]
-        assert refine(lines)["FZFF11"]["company"] == "ODD"
-
-    def test_an_odd_lot_that_does_not_end_in_f_keeps_its_name(self, refine: Refine) -> None:
-        assert list(refine([odd_lot("ZZAA3")])) == ["ZZAA3"]
-
-    def test_without_both_it_is_the_first_four_letters_of_the_largest_line(self, refine: Refine) -> None:
-        lines = [
+        ],
+        {"ZZAA9": {"close": D("2.220000"), "company": "LARGE", "cash_volume": D("3.00")}},
+    ),
+    "cash lines of equal volume name by the alphabet": (
+        [cash("ZZAA3", voltot=D("1.00")), cash("ZZAA9", voltot=D("1.00"))],
+        {"ZZAA3": {"lines": 2}},
+    ),
+    "and in any order": (
+        [cash("ZZAA9", voltot=D("1.00")), cash("ZZAA3", voltot=D("1.00"))],
+        {"ZZAA3": {"lines": 2}},
+    ),
+    "without a cash line the odd lot's name less its final F is the ticker": (
+        [odd_lot("FZFF11F", nomres="ODD"), option("FZFFC10", voltot=D("99999.00"), nomres="OPTION")],
+        {"FZFF11": {"company": "ODD"}},
+    ),
+    "an odd lot that does not end in F keeps its name": ([odd_lot("ZZAA3")], {"ZZAA3": {}}),
+    "without both the first four letters of the largest line are the ticker": (
+        [
             option("AAAAC10", voltot=D("1.00")),
             option("ZINDC100", voltot=D("5.00")),
             option("BBBBO10", "080", voltot=D("4.00")),
-        ]
-        assert list(refine(lines)) == ["ZIND"]
-
-    def test_four_letters_that_end_in_a_blank_lose_it(self, refine: Refine) -> None:
-        assert list(refine([option("ACE 2C")])) == ["ACE"]
-
-    def test_blanks_within_a_ticker_stay(self, refine: Refine) -> None:
-        assert list(refine([cash("ACE 2")])) == ["ACE 2"]
-
-    def test_two_stocks_of_which_only_options_traded_share_the_row_of_their_four_letters(
-        self, refine: Refine
-    ) -> None:
-        lines = [
+        ],
+        {"ZIND": {"lines": 3}},
+    ),
+    "four letters that end in a blank lose it": ([option("ACE 2C")], {"ACE": {}}),
+    "blanks within a ticker stay": ([cash("ACE 2")], {"ACE 2": {}}),
+    "two stocks of which only options traded share the row of their four letters": (
+        [
             option("ZZAAC10", codisi="BRZZAAACNOR0", voltot=D("1.00")),
             option("ZZAAD20", codisi="BRZZAAACNPR7", voltot=D("2.00"), nomres="LARGER"),
-        ]
-        rows = refine(lines)
-        assert list(rows) == ["ZZAA"]
-        row = rows["ZZAA"]
-        assert (row["isin"], row["company"], row["volume"], row["lines"], row["option_series"]) == (
-            "BRZZAAACNPR7",
-            "LARGER",
-            D("3.00"),
-            2,
-            2,
-        )
-
-    def test_a_name_that_two_isins_share_is_one_row_of_the_cash_line(self, refine: Refine) -> None:
-        lines = [
+        ],
+        {
+            "ZZAA": {
+                "isin": "BRZZAAACNPR7",
+                "company": "LARGER",
+                "volume": D("3.00"),
+                "lines": 2,
+                "option_series": 2,
+            }
+        },
+    ),
+    "a name that two ISINs share is one row, of the cash line": (
+        [
             odd_lot("ZZAA3F", codisi="BROLDISINXX1", voltot=D("500.00")),
             cash("ZZAA3", codisi="BRNEWISINXX2", voltot=D("1.00"), preult=D("7.00")),
-        ]
-        row = refine(lines)["ZZAA3"]
-        assert (row["isin"], row["close"], row["volume"]) == ("BRNEWISINXX2", D("7.000000"), D("501.00"))
-
-    @pytest.mark.parametrize("codisi", ["", "   ", None])
-    def test_lines_without_an_isin_are_a_stock_for_each_name(
-        self, refine: Refine, codisi: str | None
-    ) -> None:
-        lines = [
-            cash("ACE 2", codisi=codisi, voltot=D("10.00")),
-            odd_lot("ACE 2F", codisi=codisi, voltot=D("1.00")),
-            cash("BBB 3", codisi=codisi, voltot=D("20.00")),
-            option("OZZ 1", codisi=codisi, voltot=D("3.00")),
-            option("OZZ 9", codisi=codisi, voltot=D("4.00")),
-        ]
-        rows = refine(lines)
-        assert {ticker: (row["isin"], row["volume"]) for ticker, row in rows.items()} == {
-            "ACE 2": (None, D("11.00")),
-            "BBB 3": (None, D("20.00")),
-            "OZZ": (None, D("7.00")),
-        }
-
-    def test_sessions_do_not_mix(self, refine: Refine) -> None:
-        day, next_day = SESSION, SESSION + timedelta(days=1)
-        rows = refine({day: [cash(voltot=D("1.00")), odd_lot(voltot=D("2.00"))], next_day: [odd_lot()]})
-        assert {key: row["lines"] for key, row in rows.items()} == {(day, "ZZAA3"): 2, (next_day, "ZZAA3"): 1}
-
-
-class TestPrices:
-    PRICES = ("open", "high", "low", "close", "average_price", "best_bid", "best_ask")
-
-    @pytest.mark.parametrize("line", [odd_lot(), option("ZZAAC10"), Quote(codneg="ZZAA3T", tpmerc="030")])
-    def test_are_null_without_a_cash_line(self, refine: Refine, line: Quote) -> None:
-        (row,) = refine([line]).values()
-        assert [row[name] for name in self.PRICES] == [None] * 7
-
-    @pytest.mark.parametrize(
-        ("preult", "fatcot", "close"),
-        [
+        ],
+        {"ZZAA3": {"isin": "BRNEWISINXX2", "close": D("7.000000"), "volume": D("501.00")}},
+    ),
+    **{
+        f"lines whose ISIN is {codisi!r} are a stock for each name": (
+            [
+                cash("ACE 2", codisi=codisi, voltot=D("10.00")),
+                odd_lot("ACE 2F", codisi=codisi, voltot=D("1.00")),
+                cash("BBB 3", codisi=codisi, voltot=D("20.00")),
+                option("OZZ 1", codisi=codisi, voltot=D("3.00")),
+                option("OZZ 9", codisi=codisi, voltot=D("4.00")),
+            ],
+            {
+                "ACE 2": {"isin": None, "volume": D("11.00")},
+                "BBB 3": {"isin": None, "volume": D("20.00")},
+                "OZZ": {"isin": None, "volume": D("7.00")},
+            },
+        )
+        for codisi in ("", "   ", None)
+    },
+    "an odd lot alone has no cash price": ([odd_lot()], {"ZZAA3": NO_PRICES}),
+    "an option's premium is no price of its stock": ([option("ZZAAC10")], {"ZZAA": NO_PRICES}),
+    "a forward's price is no cash price": ([Quote(codneg="ZZAA3T", tpmerc="030")], {"ZZAA": NO_PRICES}),
+    "without a quotation factor there is no price": (
+        [cash(fatcot=0, voltot=D("5.00"))],
+        {"ZZAA3": {**NO_PRICES, "volume": D("5.00")}},
+    ),
+    **{
+        f"{preult} for {fatcot} units is {close} for one": (
+            [cash(preult=D(preult), fatcot=fatcot)],
+            {"ZZAA3": {"close": D(close)}},
+        )
+        for preult, fatcot, close in (
             ("0.01", 1_000_000, "0.000000"),  # 0.00000001
             ("0.50", 1_000_000, "0.000001"),  # 0.0000005 exactly: half up
             ("0.49", 1_000_000, "0.000000"),
             ("1.00", 3, "0.333333"),
             ("2.00", 3, "0.666667"),
-            ("99999999999.99", 1, "99999999999.990000"),  # the widest price of the layout
+            ("99999999999.99", 1, "99999999999.990000"),  # the highest price that the layout can hold
             ("99999999999.99", 9_999_999, "10000.001000"),
-        ],
-    )
-    def test_are_rounded_once_and_half_up(self, refine: Refine, preult: str, fatcot: int, close: str) -> None:
-        assert refine([cash(preult=D(preult), fatcot=fatcot)])["ZZAA3"]["close"] == D(close)
+        )
+    },
+    "without options there is no expiry and no ratio": (
+        [cash(datven=date(2031, 6, 1))],
+        {
+            "ZZAA3": {
+                "option_series": 0,
+                "next_expiry": None,
+                "days_to_expiry": None,
+                "put_call_ratio": None,
+                "call_volume": D("0.00"),
+                "put_volume": D("0.00"),
+            }
+        },
+    ),
+    "puts alone have no ratio, calls alone have zero": (
+        [option("ZZAAO10", "080"), option("ZZBBC10", codisi="BRZZBBACNOR0")],
+        {"ZZAA": {"put_call_ratio": None}, "ZZBB": {"put_call_ratio": 0.0}},
+    ),
+    "one series in two lines counts once": (
+        [option("ZZAAC10"), option("ZZAAC10"), option("ZZAAC11")],
+        {"ZZAA": {"option_series": 2, "lines": 3}},
+    ),
+}
 
-    def test_are_null_where_b3_gives_no_factor(self, refine: Refine) -> None:
-        row = refine([cash(fatcot=0, voltot=D("5.00"))])["ZZAA3"]
-        assert [row[name] for name in self.PRICES] == [None] * 7
-        assert row["volume"] == D("5.00")
+
+@pytest.fixture(scope="module")
+def refined_cases(spark: SparkSession) -> dict[str, dict[str, dict[str, Any]]]:
+    """The rows of each case by ticker: every case is a session, and all sessions are refined in one run."""
+    day_of = {case: SESSION + timedelta(days=day) for day, case in enumerate(CASES)}
+    quotes = quotes_frame(spark, {day_of[case]: lines for case, (lines, _) in CASES.items()})
+    rows = [row.asDict() for row in transform(quotes, portfolios_frame(spark, {})).collect()]
+    return {
+        case: {row["ticker"]: row for row in rows if row["trade_date"] == day} for case, day in day_of.items()
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_in_a_session(case: str, refined_cases: dict[str, dict[str, dict[str, Any]]]) -> None:
+    _, expected = CASES[case]
+    found = refined_cases[case]
+    assert {
+        ticker: {column: row[column] for column in expected.get(ticker, row)} for ticker, row in found.items()
+    } == expected
 
 
 class TestOptions:
-    def test_without_any_there_is_no_expiry_and_no_ratio(self, refine: Refine) -> None:
-        row = refine([cash(datven=date(2031, 6, 1))])["ZZAA3"]
-        assert (row["option_series"], row["next_expiry"], row["days_to_expiry"]) == (0, None, None)
-        assert (row["put_call_ratio"], row["call_volume"], row["put_volume"]) == (None, D("0.00"), D("0.00"))
-
-    def test_puts_alone_have_no_ratio_and_calls_alone_have_zero(self, refine: Refine) -> None:
-        lines = [
-            option("ZZAAO10", "080"),
-            option("ZZBBC10", codisi="BRZZBBACNOR0"),
-        ]
-        rows = refine(lines)
-        assert (rows["ZZAA"]["put_call_ratio"], rows["ZZBB"]["put_call_ratio"]) == (None, 0.0)
-
     def test_one_that_expires_today_is_zero_days_away(self, refine: Refine) -> None:
         row = refine([option("ZZAAC10", datven=SESSION), option("ZZAAC11")])["ZZAA"]
         assert (row["next_expiry"], row["days_to_expiry"]) == (SESSION, 0)
@@ -297,38 +307,43 @@ class TestPortfolio:
         assert (row["index_weight"], row["portfolio_date"]) == (None, date(2031, 3, 13))
 
 
+@pytest.fixture(scope="module")
+def quotes(spark: SparkSession) -> DataFrame:
+    lines = [
+        cash(voltot=D("1.00")),
+        odd_lot(voltot=D("2.12")),
+        cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("4.00")),
+    ]
+    return quotes_frame(spark, {SESSION + timedelta(days=1): [cash(voltot=D("0.01"))], SESSION: lines})
+
+
+@pytest.fixture(scope="module")
+def refined(spark: SparkSession, quotes: DataFrame) -> DataFrame:
+    return transform(quotes, portfolios_frame(spark, {})).localCheckpoint()
+
+
 class TestReconcile:
-    def test_tells_what_each_session_adds_up_to(self, spark: SparkSession) -> None:
-        next_day = SESSION + timedelta(days=1)
-        quotes = quotes_frame(
-            spark,
-            {
-                next_day: [cash(voltot=D("0.01"))],
-                SESSION: [cash(voltot=D("1.10")), odd_lot(voltot=D("2.02"))],
-            },
-        )
-        refined = transform(quotes, portfolios_frame(spark, {}))
-        assert reconcile(quotes, refined) == [(SESSION, 2, 1, D("3.12")), (next_day, 1, 1, D("0.01"))]
+    def test_tells_what_each_session_adds_up_to(self, quotes: DataFrame, refined: DataFrame) -> None:
+        assert reconcile(quotes, refined) == [
+            (SESSION, 3, 2, D("7.12")),
+            (SESSION + timedelta(days=1), 1, 1, D("0.01")),
+        ]
 
     @pytest.mark.parametrize(
         ("fault", "message"),
         [
-            ("volume + 0.01 AS volume", r"2031-03-14: volume: expected 3.00, found 3.02"),
-            ("lines + 1 AS lines", r"2031-03-14: raw lines: expected 2, found 4"),
-            ("'ZZAA3' AS ticker", r"rows with a ticker of their own: expected 2, found 1"),
-            ("nullif(ticker, 'ZZAA3') AS ticker", r"rows with a ticker of their own: expected 2, found 1"),
-            ("if(ticker = 'ZZAA3', '', ticker) AS ticker", r"a ticker of their own: expected 2, found 1"),
-            ("put_volume + 1 AS put_volume", r"markets do not add up to their volume: expected 0, found 2"),
-            ("date'2031-03-15' AS trade_date", r"2031-03-14: expected rows where there are quotes"),
+            ("volume + 0.01 AS volume", "2031-03-14: volume: expected 7.12, found 7.14"),
+            ("lines + 1 AS lines", "2031-03-14: raw lines: expected 3, found 5"),
+            ("'ZZAA3' AS ticker", "2031-03-14: rows with a ticker of their own: expected 2, found 1"),
+            ("nullif(ticker, 'ZZAA3') AS ticker", "rows with a ticker of their own: expected 2, found 1"),
+            ("if(ticker = 'ZZAA3', '', ticker) AS ticker", "a ticker of their own: expected 2, found 1"),
+            ("put_volume + 1 AS put_volume", "markets do not add up to their volume: expected 0, found 2"),
+            ("trade_date + 1 AS trade_date", "2031-03-14: expected rows where there are quotes"),
         ],
     )
     def test_names_the_session_what_was_expected_and_what_was_found(
-        self, spark: SparkSession, fault: str, message: str
+        self, quotes: DataFrame, refined: DataFrame, fault: str, message: str
     ) -> None:
-        quotes = quotes_frame(
-            spark, {SESSION: [cash(voltot=D("1.00")), cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("2.00"))]}
-        )
-        refined = transform(quotes, portfolios_frame(spark, {}))
         changed = fault.rpartition(" AS ")[2]
         faulty = refined.selectExpr(*[fault if name == changed else name for name in refined.columns])
         with pytest.raises(RefineError, match=message):
@@ -337,5 +352,5 @@ class TestReconcile:
     def test_finds_a_row_that_a_portfolio_with_a_ticker_twice_would_double(self, spark: SparkSession) -> None:
         quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
-        with pytest.raises(RefineError, match=r"volume: expected 1.00, found 2.00"):
+        with pytest.raises(RefineError, match=r"volume: expected 1\.00, found 2\.00"):
             reconcile(quotes, transform(quotes, once.unionByName(once)))
