@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sandbox.ministack import JOB_RUNS, MIRROR
-from sandbox.shims import glue_job_runs, kept_state, named_queries, schedules
+from sandbox.shims import glue_job_runs, kept_state, left_out_properties, named_queries, schedules
 
 MINISTACK_VERSION = "1.5.33"
 
@@ -49,6 +49,7 @@ def install(folder: Path) -> Installed:
             "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
         )
     named_queries.install()
+    left_out_properties.install()
     schedules.install()
     return Installed(
         job_runs=glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR),
