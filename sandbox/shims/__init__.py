@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sandbox.ministack import JOB_RUNS, MIRROR
-from sandbox.shims import glue_job_runs, kept_state, left_out_properties, named_queries, schedules
+from sandbox.shims import glue_job_runs, glue_jobs, kept_state, left_out_properties, named_queries, schedules
 
 MINISTACK_VERSION = "1.5.33"
 
@@ -48,6 +48,7 @@ def install(folder: Path) -> Installed:
             f"the sandbox's shims are for ministack {MINISTACK_VERSION}, but {installed} is installed; "
             "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
         )
+    glue_jobs.install()
     named_queries.install()
     left_out_properties.install()
     schedules.install()
