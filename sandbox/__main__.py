@@ -14,7 +14,7 @@ from sandbox.deploy import DeployError
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
 from sandbox.ministack import REPOSITORY, EmulatorError
 from sandbox.pipeline import StageError
-from sandbox.request import LIVE, MOST_SESSIONS, SIMULATED, Request, RequestError
+from sandbox.request import LIVE, MOST_SESSIONS, SCRIPT, SIMULATED, VISUAL, Request, RequestError
 from sandbox.run import run
 
 _B3 = {
@@ -32,7 +32,11 @@ def main() -> int:
     started = time.monotonic()
     try:
         request = Request.parse(
-            arguments.b3, session=arguments.date, count=arguments.sessions, now=datetime.now(UTC)
+            arguments.b3,
+            session=arguments.date,
+            count=arguments.sessions,
+            now=datetime.now(UTC),
+            job=arguments.job,
         )
     except RequestError as error:
         show.failure(str(error))
@@ -42,7 +46,7 @@ def main() -> int:
     try:
         with (
             b3_server(request.source(), folder) as b3,
-            start(folder, b3=b3, lookback=request.lookback, show=show) as sandbox,
+            start(folder, b3=b3, lookback=request.lookback, show=show, job=request.job) as sandbox,
         ):
             sandbox.aws.enter()
             run(sandbox, request, show)
@@ -73,6 +77,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--sessions", type=int, default=1, metavar="N", help=f"how many up to it, at most {MOST_SESSIONS}"
+    )
+    parser.add_argument(
+        "--job",
+        choices=(SCRIPT, VISUAL),
+        default=SCRIPT,
+        help="what the Glue job is deployed as (%(default)s)",
     )
     parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
     return parser.parse_args(argv)

@@ -1,8 +1,9 @@
 """The sandbox itself: a B3 to ask, and an AWS with the stack deployed in it, kept from one run to the next.
 
-Each kind of B3 has a sandbox of its own, so that simulated, recorded and live sessions never share a lake. A
-lake grows as in production, forward in time. For a session before its newest one, a simulated or recorded
-lake begins anew, as all of it can be had again.
+Each kind of B3 has a sandbox of its own, so that simulated, recorded and live sessions never share a lake. So
+has the job in visual mode, which would find its work done in the script's lake. A lake grows as in
+production, forward in time. For a session before its newest one, a simulated or recorded lake begins anew, as
+all of it can be had again.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sandbox.console import Show
 from sandbox.deploy import Cdk, Deployment
 from sandbox.ministack import REPOSITORY, MiniStack, UncleanFolderError
 from sandbox.mirror import BucketMirror
-from sandbox.request import LIVE, Request
+from sandbox.request import LIVE, SCRIPT, VISUAL, Request
 
 HOME = REPOSITORY / ".sandbox"
 
@@ -58,7 +59,9 @@ class Sandbox:
 
 
 @contextmanager
-def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> Iterator[Sandbox]:
+def start(
+    folder: Path, *, b3: B3Server | None, lookback: int, show: Show, job: str = SCRIPT
+) -> Iterator[Sandbox]:
     """Start the emulator and deploy the stack.
 
     Args:
@@ -66,13 +69,14 @@ def start(folder: Path, *, b3: B3Server | None, lookback: int, show: Show) -> It
         b3: The server that the scraper is to ask; None for B3 itself.
         lookback: How many sessions back the scraper looks for missing ones.
         show: Where to show what happens.
+        job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
 
     Raises:
         sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
         sandbox.deploy.DeployError: The stack was not deployed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    context = {"lookback_sessions": str(lookback)}
+    context = {"lookback_sessions": str(lookback), "glue_job_mode": job}
     if b3:
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:
@@ -100,8 +104,8 @@ def b3_server(source: Source | None, folder: Path) -> Iterator[B3Server | None]:
 
 
 def prepare_folder(request: Request, *, fresh: bool, show: Show) -> Path:
-    """The folder for the kind of B3 that is asked, empty if the lake in it has to begin anew."""
-    folder = HOME / request.kind
+    """The folder for the kind of B3 and job that is asked, empty if the lake in it has to begin anew."""
+    folder = HOME / (f"{request.kind}-{VISUAL}" if request.job == VISUAL else request.kind)
     newest = _newest_session(folder)
     if fresh:
         show.line("begins with an empty lake, as asked")

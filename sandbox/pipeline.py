@@ -177,6 +177,11 @@ class Pipeline:
         keys = self._keys(self.deployment.raw_bucket, "raw/cotahist/")
         return {date.fromisoformat(match[1]) for key in keys if (match := _RAW_SESSION.fullmatch(key))}
 
+    def job_nodes(self) -> int:
+        """How many nodes the graph of the Glue job has; none if the job is a script."""
+        job = self._glue.get_job(JobName=self.deployment.glue_job_name)["Job"]
+        return len(job.get("CodeGenConfigurationNodes", {}))
+
     def job_runs(self) -> list[JobRun]:
         """Every run of the Glue job so far."""
         pages = self._glue.get_paginator("get_job_runs").paginate(JobName=self.deployment.glue_job_name)

@@ -1,4 +1,4 @@
-"""What a run of the sandbox is asked for: which B3, and which sessions of it."""
+"""What a run of the sandbox is asked for: which B3, which sessions of it, and in which mode the job is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions
 
 SIMULATED = "simulated"
 LIVE = "live"
+
+SCRIPT = "script"
+VISUAL = "visual"
 
 MOST_SESSIONS = 250
 """The most that a run takes: about a year."""
@@ -36,13 +39,15 @@ class Request:
     Attributes:
         b3: `SIMULATED`, `LIVE`, or the folder of recorded files.
         sessions: The sessions to take, oldest first.
+        job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
     """
 
     b3: str
     sessions: tuple[date, ...]
+    job: str = SCRIPT
 
     @classmethod
-    def parse(cls, b3: str, *, session: date | None, count: int, now: datetime) -> Self:
+    def parse(cls, b3: str, *, session: date | None, count: int, now: datetime, job: str = SCRIPT) -> Self:
         """Settle which sessions are meant.
 
         Args:
@@ -51,6 +56,7 @@ class Request:
                 or the newest recorded one.
             count: How many sessions up to it.
             now: The present, with its time zone.
+            job: What the Glue job is to be, `SCRIPT` or `VISUAL`.
 
         Raises:
             RequestError: The folder has no daily files, or the day is no session or has none recorded.
@@ -67,7 +73,7 @@ class Request:
         if recorded is not None and session not in recorded:
             there = ", ".join(map(str, sorted(recorded)))
             raise RequestError(f"{b3} has no file of session {session}; recorded are {there}")
-        return cls(b3=b3, sessions=tuple(sessions))
+        return cls(b3=b3, sessions=tuple(sessions), job=job)
 
     @property
     def session(self) -> date:

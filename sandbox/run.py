@@ -74,6 +74,9 @@ def _refine(
 ) -> None:
     """Watch the job runs that the new raw objects start."""
     show.heading("S3 event, starter, Glue job")
+    nodes = pipeline.job_nodes()
+    what = f"a graph of {_count(nodes, 'node')}" if nodes else "a script"
+    show.line(f"{pipeline.deployment.glue_job_name} is {what}")
     if not new:
         show.line("nothing is new: no event, no job run")
         return

@@ -1,7 +1,10 @@
-"""Runs a Glue job's script, unchanged, on Spark in this process; the emulator starts it for each job run.
+"""Runs a Glue job on Spark in this process; the emulator starts it for each job run.
+
+A job with a graph runs by its nodes, as GetJob returns them: on AWS by the script that Glue generates from
+them, here by `sandbox.visual`. Any other job runs by its script, unchanged.
 
 Spark is the version inside the job's Glue, its Java comes from PyPI, and `s3://` is a local mirror of the
-buckets: pulled before the script runs and pushed after it, also after it has failed, since what a failed job
+buckets: pulled before the job runs and pushed after it, also after it has failed, since what a failed job
 wrote stays written on S3 too.
 
 Standard output carries one thing, the error message that Glue shows for the run (empty after success); all
@@ -19,6 +22,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -42,8 +46,9 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 
 
 def main() -> int:
-    """Run the script of the command line; 0 after success, 1 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the job of the command line; 0 after success, 1 after an error."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--job", required=True, help="the job's name")
     parser.add_argument("--script", required=True, help="s3:// address of the job's script")
     parser.add_argument("--mirror", type=Path, required=True, help="folder with the buckets' mirrors")
     arguments, job_arguments = parser.parse_known_args()
@@ -51,35 +56,54 @@ def main() -> int:
     os.dup2(2, 1)  # whatever the script or its JVM prints goes to the log
     when_owner_ends(lambda: os._exit(1))
     try:
-        _run(arguments.script, arguments.mirror, job_arguments)
-    except BaseException as error:  # noqa: BLE001  # whatever ends the script is the run's outcome
+        _run(arguments.job, arguments.script, arguments.mirror, job_arguments)
+    except BaseException as error:  # noqa: BLE001  # whatever ends the job is the run's outcome
         traceback.print_exc()
         os.write(message_to_emulator, traceback.format_exception_only(error)[-1].strip().encode())
         return 1
     return 0
 
 
-def _run(script: str, mirror: Path, job_arguments: list[str]) -> None:
+def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
+    nodes = boto3.client("glue").get_job(JobName=job)["Job"].get("CodeGenConfigurationNodes")
     s3 = boto3.client("s3", config=Config(max_pool_connections=16))
     buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     # What a job reads and writes, its arguments name
     mirrors = [BucketMirror(s3, bucket, mirror) for bucket in sorted(buckets & set(job_arguments))]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         _configure_spark(Path(scratch), {one.root.name: one.root for one in mirrors})
-        where = urlsplit(script)
-        local_script = Path(scratch) / Path(where.path).name
-        s3.download_file(where.netloc, where.path.lstrip("/"), str(local_script))
+        local_script = Path(scratch) / "script.py"
+        if not nodes:
+            where = urlsplit(script)
+            s3.download_file(where.netloc, where.path.lstrip("/"), str(local_script))
         for one in mirrors:
             _timed(f"pulled {one.root.name}", one.pull)
-        sys.argv = [str(local_script), *job_arguments]
         try:
-            runpy.run_path(str(local_script), run_name="__main__")
-        except SystemExit as end:
-            if end.code not in (None, 0):
-                raise
+            if nodes:
+                _run_graph(nodes, job_arguments)
+            else:
+                _run_script(local_script, job_arguments)
         finally:
             for one in mirrors:
                 _timed(f"pushed {one.root.name}", one.push)
+
+
+def _run_script(script: Path, job_arguments: list[str]) -> None:
+    sys.argv = [str(script), *job_arguments]
+    try:
+        runpy.run_path(str(script), run_name="__main__")
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
+
+
+def _run_graph(nodes: dict[str, Any], job_arguments: list[str]) -> None:
+    # Spark reads its settings, which are in place only now, when it is imported
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    from sandbox.visual import interpreter  # noqa: PLC0415  # imports Spark
+
+    interpreter.run(nodes, job_arguments, SparkSession.builder.getOrCreate())
 
 
 def _timed(what: str, action: Callable[[], Transfer]) -> None:

@@ -45,12 +45,15 @@ class BovespaStack(Stack):
         refine = RefineJob(
             self,
             "Refine",
+            mode=config.glue_job_mode,
             raw_bucket=storage.raw_bucket,
+            raw_database=config.raw_database,
             refined_bucket=storage.refined_bucket,
             refined_database=config.refined_database,
             refined_table=config.refined_table,
             worker_count=config.glue_worker_count,
             timeout_minutes=config.glue_timeout_minutes,
+            tags=config.tags,
             log_retention=config.log_retention,
         )
         starter = Starter(

@@ -7,8 +7,9 @@ passes text for whatever type (`-c schedule_hours=7,9,11`), so each reader accep
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -34,6 +35,13 @@ _RETENTIONS = {
 }
 
 
+class JobMode(StrEnum):
+    """What the refine job is deployed as: a script, or a graph that Glue Studio opens."""
+
+    SCRIPT = "script"
+    VISUAL = "visual"
+
+
 class ConfigError(ValueError):
     """A setting that is missing, unknown, or not what it has to be."""
 
@@ -56,6 +64,7 @@ class Config:
         extra_ca_file: A PEM file with further certificates to verify B3's hosts by; None for the usual ones.
         pandas_layer_arn: A layer version to use instead of AWS's own AWSSDKPandas; None for that one.
         schedule_hours: Hours of the day, in São Paulo, at which the scraper runs.
+        glue_job_mode: Whether the job is deployed as a script or as a graph; both make the same table.
         glue_worker_count: G.1X workers of the job, its driver among them.
         glue_timeout_minutes: Minutes after which a job run is stopped.
         athena_scan_cutoff_mb: Megabytes at which Athena cancels a query of the workgroup.
@@ -76,6 +85,7 @@ class Config:
     extra_ca_file: Path | None
     pandas_layer_arn: str | None
     schedule_hours: tuple[int, ...]
+    glue_job_mode: JobMode
     glue_worker_count: int
     glue_timeout_minutes: int
     athena_scan_cutoff_mb: int
@@ -111,6 +121,7 @@ class Config:
                 "the ARN of a layer version",
             ),
             schedule_hours=read.integers("schedule_hours", 0, 23),
+            glue_job_mode=JobMode(read.choice("glue_job_mode", list(JobMode))),
             glue_worker_count=read.integer("glue_worker_count", 2, 50),
             glue_timeout_minutes=read.integer("glue_timeout_minutes", 5, 2880),
             athena_scan_cutoff_mb=read.integer("athena_scan_cutoff_mb", 10, 1_000_000),
@@ -167,7 +178,7 @@ class _Reader:
             )
         return path
 
-    def choice(self, key: str, choices: Mapping[str, object] | list[str]) -> str:
+    def choice(self, key: str, choices: Mapping[str, object] | Sequence[str]) -> str:
         value = str(self._value(key))
         if value not in choices:
             raise _wrong(key, value, f"one of {', '.join(choices)}")

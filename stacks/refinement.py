@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Arn, ArnComponents, CfnResource, Duration, RemovalPolicy, Stack
@@ -9,6 +10,7 @@ from aws_cdk.aws_glue import Code as GlueCode
 from aws_cdk.aws_glue import (
     ContinuousLoggingProps,
     GlueVersion,
+    IJob,
     PySparkEtlJob,
     WorkerConfiguration,
     WorkerType,
@@ -22,13 +24,17 @@ from aws_cdk.aws_s3_notifications import LambdaDestination
 from aws_cdk.aws_sqs import Queue, QueueEncryption
 from constructs import Construct
 
-from stacks.config import REPOSITORY
+from glue_scripts.visual import build_nodes
+from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
 from stacks.nag import acknowledge, acknowledge_prefix
 from stacks.storage import RAW_PREFIX, REFINED_FOLDER, STAGING_FOLDER, list_objects
+from stacks.visual_job import VisualJob
 
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
 STARTER = REPOSITORY / "lambda_src" / "start_refine"
+
+_DESCRIPTION = "Refines raw sessions: one row a stock and session, partitioned and catalogued"
 
 _SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
 _SESSION_SUFFIX = "daily.parquet"
@@ -38,7 +44,7 @@ _NOTIFICATIONS_FUNCTION = "BucketNotificationsHandler050a0587b7544547bf325f094a3
 
 
 class RefineJob(Construct):
-    """The Glue job that makes the refined table, its role and its logs.
+    """The Glue job that makes the refined table, as a script or as a graph, its role and its logs.
 
     Attributes:
         job: The job.
@@ -49,16 +55,18 @@ class RefineJob(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        mode: JobMode,
         raw_bucket: Bucket,
+        raw_database: str,
         refined_bucket: Bucket,
         refined_database: str,
         refined_table: str,
         worker_count: int,
         timeout_minutes: int,
+        tags: Mapping[str, str],
         log_retention: RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
-        script = Asset(self, "Script", path=str(SCRIPT))
         log_prefix = f"/aws-glue/jobs/{Stack.of(self).stack_name}"
         logs = [self._build_log_group(log_prefix, stream, log_retention) for stream in ("output", "error")]
         role = Role(
@@ -69,14 +77,51 @@ class RefineJob(Construct):
         )
         for log_group in logs:
             log_group.grant_write(role)
-        _grant_script(role, script)
         _grant_raw(role, raw_bucket)
         _grant_refined(role, refined_bucket)
         _grant_catalog(role, refined_database, refined_table)
-        self.job = PySparkEtlJob(
+        arguments = {
+            "--raw_bucket": raw_bucket.bucket_name,
+            "--refined_bucket": refined_bucket.bucket_name,
+            "--refined_database": refined_database,
+            "--refined_table": refined_table,
+            "--custom-logGroup-prefix": log_prefix,
+        }
+        self.job: IJob
+        if mode is JobMode.SCRIPT:
+            self.job = self._build_script_job(role, arguments, worker_count, timeout_minutes)
+        else:
+            self.job = VisualJob(
+                self,
+                "Visual",
+                name=f"{Stack.of(self).stack_name}-refine-visual",
+                definition=_visual_definition(arguments, worker_count, timeout_minutes),
+                nodes=build_nodes(
+                    raw_bucket=raw_bucket.bucket_name,
+                    refined_bucket=refined_bucket.bucket_name,
+                    raw_database=raw_database,
+                    refined_database=refined_database,
+                    refined_table=refined_table,
+                ),
+                job_role=role,
+                script_bucket=refined_bucket,
+                tags=tags,
+                log_retention=log_retention,
+            ).job
+
+    def _build_script_job(
+        self, role: Role, arguments: Mapping[str, str], worker_count: int, timeout_minutes: int
+    ) -> PySparkEtlJob:
+        script = Asset(self, "Script", path=str(SCRIPT))
+        role.add_to_policy(
+            PolicyStatement(
+                actions=["s3:GetObject"], resources=[script.bucket.arn_for_objects(script.s3_object_key)]
+            )
+        )
+        job = PySparkEtlJob(
             self,
             "Job",
-            description="Refines raw sessions: one row a stock and session, partitioned and catalogued",
+            description=_DESCRIPTION,
             # The CDK would let the role read the whole bucket of deployment assets
             role=role.without_policy_updates(),
             script=GlueCode.from_bucket(script.bucket, script.s3_object_key),
@@ -88,24 +133,19 @@ class RefineJob(Construct):
             # Runs are serial, and those that come meanwhile wait; a queued job has no retries
             max_concurrent_runs=1,
             job_run_queuing_enabled=True,
-            default_arguments={
-                "--raw_bucket": raw_bucket.bucket_name,
-                "--refined_bucket": refined_bucket.bucket_name,
-                "--refined_database": refined_database,
-                "--refined_table": refined_table,
-                "--custom-logGroup-prefix": log_prefix,
-            },
+            default_arguments=arguments,
             # Since Glue 5.0 logs are continuous by themselves; metrics need a permission on any resource
             continuous_logging=ContinuousLoggingProps(enabled=False),
             enable_metrics=False,
             enable_observability_metrics=False,
         )
         acknowledge(
-            self.job,
+            job,
             finding="AwsSolutions-GL1",
             reason="CloudWatch Logs encrypts at rest by itself; the logs hold no secret.",
         )
-        acknowledge(self.job, finding="AwsSolutions-GL3", reason="The job keeps no bookmark.")
+        acknowledge(job, finding="AwsSolutions-GL3", reason="The job keeps no bookmark.")
+        return job
 
     def _build_log_group(self, prefix: str, stream: str, retention: RetentionDays) -> LogGroup:
         return LogGroup(
@@ -132,7 +172,7 @@ class Starter(Construct):
         *,
         raw_bucket: Bucket,
         notifications_role: Role,
-        job: PySparkEtlJob,
+        job: IJob,
         log_retention: RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -171,7 +211,7 @@ class Starter(Construct):
         acknowledge(
             self.function,
             finding="AwsSolutions-L1",
-            reason="Both functions run on one Python, which the pinned layer of the scraper is built for.",
+            reason="All functions run on one Python, which the pinned layer of the scraper is built for.",
         )
         self._add_notification(raw_bucket, notifications_role, log_retention)
 
@@ -190,12 +230,21 @@ class Starter(Construct):
         cast(CfnResource, function).add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
 
 
-def _grant_script(role: Role, script: Asset) -> None:
-    role.add_to_policy(
-        PolicyStatement(
-            actions=["s3:GetObject"], resources=[script.bucket.arn_for_objects(script.s3_object_key)]
-        )
-    )
+def _visual_definition(
+    arguments: Mapping[str, str], worker_count: int, timeout_minutes: int
+) -> dict[str, object]:
+    """What the script job's construct says, in the words of a CreateJob request."""
+    return {
+        "Description": _DESCRIPTION,
+        "GlueVersion": GlueVersion.V5_1,
+        "WorkerType": WorkerType.G_1X,
+        "NumberOfWorkers": worker_count,
+        "Timeout": timeout_minutes,
+        "MaxRetries": 0,
+        "ExecutionProperty": {"MaxConcurrentRuns": 1},
+        "JobRunQueuingEnabled": True,
+        "DefaultArguments": {"--job-language": "python", **arguments},
+    }
 
 
 def _grant_raw(role: Role, bucket: Bucket) -> None:

@@ -15,6 +15,7 @@ RAW_PREFIX = "raw/"
 QUARANTINE_PREFIX = "quarantine/"
 REFINED_FOLDER = "refined"
 STAGING_FOLDER = "staging"
+VISUAL_FOLDER = "visual"
 RESULTS_PREFIX = "results/"
 
 _QUARANTINE_DAYS = 90
@@ -30,7 +31,8 @@ class Storage(Construct):
 
     Attributes:
         raw_bucket: `raw/`, B3's data as Parquet, and `quarantine/`, what the readers refused.
-        refined_bucket: `refined/`, the refined table, and `staging/`, a job run's unfinished work.
+        refined_bucket: `refined/`, the refined table, `staging/`, a job run's unfinished work, and `visual/`,
+            the script that Glue makes of the visual job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.
         notifications_role: The role of the CDK's function that sets the raw bucket's notification.
     """

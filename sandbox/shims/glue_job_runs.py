@@ -1,8 +1,8 @@
 """Glue job runs that run: MiniStack runs Spark jobs in Docker and, without Docker, only says that it did.
 
-Here each run is a process that executes the job's script on Spark (`sandbox.spark_runner`). Runs follow one
-another, and wait for their turn in state WAITING: as on AWS with job run queuing and at most one concurrent
-run, which is what the stack asks for and MiniStack's CloudFormation leaves out.
+Here each run is a process that executes the job's script or graph on Spark (`sandbox.spark_runner`). Runs
+follow one another, and wait for their turn in state WAITING: as on AWS with job run queuing and at most one
+concurrent run, which is what the stack asks for and MiniStack's CloudFormation leaves out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class JobRuns:
         self,
         run: dict[str, Any],
         job: Mapping[str, Any],
-        _job_name: str,
+        job_name: str,
         arguments: Mapping[str, str],
         script: str,
         _docker: object,
@@ -53,7 +53,8 @@ class JobRuns:
         Args:
             run: MiniStack's record of the run, which GetJobRun returns.
             job: Its record of the job.
-            arguments: What the script gets: the job's default arguments, overridden by the run's.
+            job_name: Its name.
+            arguments: What the job gets: the job's default arguments, overridden by the run's.
             script: `s3://` address of the job's script.
         """
         run["JobRunState"] = "WAITING"
@@ -62,7 +63,7 @@ class JobRuns:
             if run["JobRunState"] != "WAITING":  # stopped meanwhile
                 return
             run.update(JobRunState="RUNNING", StartedOn=int(time.time()))
-            state, message = self._run_script(run["Id"], script, arguments, minutes=job["Timeout"])
+            state, message = self._run_job(run["Id"], job_name, script, arguments, minutes=job["Timeout"])
             if run["JobRunState"] == "RUNNING":
                 run.update(JobRunState=state, ErrorMessage=message)
 
@@ -74,8 +75,8 @@ class JobRuns:
         if self._process is not None:
             self._process.kill()
 
-    def _run_script(
-        self, run_id: str, script: str, arguments: Mapping[str, str], *, minutes: float
+    def _run_job(
+        self, run_id: str, job_name: str, script: str, arguments: Mapping[str, str], *, minutes: float
     ) -> tuple[str, str]:
         """The state in which the run ended and the message that tells why, empty after success."""
         log = self._logs / f"{run_id}.log"
@@ -83,10 +84,9 @@ class JobRuns:
             sys.executable,
             "-m",
             "sandbox.spark_runner",
-            "--script",
-            script,
-            "--mirror",
-            str(self._mirror),
+            *("--job", job_name),
+            *("--script", script),
+            *("--mirror", str(self._mirror)),
         ]
         for name, value in arguments.items():
             command += [name, str(value)]
