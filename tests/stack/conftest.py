@@ -17,5 +17,18 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def visual() -> dict[str, Any]:
+    """The template that `-c glue_job_mode=visual` gives."""
+    return synthesise(glue_job_mode="visual")
+
+
+@pytest.fixture(params=["script", "visual"])
+def either(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The template in each mode of the job, for what has to hold in both."""
+    template: dict[str, Any] = request.getfixturevalue("visual" if request.param == "visual" else "document")
+    return template
+
+
+@pytest.fixture(scope="session")
 def template(document: dict[str, Any]) -> Template:
     return Template.from_json(document)

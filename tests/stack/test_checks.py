@@ -78,8 +78,9 @@ def test_an_acknowledgement_holds_for_its_construct_and_finding_alone(
     assert {re.sub(r"<Storage(\w+?)[0-9A-F]{8}", r"<\1", finding) for finding in reported} == findings
 
 
-def test_every_acknowledgement_has_a_reason_and_a_narrow_place() -> None:
-    stack = _stack(build(CONTEXT))
+@pytest.mark.parametrize("mode", ["script", "visual"])
+def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str) -> None:
+    stack = _stack(build({**CONTEXT, "glue_job_mode": mode}))
     acknowledged = {
         (construct.node.path, finding): reason
         for construct in stack.node.find_all()
@@ -95,11 +96,11 @@ def test_every_acknowledgement_has_a_reason_and_a_narrow_place() -> None:
         assert "IAM5" not in finding or "[" in finding, f"{finding} on {path} says nothing of which"
 
 
-def test_cfn_lint_has_nothing_to_say(document: dict[str, Any]) -> None:
+def test_cfn_lint_has_nothing_to_say(either: dict[str, Any]) -> None:
     # W3005: the CDK writes a DependsOn for a role that a GetAtt already waits for
     settings = ManualArgs(regions=["sa-east-1", "us-east-1"], ignore_checks=["W3005"])
 
-    assert [str(match) for match in lint(json.dumps(document), config=settings)] == []
+    assert [str(match) for match in lint(json.dumps(either), config=settings)] == []
 
 
 def test_cdk_synth_needs_no_account_and_no_docker(tmp_path: Path) -> None:

@@ -4,58 +4,35 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from stacks.config import REPOSITORY
-from tests.stack.synthesis import resources, text_of
+from tests.stack.synthesis import as_list, permissions, policy_statements, resources, text_of
 
 BELOW_A_PREFIX_OF_OURS = re.compile(
     r"<Storage(Raw|Refined)Bucket\w+\.Arn>/(raw|quarantine|refined|staging)/\*"
 )
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _statements(document: dict[str, Any], role: str = "") -> Iterator[dict[str, Any]]:
-    """Statements of the roles' policies; of one role, by the beginning of its logical id, if it is given."""
-    for _, policy in resources(document, "AWS::IAM::Policy"):
-        if any(text_of(each).startswith(f"<{role}") for each in policy["Properties"]["Roles"]):
-            yield from policy["Properties"]["PolicyDocument"]["Statement"]
-
-
-def _allowed(document: dict[str, Any], role: str) -> dict[str, set[str]]:
-    """Actions of a role, each with the resources that it is allowed on, their ids without the hash."""
-    allowed: dict[str, set[str]] = {}
-    for statement in _statements(document, role):
-        for action in _listed(statement["Action"]):
-            for resource in _listed(statement["Resource"]):
-                name = re.sub(r"<(\w+?)[0-9A-F]{8}(\.Arn)?>", r"<\1>", text_of(resource))
-                allowed.setdefault(action, set()).add(name)
-    return allowed
-
-
-def test_no_statement_has_a_wildcard_action(document: dict[str, Any]) -> None:
-    statements = list(_statements(document))
+def test_no_statement_has_a_wildcard_action(either: dict[str, Any]) -> None:
+    statements = list(policy_statements(either))
 
     assert len(statements) > 10
     for statement in statements:
         assert statement["Effect"] == "Allow"
-        assert not any("*" in action for action in _listed(statement["Action"])), statement
+        assert not any("*" in action for action in as_list(statement["Action"])), statement
 
 
-def test_a_wildcard_resource_lies_below_a_prefix_of_our_own_buckets(document: dict[str, Any]) -> None:
-    for statement in _statements(document):
-        for resource in map(text_of, _listed(statement["Resource"])):
+def test_a_wildcard_resource_lies_below_a_prefix_of_our_own_buckets(either: dict[str, Any]) -> None:
+    for statement in policy_statements(either):
+        for resource in map(text_of, as_list(statement["Resource"])):
             assert "*" not in resource or BELOW_A_PREFIX_OF_OURS.fullmatch(resource), statement
 
 
-def test_no_role_has_a_managed_or_an_inline_policy_beside_these(document: dict[str, Any]) -> None:
-    for logical_id, role in resources(document, "AWS::IAM::Role"):
+def test_no_role_has_a_managed_or_an_inline_policy_beside_these(either: dict[str, Any]) -> None:
+    for logical_id, role in resources(either, "AWS::IAM::Role"):
         assert not {"ManagedPolicyArns", "Policies"} & role["Properties"].keys(), logical_id
 
 
@@ -76,7 +53,7 @@ def test_every_role_is_assumed_by_one_service(document: dict[str, Any]) -> None:
 
 
 def test_the_starter_may_start_the_job_and_nothing_else(document: dict[str, Any]) -> None:
-    assert _allowed(document, "StarterRole") == {
+    assert permissions(document, "StarterRole") == {
         "glue:StartJobRun": {
             "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/<RefineJob>",
         },
@@ -89,7 +66,7 @@ def test_the_starter_may_start_the_job_and_nothing_else(document: dict[str, Any]
 def test_the_scraper_may_use_the_raw_bucket_and_nothing_else(document: dict[str, Any]) -> None:
     below_raw = "<StorageRawBucket>/raw/*"
 
-    assert _allowed(document, "IngestionScraperRole") == {
+    assert permissions(document, "IngestionScraperRole") == {
         "s3:ListBucket": {"<StorageRawBucket>"},
         "s3:GetObject": {below_raw},
         "s3:PutObject": {below_raw, "<StorageRawBucket>/quarantine/*"},
@@ -101,11 +78,11 @@ def test_the_scraper_may_use_the_raw_bucket_and_nothing_else(document: dict[str,
 
 
 def test_the_schedule_may_run_the_scraper_and_nothing_else(document: dict[str, Any]) -> None:
-    assert _allowed(document, "IngestionScheduleRole") == {"lambda:InvokeFunction": {"<IngestionScraper>"}}
+    assert permissions(document, "IngestionScheduleRole") == {"lambda:InvokeFunction": {"<IngestionScraper>"}}
 
 
 def test_the_cdk_s_own_function_may_set_the_notification_and_nothing_else(document: dict[str, Any]) -> None:
-    assert _allowed(document, "StorageNotificationsRole") == {
+    assert permissions(document, "StorageNotificationsRole") == {
         "s3:PutBucketNotification": {"<StorageRawBucket>"},
         "logs:CreateLogStream": {"<StarterNotificationLogs>"},
         "logs:PutLogEvents": {"<StarterNotificationLogs>"},
@@ -113,7 +90,7 @@ def test_the_cdk_s_own_function_may_set_the_notification_and_nothing_else(docume
 
 
 def test_the_job_reads_raw_and_writes_refined(document: dict[str, Any]) -> None:
-    allowed = _allowed(document, "RefineRole")
+    allowed = permissions(document, "RefineRole")
     own = {f"<StorageRefinedBucket>/{key}" for key in ("refined", "refined/*", "staging", "staging/*")}
     (script,) = allowed["s3:GetObject"] - own - {"<StorageRawBucket>/raw/*"}
 
@@ -135,7 +112,7 @@ def test_the_job_may_use_its_own_table_and_database_in_the_catalog(document: dic
         for resource in ("catalog", "database/default", "table/default/bovespa_daily")
     }
 
-    for action, where in _allowed(document, "RefineRole").items():
+    for action, where in permissions(document, "RefineRole").items():
         assert not action.startswith("glue:") or where == catalog
 
 
@@ -155,7 +132,7 @@ def test_the_job_may_call_of_the_catalog_what_its_script_calls(document: dict[st
     actions = {"glue:" + "".join(word.capitalize() for word in operation.split("_")) for operation in called}
 
     assert "glue:CreateTable" in actions
-    assert actions == {action for action in _allowed(document, "RefineRole") if action.startswith("glue:")}
+    assert actions == {action for action in permissions(document, "RefineRole") if action.startswith("glue:")}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +145,9 @@ def test_the_job_may_call_of_the_catalog_what_its_script_calls(document: dict[st
 def test_listing_is_confined_to_the_folders_of_the_role(
     document: dict[str, Any], role: str, prefixes: set[str]
 ) -> None:
-    listings = [each for each in _statements(document, role) if "s3:ListBucket" in _listed(each["Action"])]
+    listings = [
+        each for each in policy_statements(document, role) if "s3:ListBucket" in as_list(each["Action"])
+    ]
 
     assert {
         prefix for each in listings for prefix in each["Condition"]["StringLikeIfExists"]["s3:prefix"]

@@ -331,14 +331,14 @@ def test_the_five_questions_are_in_the_workgroup(document: dict[str, Any]) -> No
 # The stack as a whole
 
 
-def test_logs_are_kept_for_as_long_as_configured_and_not_longer(document: dict[str, Any]) -> None:
-    groups = dict(resources(document, "AWS::Logs::LogGroup"))
+def test_logs_are_kept_for_as_long_as_configured_and_not_longer(either: dict[str, Any]) -> None:
+    groups = dict(resources(either, "AWS::Logs::LogGroup"))
 
     assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {30}
     # Each function, the CDK's own among them, writes to one of them: none makes a group that stays for ever
     used = {
         function["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
-        for _, function in resources(document, "AWS::Lambda::Function")
+        for _, function in resources(either, "AWS::Lambda::Function")
     }
     assert used < set(groups)
     names = {text_of(group["Properties"].get("LogGroupName", "")) for group in groups.values()}

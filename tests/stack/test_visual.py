@@ -1,0 +1,334 @@
+"""The stack with the job in visual mode: the same but for the job, whose request is one that Glue takes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from aws_cdk.aws_iam import PolicyStatement, Role
+from botocore.validate import ParamValidator
+
+from app import build
+from glue_scripts.visual import build_nodes
+from sandbox.ministack import ACCOUNT, REGION, MiniStack
+from stacks.config import REPOSITORY, Config, ConfigError, JobMode
+from tests.stack.synthesis import CONTEXT, permissions, policy_statements, resources, synthesise, text_of
+
+JOB_ARN = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/"
+SCRIPT_KEY = "visual/BovespaPipeline-refine-visual.py"
+OWN_SCRIPT = f"<StorageRefinedBucket>/{SCRIPT_KEY}"
+LAMBDA_EVENT_BYTES = 256 * 1024
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def request_of_visual(visual: Document) -> dict[str, Any]:
+    """The CreateJob request in it."""
+    return _request(visual)
+
+
+def _resource(document: Document) -> tuple[str, dict[str, Any]]:
+    ((logical_id, resource),) = resources(document, "Custom::VisualGlueJob")
+    return logical_id, resource["Properties"]
+
+
+def _request(document: Document) -> dict[str, Any]:
+    """What the template holds of the request, intrinsic functions made texts."""
+    _, properties = _resource(document)
+    request: dict[str, Any] = _resolved(
+        {name: value for name, value in properties.items() if name not in {"ServiceToken", "ServiceTimeout"}}
+    )
+    return request
+
+
+def _resolved(value: Any) -> Any:
+    match value:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _}:
+            return text_of(value)
+        case dict():
+            return {name: _resolved(item) for name, item in value.items()}
+        case list():
+            return [_resolved(item) for item in value]
+    return value
+
+
+def _as_cloudformation_sends(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _as_cloudformation_sends(item) for name, item in value.items()}
+        case list():
+            return [_as_cloudformation_sends(item) for item in value]
+        case bool():
+            return str(value).lower()
+    return str(value)
+
+
+# The setting
+
+
+def test_the_job_is_a_script_unless_configured_otherwise() -> None:
+    assert Config.from_context(CONTEXT).glue_job_mode is JobMode.SCRIPT
+    assert Config.from_context({**CONTEXT, "glue_job_mode": "visual"}).glue_job_mode is JobMode.VISUAL
+
+
+def test_another_mode_is_refused_by_its_key() -> None:
+    with pytest.raises(ConfigError, match=r"^glue_job_mode is 'notebook', expected one of script, visual"):
+        Config.from_context({**CONTEXT, "glue_job_mode": "notebook"})
+
+
+# One of the two jobs, and the rest as it was
+
+
+def test_there_is_one_job_and_nothing_of_the_other(document: Document, visual: Document) -> None:
+    script_alone = set(document["Resources"]) - set(visual["Resources"])
+    visual_alone = set(visual["Resources"]) - set(document["Resources"])
+
+    assert {document["Resources"][each]["Type"] for each in script_alone} == {"AWS::Glue::Job"}
+    assert sorted(visual["Resources"][each]["Type"] for each in visual_alone) == [
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "Custom::VisualGlueJob",
+    ]
+    assert len(script_alone) == 1
+    assert all(each.startswith("RefineVisual") for each in visual_alone)
+
+
+def test_everything_else_is_the_same_but_for_the_name_of_the_job(
+    document: Document, visual: Document
+) -> None:
+    """Starter, permissions, tables, buckets, queries: compared whole, the job's id and script set aside."""
+    script_job, visual_job = (
+        next(iter(each))[0]
+        for each in (resources(document, "AWS::Glue::Job"), resources(visual, "Custom::VisualGlueJob"))
+    )
+    script_location = permissions(document, "RefineRole")["s3:GetObject"]
+    (asset,) = (each for each in script_location if each.endswith(".py"))
+
+    def comparable(resource: Any) -> Any:
+        text = json.dumps(resource)
+        return json.loads(text.replace(script_job, "<job>").replace(visual_job, "<job>"))
+
+    different = {
+        logical_id
+        for logical_id in document["Resources"].keys() & visual["Resources"].keys()
+        if comparable(document["Resources"][logical_id]) != comparable(visual["Resources"][logical_id])
+    }
+
+    assert {re.sub(r"[0-9A-F]{8}$", "", each) for each in different} == {"RefineRoleDefaultPolicy"}
+    roles = [permissions(each, "RefineRole") for each in (document, visual)]
+    roles[0]["s3:GetObject"].remove(asset)
+    roles[1]["s3:GetObject"].remove(OWN_SCRIPT)
+    assert roles[0] == roles[1]
+    assert document["Outputs"].keys() == visual["Outputs"].keys()
+
+
+def test_the_starter_starts_the_visual_job_and_nothing_else(visual: Document) -> None:
+    logical_id, _ = _resource(visual)
+    (starter,) = (
+        function["Properties"]
+        for name, function in resources(visual, "AWS::Lambda::Function")
+        if name.startswith("StarterFunction")
+    )
+
+    assert starter["Environment"] == {"Variables": {"GLUE_JOB_NAME": {"Ref": logical_id}}}
+    assert permissions(visual, "StarterRole")["glue:StartJobRun"] == {f"{JOB_ARN}<RefineVisual>"}
+    assert visual["Outputs"]["GlueJobName"]["Value"] == {"Ref": logical_id}
+
+
+def test_the_two_jobs_are_defined_alike(document: Document, request_of_visual: dict[str, Any]) -> None:
+    ((_, job),) = resources(document, "AWS::Glue::Job")
+    script = _resolved(job["Properties"])
+    for each in (script, request_of_visual):
+        del each["Command"]["ScriptLocation"]
+
+    assert {name: request_of_visual.get(name) for name in script} == script
+    assert request_of_visual.keys() - script.keys() == {"Name", "JobMode", "CodeGenConfigurationNodes"}
+    assert request_of_visual["JobMode"] == "VISUAL"
+
+
+# The request
+
+
+@pytest.mark.parametrize("operation", ["CreateJob", "UpdateJob"])
+def test_the_request_is_valid_by_glue_s_service_model(
+    request_of_visual: dict[str, Any], operation: str
+) -> None:
+    model = botocore.session.get_session().get_service_model("glue").operation_model(operation).input_shape
+    assert model is not None
+    parameters = request_of_visual
+    if operation == "UpdateJob":
+        name, _tags = request_of_visual.pop("Name"), request_of_visual.pop("Tags")
+        parameters = {"JobName": name, "JobUpdate": request_of_visual}
+
+    report = ParamValidator().validate(parameters, model)
+
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_the_graph_is_that_of_the_repository(request_of_visual: dict[str, Any]) -> None:
+    arguments = request_of_visual["DefaultArguments"]
+
+    assert request_of_visual["CodeGenConfigurationNodes"] == build_nodes(
+        raw_bucket=arguments["--raw_bucket"],
+        refined_bucket=arguments["--refined_bucket"],
+        raw_database="bovespa",
+        refined_database="default",
+        refined_table="bovespa_daily",
+    )
+
+
+def test_a_change_of_the_job_is_a_change_of_that_property_alone(visual: Document) -> None:
+    other = synthesise(glue_job_mode="visual", glue_worker_count=5)
+    (_, before), (_, after) = _resource(visual), _resource(other)
+
+    assert {name for name in before if before[name] != after[name]} == {"NumberOfWorkers"}
+
+
+def test_a_change_of_the_graph_is_a_change_of_the_resource(visual: Document) -> None:
+    other = synthesise(glue_job_mode="visual", refined_table="other")
+    (_, before), (_, after) = _resource(visual), _resource(other)
+
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"CodeGenConfigurationNodes", "DefaultArguments"}
+
+
+def test_an_update_with_the_former_graph_beside_it_fits_into_an_event(visual: Document) -> None:
+    _, properties = _resource(visual)
+
+    # Of an event, the two are all that is not a few names; CloudFormation invokes asynchronously
+    assert 2 * len(json.dumps(_resolved(properties)).encode()) < LAMBDA_EVENT_BYTES // 2
+
+
+def test_glue_s_script_has_a_key_of_its_own_that_nothing_expires(
+    visual: Document, request_of_visual: dict[str, Any]
+) -> None:
+    location = request_of_visual["Command"]["ScriptLocation"]
+
+    assert re.fullmatch(rf"s3://<StorageRefinedBucket\w+>/{re.escape(SCRIPT_KEY)}", location)
+    (rules,) = (
+        bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        for logical_id, bucket in resources(visual, "AWS::S3::Bucket")
+        if logical_id.startswith("StorageRefinedBucket")
+    )
+    expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
+    assert expiring
+    assert not any(SCRIPT_KEY.startswith(prefix) for prefix in expiring)
+
+
+def test_two_visual_pipelines_fit_into_one_account(visual: Document) -> None:
+    second = synthesise(glue_job_mode="visual", stack_name="Second", raw_database="second")
+
+    assert _request(visual)["Name"] == "BovespaPipeline-refine-visual"
+    assert _request(second)["Name"] == "Second-refine-visual"
+
+
+# The function that owns the job
+
+
+def _load() -> ModuleType:
+    source = REPOSITORY / "lambda_src" / "visual_job" / "index.py"
+    spec = importlib.util.spec_from_file_location("visual_job_owner", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def made_job(aws: MiniStack, visual: Document) -> Iterator[str]:
+    """The job that the function makes of the template's properties, texts as CloudFormation sends them."""
+    name, glue = "made-of-the-template", boto3.client("glue")
+    event = {
+        "RequestType": "Create",
+        "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Pipeline/1a2b",
+        "ResourceProperties": {**_as_cloudformation_sends(_request(visual)), "Name": name},
+    }
+    _load().VisualJob(event).put()
+    yield name
+    glue.delete_job(JobName=name)
+
+
+def test_the_function_makes_of_texts_what_the_template_means(
+    made_job: str, request_of_visual: dict[str, Any]
+) -> None:
+    job = boto3.client("glue").get_job(JobName=made_job)["Job"]
+
+    del request_of_visual["Name"], request_of_visual["Tags"]
+    assert {name: job.get(name) for name in request_of_visual} == request_of_visual
+
+
+def test_the_function_may_own_the_one_job_and_nothing_else(visual: Document) -> None:
+    this_job = {f"{JOB_ARN}BovespaPipeline-refine-visual"}
+
+    assert permissions(visual, "RefineVisualRole") == {
+        "glue:CreateJob": this_job,
+        "glue:GetJob": this_job,
+        "glue:UpdateJob": this_job,
+        "glue:DeleteJob": this_job,
+        "glue:GetTags": this_job,
+        "glue:TagResource": this_job,
+        "glue:UntagResource": this_job,
+        "iam:PassRole": {"<RefineRole>"},
+        "s3:GetObject": {OWN_SCRIPT},
+        "s3:PutObject": {OWN_SCRIPT},
+        "s3:DeleteObject": {OWN_SCRIPT},
+        "logs:CreateLogStream": {"<RefineVisualLogs>"},
+        "logs:PutLogEvents": {"<RefineVisualLogs>"},
+    }
+
+
+def test_the_job_s_role_is_passed_to_glue_alone(visual: Document) -> None:
+    (passing,) = (
+        statement
+        for statement in policy_statements(visual, "RefineVisualRole")
+        if statement["Action"] == "iam:PassRole"
+    )
+
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "glue.amazonaws.com"}}
+
+
+def test_the_function_has_its_permissions_before_the_job_and_keeps_them_until_after(visual: Document) -> None:
+    """CloudFormation makes what a resource depends on before it, and deletes it after it."""
+    logical_id, properties = _resource(visual)
+    function = visual["Resources"][properties["ServiceToken"]["Fn::GetAtt"][0]]
+    policies = {
+        name: policy["Properties"]["Roles"][0]["Ref"]
+        for name, policy in resources(visual, "AWS::IAM::Policy")
+    }
+
+    def of(role: str) -> str:
+        return next(name for name, owner in policies.items() if re.sub(r"[0-9A-F]{8}$", "", owner) == role)
+
+    assert of("RefineVisualRole") in function["DependsOn"]
+    assert of("RefineRole") in visual["Resources"][logical_id]["DependsOn"]
+
+
+def test_an_answer_has_time_for_every_attempt_of_the_function(visual: Document) -> None:
+    _, properties = _resource(visual)
+    function = visual["Resources"][properties["ServiceToken"]["Fn::GetAtt"][0]]["Properties"]
+
+    # Lambda tries an asynchronous invocation again after one and after two minutes
+    assert int(properties["ServiceTimeout"]) > 3 * function["Timeout"] + 60 + 120
+    assert function["Runtime"] == "python3.13"
+
+
+def test_cdk_nag_watches_the_function_s_role() -> None:
+    app = build({**CONTEXT, "glue_job_mode": "visual"})
+    refine = app.node.find_child(str(CONTEXT["stack_name"])).node.find_child("Refine")
+    role = refine.node.find_child("Visual").node.find_child("Role")
+    assert isinstance(role, Role)
+    role.add_to_policy(PolicyStatement(actions=["glue:DeleteJob"], resources=["*"]))
+
+    with pytest.raises(RuntimeError, match=r"AwsSolutions-IAM5\[Resource::\*\]"):
+        app.synth()
