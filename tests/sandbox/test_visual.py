@@ -1,0 +1,233 @@
+"""From a script to a graph and back, deployed over one another: one job at a time, and the same rows.
+
+Each deployment works on the lake that the one before has left, after a restart of the emulator in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from sandbox import environment
+from sandbox.b3.server import B3Server
+from sandbox.b3.sources import SimulatedSource
+from sandbox.console import Show
+from sandbox.environment import Sandbox, start
+from sandbox.pipeline import JobRun, Partition, Pipeline
+from sandbox.request import SCRIPT, SIMULATED, VISUAL, Request
+from sandbox.run import run
+from tests.sandbox.deployed import MARKET, SESSIONS, quotes_of
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("visual sandbox")]
+
+FIRST, SECOND = SESSIONS
+MORNINGS = {FIRST: datetime(2025, 3, 13, 10, tzinfo=UTC), SECOND: datetime(2025, 3, 14, 10, tzinfo=UTC)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What there was while a stack was deployed.
+
+    Attributes:
+        jobs: The Glue jobs of the account, with the number of their nodes.
+        named: The name of the job in the stack's outputs.
+        resources: Names of what the stacks could have left behind, by kind.
+        rows: The refined rows of each session, by ISIN.
+        folders: The refined folders, and the partitions in the catalog.
+        shown: What a run of the sandbox shows, which finds nothing new, in lines.
+        job_runs: The job runs that were started meanwhile.
+    """
+
+    jobs: dict[str, int]
+    named: str
+    resources: dict[str, set[str]]
+    rows: dict[date, pa.Table]
+    folders: tuple[set[Partition], set[Partition]]
+    shown: list[str]
+    job_runs: list[JobRun]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journey:
+    """A stack whose job was a script, then a graph, then a script."""
+
+    script: Seen
+    visual: Seen
+    back: Seen
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    folder = tmp_path_factory.mktemp("visual")
+    with B3Server(SimulatedSource(SESSIONS, MARKET)) as b3:
+        with _deployed(folder, b3, SCRIPT) as sandbox:
+            script = _look(sandbox, _arrives(sandbox, FIRST))
+        with _deployed(folder, b3, VISUAL) as sandbox:
+            # The session that the script refined, and one that only the graph does
+            job_runs = [*_refined_again(sandbox, FIRST), *_arrives(sandbox, SECOND)]
+            _glue_writes_its_script(sandbox)
+            visual = _look(sandbox, job_runs)
+        with _deployed(folder, b3, SCRIPT) as sandbox:
+            back = _look(sandbox, _refined_again(sandbox, SECOND))
+    return Journey(script=script, visual=visual, back=back)
+
+
+@contextmanager
+def _deployed(folder: Path, b3: B3Server, job: str) -> Iterator[Sandbox]:
+    with (
+        start(folder, b3=b3, lookback=1, show=Show(StringIO()), job=job) as sandbox,
+        pytest.MonkeyPatch.context() as variables,
+    ):
+        for name, value in sandbox.aws.environment().items():
+            variables.setenv(name, value)
+        variables.delenv("AWS_PROFILE", raising=False)
+        yield sandbox
+
+
+def _arrives(sandbox: Sandbox, session: date) -> list[JobRun]:
+    """The schedule fires on the morning after; the event of the raw object starts the job."""
+    pipeline = Pipeline(sandbox.deployment)
+    return _watched(pipeline, session, lambda: pipeline.fire(pipeline.schedule(), MORNINGS[session]))
+
+
+def _refined_again(sandbox: Sandbox, session: date) -> list[JobRun]:
+    """Somebody starts the job by hand, as the starter does."""
+    pipeline = Pipeline(sandbox.deployment)
+    arguments = {"--trade_date": session.isoformat()}
+    job_name = pipeline.deployment.glue_job_name
+    return _watched(
+        pipeline,
+        session,
+        lambda: boto3.client("glue").start_job_run(JobName=job_name, Arguments=arguments),
+    )
+
+
+def _watched(pipeline: Pipeline, session: date, action: Callable[[], Any]) -> list[JobRun]:
+    before = pipeline.job_runs()
+    action()
+    return pipeline.watch_job_runs([session], before, seen=lambda _run: None)
+
+
+def _glue_writes_its_script(sandbox: Sandbox) -> None:
+    """What Glue does on AWS when it is given a graph, and the emulator does not."""
+    job = boto3.client("glue").get_job(JobName=sandbox.deployment.glue_job_name)["Job"]
+    bucket, _, key = job["Command"]["ScriptLocation"].removeprefix("s3://").partition("/")
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"# generated")
+
+
+def _look(sandbox: Sandbox, job_runs: list[JobRun]) -> Seen:
+    pipeline, names = Pipeline(sandbox.deployment), sandbox.deployment
+    shown = StringIO()
+    sessions = tuple(sorted(pipeline.raw_sessions()))
+    run(sandbox, Request(b3=SIMULATED, sessions=sessions), Show(shown))
+    refined = sandbox.lake / "refined"
+    jobs = boto3.client("glue").get_jobs()["Jobs"]
+    scripts = boto3.client("s3").list_objects_v2(Bucket=names.refined_bucket, Prefix="visual/")
+    functions = boto3.client("lambda").get_paginator("list_functions").paginate()
+    roles = boto3.client("iam").get_paginator("list_roles").paginate()
+    log_groups = boto3.client("logs").get_paginator("describe_log_groups").paginate()
+    return Seen(
+        jobs={job["Name"]: len(job.get("CodeGenConfigurationNodes", {})) for job in jobs},
+        named=names.glue_job_name,
+        resources={
+            "functions": {each["FunctionName"] for page in functions for each in page["Functions"]},
+            "roles": {each["RoleName"] for page in roles for each in page["Roles"]},
+            "log groups": {each["logGroupName"] for page in log_groups for each in page["logGroups"]},
+            "scripts of Glue": {each["Key"] for each in scripts.get("Contents", [])},
+        },
+        rows={
+            date.fromisoformat(folder.name.removeprefix("trade_date=")): ds.dataset(
+                folder, partitioning="hive"
+            )
+            .to_table()
+            .sort_by("isin")
+            for folder in refined.glob("trade_date=*")
+        },
+        folders=(pipeline.refined_folders(), pipeline.registered_partitions()),
+        shown=shown.getvalue().splitlines(),
+        job_runs=job_runs,
+    )
+
+
+def test_there_is_one_job_at_a_time_and_the_outputs_name_it(journey: Journey) -> None:
+    for seen, nodes in ((journey.script, False), (journey.visual, True), (journey.back, False)):
+        assert list(seen.jobs) == [seen.named]
+        assert (seen.jobs[seen.named] > 0) is nodes
+    assert journey.visual.named == "BovespaPipeline-refine-visual"
+
+
+def test_the_way_there_and_back_leaves_no_orphan(journey: Journey) -> None:
+    assert journey.visual.resources["scripts of Glue"] == {"visual/BovespaPipeline-refine-visual.py"}
+    assert journey.visual.resources["functions"] > journey.script.resources["functions"]
+    assert journey.back.resources == journey.script.resources
+
+
+def test_the_starter_starts_the_graph_as_it_starts_the_script(journey: Journey) -> None:
+    states = [(run.trade_date, run.state, run.message) for run in journey.visual.job_runs]
+    assert states == [(FIRST.isoformat(), "SUCCEEDED", ""), (SECOND.isoformat(), "SUCCEEDED", "")]
+
+
+def test_graph_and_script_make_the_same_rows_of_the_same_session(journey: Journey) -> None:
+    pairs = [
+        (journey.script.rows[FIRST], journey.visual.rows[FIRST]),
+        (journey.back.rows[SECOND], journey.visual.rows[SECOND]),
+    ]
+    for by_script, by_graph in pairs:
+        assert by_script.num_rows > 30
+        # Columns, their order and their types; of some, Spark knows in only one way that none is null
+        assert [(each.name, each.type) for each in by_graph.schema] == [
+            (each.name, each.type) for each in by_script.schema
+        ]
+        assert by_graph.to_pylist() == by_script.to_pylist()
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_graph_s_rows_add_up_to_the_generated_quotes(journey: Journey, session: date) -> None:
+    rows = journey.visual.rows[session].to_pylist()
+    quotes = quotes_of(session)
+    assert sum(row["volume"] for row in rows) == sum(quote.voltot for quote in quotes)
+    assert sum(row["lines"] for row in rows) == len(quotes)
+    assert {row["isin"] for row in rows} == {quote.codisi for quote in quotes}
+
+
+def test_every_folder_is_a_partition_whoever_wrote_it(journey: Journey) -> None:
+    for seen in (journey.script, journey.visual, journey.back):
+        folders, partitions = seen.folders
+        assert folders == partitions
+    assert journey.visual.folders == journey.back.folders
+
+
+def test_a_run_tells_that_the_job_is_a_graph_and_shows_the_same_answers(journey: Journey) -> None:
+    nodes = journey.visual.jobs[journey.visual.named]
+    assert f"  BovespaPipeline-refine-visual is a graph of {nodes} nodes" in journey.visual.shown
+    assert f"  {journey.back.named} is a script" in journey.back.shown
+    assert _answers(journey.visual) == _answers(journey.back)
+    assert any("ticker" in line for line in _answers(journey.visual))
+
+
+def test_the_visual_job_has_a_sandbox_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "HOME", tmp_path)
+    folders = [
+        environment.prepare_folder(
+            Request(b3=SIMULATED, sessions=SESSIONS, job=job), fresh=False, show=Show(StringIO())
+        )
+        for job in (SCRIPT, VISUAL)
+    ]
+    assert folders == [tmp_path / "simulated", tmp_path / "simulated-visual"]
+
+
+def _answers(seen: Seen) -> list[str]:
+    """What is shown from the refined table on, without how long it took."""
+    answers = seen.shown[seen.shown.index("Refined table") :]
+    return [re.sub(r" \(\d+\.\d s\)$", "", line) for line in answers]
