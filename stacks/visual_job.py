@@ -119,8 +119,8 @@ class VisualJob(Construct):
                 conditions={"StringEquals": {"iam:PassedToService": "glue.amazonaws.com"}},
             )
         )
-        # Glue stores a script with the permissions of whom it makes the job for (Glue, "Attach a policy to
-        # users or groups that access Glue"); what becomes of it with the job is the function's business
+        # AWS does not say with whose permissions Glue stores the script that it generates; its policy for
+        # people who make jobs has these (Glue, "Attach a policy to users or groups that access Glue")
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources=[script_arn]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import boto3
@@ -18,7 +16,8 @@ from botocore.validate import ParamValidator
 from app import build
 from glue_scripts.visual import build_nodes
 from sandbox.ministack import ACCOUNT, REGION, MiniStack
-from stacks.config import REPOSITORY, Config, ConfigError, JobMode
+from stacks.config import Config, ConfigError, JobMode
+from tests.lambda_functions import load
 from tests.stack.synthesis import CONTEXT, permissions, policy_statements, resources, synthesise, text_of
 
 JOB_ARN = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/"
@@ -235,16 +234,6 @@ def test_two_visual_pipelines_fit_into_one_account(visual: Document) -> None:
 # The function that owns the job
 
 
-def _load() -> ModuleType:
-    source = REPOSITORY / "lambda_src" / "visual_job" / "index.py"
-    spec = importlib.util.spec_from_file_location("visual_job_owner", source)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def made_job(aws: MiniStack, visual: Document) -> Iterator[str]:
     """The job that the function makes of the template's properties, texts as CloudFormation sends them."""
@@ -254,7 +243,7 @@ def made_job(aws: MiniStack, visual: Document) -> Iterator[str]:
         "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Pipeline/1a2b",
         "ResourceProperties": {**_as_cloudformation_sends(_request(visual)), "Name": name},
     }
-    _load().VisualJob(event).put()
+    load("visual_job").VisualJob(event).put()
     yield name
     glue.delete_job(JobName=name)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,25 +11,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.ministack import MiniStack
+from tests.lambda_functions import load
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
-SOURCE = Path(__file__).resolve().parents[2] / "lambda_src" / "start_refine" / "index.py"
 DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
 
 
-def _load() -> ModuleType:
-    """The module as Lambda loads it: a file of its own, in no package."""
-    spec = importlib.util.spec_from_file_location("start_refine_index", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-starter = _load()
+starter = load("start_refine")
 
 
 def _event(*keys: str) -> dict[str, Any]:

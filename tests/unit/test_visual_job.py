@@ -5,7 +5,6 @@ What no emulator does, refuse, be late, deny, a second server does that speaks a
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import threading
 import uuid
@@ -13,21 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from sandbox.ministack import ACCOUNT, REGION, MiniStack
+from tests.lambda_functions import load
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_glue.type_defs import JobCommandTypeDef
     from mypy_boto3_s3 import S3Client
 
-SOURCE = Path(__file__).resolve().parents[2] / "lambda_src" / "visual_job" / "index.py"
 STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Pipeline/1a2b"
 OTHER_STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/Other/3c4d"
 AN_HOUR = 3600.0
@@ -35,17 +32,7 @@ AN_HOUR = 3600.0
 Event = dict[str, Any]
 
 
-def _load() -> ModuleType:
-    """The module as Lambda loads it: a file of its own, in no package."""
-    spec = importlib.util.spec_from_file_location("visual_job_index", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-owner = _load()
+owner = load("visual_job")
 
 
 @dataclass(frozen=True)

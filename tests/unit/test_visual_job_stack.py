@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -14,13 +13,13 @@ import pytest
 from botocore.exceptions import WaiterError
 
 from sandbox.ministack import ACCOUNT, MiniStack
+from tests.lambda_functions import source
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import WaiterConfigTypeDef
     from mypy_boto3_glue import GlueClient
 
-SOURCE = Path(__file__).resolve().parents[2] / "lambda_src" / "visual_job" / "index.py"
 QUICKLY: WaiterConfigTypeDef = {"Delay": 1, "MaxAttempts": 60}
 
 
@@ -41,7 +40,7 @@ def bucket(aws: MiniStack) -> str:
     s3.create_bucket(Bucket=name)
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        archive.write(SOURCE, SOURCE.name)
+        archive.write(source("visual_job"), "index.py")
     s3.put_object(Bucket=name, Key="owner.zip", Body=code.getvalue())
     return name
 
@@ -54,7 +53,7 @@ def template(bucket: str, job: str, **changes: Any) -> str:
         "Code": {"S3Bucket": bucket, "S3Key": "owner.zip"},
         "Timeout": 60,
     }
-    source = {"S3ParquetSource": {"Name": "Quotes", "Paths": ["s3://raw/"], "Recurse": True}}
+    quotes = {"S3ParquetSource": {"Name": "Quotes", "Paths": ["s3://raw/"], "Recurse": True}}
     resource = {
         "ServiceToken": {"Fn::GetAtt": ["Owner", "Arn"]},
         "ServiceTimeout": "60",
@@ -63,7 +62,7 @@ def template(bucket: str, job: str, **changes: Any) -> str:
         "Role": f"arn:aws:iam::{ACCOUNT}:role/refine",
         "Command": {"Name": "glueetl", "ScriptLocation": f"s3://{bucket}/visual/{job}.py"},
         "Timeout": 20,
-        "CodeGenConfigurationNodes": {"node-1": source},
+        "CodeGenConfigurationNodes": {"node-1": quotes},
         **changes,
     }
     return json.dumps(

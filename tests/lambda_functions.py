@@ -1,0 +1,24 @@
+"""The functions of `lambda_src/`, each loaded as Lambda loads it: a file of its own, in no package."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+FOLDER = Path(__file__).resolve().parents[1] / "lambda_src"
+
+
+def source(name: str) -> Path:
+    """The module of a function, by the name of its folder."""
+    return FOLDER / name / "index.py"
+
+
+def load(name: str) -> ModuleType:
+    """The function's module, new each time."""
+    spec = importlib.util.spec_from_file_location(f"{name}_index", source(name))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
