@@ -201,7 +201,10 @@ def test_whatever_else_lies_in_a_partition_of_the_session_is_removed(lake: Lake)
     lake.put_session(AA)
     lake.run()
     published = lake.folder / "refined-bucket" / key("ZZAA3")
-    published.with_name("part-00000-of-another-writer.parquet").write_bytes(published.read_bytes())
+    session = published.parent.parent
+    for file in ("ticker=ZZAA3/part-of-another-writer.parquet", "ticker=ZZAA3/_temporary/0/part", "_SUCCESS"):
+        (session / file).parent.mkdir(parents=True, exist_ok=True)
+        (session / file).write_bytes(published.read_bytes())
     lake.run()
     assert lake.files().keys() == {key("ZZAA3")}
 
