@@ -11,7 +11,6 @@ from typing import Any
 
 from ministack.services import athena
 
-
 Save = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
