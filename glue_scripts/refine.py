@@ -818,7 +818,7 @@ def spark_session() -> SparkSession:
     # ANSI: an overflow is an error, where Spark's default is a null
     spark = SparkSession.builder.config("spark.sql.ansi.enabled", "true").getOrCreate()
     # A session has some ten thousand lines: Spark's default, 200 tasks a shuffle, would be mostly overhead
-    spark.conf.set("spark.sql.shuffle.partitions", 4 * spark.sparkContext.defaultParallelism)
+    spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
     return spark
 
 
