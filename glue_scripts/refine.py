@@ -18,8 +18,8 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -123,24 +123,18 @@ PORTFOLIO_COLUMNS = {
     "weight": "decimal(9,3)",
 }
 
-_SUMMED = (
-    "tpmerc",
-    "codneg",
-    "totneg",
-    "quatot",
-    "voltot",
-    "datven",
-)  # what becomes sums, counts and expiries
+# What becomes sums, counts and expiries
+_SUMMED = ("tpmerc", "codneg", "totneg", "quatot", "voltot", "datven")
 CASH, ODD_LOT, FORWARD, CALL, PUT = MARKETS = ("010", "020", "030", "070", "080")  # TPMERC
 INDEX = "IBOV"
 FILE_NAME = "part-00000.parquet"
 
-_THREADS = 32  # each waits for S3, none computes
+_THREADS = ThreadPoolExecutor(32)  # each waits for S3 or Glue, none computes
 _CATALOG_BATCH = 100  # partitions that one call of the Glue API takes
 
 
 class RefineError(RuntimeError):
-    """The run cannot be done; refined files and catalog are as they were before it."""
+    """The run cannot be done, or cannot be finished; the message says what was written, if anything."""
 
 
 class Session(NamedTuple):
@@ -410,9 +404,10 @@ class Storage:
 
 
 def _in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Call `function` on each item, many at a time; the first error is raised when all have ended."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(function, items))
+    """Call `function` on each item, many at a time; if any fails, raise its error when all have ended."""
+    calls = [_THREADS.submit(function, item) for item in items]
+    wait(calls)
+    return [call.result() for call in calls]
 
 
 @contextmanager
@@ -553,8 +548,9 @@ class Catalog:
         descriptor = table["StorageDescriptor"]
         existing: list[AnyColumn] = [*descriptor.get("Columns", [])]
         self._require_compatible(existing, table.get("PartitionKeys", []), descriptor.get("Location", ""))
-        ours: dict[str, AnyColumn] = {column["Name"]: column for column in _glue_columns(COLUMNS)}
-        self._columns = [ours.pop(column["Name"], column) for column in existing] + list(ours.values())
+        ours: dict[str, Any] = {column["Name"]: column for column in _glue_columns(COLUMNS)}
+        kept: list[Any] = [{**column, **ours.pop(column["Name"], {})} for column in existing]
+        self._columns = [*kept, *ours.values()]
         if self._columns != existing:
             # UpdateTable replaces the table: what it is not given is lost
             changed: Any = {key: value for key, value in table.items() if key in _TABLE_INPUT and value}
@@ -660,11 +656,13 @@ class Catalog:
         return registered
 
     def _unregister(self, trade_date: dt.date, ticker: str) -> None:
-        self._glue.delete_partition(
-            DatabaseName=self._database,
-            TableName=self._table,
-            PartitionValues=[trade_date.isoformat(), ticker],
-        )
+        # One that is not there was unregistered by another run of the same session
+        with suppress(self._glue.exceptions.EntityNotFoundException):
+            self._glue.delete_partition(
+                DatabaseName=self._database,
+                TableName=self._table,
+                PartitionValues=[trade_date.isoformat(), ticker],
+            )
 
     def _descriptor(self, location: str, columns: Sequence[AnyColumn]) -> StorageDescriptorTypeDef:
         return {
@@ -770,7 +768,7 @@ def publish(storage: Storage, catalog: Catalog, session: Session, staging: str, 
 
     current = {f"{folder}/{FILE_NAME}" for folder in folders}
     stale = {
-        file if file.rpartition("/")[0] in folders else file.partition("/")[0]
+        file if file.partition("/")[0] in folders else file.partition("/")[0]
         for file in published.keys() - current
     }
     _in_parallel(lambda name: storage.delete(f"{target}/{name}"), stale)
@@ -820,12 +818,15 @@ def spark_session() -> SparkSession:
     # ANSI: an overflow is an error, where Spark's default is a null
     spark = SparkSession.builder.config("spark.sql.ansi.enabled", "true").getOrCreate()
     # A session has some ten thousand lines: Spark's default, 200 tasks a shuffle, would be mostly overhead
-    spark.conf.set("spark.sql.shuffle.partitions", 4 * spark.sparkContext.defaultParallelism)
+    spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
     return spark
 
 
 def main(argv: Sequence[str]) -> None:
-    """Refine a session, or each session of a range, one after another.
+    """Refine a session, or each session of a range.
+
+    A range is read and reconciled as a whole before the first of its sessions is published; from then on they
+    go one after another.
 
     Raises:
         RefineError: There is nothing to refine, the raw files or the table are not as expected, or the rows

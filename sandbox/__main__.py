@@ -27,7 +27,8 @@ _B3 = {
 def main() -> int:
     """Run the command line; 0 after success, 1 when a stage failed, 2 when the request makes no sense."""
     arguments = _parse(sys.argv[1:])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)  # in order, whichever way it is told to end
     show = Show()
     started = time.monotonic()
     try:

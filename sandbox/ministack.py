@@ -189,7 +189,8 @@ def _mark(folder: Path) -> IO[bytes]:
 
 def aws_environment(endpoint: str) -> dict[str, str]:
     """The variables that point AWS tools at `endpoint`, away from the user's own accounts and proxies."""
-    no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY", ""), "127.0.0.1", "localhost"]))
+    direct = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
+    no_proxy = ",".join(dict.fromkeys([*direct, "127.0.0.1", "localhost"]))
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "test",

@@ -11,7 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sandbox.ministack import JOB_RUNS, MIRROR
-from sandbox.shims import glue_job_runs, glue_jobs, kept_state, left_out_properties, named_queries, schedules
+from sandbox.shims import (
+    glue_job_runs,
+    glue_jobs,
+    kept_state,
+    left_out_properties,
+    named_queries,
+    query_results,
+    schedules,
+)
 
 MINISTACK_VERSION = "1.5.33"
 
@@ -51,6 +59,7 @@ def install(folder: Path) -> Installed:
     glue_jobs.install()
     named_queries.install()
     left_out_properties.install()
+    query_results.install()
     schedules.install()
     return Installed(
         job_runs=glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR),

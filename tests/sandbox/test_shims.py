@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import awswrangler as wr
 import boto3
 import pyarrow.parquet as pq
 import pytest
 
 from sandbox.ministack import REPOSITORY, MiniStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena.type_defs import WorkGroupConfigurationTypeDef
 
 Run = dict[str, Any]
 
@@ -113,6 +117,24 @@ def test_cloudformation_creates_replaces_and_deletes_named_queries(aws: MiniStac
     cloudformation.delete_stack(StackName=stack)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
     assert known() == {}
+
+
+def test_a_query_result_is_where_athena_says(aws: MiniStack, bucket: str) -> None:
+    athena, s3, group = boto3.client("athena"), boto3.client("s3"), f"group-{uuid4()}"
+    configuration: WorkGroupConfigurationTypeDef = {
+        "EnforceWorkGroupConfiguration": True,
+        "ResultConfiguration": {"OutputLocation": f"s3://{bucket}/results/"},
+    }
+    athena.create_work_group(Name=group, Configuration=configuration)
+    # awswrangler fetches the result from there
+    frame = wr.athena.read_sql_query(
+        "SELECT 'PETR4' AS ticker, 643 AS lines", database="default", workgroup=group, ctas_approach=False
+    )
+    assert frame.to_dict("records") == [{"ticker": "PETR4", "lines": 643}]
+    (query,) = athena.list_query_executions(WorkGroup=group)["QueryExecutionIds"]
+    execution = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]
+    assert execution["ResultConfiguration"]["OutputLocation"] == f"s3://{bucket}/results/{query}.csv"
+    assert s3.get_object(Bucket=bucket, Key=f"results/{query}.csv")["Body"].read()
 
 
 @pytest.fixture

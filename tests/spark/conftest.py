@@ -65,10 +65,15 @@ def spark(buckets_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def buckets(buckets_root: Path) -> Path:
     """The folder with the two buckets, empty."""
-    for name in BUCKETS:
-        shutil.rmtree(buckets_root / name)
-        (buckets_root / name).mkdir()
+    empty_buckets(buckets_root)
     return buckets_root
+
+
+def empty_buckets(root: Path) -> None:
+    """Remove all that lies in the buckets, which Spark knows by their folders."""
+    for name in BUCKETS:
+        shutil.rmtree(root / name)
+        (root / name).mkdir()
 
 
 @pytest.fixture

@@ -1,0 +1,524 @@
+"""The whole job, on folders as its buckets and an emulated Glue Data Catalog: what each run leaves."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from botocore.stub import Stubber
+from pyspark.sql import DataFrame, SparkSession
+
+from glue_scripts import refine
+from glue_scripts.refine import COLUMNS, Catalog, RefineError, main, parse_arguments
+from sandbox.b3.formats import Quote, encode_session
+from sandbox.ministack import MiniStack
+from scraper.cotahist import COTAHIST_SCHEMA, read_session
+from scraper.portfolio import PORTFOLIO_SCHEMA
+from tests.spark.conftest import empty_buckets
+from tests.spark.rows import SESSION, Members, cash, odd_lot, option
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+
+pytestmark = pytest.mark.xdist_group("spark")
+
+D = Decimal
+LOCATION = "s3://refined-bucket/refined"
+AA = [
+    cash(voltot=D("10.00"), preult=D("7.77")),
+    odd_lot(voltot=D("1.00")),
+    option("ZZAAC10", voltot=D("0.50")),
+]
+BB = [cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("20.00"))]
+
+
+@dataclass
+class Lake:
+    """The buckets' folders, the catalog, and the job on them."""
+
+    folder: Path
+    glue: GlueClient
+    database: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex}")
+    table: str = "bovespa_daily"
+
+    def run(self, *dates: str) -> None:
+        main(
+            [
+                *(dates or ("--trade_date", SESSION.isoformat())),
+                *("--raw_bucket", "raw-bucket", "--refined_bucket", "refined-bucket"),
+                *("--refined_database", self.database, "--refined_table", self.table),
+            ]
+        )
+
+    def put_session(self, quotes: Iterable[Quote], day: date = SESSION, name: str = "daily") -> Path:
+        """Write a raw session as the scraper's reader makes it of B3's text."""
+        frame = read_session(encode_session(day, quotes), session=day, source="test")
+        path = self.folder / f"raw-bucket/raw/cotahist/trade_date={day}/{name}.parquet"
+        _write(pa.Table.from_pandas(frame, schema=COTAHIST_SCHEMA, preserve_index=False), path)
+        return path
+
+    def put_portfolio(self, day: date, members: Members, index: str = "IBOV") -> None:
+        rows = [
+            {"index_code": index, "ticker": ticker, "weight": D(weight), "sector": sector}
+            for ticker, (weight, sector) in members.items()
+        ]
+        path = self.folder / f"raw-bucket/raw/index_portfolio/portfolio_date={day}/{index}.parquet"
+        _write(pa.Table.from_pylist(rows, schema=PORTFOLIO_SCHEMA), path)
+
+    def files(self) -> dict[str, tuple[int, int, bytes]]:
+        """Every file in the refined bucket: when it was written, which one it is, what it holds."""
+        root = self.folder / "refined-bucket"
+        return {
+            str(path.relative_to(root)): (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes())
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+
+    def partitions(self) -> dict[tuple[str, ...], str]:
+        """Location of each registered partition."""
+        pages = self.glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self.database, TableName=self.table
+        )
+        return {
+            tuple(partition["Values"]): partition["StorageDescriptor"]["Location"]
+            for page in pages
+            for partition in page["Partitions"]
+        }
+
+    def state(self) -> Any:
+        """All that a run might change."""
+        table = self.glue.get_table(DatabaseName=self.database, Name=self.table)["Table"]
+        return self.files(), self.partitions(), table
+
+    def row(self, ticker: str, day: date = SESSION) -> dict[str, Any]:
+        table = pq.read_table(self.folder / f"refined-bucket/{key(ticker, day)}", partitioning=None)
+        (row,) = table.to_pylist()
+        return dict(row)
+
+
+def key(ticker: str, day: date = SESSION) -> str:
+    return f"refined/trade_date={day}/ticker={ticker}/part-00000.parquet"
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+
+
+@pytest.fixture
+def lake(spark: SparkSession, buckets: Path, aws: MiniStack) -> Lake:
+    return Lake(folder=buckets, glue=boto3.client("glue"))
+
+
+def test_publishes_one_file_per_ticker_and_catalogues_what_it_wrote(lake: Lake) -> None:
+    lake.put_session([*AA, *BB])
+    lake.put_portfolio(date(2031, 3, 10), {"ZZAA3": ("12.345", "Financeiro")})
+    lake.run()
+
+    assert lake.files().keys() == {key("ZZAA3"), key("ZZBB4")}
+    assert lake.partitions() == {
+        ("2031-03-14", "ZZAA3"): f"{LOCATION}/trade_date=2031-03-14/ticker=ZZAA3/",
+        ("2031-03-14", "ZZBB4"): f"{LOCATION}/trade_date=2031-03-14/ticker=ZZBB4/",
+    }
+    table = lake.glue.get_table(DatabaseName=lake.database, Name=lake.table)["Table"]
+    descriptor = table["StorageDescriptor"]
+    assert descriptor["Columns"] == [
+        {"Name": name, "Type": kind, "Comment": comment} for name, kind, comment in COLUMNS
+    ]
+    assert [(column["Name"], column["Type"]) for column in table["PartitionKeys"]] == [
+        ("trade_date", "date"),
+        ("ticker", "string"),
+    ]
+    assert descriptor["Location"] == f"{LOCATION}/"
+    assert descriptor["SerdeInfo"]["SerializationLibrary"].endswith("ParquetHiveSerDe")
+    assert (table["TableType"], table["Parameters"]["classification"]) == ("EXTERNAL_TABLE", "parquet")
+
+
+def test_files_hold_the_declared_columns_as_parquet_types(lake: Lake) -> None:
+    lake.put_session([*AA])
+    lake.put_portfolio(date(2031, 3, 10), {"ZZAA3": ("12.345", "Financeiro")})
+    lake.run()
+
+    parquet = pq.read_schema(lake.folder / f"refined-bucket/{key('ZZAA3')}")
+    arrow_types = {"bigint": "int64", "int": "int32", "date": "date32[day]"}
+    assert {field.name: str(field.type) for field in parquet} == {
+        name: f"decimal128({kind[8:-1].replace(',', ', ')})"
+        if kind.startswith("decimal")
+        else arrow_types.get(kind, kind)
+        for name, kind, _ in COLUMNS
+    }
+    row = lake.row("ZZAA3")
+    assert (row["close"], row["volume"], row["lines"]) == (D("7.770000"), D("11.50"), 3)
+    assert (row["index_weight"], row["sector"], row["portfolio_age_days"]) == (D("12.345"), "Financeiro", 4)
+
+
+def test_a_second_run_changes_nothing(lake: Lake) -> None:
+    lake.put_session([*AA, *BB])
+    lake.run()
+    before = lake.state()
+    lake.run()
+    assert lake.state() == before
+
+
+def test_a_correction_changes_the_files_of_its_tickers_alone(lake: Lake) -> None:
+    lake.put_session([*AA, *BB])
+    lake.run()
+    before = lake.files()
+    lake.put_session([*AA, cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("21.00"))])
+    lake.run()
+    after = lake.files()
+    assert after[key("ZZAA3")] == before[key("ZZAA3")]
+    assert after[key("ZZBB4")] != before[key("ZZBB4")]
+    assert lake.row("ZZBB4")["volume"] == D("21.00")
+
+
+def test_a_ticker_that_is_gone_from_raw_goes_from_files_and_catalog(lake: Lake) -> None:
+    other_day = SESSION - timedelta(days=1)
+    lake.put_session([*AA, *BB], other_day)
+    lake.put_session([*AA, *BB])
+    lake.run("--start_date", str(other_day), "--end_date", str(SESSION))
+    lake.put_session(AA)
+    lake.run()
+    assert lake.files().keys() == {key("ZZAA3"), key("ZZAA3", other_day), key("ZZBB4", other_day)}
+    assert lake.partitions().keys() == {
+        ("2031-03-14", "ZZAA3"),
+        ("2031-03-13", "ZZAA3"),
+        ("2031-03-13", "ZZBB4"),
+    }
+    assert not (lake.folder / f"refined-bucket/{key('ZZBB4')}").parent.exists()
+
+
+def test_whatever_else_lies_in_a_partition_of_the_session_is_removed(lake: Lake) -> None:
+    lake.put_session(AA)
+    lake.run()
+    published = lake.folder / "refined-bucket" / key("ZZAA3")
+    session = published.parent.parent
+    for file in ("ticker=ZZAA3/part-of-another-writer.parquet", "ticker=ZZAA3/_temporary/0/part", "_SUCCESS"):
+        (session / file).parent.mkdir(parents=True, exist_ok=True)
+        (session / file).write_bytes(published.read_bytes())
+    lake.run()
+    assert lake.files().keys() == {key("ZZAA3")}
+
+
+def test_tickers_with_blanks_and_separators_are_escaped_in_folders_alone(
+    lake: Lake, spark: SparkSession
+) -> None:
+    lake.put_session([cash("ACE 2", codisi=""), cash("A/B=C%", codisi="")])
+    lake.run()
+    assert lake.files().keys() == {key("ACE 2"), key("A%2FB%3DC%25")}
+    assert lake.partitions() == {
+        ("2031-03-14", "ACE 2"): f"{LOCATION}/trade_date=2031-03-14/ticker=ACE 2/",
+        ("2031-03-14", "A/B=C%"): f"{LOCATION}/trade_date=2031-03-14/ticker=A%2FB%3DC%25/",
+    }
+    read_back = spark.read.parquet(LOCATION).select("ticker").collect()
+    assert {row["ticker"] for row in read_back} == {"ACE 2", "A/B=C%"}
+
+
+class TestRange:
+    def test_takes_its_sessions_from_daily_or_backfill_files_and_skips_other_days(
+        self, lake: Lake, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        friday, monday = SESSION, SESSION + timedelta(days=3)
+        lake.put_session(AA, friday, "backfill")
+        lake.put_session(BB, monday)
+        lake.put_session(BB, monday + timedelta(days=1))  # outside
+        lake.put_portfolio(date(2031, 3, 11), {"ZZAA3": ("1.000", "OLD")})
+        lake.put_portfolio(date(2031, 3, 12), {"ZZAA3": ("2.000", "NEWER")})
+        lake.put_portfolio(date(2031, 3, 13), {"ZZAA3": ("9.000", "OTHER INDEX")}, index="SMLL")
+        lake.put_portfolio(monday, {"ZZBB4": ("3.000", "NEWEST")})
+
+        lake.run("--start_date", str(friday), "--end_date", str(monday))
+
+        assert lake.partitions().keys() == {(str(friday), "ZZAA3"), (str(monday), "ZZBB4")}
+        assert (lake.row("ZZAA3")["sector"], lake.row("ZZAA3")["portfolio_age_days"]) == ("NEWER", 2)
+        assert (lake.row("ZZBB4", monday)["sector"], lake.row("ZZBB4", monday)["portfolio_age_days"]) == (
+            "NEWEST",
+            0,
+        )
+        assert "taken for days without a session: 2031-03-15, 2031-03-16" in capsys.readouterr().out
+
+    def test_without_any_session_is_an_error(self, lake: Lake) -> None:
+        with pytest.raises(
+            RefineError, match=r"expected daily\.parquet or backfill\.parquet in .* to s3://raw-"
+        ):
+            lake.run("--start_date", "2031-03-15", "--end_date", "2031-03-16")
+
+    def test_a_partition_with_both_files_is_read_from_the_daily_one(self, lake: Lake) -> None:
+        lake.put_session(AA, name="backfill")
+        lake.put_session(BB, name="daily")
+        lake.run()
+        assert lake.files().keys() == {key("ZZBB4")}
+
+
+def _drop_a_row(transform: Callable[..., DataFrame]) -> Callable[..., DataFrame]:
+    return lambda *frames: transform(*frames).where("ticker <> 'ZZBB4'")
+
+
+@pytest.fixture(scope="class")
+def published(spark: SparkSession, buckets_root: Path, emulator: MiniStack) -> Iterator[Lake]:
+    """A lake in which a session is published, for tests that must not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in emulator.environment().items():
+            patch.setenv(name, value)
+        empty_buckets(buckets_root)
+        lake = Lake(folder=buckets_root, glue=boto3.client("glue"))
+        lake.put_session([*AA, *BB])
+        lake.run()
+        yield lake
+
+
+class TestRefusals:
+    """Each leaves refined files and catalog as they were."""
+
+    @pytest.fixture
+    def lake(self, published: Lake, aws: MiniStack) -> Iterator[Lake]:
+        published.put_session([*AA, *BB])
+        before = published.state()
+        yield published
+        published.table = "bovespa_daily"
+        assert published.state() == before
+
+    def test_of_a_session_without_raw_quotes(self, lake: Lake) -> None:
+        folder = r"s3://raw-bucket/raw/cotahist/trade_date=2031-03-15/\. Ingest the session first"
+        with pytest.raises(RefineError, match=rf"expected daily\.parquet or backfill\.parquet in {folder}"):
+            lake.run("--trade_date", "2031-03-15")
+
+    def test_of_an_empty_raw_file(self, lake: Lake) -> None:
+        path = lake.put_session(AA)
+        pq.write_table(pq.read_table(path, partitioning=None).slice(0, 0), path)
+        with pytest.raises(RefineError, match=r"trade_date=2031-03-14/daily\.parquet holds no quotes"):
+            lake.run()
+
+    def test_of_rows_that_do_not_reconcile(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+        lake.put_session([cash(voltot=D("3.00")), *BB])
+        monkeypatch.setattr(refine, "transform", _drop_a_row(refine.transform))
+        with pytest.raises(RefineError, match=r"2031-03-14: volume: expected 23\.00, found 3\.00"):
+            lake.run()
+
+    def test_of_a_raw_file_with_another_schema(self, lake: Lake) -> None:
+        path = lake.put_session(AA)
+        table = pq.read_table(path, partitioning=None)
+        prices = table["preult"].cast(pa.float64())
+        table = table.set_column(table.schema.get_field_index("preult"), "preult", prices).drop(["fatcot"])
+        pq.write_table(table, path)
+        with pytest.raises(RefineError) as refusal:
+            lake.run()
+        message = str(refusal.value)
+        assert "s3://raw-bucket/raw/cotahist/trade_date=2031-03-14/daily.parquet" in message
+        assert "column preult: expected decimal(13,2), found double" in message
+        assert "column fatcot: expected bigint, found none" in message
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (
+                {"Columns": [{"Name": "volume", "Type": "double"}]},
+                r"column volume: expected decimal\(24,2\), found",
+            ),
+            (
+                {"Location": "s3://elsewhere/"},
+                "location: expected s3://refined-bucket/refined, found s3://elsewhere",
+            ),
+            (
+                {"PartitionKeys": [{"Name": "day", "Type": "string"}]},
+                "partition keys: expected .* found .*day",
+            ),
+        ],
+    )
+    def test_of_a_table_that_is_not_the_jobs(self, lake: Lake, change: dict[str, Any], message: str) -> None:
+        lake.table = f"another_{uuid.uuid4().hex}"
+        keys = [{"Name": "trade_date", "Type": "date"}, {"Name": "ticker", "Type": "string"}]
+        descriptor: Any = {"Columns": [], "Location": f"{LOCATION}/", **change}
+        lake.glue.create_table(
+            DatabaseName=lake.database,
+            TableInput={
+                "Name": lake.table,
+                "PartitionKeys": descriptor.pop("PartitionKeys", keys),
+                "StorageDescriptor": descriptor,
+            },
+        )
+        with pytest.raises(RefineError, match=message):
+            lake.run()
+
+
+class TestCrash:
+    def test_between_files_and_catalog_is_mended_by_the_next_run(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake.put_session([*AA, *BB])
+        lake.run()
+        lake.put_session([*AA, cash("ZZCC3", codisi="BRZZCCACNOR0")])
+        with monkeypatch.context() as crash:
+            crash.setattr(Catalog, "synchronise", _raise)
+            with pytest.raises(ConnectionError, match="the catalog is away"):
+                lake.run()
+        # New and old files, none lost; the catalog as it was; nothing in staging
+        assert lake.files().keys() == {key("ZZAA3"), key("ZZBB4"), key("ZZCC3")}
+        assert {ticker for _, ticker in lake.partitions()} == {"ZZAA3", "ZZBB4"}
+
+        lake.run()
+        assert lake.files().keys() == {key("ZZAA3"), key("ZZCC3")}
+        assert {ticker for _, ticker in lake.partitions()} == {"ZZAA3", "ZZCC3"}
+
+    def test_that_also_keeps_staging_from_being_removed_is_told_by_its_first_error(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        lake.put_session(AA)
+        monkeypatch.setattr(Catalog, "synchronise", _raise)
+        monkeypatch.setattr(refine.Storage, "delete", _raise)
+        with pytest.raises(ConnectionError):
+            lake.run()
+        assert "is left behind: the catalog is away" in capsys.readouterr().out
+
+    def test_while_files_are_staged_leaves_the_refined_files_alone(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake.put_session([*AA, *BB])
+        lake.run()
+        before = lake.state()
+        lake.put_session([cash(voltot=D("99.00"))])
+        stage = refine.stage
+        monkeypatch.setattr(refine, "stage", lambda rows, folder: stage(rows.limit(0), folder))
+        with pytest.raises(RefineError, match="expected one file for each of 1 tickers, found 0 files"):
+            lake.run()
+        assert lake.state() == before
+
+
+def _raise(*_: object) -> None:
+    raise ConnectionError("the catalog is away")
+
+
+class TestCatalog:
+    def test_grows_by_the_columns_that_a_table_lacks_and_keeps_those_of_others(self, lake: Lake) -> None:
+        lake.put_session(AA)
+        lake.run()
+        table = lake.glue.get_table(DatabaseName=lake.database, Name=lake.table)["Table"]
+        descriptor: Any = table["StorageDescriptor"]
+        descriptor["Columns"] = [*descriptor["Columns"][:3], {"Name": "remark", "Type": "string"}]
+        lake.glue.update_table(
+            DatabaseName=lake.database,
+            TableInput={
+                "Name": lake.table,
+                "Owner": "somebody",
+                "StorageDescriptor": descriptor,
+                "PartitionKeys": table["PartitionKeys"],
+                "Parameters": {**table["Parameters"], "note": "kept"},
+            },
+        )
+        # As registered by a job that knew three columns
+        values = ["2031-03-14", "ZZAA3"]
+        location = f"{LOCATION}/trade_date=2031-03-14/ticker=ZZAA3/"
+        partition: Any = {"Values": values, "StorageDescriptor": {**descriptor, "Location": location}}
+        where: Any = {"DatabaseName": lake.database, "TableName": lake.table}
+        lake.glue.delete_partition(**where, PartitionValues=values)
+        lake.glue.create_partition(**where, PartitionInput=partition)
+
+        lake.run()
+
+        expected = [name for name, _, _ in COLUMNS[:3]] + ["remark"] + [name for name, _, _ in COLUMNS[3:]]
+        table = lake.glue.get_table(DatabaseName=lake.database, Name=lake.table)["Table"]
+        assert [column["Name"] for column in table["StorageDescriptor"]["Columns"]] == expected
+        assert (table["Owner"], table["Parameters"]["note"]) == ("somebody", "kept")
+        found = lake.glue.get_partition(**where, PartitionValues=values)["Partition"]
+        assert [column["Name"] for column in found["StorageDescriptor"]["Columns"]] == expected
+
+    def test_registers_and_unregisters_more_partitions_than_a_call_takes(self, lake: Lake) -> None:
+        catalog = Catalog(lake.glue, database=lake.database, table=lake.table, location=LOCATION)
+        catalog.prepare()
+        folders = [f"ticker=ZZ{number:03d}" for number in range(250)]
+        assert catalog.synchronise(SESSION, folders) == {"registered": 250, "updated": 0, "unregistered": 0}
+        assert len(lake.partitions()) == 250
+        assert catalog.synchronise(SESSION, folders[:1]) == {
+            "registered": 0,
+            "updated": 0,
+            "unregistered": 249,
+        }
+        assert lake.partitions().keys() == {("2031-03-14", "ZZ000")}
+
+    def test_uses_a_database_that_is_there(self, lake: Lake) -> None:
+        lake.glue.create_database(DatabaseInput={"Name": lake.database, "Description": "ours"})
+        Catalog(lake.glue, database=lake.database, table=lake.table, location=LOCATION).prepare()
+        assert lake.glue.get_database(Name=lake.database)["Database"]["Description"] == "ours"
+
+    def test_raises_what_a_batch_answers_with_unless_the_partition_is_there_already(
+        self, aws: MiniStack
+    ) -> None:
+        glue = boto3.client("glue")
+        catalog = Catalog(glue, database="d", table="t", location=LOCATION)
+        answer = {"PartitionValues": ["2031-03-14", "ZZAA3"]}
+        there = {**answer, "ErrorDetail": {"ErrorCode": "AlreadyExistsException", "ErrorMessage": "there"}}
+        full = {**answer, "ErrorDetail": {"ErrorCode": "ResourceNumberLimitExceededException"}}
+        with Stubber(glue) as stub:
+            stub.add_response("get_partitions", {"Partitions": []})
+            stub.add_response("batch_create_partition", {"Errors": [there]})
+            catalog.synchronise(SESSION, ["ticker=ZZAA3"])
+
+            stub.add_response("get_partitions", {"Partitions": []})
+            stub.add_response("batch_create_partition", {"Errors": [there, full]})
+            with pytest.raises(
+                RefineError, match=r"1 partitions of 2031-03-14 .*ResourceNumberLimitExceeded"
+            ):
+                catalog.synchronise(SESSION, ["ticker=ZZAA3"])
+            stub.assert_no_pending_responses()
+
+    def test_asks_for_the_partitions_of_the_session_page_by_page(self, aws: MiniStack) -> None:
+        glue = boto3.client("glue")
+        catalog = Catalog(glue, database="d", table="t", location=LOCATION)
+        query = {"DatabaseName": "d", "TableName": "t", "Expression": "trade_date = '2031-03-14'"}
+        partition = {"Location": f"{LOCATION}/trade_date=2031-03-14/ticker=ZZAA3/", "Columns": []}
+        elsewhere = {"Values": ["2031-03-13", "ZZAA3"], "StorageDescriptor": partition}
+        page = {"Values": ["2031-03-14", "ZZAA3"], "StorageDescriptor": partition}
+        with Stubber(glue) as stub:
+            stub.add_response("get_partitions", {"Partitions": [elsewhere], "NextToken": "more"}, query)
+            stub.add_response("get_partitions", {"Partitions": [page]}, {**query, "NextToken": "more"})
+            assert catalog.synchronise(SESSION, ["ticker=ZZAA3"]) == {
+                "registered": 0,
+                "updated": 0,
+                "unregistered": 0,
+            }
+            stub.assert_no_pending_responses()
+
+
+class TestArguments:
+    NAMES = (
+        *("--raw_bucket", "r", "--refined_bucket", "f"),
+        *("--refined_database", "d", "--refined_table", "t"),
+    )
+
+    def test_those_of_glue_itself_are_passed_over(self) -> None:
+        argv = ["--JOB_NAME", "refine", "--trade_date", "2031-03-14", *self.NAMES, "--enable-metrics", "true"]
+        arguments = parse_arguments(argv)
+        assert (arguments.start_date, arguments.end_date, arguments.refined_table) == (SESSION, SESSION, "t")
+
+    @pytest.mark.parametrize(
+        ("dates", "message"),
+        [
+            ([], "give either --trade_date, or --start_date and --end_date"),
+            (["--start_date", "2031-03-14"], "give either"),
+            (["--trade_date", "2031-03-14", "--end_date", "2031-03-14"], "give either"),
+            (
+                ["--start_date", "2031-03-15", "--end_date", "2031-03-14"],
+                "2031-03-15 is after --end_date 2031-03-14",
+            ),
+            (
+                ["--trade_date", "14/03/2031"],
+                "argument --trade_date: invalid fromisoformat value: '14/03/2031'",
+            ),
+        ],
+    )
+    def test_dates_that_name_no_session_or_range_end_the_job(
+        self, dates: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as end:
+            parse_arguments([*dates, *self.NAMES])
+        assert end.value.code == 2
+        assert message in capsys.readouterr().err
