@@ -88,6 +88,8 @@ class Interpreter:
             new = set(inputs[unvisited.pop()]) - needed
             needed |= new
             unvisited += new
+        # A job run has a session of its own: to Spark's cache, the same folders are the same data
+        self._spark.catalog.clearCache()
         results: dict[str, Any] = {}
         with _arguments(self._argv):
             for node in TopologicalSorter(inputs).static_order():
