@@ -92,7 +92,10 @@ class GlueContext:
         options: Mapping[str, Any] | None = None,
         transformation_ctx: str = "",  # noqa: ARG002 - Glue's signature
     ) -> None:
-        """Delete the files below a path, but those younger than `retentionPeriod` hours: 168 by default."""
+        """Delete the files below a path, but those younger than `retentionPeriod` hours: 168 by default.
+
+        So says awsglue/context.py, whose other options (storage classes, a manifest) no node of ours gives.
+        """
         hours = (options or {}).get("retentionPeriod", _DEFAULT_RETENTION_HOURS)
         youngest = time.time() - hours * 3600
         for path, modified in self.files(s3_path):
@@ -152,7 +155,10 @@ class S3ParquetSink:
 
     It appends files. It creates the table where missing, in a database that has to exist; under
     UPDATE_IN_DATABASE it overwrites the schema of a table that differs; it registers the partitions that it
-    wrote, and never unregisters one. The table's partition keys must be its own, in the same order.
+    wrote, and never unregisters one. The table's partition keys must be its own, in the same order. So AWS
+    says in "Creating tables, updating schema, and adding new partitions in the Data Catalog from AWS Glue ETL
+    jobs" (docs.aws.amazon.com/glue/latest/dg/update-from-job.html). Glue classifies the table "glueparquet",
+    where this one says "parquet", the name by which other readers know the same files.
     """
 
     def __init__(self, glue: GlueClient, *, path: str, partition_keys: Sequence[str]) -> None:

@@ -1,9 +1,10 @@
 """Runs the nodes of a visual Glue job on Spark: what Glue's generated script does with each, done here.
 
-Glue writes the script itself, from the nodes, and shows it in Glue Studio. What it writes for the node types
-below was read off such scripts in public repositories and off AWS's documentation, and is told, node type by
-node type, where it is interpreted. A node type, option or operation that is not told there is refused: better
-no run than one that differs from Glue's.
+Glue writes the script itself, from the nodes, and shows it in Glue Studio. What it writes for a node type is
+told where that type is interpreted: as read off such scripts ("Script generated for node ...") in public
+repositories, and, for what they call, off the Python half of `awsglue` (github.com/awslabs/aws-glue-libs) and
+AWS's Glue guide. A node type, option or operation that is not told is refused: better no run than one that
+differs from Glue's.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class Interpreter:
 
         EQ becomes `row["column"] == value`, REGEX `bool(re.match("pattern", row["column"]))`, which looks at
         the text's beginning; several are joined by `and`. Where the lambda raises a TypeError, as `re.match`
-        does of null, the record is left out.
+        does of null, the record is left out (`DynamicFrame.filter` in awsglue/dynamicframe.py).
         """
         (frame,) = inputs.values()
         if node["LogicalOperator"] != "AND" or any(each.get("Negated") for each in node["Filters"]):

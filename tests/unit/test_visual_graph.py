@@ -1,0 +1,294 @@
+"""The visual job's graph before any run: a request that Glue takes, no loose end, drawn as it is."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import json
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from typing import Any
+
+import pytest
+import sqlglot
+from botocore.loaders import Loader
+from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape, StructureShape
+from botocore.validate import ParamValidator
+from sqlglot.optimizer.qualify import qualify
+
+from docs import graph as picture
+from glue_scripts import refine, visual
+from glue_scripts.visual import build_nodes
+from scraper import schema
+
+Node = tuple[str, dict[str, Any]]
+
+NODES = build_nodes(
+    raw_bucket="raw-bucket",
+    refined_bucket="refined-bucket",
+    raw_database="bovespa",
+    refined_database="default",
+    refined_table="bovespa_daily",
+)
+
+
+def node(name: str) -> Node:
+    ((kind, properties),) = NODES[name].items()
+    return kind, properties
+
+
+def of_type(*kinds: str) -> dict[str, dict[str, Any]]:
+    return {name: node(name)[1] for name in NODES if node(name)[0] in kinds}
+
+
+INPUTS = {name: list(node(name)[1].get("Inputs", [])) for name in NODES}
+ORDER = list(TopologicalSorter(INPUTS).static_order())  # raises CycleError of a cycle
+
+
+class TestRequest:
+    @pytest.mark.parametrize("operation", ["CreateJob", "UpdateJob"])
+    def test_is_one_that_glue_takes(self, operation: str) -> None:
+        glue = ServiceModel(Loader().load_service_model("glue", "service-2"), "glue")
+        job = {
+            "Role": "role",
+            "Command": {"Name": "glueetl"},
+            "JobMode": "VISUAL",
+            "CodeGenConfigurationNodes": NODES,
+        }
+        request = {"Name": "n", **job} if operation == "CreateJob" else {"JobName": "n", "JobUpdate": job}
+        shape = glue.operation_model(operation).input_shape
+        assert shape is not None
+        report = ParamValidator().validate(request, shape)
+        assert not report.has_errors(), report.generate_report()
+        assert list(_violations(request, shape)) == []
+
+    def test_survives_the_way_through_json(self) -> None:
+        assert json.loads(json.dumps(NODES)) == NODES
+
+    def test_fits_into_a_template_beside_the_rest(self) -> None:
+        """CloudFormation passes 4 KB of a string and 1 MB of a template; a Lambda event takes 256 KB."""
+        assert len(json.dumps(NODES)) < 100_000
+
+    def test_keeps_the_arguments_whole_which_may_be_tokens(self) -> None:
+        names = ("raw_bucket", "refined_bucket", "raw_database", "refined_database", "refined_table")
+        nodes = json.dumps(build_nodes(**{name: f"${{Token[{name}.1]}}" for name in names}))
+        for name in names:
+            assert (f"${{Token[{name}.1]}}" in nodes) == (name != "raw_database")
+
+
+def _violations(value: Any, shape: Shape | None) -> Iterator[str]:
+    """What ParamValidator passes over: enumerations and patterns."""
+    if isinstance(shape, StructureShape):
+        for name, member in value.items():
+            yield from _violations(member, shape.members[name])
+    elif isinstance(shape, ListShape):
+        for member in value:
+            yield from _violations(member, shape.member)
+    elif isinstance(shape, MapShape):
+        for key, member in value.items():
+            yield from _violations(key, shape.key)
+            yield from _violations(member, shape.value)
+    elif isinstance(shape, StringShape):
+        if shape.enum and value not in shape.enum:
+            yield f"{value} is none of {shape.enum}"
+        pattern = shape.metadata.get("pattern")
+        if pattern and not re.fullmatch(_python(pattern), value):
+            yield f"{value!r} does not match {pattern}"
+
+
+def _python(pattern: str) -> str:
+    """A pattern of Java's without the surrogates, which Python's strings do not have."""
+    return pattern.replace("\\uD800\\uDC00-\\uDBFF\\uDFFF", "\\U00010000-\\U0010FFFF")
+
+
+class TestWiring:
+    def test_every_input_exists_and_nothing_goes_round(self) -> None:
+        assert {source for sources in INPUTS.values() for source in sources} <= set(NODES)
+        assert len(ORDER) == len(NODES)
+
+    def test_there_is_one_target_and_every_node_leads_to_it(self) -> None:
+        (target,) = of_type("S3GlueParquetTarget")
+        reached, unvisited = {target}, [target]
+        while unvisited:
+            new = set(INPUTS[unvisited.pop()]) - reached
+            reached |= new
+            unvisited += new
+        assert reached == set(NODES)
+        assert {name for name, sources in INPUTS.items() if not sources} == set(of_type("S3ParquetSource"))
+
+    def test_every_box_has_a_name_of_its_own_that_makes_a_variable(self) -> None:
+        names = [node(name)[1]["Name"] for name in NODES]
+        assert len(set(names)) == len(names)
+        # Glue makes variables of them: letters, digits and underscores survive
+        assert [name for name in names if not re.fullmatch(r"[A-Z][A-Za-z0-9_ ]*", name)] == []
+        assert [name for name in NODES if not re.fullmatch(r"node-[a-z]+", name)] == []
+
+    def test_sides_of_joins_and_aliases_of_queries_are_the_inputs(self) -> None:
+        for properties in of_type("Join").values():
+            assert [side["From"] for side in properties["Columns"]] == properties["Inputs"]
+            assert len({len(side["Keys"]) for side in properties["Columns"]}) == 1
+        for properties in of_type("SparkSQL").values():
+            assert [alias["From"] for alias in properties["SqlAliases"]] == properties["Inputs"]
+
+    def test_custom_code_makes_collections_that_are_selected_from(self) -> None:
+        for name, properties in of_type("CustomCode").items():
+            indices = [
+                selection["Index"]
+                for selection in of_type("SelectFromCollection").values()
+                if selection["Inputs"] == [name]
+            ]
+            assert sorted(indices) == list(range(len(properties["OutputSchemas"])))
+
+    def test_standard_nodes_do_what_they_can(self) -> None:
+        assert set(of_type("CustomCode")) == {"node-choose", "node-clear"}
+        assert of_type("DynamicTransform") == {}
+        assert len(of_type("RenameField")) == 2
+        assert len(of_type("S3ParquetSource")) == 2
+        functions = [each["AggFunc"] for each in node("node-sum")[1]["Aggs"]]
+        assert functions.count("sum") == 9
+        assert "count" in functions
+        assert "gs_" not in json.dumps(NODES)
+
+    def test_the_renames_are_of_real_columns_that_are_neither_grouped_nor_aggregated(self) -> None:
+        renamed = {properties["SourcePath"][0] for properties in of_type("RenameField").values()}
+        aggregate = node("node-sum")[1]
+        used = {column for each in aggregate["Aggs"] for column in each["Column"]}
+        grouped = {column for (column,) in aggregate["Groups"]}
+        assert renamed == {"preult", "premed"}
+        assert renamed <= {column.name for column in schema.COTAHIST_COLUMNS}
+        assert not renamed & (used | grouped)
+
+    def test_the_target_is_the_scripts_table(self) -> None:
+        ((_, target),) = of_type("S3GlueParquetTarget").items()
+        assert target["Path"] == "s3://refined-bucket/refined/"
+        assert target["PartitionKeys"] == [["trade_date"], ["ticker"]]
+        assert target["SchemaChangePolicy"] == {
+            "EnableUpdateCatalog": True,
+            "UpdateBehavior": "UPDATE_IN_DATABASE",
+            "Table": "bovespa_daily",
+            "Database": "default",
+        }
+
+
+class TestColumns:
+    def test_every_column_that_a_node_names_is_produced_upstream(self) -> None:
+        produced: dict[str, list[list[str]]] = {}
+        for name in ORDER:
+            kind, properties = node(name)
+            inputs = {source: produced[source][0] for source in INPUTS[name]}
+            produced[name] = _produced(kind, properties, inputs, produced)
+        ((target, *_),) = [produced[name] for name in of_type("S3GlueParquetTarget")]
+        assert target == [*(field.name for field in (*refine.COLUMNS, *refine.PARTITION_KEYS))]
+
+    def test_the_raw_columns_are_those_of_the_script_and_of_the_raw_tables(self) -> None:
+        assert visual.QUOTES == {"trade_date": "date", **refine.QUOTE_COLUMNS}
+        assert dict(visual.PORTFOLIOS) == {"portfolio_date": "date", **refine.PORTFOLIO_COLUMNS}
+
+    def test_the_refined_columns_are_the_scripts(self) -> None:
+        (refined,) = node("node-refined")[1]["OutputSchemas"]
+        assert [(column["Name"], column["Type"]) for column in refined["Columns"]] == [
+            (field.name, field.type) for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)
+        ]
+
+
+def _produced(
+    kind: str, properties: dict[str, Any], inputs: dict[str, list[str]], produced: dict[str, list[list[str]]]
+) -> list[list[str]]:
+    """The columns that a node makes of its inputs', a list a frame; each one that it names is there."""
+    columns = next(iter(inputs.values()), [])
+    made = [columns]
+    match kind:
+        case "S3ParquetSource" | "CustomCode":
+            made = [[column["Name"] for column in each["Columns"]] for each in properties["OutputSchemas"]]
+        case "SelectFromCollection":
+            made = [produced[properties["Inputs"][0]][properties["Index"]]]
+        case "Filter":
+            named = [each["Values"][0]["Value"][0] for each in properties["Filters"]]
+            assert set(named) <= set(columns)
+        case "RenameField":
+            (old,), (new,) = properties["SourcePath"], properties["TargetPath"]
+            assert old in columns
+            assert new not in columns
+            made = [[new if column == old else column for column in columns]]
+        case "Aggregate":
+            groups = [group for (group,) in properties["Groups"]]
+            aggregates = [(each["AggFunc"], *each["Column"]) for each in properties["Aggs"]]
+            assert {*groups, *(column for _, column in aggregates)} <= set(columns)
+            spark = {"countDistinct": "count(DISTINCT {})"}
+            named = [spark.get(function, f"{function}({{}})").format(each) for function, each in aggregates]
+            made = [[*groups, *named]]
+        case "Join":
+            for side in properties["Columns"]:
+                assert {key for (key,) in side["Keys"]} <= set(inputs[side["From"]])
+            both = [column for side in properties["Columns"] for column in inputs[side["From"]]]
+            assert len(set(both)) == len(both)
+            made = [both]
+        case "SparkSQL":
+            tables: dict[str, object] = {
+                alias["Alias"]: dict.fromkeys(inputs[alias["From"]], "string")
+                for alias in properties["SqlAliases"]
+            }
+            query = sqlglot.parse_one(properties["SqlQuery"], dialect="spark")
+            query = qualify(
+                query, schema=tables, dialect="spark"
+            )  # raises OptimizeError of an unknown column
+            (declared,) = properties["OutputSchemas"]
+            names = query.named_selects  # type: ignore[attr-defined]  # a query has them
+            assert sorted(names) == sorted(column["Name"] for column in declared["Columns"])
+            made = [names]
+        case "S3GlueParquetTarget":
+            assert {key for (key,) in properties["PartitionKeys"]} <= set(columns)
+        case _:
+            raise AssertionError(f"a node of type {kind}")
+    return made
+
+
+class TestGeneratedScript:
+    """Glue puts queries between ''' and code under a `def`; neither may end what holds it."""
+
+    def test_no_query_ends_its_quotes_or_escapes(self) -> None:
+        for properties in of_type("SparkSQL").values():
+            query = properties["SqlQuery"]
+            assert "'''" not in query
+            assert "\\" not in query
+            assert not query.endswith("'")
+
+    def test_every_code_is_a_function_body_that_returns(self) -> None:
+        for properties in of_type("CustomCode").values():
+            body = ast.parse(properties["Code"]).body
+            assert isinstance(body[-1], ast.Return)
+            assert properties["ClassName"].isidentifier()
+            assert '"""' not in properties["Code"]
+
+    def test_code_uses_nothing_that_the_script_does_not_have(self) -> None:
+        given = {"sys", "getResolvedOptions", "DynamicFrame", "DynamicFrameCollection", "glueContext", "dfc"}
+        for properties in of_type("CustomCode").values():
+            names = [each for each in ast.walk(ast.parse(properties["Code"])) if isinstance(each, ast.Name)]
+            stored = {each.id for each in names if isinstance(each.ctx, ast.Store)}
+            arguments = {
+                each.arg for each in ast.walk(ast.parse(properties["Code"])) if isinstance(each, ast.arg)
+            }
+            imported = {
+                alias.asname or alias.name
+                for each in ast.walk(ast.parse(properties["Code"]))
+                if isinstance(each, ast.Import | ast.ImportFrom)
+                for alias in each.names
+            }
+            known = given | stored | arguments | imported | set(dir(builtins))
+            assert {each.id for each in names} <= known
+
+    def test_a_purge_states_that_it_spares_nothing(self) -> None:
+        code = node("node-clear")[1]["Code"]
+        assert 'purge_s3_path(f"{folder}/trade_date={session}/", {"retentionPeriod": 0})' in code
+
+
+class TestPicture:
+    def test_is_that_of_the_nodes(self) -> None:
+        assert picture.FILE.read_text() == picture.draw(NODES), "run `python -m docs.graph`"
+
+    def test_shows_every_box_once(self) -> None:
+        drawn = re.sub(r"<[^>]+>", " ", picture.draw(NODES))
+        text = " ".join(drawn.split())
+        for name in NODES:
+            assert text.count(node(name)[1]["Name"]) == 1, name
