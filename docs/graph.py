@@ -182,7 +182,7 @@ class _Layout:
         return {name: round(place - left + _MARGIN) for name, place in x.items()}
 
     def _middle(self, name: str, x: Mapping[str, float]) -> float:
-        """Of a box's neighbours; of a bend's whole edge, its bends counting most, for the edge to be straight."""
+        """Of a box's neighbours; of a bend's whole edge, its bends above all, for the edge to be straight."""
         if name not in self._bends:
             return _mean([x[other] for other in (*self._above[name], *self._below[name])], x[name])
         first, *bends, last = next(way for way in self._ways.values() if name in way)

@@ -44,7 +44,11 @@ class DynamicFrame:
 
     @classmethod
     def of_records(cls, frame: DataFrame) -> DynamicFrame:
-        """The result of what works on records: columns without a value lose their type."""
+        """The result of what works on records: columns without a value lose their type.
+
+        It is computed here, as what Spark plans from here on has to know those types.
+        """
+        frame = frame.localCheckpoint()
         counts = frame.agg(*[F.count(f"`{name}`").alias(name) for name in frame.columns]).first()
         known = counts.asDict() if counts else {}
         return cls(
