@@ -37,9 +37,10 @@ $(SETUP): $(VENV)/.python package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-$(BUNDLE): $(SETUP) scraper/requirements-lambda.txt
-	@echo "Fetching what the scraper's function is deployed with ..."
+$(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem.java
+	@echo "Fetching what the scraper's function is deployed with, and warming up ..."
 	@$(VENV)/bin/python -m stacks.bundling
+	@$(VENV)/bin/python -m sandbox.local_files
 	@mkdir -p build && touch $@
 
 setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need

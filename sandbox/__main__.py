@@ -74,7 +74,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--b3", default=SIMULATED, help="simulated (the default), live, or a folder with B3's files"
     )
     parser.add_argument(
-        "--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the session; by default the last one"
+        "--date", type=_day, metavar="YYYY-MM-DD", help="the session; by default the last one"
     )
     parser.add_argument(
         "--sessions", type=int, default=1, metavar="N", help=f"how many up to it, at most {MOST_SESSIONS}"
@@ -87,6 +87,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
     return parser.parse_args(argv)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a day as YYYY-MM-DD") from None
 
 
 def _announce(request: Request, show: Show) -> None:

