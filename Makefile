@@ -18,6 +18,7 @@ BUNDLE := build/.ready
 DATE ?=
 SESSIONS ?= 1
 B3 ?= simulated
+JOB ?= script
 STACK_ARGS ?=
 
 .PHONY: help setup sandbox test check lint types synth deploy destroy bench docs clean lock
@@ -45,8 +46,8 @@ $(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem
 
 setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need
 
-sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 B3=simulated|live|<folder>
-	@python -m sandbox run --b3 "$(B3)" --sessions "$(SESSIONS)" $(if $(DATE),--date "$(DATE)")
+sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 B3=simulated|live|<folder> JOB=script|visual
+	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" $(if $(DATE),--date "$(DATE)")
 
 lint: setup
 	@ruff check . && ruff format --check .
@@ -70,8 +71,9 @@ destroy: setup ## empty the buckets, drop the table, delete the stack (deployed 
 	@python -m stacks.teardown
 	@cdk destroy --force $(STACK_ARGS)
 
-docs: setup ## write the READMEs' column tables from the schemas
+docs: setup ## write the READMEs' column tables from the schemas, the picture of the graph from its nodes
 	@python -m docs.tables
+	@python -m docs.graph
 
 bench: setup ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks

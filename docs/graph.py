@@ -250,7 +250,6 @@ def main() -> None:
     nodes = build_nodes(
         raw_bucket="raw",
         refined_bucket="refined",
-        raw_database="bovespa",
         refined_database="default",
         refined_table="bovespa_daily",
     )

@@ -393,7 +393,7 @@ def clear_sessions(
 # Graph
 # ---------------------------------------------------------------------------------------------------------
 def build_nodes(
-    *, raw_bucket: str, refined_bucket: str, raw_database: str, refined_database: str, refined_table: str
+    *, raw_bucket: str, refined_bucket: str, refined_database: str, refined_table: str
 ) -> dict[str, Node]:
     """The graph, as the `CodeGenConfigurationNodes` of Glue's CreateJob and UpdateJob.
 
@@ -402,8 +402,6 @@ def build_nodes(
     Args:
         raw_bucket: Name of the bucket with the quotes and portfolios.
         refined_bucket: Name of the bucket with the folder `refined`.
-        raw_database: Database of the raw tables. Unused: Glue does not see the partitions of tables under
-            partition projection, so the sources read the folders.
         refined_database: Database of the refined table.
         refined_table: Name of the refined table.
 
@@ -411,7 +409,6 @@ def build_nodes(
         The nodes by id: each a dictionary of one entry, the node's type and its properties. Ids are of the
         form `node-<word>`; the names are what Glue Studio writes on the boxes.
     """
-    del raw_database
     raw = f"s3://{raw_bucket}/raw"
     keys = ("trade_date", "ticker")
     return {

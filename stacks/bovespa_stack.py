@@ -47,7 +47,6 @@ class BovespaStack(Stack):
             "Refine",
             mode=config.glue_job_mode,
             raw_bucket=storage.raw_bucket,
-            raw_database=config.raw_database,
             refined_bucket=storage.refined_bucket,
             refined_database=config.refined_database,
             refined_table=config.refined_table,

@@ -57,7 +57,6 @@ class RefineJob(Construct):
         *,
         mode: JobMode,
         raw_bucket: Bucket,
-        raw_database: str,
         refined_bucket: Bucket,
         refined_database: str,
         refined_table: str,
@@ -99,7 +98,6 @@ class RefineJob(Construct):
                 nodes=build_nodes(
                     raw_bucket=raw_bucket.bucket_name,
                     refined_bucket=refined_bucket.bucket_name,
-                    raw_database=raw_database,
                     refined_database=refined_database,
                     refined_table=refined_table,
                 ),

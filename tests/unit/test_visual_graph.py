@@ -27,7 +27,6 @@ Node = tuple[str, dict[str, Any]]
 NODES = build_nodes(
     raw_bucket="raw-bucket",
     refined_bucket="refined-bucket",
-    raw_database="bovespa",
     refined_database="default",
     refined_table="bovespa_daily",
 )
@@ -71,10 +70,10 @@ class TestRequest:
         assert len(json.dumps(NODES)) < 100_000
 
     def test_keeps_the_arguments_whole_which_may_be_tokens(self) -> None:
-        names = ("raw_bucket", "refined_bucket", "raw_database", "refined_database", "refined_table")
+        names = ("raw_bucket", "refined_bucket", "refined_database", "refined_table")
         nodes = json.dumps(build_nodes(**{name: f"${{Token[{name}.1]}}" for name in names}))
         for name in names:
-            assert (f"${{Token[{name}.1]}}" in nodes) == (name != "raw_database")
+            assert f"${{Token[{name}.1]}}" in nodes
 
 
 def _violations(value: Any, shape: Shape | None) -> Iterator[str]:

@@ -180,7 +180,6 @@ def test_the_graph_is_that_of_the_repository(request_of_visual: dict[str, Any]) 
     assert request_of_visual["CodeGenConfigurationNodes"] == build_nodes(
         raw_bucket=arguments["--raw_bucket"],
         refined_bucket=arguments["--refined_bucket"],
-        raw_database="bovespa",
         refined_database="default",
         refined_table="bovespa_daily",
     )

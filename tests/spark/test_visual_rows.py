@@ -62,7 +62,6 @@ def nodes_for(database: str = "default", table: str = "bovespa_daily") -> Nodes:
     nodes = build_nodes(
         raw_bucket=RAW,
         refined_bucket=REFINED,
-        raw_database="bovespa",
         refined_database=database,
         refined_table=table,
     )
