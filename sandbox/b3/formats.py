@@ -244,12 +244,17 @@ def zip_file(text: bytes, member: str) -> bytes:
         member: Its name, which varies by era: COTAHIST_D08112024.TXT, COTAHIST_A2001, COTAHIST.A1986.
     """
     packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zip_info(member), text)
+    return packed.getvalue()
+
+
+def zip_info(member: str) -> zipfile.ZipInfo:
+    """A ZIP's entry with nothing of the clock and of the machine in it."""
     info = zipfile.ZipInfo(member)  # dated 1980-01-01
     info.create_system = 0
     info.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(info, text, compresslevel=6)
-    return packed.getvalue()
+    return info
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
