@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, NoReturn, cast
 
@@ -191,7 +192,7 @@ def _sessions(quotes: Block, year: int) -> Iterator[tuple[date, pa.RecordBatch]]
         order = np.argsort(days, kind="stable")
         days, batch = days[order], batch.take(order)
         starts = _starts(days)
-    for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+    for start, end in pairwise([*starts, len(days)]):
         yield days[start].item(), batch.slice(start, end - start)
 
 
