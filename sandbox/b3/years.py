@@ -2,11 +2,12 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from sandbox.b3.columns import Columns, encode_columns
 from sandbox.b3.formats import RECORD_LENGTH, Quote, encode_quote, zip_info
 from sandbox.b3.market import SimulatedMarket
 
@@ -34,7 +35,7 @@ def annual_member_name(year: int) -> str:
 
 def write_year(
     path: Path,
-    sessions: Iterable[tuple[date, Iterable[Quote]]],
+    sessions: Iterable[tuple[date, Iterable[Quote] | Columns]],
     *,
     year: int,
     member: str | None = None,
@@ -51,7 +52,7 @@ def write_year(
 
     Args:
         path: The ZIP. It appears when it is whole.
-        sessions: Each session and its quotes, in the order in which they are to be written.
+        sessions: Each session and its quotes, one by one or in columns, in the order to write them in.
         year: The year in the file's header.
         member: Name of the ZIP's only member; by default that of the year's era.
         line_end: B3 writes CRLF; copies that passed through git or an editor have b"\n".
@@ -111,10 +112,10 @@ def benchmark_year(
     """
     market = SimulatedMarket(tickers=600, quotes=quotes // sessions)
 
-    def generate() -> Iterator[tuple[date, list[Quote]]]:
+    def generate() -> Iterator[tuple[date, Columns]]:
         weekdays = (day for day in _days_after(date(year, 1, 1)) if day.weekday() < 5)
         for done, session in zip(range(1, sessions + 1), weekdays, strict=False):
-            yield session, market.session(session)
+            yield session, market.columns(session)
             if progress:
                 progress(done, sessions)
 
@@ -127,11 +128,16 @@ def _days_after(day: date) -> Iterator[date]:
         yield day
 
 
-def _blocks(sessions: Iterable[tuple[date, Iterable[Quote]]], year: int, line_end: bytes) -> Iterator[bytes]:
+def _blocks(
+    sessions: Iterable[tuple[date, Iterable[Quote] | Columns]], year: int, line_end: bytes
+) -> Iterator[bytes]:
     for session, quotes in sessions:
         if session.year != year:
             raise ValueError(f"session {session} is not of {year}, the year of the file")
-        yield b"".join(encode_quote(quote, session) + line_end for quote in quotes)
+        if isinstance(quotes, Mapping):
+            yield encode_columns(quotes, session, line_end=line_end)
+        else:
+            yield b"".join(encode_quote(quote, session) + line_end for quote in quotes)
 
 
 def _split(text: bytes, line_end: bytes) -> Iterator[bytes]:
