@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from scraper import backfill_command
+from scraper.cli import backfill
 from scraper.errors import ScraperError
 from scraper.ingest import Result, run
 from scraper.settings import Settings
@@ -88,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
         "once for all of them. Finished years are not loaded again, and after an interruption the same "
         "command goes on. Sessions that were ingested day by day are left as they are.",
     )
-    backfill_command.add_arguments(history)
-    history.set_defaults(run=backfill_command.run)
+    backfill.add_arguments(history)
+    history.set_defaults(run=backfill.run)
     return parser
 
 

@@ -39,7 +39,7 @@ UPLOAD_SECONDS_A_SESSION = 0.02
 """A PUT of 50 to 150 ms, eight at once."""
 
 LAMBDA_MEMORY_GB = 2
-LAMBDA_STORAGE_GB = 1
+LAMBDA_STORAGE_GB = 2
 """What the stack gives the function (stacks/ingestion.py)."""
 
 WIDE_PUTS_A_TICKER = 2

@@ -29,6 +29,7 @@ from scraper.backfill import (
 )
 from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
+from scraper.cli.progress import Display, display
 from scraper.errors import ScraperError
 from scraper.estimate import (
     DOWNLOAD_BYTES_A_SECOND,
@@ -38,7 +39,6 @@ from scraper.estimate import (
     refinement_of,
     total,
 )
-from scraper.progress import Display, display
 from scraper.range_run import (
     SUCCEEDED,
     RangeRun,
@@ -383,7 +383,8 @@ def _print_load(asked: argparse.Namespace, load: Load, longest: float) -> None:
     minutes = max(load.seconds / jobs, longest) / 60
     _say(
         f"\nLoad: about {minutes:,.0f} min, {jobs} years at a time, each at "
-        f"{DOWNLOAD_BYTES_A_SECOND / 1e6:g} MB/s from B3; {load.puts:,} PUT and LIST requests, USD {load.request_cost:.2f}; raw storage "
+        f"{DOWNLOAD_BYTES_A_SECOND / 1e6:g} MB/s from B3; {load.puts:,} PUT and LIST requests, "
+        f"USD {load.request_cost:.2f}; raw storage "
         f"USD {load.storage_cost:.2f} a month"
     )
     if asked.via == "lambda":
