@@ -41,7 +41,7 @@ def handler(event: object, context: object) -> dict[str, list[str]]:  # noqa: AR
     glue = boto3.client("glue")
     job_name = os.environ["GLUE_JOB_NAME"]
     runs = [
-        # A run that does not say so itself is not queued, whatever the job says, but refused behind another one
+        # A run that does not say so itself is refused behind another one, whatever the job says
         glue.start_job_run(
             JobName=job_name, Arguments={"--trade_date": trade_date}, JobRunQueuingEnabled=True
         )
