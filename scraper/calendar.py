@@ -1,8 +1,8 @@
 """Which days are trading sessions of B3, in the exchange's own time zone.
 
 The days come from exchange_calendars (code BVMF), a decade at a time, which takes as long as a year of them:
-the library's own calendar would end a year from today. It answers for the days on which the exchange means to open; whether it did is
-for B3's site to say, and B3's answer outranks the calendar.
+the library's own calendar would end a year from today. It answers for the days on which the exchange means to
+open; whether it did is for B3's site to say, and B3's answer outranks the calendar.
 """
 
 from collections.abc import Mapping
