@@ -96,6 +96,12 @@ PARTITION_KEYS = (
     ),
 )
 
+# The same rows a second time, for queries that span sessions: one file a session, the ticker a column
+COMPACT_COLUMNS = (PARTITION_KEYS[1], *COLUMNS)
+COMPACT_KEYS = PARTITION_KEYS[:1]
+WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"  # of the refined bucket
+COMPACT_SUFFIX = "_compact"  # of the table's name
+
 # The columns of the raw tables that the job reads, with the types that it relies on
 QUOTE_COLUMNS = {
     "codneg": "string",
