@@ -34,6 +34,7 @@ class Deployment:
     raw_bucket: str
     refined_bucket: str
     scraper_function: str
+    backfill_function: str
     schedule_name: str
     dead_letter_queue: str
     glue_job_name: str

@@ -1,4 +1,4 @@
-"""`python -m scraper`: the same run as the Lambda function's, from a terminal.
+"""`python -m scraper`: what the Lambda functions do, from a terminal: `ingest` sessions, `backfill` years.
 
 It talks to whatever boto3's own configuration points at: AWS, or another S3 by AWS_ENDPOINT_URL.
 """
@@ -7,17 +7,18 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from scraper.cli import backfill
 from scraper.errors import ScraperError
 from scraper.ingest import Result, run
 from scraper.settings import Settings
 
-DONE, FILES_FAILED, NOT_STARTED = 0, 1, 2
-"""Exit codes: every file was taken; some failed or were refused; the run could not begin."""
+DONE, FILES_FAILED, NOT_STARTED, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: every file was taken; some failed or were refused; the run could not begin; Ctrl-C."""
 
 _NO_CREDENTIALS = (
     "No AWS credentials were found. Set AWS_PROFILE, run `aws sso login` or `aws configure`, or export what "
@@ -38,28 +39,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
     logging.getLogger("scraper").setLevel(logging.INFO)
-    given = {"RAW_BUCKET": asked.bucket, "INDEX_CODES": asked.index}
-    environment = os.environ | {name: value for name, value in given.items() if value}
-    bucket = environment.get("RAW_BUCKET", "")
+    bucket = asked.bucket or os.environ.get("RAW_BUCKET", "")
     try:
-        settings = Settings.from_environment(environment)
-        results = []
-        for result in run(settings, now=datetime.now(UTC), session=asked.date):
-            print(_line(result, settings.raw_bucket), flush=True)
-            results.append(result)
+        return DONE if asked.run(asked, os.environ) else FILES_FAILED
     except ScraperError as error:
         return _not_started(str(error))
     except NoCredentialsError:
         return _not_started(_NO_CREDENTIALS)
     except (BotoCoreError, ClientError) as error:
-        missing = isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchBucket"
-        return _not_started(_NO_BUCKET.format(bucket) if missing else f"s3://{bucket}: {error}")
-    return FILES_FAILED if any(result.is_error for result in results) else DONE
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchBucket":
+            return _not_started(_NO_BUCKET.format(error.response["Error"].get("BucketName", bucket)))
+        return _not_started(f"s3://{bucket}: {error}" if bucket else str(error))
+    except KeyboardInterrupt:
+        print("Interrupted. What is done stays done; the same command goes on from there.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _ingest(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
+    """Run `ingest`; whether no file failed."""
+    given = {"RAW_BUCKET": asked.bucket, "INDEX_CODES": asked.index}
+    settings = Settings.from_environment(
+        {**environment, **{name: value for name, value in given.items() if value}}
+    )
+    results = []
+    for result in run(settings, now=datetime.now(UTC), session=asked.date):
+        print(_line(result, settings.raw_bucket), flush=True)
+        results.append(result)
+    return not any(result.is_error for result in results)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m scraper", description="B3's files into the raw bucket.")
-    command = parser.add_subparsers(required=True, metavar="command").add_parser(
+    commands = parser.add_subparsers(required=True, metavar="command")
+    command = commands.add_parser(
         "ingest",
         help="take what the raw bucket lacks",
         description="Take the portfolio of each index, then the quotes of the last session and of every "
@@ -68,6 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="the one session to take quotes of")
     command.add_argument("--index", metavar="CODES", help="indices, as IBOV,SMLL (INDEX_CODES, else IBOV)")
     command.add_argument("--bucket", metavar="NAME", help="the raw bucket (RAW_BUCKET)")
+    command.set_defaults(run=_ingest)
+    history = commands.add_parser(
+        "backfill",
+        help="load the history since 1986 from B3's annual files",
+        description="Load B3's annual files into the raw bucket, a file a session, then run the Glue job "
+        "once for all of them. Finished years are not loaded again, and after an interruption the same "
+        "command goes on. Sessions that were ingested day by day are left as they are.",
+    )
+    backfill.add_arguments(history)
+    history.set_defaults(run=backfill.run)
     return parser
 
 

@@ -14,7 +14,7 @@ from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _sessions_of(year: int) -> tuple[date, ...]:
     calendar = BVMFExchangeCalendar(start=f"{year}-01-01", end=f"{year}-12-31")
     return tuple(session.date() for session in calendar.sessions)
@@ -53,6 +53,20 @@ def sessions_before(now: datetime, count: int) -> list[date]:
         found = [session for session in _sessions_of(year) if session < today] + found
         year -= 1
     return found[-count:]
+
+
+def sessions_between(first: date, last: date) -> list[date]:
+    """The sessions of a range, both ends included, oldest first.
+
+    They are what the calendar knows of: of years long past it misses days on which the exchange was closed
+    out of turn, and has sessions that did not take place.
+    """
+    return [
+        session
+        for year in range(first.year, last.year + 1)
+        for session in _sessions_of(year)
+        if first <= session <= last
+    ]
 
 
 def last_session(now: datetime) -> date:

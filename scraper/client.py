@@ -1,7 +1,8 @@
-"""Downloads from B3: the session's quotes and the pages of an index portfolio.
+"""Downloads from B3: the quotes of a session or a year, and the pages of an index portfolio.
 
-A download ends in one of three ways: `Found` with B3's bytes, `Absent` with the reason when B3 answers that
-there is no such file, or `DownloadError` when B3 gave no usable answer. Of what is in the bytes the client
+A download ends in one of three ways: `Found` with B3's bytes (`FoundFile` where they are too many to hold),
+`Absent` with the reason when B3 answers that there is no such file, or `DownloadError` when B3 gave no usable
+answer. Of what is in the bytes the client
 knows only what tells "no file" from "a file": B3 says "no file" in four ways (see `Absent`).
 
 It refuses to go on without a verified certificate, to follow a redirect, to take more than a stated number of
@@ -9,6 +10,7 @@ bytes, and to wait longer than a stated time.
 """
 
 import base64
+import hashlib
 import io
 import itertools
 import json
@@ -17,11 +19,11 @@ import random
 import ssl
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import certifi
 import requests
@@ -43,13 +45,25 @@ DEADLINE = 50.0
 """Seconds for one download with all attempts and pauses: eleven fit into the function's ten minutes."""
 MAX_BYTES = 32 * 2**20
 """Bytes of one body. A session's ZIP has under one million."""
+YEAR_DEADLINE = 1800.0
+"""Seconds for a year's ZIP with all attempts and pauses: 100 MB at 60 kB/s. A host that sends nothing is left
+after `READ_TIMEOUT` as for any other download."""
+YEAR_MAX_BYTES = 400 * 2**20
+"""Bytes of a year's ZIP. That of 2023 has 70 million."""
 
 _BACKOFF_BASE = 1.0
 _BACKOFF_CAP = 20.0
 _CHUNK = 2**16
 _PAGE_SIZE = 120
+_HEAD = 1024
+"""Bytes that tell a page from a file."""
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a page: the byte order mark of UTF-8, and blanks."""
+
+Progress = Callable[[int, int | None], None]
+"""Is told how many bytes have come, and of how many: None where the server does not say."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +86,23 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundFile:
+    """B3 served a file, which lies on disk.
+
+    Attributes:
+        url: Its address.
+        path: Where its bytes are, as B3 served them.
+        sha256: SHA-256 of the bytes, in hexadecimal.
+        size: How many bytes.
+    """
+
+    url: str
+    path: Path
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """B3 answered that it has no such file: HTTP 404, an empty body, an HTML page, or a ZIP without data.
 
@@ -82,6 +113,14 @@ class Absent:
 
     url: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Seconds for a download with all its attempts and pauses, and bytes of its body."""
+
+    seconds: float
+    max_bytes: int
 
 
 class _TemporaryError(Exception):
@@ -144,6 +183,8 @@ class B3Client:
         read_timeout: Seconds without a byte.
         deadline: Seconds for one download with all its attempts and pauses.
         max_bytes: Bytes that one body may have.
+        year_deadline: Seconds for the download of a year.
+        year_max_bytes: Bytes that the body of a year may have.
         sleep: Waits for so many seconds.
         jitter: A number in [0, 1), evenly distributed.
         clock: Seconds that only ever increase.
@@ -163,6 +204,8 @@ class B3Client:
         read_timeout: float = READ_TIMEOUT,
         deadline: float = DEADLINE,
         max_bytes: int = MAX_BYTES,
+        year_deadline: float = YEAR_DEADLINE,
+        year_max_bytes: int = YEAR_MAX_BYTES,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -172,8 +215,8 @@ class B3Client:
         self._attempts = attempts
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
-        self._deadline = deadline
-        self._max_bytes = max_bytes
+        self._limits = _Limits(deadline, max_bytes)
+        self._year_limits = _Limits(year_deadline, year_max_bytes)
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
@@ -196,7 +239,35 @@ class B3Client:
         Raises:
             DownloadError: B3 gave no usable answer.
         """
-        return self._download(f"{self._quotes_base_url}/InstDados/SerHist/COTAHIST_D{session:%d%m%Y}.ZIP")
+        return self._fetch(f"{self._quotes_base_url}/InstDados/SerHist/COTAHIST_D{session:%d%m%Y}.ZIP")
+
+    def year_quotes(self, year: int, path: Path, progress: Progress | None = None) -> FoundFile | Absent:
+        """The ZIP with the quotes of a year, as a file, since it may have hundreds of megabytes.
+
+        Args:
+            year: The year.
+            path: The file to write; what it holds is replaced, also by an attempt that fails.
+            progress: Is told how far the download is.
+
+        Raises:
+            DownloadError: B3 gave no usable answer.
+            OSError: The file cannot be written.
+        """
+        url = f"{self._quotes_base_url}/InstDados/SerHist/COTAHIST_A{year}.ZIP"
+
+        def keep(chunks: Iterator[bytes], content_type: str) -> FoundFile | Absent:
+            sha256 = hashlib.sha256()
+            size = 0
+            with path.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                    sha256.update(chunk)
+                    size += len(chunk)
+            with path.open("rb") as file:
+                reason = _why_absent(file, content_type)
+            return FoundFile(url, path, sha256.hexdigest(), size) if reason is None else Absent(url, reason)
+
+        return self._download(url, self._year_limits, keep, progress)
 
     def portfolio_page(self, index: str, page: int) -> Found:
         """A page of the current theoretical portfolio of an index, listed by sector, as JSON.
@@ -216,89 +287,129 @@ class B3Client:
             "segment": "2",
         }
         encoded = base64.b64encode(json.dumps(query, separators=(",", ":")).encode()).decode()
-        answer = self._download(f"{self._index_base_url}/indexProxy/indexCall/GetPortfolioDay/{encoded}")
+        answer = self._fetch(f"{self._index_base_url}/indexProxy/indexCall/GetPortfolioDay/{encoded}")
         if isinstance(answer, Absent):
             raise DownloadError(
                 f"{answer.url}: B3 has no portfolio of {index} ({answer.reason}); is {index} an index of B3?"
             )
         return answer
 
-    def _download(self, url: str) -> Found | Absent:
-        deadline = self._clock() + self._deadline
-        for attempt in itertools.count(1):
+    def _fetch(self, url: str) -> Found | Absent:
+        """A file that fits into memory."""
+
+        def keep(chunks: Iterator[bytes], content_type: str) -> Found | Absent:
+            content = b"".join(chunks)
+            reason = _why_absent(io.BytesIO(content), content_type)
+            return Found(url, content) if reason is None else Absent(url, reason)
+
+        return self._download(url, self._limits, keep)
+
+    def _download(
+        self,
+        url: str,
+        limits: _Limits,
+        keep: Callable[[Iterator[bytes], str], T],
+        progress: Progress | None = None,
+    ) -> T | Absent:
+        """Try until there is an answer; `keep` takes the body of a good one, and its media type."""
+        deadline = self._clock() + limits.seconds
+
+        def attempt() -> T | Absent:
+            with self._get(url, deadline) as response:
+                absent = _check_status(url, response)
+                if absent:
+                    return absent
+                content_type = response.headers.get("Content-Type", "")
+                return keep(self._body(url, response, deadline, limits, progress), content_type)
+
+        for number in itertools.count(1):
             try:
-                return self._attempt(url, deadline)
+                return _attempt(url, attempt)
             except _TemporaryError as failure:
                 pause = max(
-                    self._jitter() * min(_BACKOFF_CAP, _BACKOFF_BASE * 2 ** (attempt - 1)),
+                    self._jitter() * min(_BACKOFF_CAP, _BACKOFF_BASE * 2 ** (number - 1)),
                     min(_BACKOFF_CAP, failure.retry_after),
                 )
-                if attempt == self._attempts or self._clock() + pause >= deadline:
+                if number == self._attempts or self._clock() + pause >= deadline:
                     raise DownloadError(
-                        f"{url}: {failure}; gave up after {attempt} of {self._attempts} attempts "
-                        f"({self._deadline:g} s at most). Run it again later"
+                        f"{url}: {failure}; gave up after {number} of {self._attempts} attempts "
+                        f"({limits.seconds:g} s at most). Run it again later"
                     ) from failure
                 logger.warning("%s: %s; trying again in %.1f s", url, failure, pause)
                 self._sleep(pause)
         raise AssertionError("unreachable: the loop has no end")
 
-    def _attempt(self, url: str, deadline: float) -> Found | Absent:
+    def _get(self, url: str, deadline: float) -> requests.Response:
         remaining = max(deadline - self._clock(), 0.001)
         timeout = (min(self._connect_timeout, remaining), min(self._read_timeout, remaining))
-        try:
-            with self._http.get(url, stream=True, timeout=timeout, allow_redirects=False) as response:
-                return self._answer(url, response, deadline)
-        except requests.exceptions.SSLError as error:
-            if "CERTIFICATE_VERIFY_FAILED" not in str(error):
-                raise _TemporaryError(str(error)) from error
-            raise DownloadError(
-                f"{url}: the host's certificate could not be verified: {error}. If the host does not send "
-                "its intermediate certificate, put that, as PEM, into the file that EXTRA_CA_FILE names"
-            ) from error
-        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-            raise _TemporaryError(str(error)) from error
-        except requests.RequestException as error:
-            raise DownloadError(f"{url}: {error}") from error
+        return self._http.get(url, stream=True, timeout=timeout, allow_redirects=False)
 
-    def _answer(self, url: str, response: requests.Response, deadline: float) -> Found | Absent:
-        status = response.status_code
-        # Cloudflare, in front of B3, answers 403 and its own 520..527 when B3 is under load
-        if status in {403, 429} or status >= 500:
-            raise _TemporaryError(f"HTTP {status} {response.reason}", _retry_after(response))
-        if status == 404:
-            return Absent(url, "HTTP 404")
-        if "Location" in response.headers:
-            raise DownloadError(
-                f"{url}: HTTP {status} redirects to {response.headers['Location']}, which is not followed; "
-                "if B3 has moved, configure its new base address"
-            )
-        if status != 200:
-            raise DownloadError(f"{url}: HTTP {status} {response.reason}, expected 200 or 404")
-        content = self._body(url, response, deadline)
-        reason = _why_absent(content, response.headers.get("Content-Type", ""))
-        return Found(url, content) if reason is None else Absent(url, reason)
-
-    def _body(self, url: str, response: requests.Response, deadline: float) -> bytes:
+    def _body(
+        self,
+        url: str,
+        response: requests.Response,
+        deadline: float,
+        limits: _Limits,
+        progress: Progress | None,
+    ) -> Iterator[bytes]:
         """The body. urllib3 raises on one that is shorter than its Content-Length or lacks its last chunk."""
         announced = response.raw.length_remaining
-        body = bytearray()
+        size = 0
         # read1 returns what has arrived; read would wait for a whole chunk, however slowly it drips in
-        while announced is None or announced <= self._max_bytes:
+        while announced is None or announced <= limits.max_bytes:
             chunk = response.raw.read1(_CHUNK, decode_content=True)
             if not chunk:
-                return bytes(body)
-            body += chunk
-            if len(body) > self._max_bytes:
+                return
+            size += len(chunk)
+            if size > limits.max_bytes:
                 break
+            if progress:
+                progress(size, announced)
+            yield chunk
             if self._clock() >= deadline:
                 raise DownloadError(
-                    f"{url}: {len(body)} of {announced or 'an unknown number of'} bytes had come after "
-                    f"{self._deadline:g} s. Run it again later"
+                    f"{url}: {size} of {announced or 'an unknown number of'} bytes had come after "
+                    f"{limits.seconds:g} s. Run it again later"
                 )
         raise DownloadError(
-            f"{url}: a body of {announced or f'more than {self._max_bytes}'} bytes, expected at most "
-            f"{self._max_bytes}; nothing of it was used"
+            f"{url}: a body of {announced or f'more than {limits.max_bytes}'} bytes, expected at most "
+            f"{limits.max_bytes}; nothing of it was used"
         )
+
+
+def _attempt(url: str, attempt: Callable[[], T]) -> T:
+    """Tell what another attempt may mend from what it will not."""
+    try:
+        return attempt()
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+            raise _TemporaryError(str(error)) from error
+        raise DownloadError(
+            f"{url}: the host's certificate could not be verified: {error}. If the host does not send "
+            "its intermediate certificate, put that, as PEM, into the file that EXTRA_CA_FILE names"
+        ) from error
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        raise _TemporaryError(str(error)) from error
+    except requests.RequestException as error:
+        raise DownloadError(f"{url}: {error}") from error
+
+
+def _check_status(url: str, response: requests.Response) -> Absent | None:
+    """None if a body is to come; `Absent` if the status says that there is no file."""
+    status = response.status_code
+    # Cloudflare, in front of B3, answers 403 and its own 520..527 when B3 is under load
+    if status in {403, 429} or status >= 500:
+        raise _TemporaryError(f"HTTP {status} {response.reason}", _retry_after(response))
+    if status == 404:
+        return Absent(url, "HTTP 404")
+    if "Location" in response.headers:
+        raise DownloadError(
+            f"{url}: HTTP {status} redirects to {response.headers['Location']}, which is not followed; "
+            "if B3 has moved, configure its new base address"
+        )
+    if status != 200:
+        raise DownloadError(f"{url}: HTTP {status} {response.reason}, expected 200 or 404")
+    return None
 
 
 def _retry_after(response: requests.Response) -> float:
@@ -309,16 +420,17 @@ def _retry_after(response: requests.Response) -> float:
         return 0.0
 
 
-def _why_absent(content: bytes, content_type: str) -> str | None:
-    if not content:
+def _why_absent(file: BinaryIO, content_type: str) -> str | None:
+    head = file.read(_HEAD)
+    if not head:
         return "an empty body"
-    if content.lstrip(_BLANKS).startswith(b"<") or (
-        content_type.startswith("text/html") and content[:2] != b"PK"
+    if head.lstrip(_BLANKS).startswith(b"<") or (
+        content_type.startswith("text/html") and not head.startswith(b"PK")
     ):
         return "an HTML page"
-    if content.startswith(b"PK"):
+    if head.startswith(b"PK"):
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            with zipfile.ZipFile(file) as archive:
                 if not any(member.file_size for member in archive.infolist()):
                     return "an empty ZIP"
         except (zipfile.BadZipFile, NotImplementedError, ValueError):

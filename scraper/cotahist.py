@@ -1,9 +1,9 @@
-"""Reads COTAHIST, B3's fixed-width file of the quotes of a session, into a DataFrame, or refuses it whole.
+"""Reads COTAHIST, B3's fixed-width file of the quotes of a session or a year, or refuses it whole.
 
 A file is a ZIP with one text of 245-character records in Latin-1: a header (type 00), a quote each (type 01)
 and a trailer (type 99) that counts them all. `open_text` gets the text out of the ZIP and `read_text` reads
-it; `read_session` does both. `decode_quotes` is the core: it turns a block of whole records into Arrow arrays
-without a Python loop over records, so that a text too large to be read at once can go through it in blocks.
+it; `read_session` does both. `read_year` reads a file of many sessions in blocks, its memory the same however
+long the file. All of them decode by `scraper.records`.
 
 Refused, with the record and the field where there is one: a ZIP that is cut short, encrypted, without exactly
 one member, or larger inside than a limit; a text whose records, line ends, header, trailer or count are not
@@ -15,41 +15,44 @@ import io
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import date
-from typing import Any, NoReturn, TypeAlias
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from scraper.arrow import arrow_schema, to_frame
+from scraper.arrow import to_frame
 from scraper.errors import InvalidData
-from scraper.schema import COTAHIST_COLUMNS, FIELDS, RECORD_LENGTH, Field
+from scraper.records import COTAHIST_SCHEMA, FIELD, Block, Records
+from scraper.schema import RECORD_LENGTH, Field
 
-AnyArray: TypeAlias = "pa.Array[Any]"  # generic in the stubs only
-
-Records: TypeAlias = npt.NDArray[np.uint8]
-"""n whole records without their line ends, shape (n, 245), a byte an element."""
-
-COTAHIST_SCHEMA = arrow_schema(COTAHIST_COLUMNS)
-"""Arrow schema of the quotes: of `decode_quotes`, of the DataFrame, and of the raw Parquet file."""
+__all__ = ["COTAHIST_SCHEMA", "open_text", "read_session", "read_text", "read_year"]
 
 MAX_TEXT_BYTES = 64 * 2**20
-"""Most bytes of text that are read at once: 270,000 records, ten times the largest session known."""
+"""Most bytes of text of a session: 270,000 records, ten times the largest session known."""
 
-NO_EXPIRY = np.datetime64("9999-12-31")
-"""DATVEN of a paper that does not expire; it is read as null."""
+MAX_YEAR_BYTES = 4 * 2**30
+"""Most bytes of text of a year: 17 million records, three times what 2026 comes to."""
 
-_FIELD = {field.name: field for field in FIELDS}
-_STORED_FIELDS = tuple(_FIELD[name] for name in COTAHIST_SCHEMA.names)
+_BLOCK_RECORDS = 8192
+"""Records that are decoded at a time: few enough for the processor's caches, enough to pay for the calls."""
+
+_BLOCKS_AHEAD = 4
+"""Blocks that are inflated while an earlier one is decoded."""
 
 _HEADER, _QUOTE, _TRAILER = b"00", b"01", b"99"
 _NOME = Field("nome do arquivo", 3, 15, "text", "COTAHIST. and the year of the sessions")
 _GENERATED = Field("data da geração", 24, 31, "date", "The day on which B3 wrote the file")
 _COUNT = Field("total de registros", 32, 42, "integer", "Number of records, header and trailer among them")
+_YEAR = Field("data", 3, 6, "code", "The year of the session")
 
 _ENCRYPTED = 0x1
 """Bit of a ZIP member's flags."""
@@ -79,32 +82,179 @@ def open_text(data: bytes, *, source: str, max_text_bytes: int = MAX_TEXT_BYTES)
         InvalidData: It is neither, or the ZIP is cut short or damaged, is encrypted, has no member or
             several, is packed in a way that B3 does not use, or opens to more than `max_text_bytes`.
     """
-    if data.startswith(b"PK"):
-        text = _unzip(data, source=source, max_text_bytes=max_text_bytes)
-    elif data.startswith(_HEADER + b"COTAHIST."):
-        text = data
-    else:
-        found = f"{len(data)} bytes that begin with {data[:24]!r}" if data else "nothing"
-        raise InvalidData(source=source, found=found, expected="a ZIP or a COTAHIST text")
-    if len(text) > max_text_bytes:
-        raise InvalidData(
-            source=source,
-            found=f"more than {max_text_bytes} bytes of text",
-            expected="a session's quotes within that limit",
-            advice="Raise max_text_bytes if B3's file really is that large.",
-        )
+    with _open(io.BytesIO(data), source=source) as (stream, _), _reading(source):
+        # One byte beyond the limit tells "too much"; short of it, read goes on to the checksum
+        text = stream.read(max_text_bytes + 1)
+    _require_at_most(max_text_bytes, len(text), source=source)
     return text
 
 
-def _unzip(data: bytes, *, source: str, max_text_bytes: int) -> bytes:
+def read_text(text: bytes, *, session: date, source: str) -> pd.DataFrame:
+    r"""Reads the quotes of one session.
+
+    Quotes that share ticker, market and term are kept, all of them: B3's layout declares no key, so to refuse
+    them would be to lose a session over a rule of our own; what was sent twice shows in the trailer's count.
+
+    Args:
+        text: A COTAHIST text whose lines end in CRLF or in LF, the last one possibly in neither.
+        session: The session that it must be of.
+        source: The file or address that the text came from, for messages.
+
+    Returns:
+        A row for each quote, in the file's order, with the columns of `schema.COTAHIST_COLUMNS` in Arrow
+        types (`COTAHIST_SCHEMA`); no row if there is nothing between header and trailer. Prices are exact
+        decimals in BRL per `fatcot` units; texts are without their padding, blank ones empty.
+
+    Raises:
+        InvalidData: It names the first record that is wrong, counted from 1, the header, and its field.
+    """
+    records = _split(text, _line_end(text), source=source)
+    _check_header(records, year=session.year, source=source)
+    _check_trailer(records, count=len(records), year=session.year, source=source)
+    quotes = Block(records[1:-1], first_record=2, source=source)
+    _check_quotes(quotes)
+    quotes.check(FIELD["data"], f"{session:%Y%m%d}".encode(), "the session asked for")
+    return to_frame(quotes.quotes())
+
+
+def read_year(
+    path: Path,
+    *,
+    year: int,
+    source: str,
+    progress: Callable[[int, int], None] | None = None,
+    max_text_bytes: int = MAX_YEAR_BYTES,
+) -> Iterator[tuple[date, pa.RecordBatch]]:
+    """Reads the quotes of a year, session by session, while the rest of the file is still being inflated.
+
+    Whether the file is whole shows at its end: nothing that was yielded may be used before the iterator has
+    ended without an error. Memory is that of some blocks and the current session, however long the file.
+
+    Args:
+        path: B3's annual ZIP, with one member of any name, or the text that was in it.
+        year: The year that it must be of.
+        source: The file or address that it came from, for messages.
+        progress: Is told, block by block, how many bytes of text were read, and how many there are to be.
+        max_text_bytes: More text than this is refused.
+
+    Yields:
+        A session and its quotes, rows of `COTAHIST_SCHEMA` in the file's order: in one batch if they stand
+        together in the file, else in several.
+
+    Raises:
+        InvalidData: As `open_text` and `read_text` do. It names the first record of a block that is wrong.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file, _open(file, source=source) as (stream, size):
+        with _reading(source):
+            line_end = _line_end(_peek(stream, RECORD_LENGTH + len(b"\r\n")))
+        stride = RECORD_LENGTH + len(line_end)
+        first_record = 1
+        read = 0
+        session: date | None = None
+        pieces: list[pa.RecordBatch] = []
+        for text, is_last in _blocks(stream, _BLOCK_RECORDS * stride, source=source):
+            read += len(text)
+            _require_at_most(max_text_bytes, read, source=source)
+            records = _split(text, line_end, source=source, first_record=first_record)
+            is_first = first_record == 1
+            if is_first:
+                _check_header(records, year=year, source=source)
+            if is_last:
+                count = first_record - 1 + len(records)
+                _check_trailer(records, count=count, year=year, source=source)
+            quotes = Block(
+                records[is_first : len(records) - is_last],
+                first_record=first_record + is_first,
+                source=source,
+            )
+            first_record += len(records)
+            for day, batch in _sessions(quotes, year):
+                if session is not None and day != session:
+                    yield session, _joined(pieces)
+                    pieces = []
+                session = day
+                pieces.append(batch)
+            if progress:
+                progress(read, size)
+        if session is not None:
+            yield session, _joined(pieces)
+
+
+def _sessions(quotes: Block, year: int) -> Iterator[tuple[date, pa.RecordBatch]]:
+    """The quotes of a block by session."""
+    _check_quotes(quotes)
+    quotes.check(_YEAR, f"{year}".encode(), "the year of the file")
+    days = quotes.dates(FIELD["data"])
+    batch = quotes.quotes()
+    starts = _starts(days)
+    if len(starts) > len(np.unique(days[starts])):
+        order = np.argsort(days, kind="stable")
+        days, batch = days[order], batch.take(order)
+        starts = _starts(days)
+    for start, end in pairwise([*starts, len(days)]):
+        yield days[start].item(), batch.slice(start, end - start)
+
+
+def _starts(days: npt.NDArray[np.datetime64]) -> list[int]:
+    """Where a run of equal days begins."""
+    changes = np.flatnonzero(days[1:] != days[:-1]) + 1
+    return [0, *changes.tolist()] if len(days) else []
+
+
+def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)  # type: ignore[attr-defined]  # not in the stubs
+
+
+def _blocks(stream: IO[bytes], size: int, *, source: str) -> Iterator[tuple[bytes, bool]]:
+    """The text in blocks of `size` bytes, and whether each is the last one, inflated ahead in a thread."""
+
+    def read() -> bytes:
+        with _reading(source):
+            return stream.read(size)
+
+    with ThreadPoolExecutor(1) as inflater:
+        ahead = deque(inflater.submit(read) for _ in range(_BLOCKS_AHEAD))
+        block = ahead.popleft().result()
+        if not block:
+            raise InvalidData(source=source, found="an empty text", expected="a COTAHIST text")
+        while block:
+            ahead.append(inflater.submit(read))
+            following = ahead.popleft().result()
+            yield block, not following
+            block = following
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The file
+# ---------------------------------------------------------------------------------------------------------
+@contextmanager
+def _open(file: IO[bytes], *, source: str) -> Iterator[tuple[IO[bytes], int]]:
+    """The text as a stream, out of the ZIP or as it is, and its declared bytes."""
+    start = file.read(len(_HEADER + b"COTAHIST."))
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if start == _HEADER + b"COTAHIST.":
+        yield file, size
+        return
+    if not start.startswith(b"PK"):
+        found = f"{size} bytes that begin with {file.read(24)!r}" if size else "nothing"
+        raise InvalidData(source=source, found=found, expected="a ZIP or a COTAHIST text")
+    with _reading(source):
+        archive = zipfile.ZipFile(file)
+    with archive:
+        member = _only_member(archive, source=source)
+        with _reading(source):
+            stream = archive.open(member)
+        with stream:
+            yield stream, member.file_size
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    """Says of a ZIP that cannot be read that it is damaged."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            member = _only_member(archive, source=source)
-            with archive.open(member) as text:
-                # One byte beyond the limit tells "too much"; short of it, read goes on to the checksum
-                return text.read(max_text_bytes + 1)
-    except InvalidData:
-        raise
+        yield
     # Beside its own errors, zipfile lets those of zlib through and of seeking to an offset that is damaged
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise InvalidData(
@@ -128,56 +278,30 @@ def _only_member(archive: zipfile.ZipFile, *, source: str) -> zipfile.ZipInfo:
     return member
 
 
-def read_text(text: bytes, *, session: date, source: str) -> pd.DataFrame:
-    r"""Reads the quotes of one session.
-
-    Quotes that share ticker, market and term are kept, all of them: B3's layout declares no key, so to refuse
-    them would be to lose a session over a rule of our own; what was sent twice shows in the trailer's count.
-
-    Args:
-        text: A COTAHIST text whose lines end in CRLF or in LF, the last one possibly in neither.
-        session: The session that it must be of.
-        source: The file or address that the text came from, for messages.
-
-    Returns:
-        A row for each quote, in the file's order, with the columns of `schema.COTAHIST_COLUMNS` in Arrow
-        types (`COTAHIST_SCHEMA`); no row if there is nothing between header and trailer. Prices are exact
-        decimals in BRL per `fatcot` units; texts are without their padding, blank ones empty.
-
-    Raises:
-        InvalidData: It names the first record that is wrong, counted from 1, the header, and its field.
-    """
-    records = _split(text, source=source)
-    _check_ends(records, year=session.year, source=source)
-    quotes = _Block(records[1:-1], first_record=2, source=source)
-    quotes.check(_FIELD["tipreg"], _QUOTE, "a quote: header and trailer come once, first and last")
-    quotes.check(_FIELD["data"], f"{session:%Y%m%d}".encode(), "the session asked for")
-    return to_frame(decode_quotes(quotes.records, first_record=2, source=source))
+def _require_at_most(limit: int, size: int, *, source: str) -> None:
+    if size > limit:
+        raise InvalidData(
+            source=source,
+            found=f"more than {limit} bytes of text",
+            expected="quotes within that limit",
+            advice="Raise max_text_bytes if B3's file really is that large.",
+        )
 
 
-def decode_quotes(records: Records, *, first_record: int, source: str) -> pa.RecordBatch:
-    """Decodes whole quote records, of one session or of many; TIPREG and DATA are not looked at.
-
-    Args:
-        records: Quote records, shape (n, 245). They may be a view with gaps, such as over the line ends.
-        first_record: Number in the file of the first of them, for messages; the header is 1.
-        source: The file or address that they came from, for messages.
-
-    Returns:
-        n rows of `COTAHIST_SCHEMA`.
-
-    Raises:
-        InvalidData: A field holds what its kind does not allow (see `schema.Field`).
-    """
-    block = _Block(records, first_record=first_record, source=source)
-    return pa.RecordBatch.from_arrays(
-        [block.array(field) for field in _STORED_FIELDS], schema=COTAHIST_SCHEMA
-    )
+def _peek(stream: IO[bytes], size: int) -> bytes:
+    return cast(io.BufferedReader, stream).peek(size)  # which a ZIP's member has, too
 
 
-def _split(text: bytes, *, source: str) -> Records:
-    """Views the text as records. The first one's line end is the one that all must have."""
-    line_end = b"\n" if re.match(rb"[^\r\n]*\n", text) else b"\r\n"
+# ---------------------------------------------------------------------------------------------------------
+# Its lines, its ends
+# ---------------------------------------------------------------------------------------------------------
+def _line_end(text: bytes) -> bytes:
+    """The first record's line end, which is the one that all must have."""
+    return b"\n" if re.match(rb"[^\r\n]*\n", text) else b"\r\n"
+
+
+def _split(text: bytes, line_end: bytes, *, source: str, first_record: int = 1) -> Records:
+    """Views a text that ends with a record as records."""
     stride = RECORD_LENGTH + len(line_end)
     lines, rest = divmod(len(text), stride)
     after_first = memoryview(text)[RECORD_LENGTH:]
@@ -185,118 +309,43 @@ def _split(text: bytes, *, source: str) -> Records:
     wrong = np.flatnonzero((ends != np.frombuffer(line_end, np.uint8)).any(axis=1))
     unended = rest == RECORD_LENGTH and not text.endswith((b"\r", b"\n"))
     if wrong.size or not (unended or (lines and rest == 0)):
-        _refuse_line(text, int(wrong[0]) if wrong.size else lines, line_end, source=source)
+        _refuse_line(text, int(wrong[0]) if wrong.size else lines, line_end, first_record, source=source)
     return np.ndarray((lines + unended, RECORD_LENGTH), np.uint8, buffer=text, strides=(stride, 1))
 
 
-def _refuse_line(text: bytes, index: int, line_end: bytes, *, source: str) -> NoReturn:
+def _refuse_line(text: bytes, index: int, line_end: bytes, first_record: int, *, source: str) -> NoReturn:
     start = index * (RECORD_LENGTH + len(line_end))
     end = text.find(b"\n", start) + 1
     line = text[start : end or None]
     length = len(line.rstrip(b"\r\n"))
+    record = first_record + index
     if length == RECORD_LENGTH:
         found = f"line end {line[length:]!r}"
-        expected = f"{line_end!r}, as after record 1" if index else "CRLF or LF"
+        expected = f"{line_end!r}, as after record 1" if record > 1 else "CRLF or LF"
     else:
         found = f"{length} characters"
         expected = f"{RECORD_LENGTH}"
-    raise InvalidData(source=source, record=index + 1, found=found, expected=expected)
+    raise InvalidData(source=source, record=record, found=found, expected=expected)
 
 
-def _check_ends(records: Records, *, year: int, source: str) -> None:
-    header = _Block(records[:1], first_record=1, source=source)
-    header.check(_FIELD["tipreg"], _HEADER, "the header")
-    trailer = _Block(records[-1:], first_record=len(records), source=source)
-    trailer.check(_FIELD["tipreg"], _TRAILER, "the trailer: the text may be cut short")
-    for end in (header, trailer):
-        end.check(_NOME, f"COTAHIST.{year}".encode(), "the name of the file and the year of the session")
-        end.dates(_GENERATED)
-    count = f"{len(records):0{_COUNT.width}}".encode()
-    trailer.check(_COUNT, count, "the number of records in the text, header and trailer counted")
+def _check_header(records: Records, *, year: int, source: str) -> None:
+    header = Block(records[:1], first_record=1, source=source)
+    header.check(FIELD["tipreg"], _HEADER, "the header")
+    _check_name_and_date(header, year)
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Whole records of which the first is the file's `first_record`-th, and what their fields say."""
+def _check_trailer(records: Records, *, count: int, year: int, source: str) -> None:
+    trailer = Block(records[-1:], first_record=count, source=source)
+    trailer.check(FIELD["tipreg"], _TRAILER, "the trailer: the text may be cut short")
+    _check_name_and_date(trailer, year)
+    expected = f"{count:0{_COUNT.width}}".encode()
+    trailer.check(_COUNT, expected, "the number of records in the text, header and trailer counted")
 
-    records: Records
-    first_record: int
-    source: str
 
-    def check(self, field: Field, value: bytes, meaning: str) -> None:
-        """Refuses the first record whose field does not hold exactly `value`."""
-        wrong = self._characters(field) != np.frombuffer(value, np.uint8)
-        self._refuse_if(wrong, field, f"{value.decode()!r}, {meaning}")
+def _check_name_and_date(end: Block, year: int) -> None:
+    end.check(_NOME, f"COTAHIST.{year}".encode(), "the name of the file and the year of the session")
+    end.dates(_GENERATED)
 
-    def array(self, field: Field) -> AnyArray:
-        """Decodes a field of all records into the Arrow type that the schema gives it."""
-        match field.kind:
-            case "text":
-                return self._texts(field)
-            case "code":
-                self._digits(field)
-                return self._texts(field)
-            case "integer":
-                return pa.array(self._integers(field))
-            case "decimal":
-                return self._decimals(field)
-            case "date":
-                days = self.dates(field)
-                return pa.array(days, mask=days == NO_EXPIRY)
 
-    def dates(self, field: Field) -> npt.NDArray[np.datetime64]:
-        """Decodes YYYYMMDD, refusing what is no day of the calendar."""
-        value = self._integers(field)
-        year, month, day = value // 10_000, value // 100 % 100, value % 100
-        first_of_month = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-        later = (day - 1).astype("timedelta64[D]")
-        days: npt.NDArray[np.datetime64] = first_of_month.astype("datetime64[D]") + later
-        wrong = (year < 1) | (month < 1) | (month > 12) | (days.astype("datetime64[M]") != first_of_month)
-        self._refuse_if(wrong, field, "a date, YYYYMMDD")
-        return days
-
-    def _characters(self, field: Field) -> Records:
-        return self.records[:, field.first - 1 : field.last]
-
-    def _digits(self, field: Field) -> Records:
-        digits = self._characters(field) - ord("0")  # whatever lies below "0" wraps around to above 9
-        self._refuse_if(digits > 9, field, f"{field.width} digits")
-        return digits
-
-    def _integers(self, field: Field) -> npt.NDArray[np.int64]:
-        # Exact: the widest field has 18 digits and 10**18 < 2**63
-        return self._digits(field) @ 10 ** np.arange(field.width - 1, -1, -1, dtype=np.int64)
-
-    def _decimals(self, field: Field) -> AnyArray:
-        # Arrow holds a decimal as the integer of its digits in 128 bits, low half first. The precision is the
-        # field's width, so no value can exceed it, and none is negative, so the high half is 0.
-        halves = np.zeros((len(self.records), 2), dtype="<i8")
-        halves[:, 0] = self._integers(field)
-        arrow_type = COTAHIST_SCHEMA.field(field.name).type
-        return pa.Array.from_buffers(arrow_type, len(halves), [None, pa.py_buffer(halves.data)])
-
-    def _texts(self, field: Field) -> AnyArray:
-        characters = np.ascontiguousarray(self._characters(field))
-        control = ((characters & 0x7F) < 0x20) | (characters == 0x7F)
-        self._refuse_if(control, field, "printable Latin-1 characters")
-        # In UTF-8 each character beyond ASCII takes two bytes, which moves all the texts after it
-        starts = np.arange(len(characters) + 1) * field.width
-        starts += np.searchsorted(np.flatnonzero(characters >= 0x80), starts)
-        utf8 = characters.tobytes().decode("latin-1").encode()
-        padded = pa.StringArray.from_buffers(
-            len(characters), pa.py_buffer(starts.astype(np.int32).data), pa.py_buffer(utf8)
-        )
-        return pc.ascii_rtrim(padded, characters=" ")
-
-    def _refuse_if(self, wrong: npt.NDArray[np.bool_], field: Field, expected: str) -> None:
-        """Refuses the first record that is wrong, or of which a character is: shape (n,) or (n, width)."""
-        if not wrong.any():
-            return
-        row = int(wrong.reshape(len(wrong), -1).any(axis=1).argmax())
-        raise InvalidData(
-            source=self.source,
-            record=self.first_record + row,
-            field=field.name.upper(),
-            found=repr(self._characters(field)[row].tobytes().decode("latin-1")),
-            expected=expected,
-        )
+def _check_quotes(quotes: Block) -> None:
+    quotes.check(FIELD["tipreg"], _QUOTE, "a quote: header and trailer come once, first and last")

@@ -50,7 +50,7 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
         IngestError: The run is over, but files failed or were refused.
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: The bucket cannot be listed.
     """
-    _log_json_lines()
+    log_json_lines()
     now = _instant(event)
     session = _session(event)
     settings = Settings.from_environment(os.environ)
@@ -64,7 +64,8 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     return [result.summary() for result in results]
 
 
-def _log_json_lines() -> None:
+def log_json_lines() -> None:
+    """Have everything that this process logs come out as JSON lines, ours from level INFO on."""
     logging.getLogger("scraper").setLevel(logging.INFO)
     root = logging.getLogger()
     if not root.handlers:  # Lambda has set one up

@@ -117,11 +117,7 @@ class IngestError(ScraperError):
 def run(settings: Settings, *, now: datetime, session: date | None = None) -> Iterator[Result]:
     """Do what `ingest` does, with the settings' B3 and raw bucket."""
     return ingest(
-        B3Client(
-            quotes_base_url=settings.quotes_base_url,
-            index_base_url=settings.index_base_url,
-            extra_ca_file=settings.extra_ca_file,
-        ),
+        settings.b3_client(),
         RawBucket(settings.raw_bucket),
         now=now,
         session=session,

@@ -5,7 +5,8 @@ Its keys are the contract with the starter function, the Glue job and the raw ta
 - `raw/cotahist/trade_date=YYYY-MM-DD/daily.parquet`, the one key whose arrival starts the Glue job, or
   `backfill.parquet` in its place for history that was loaded in bulk; a partition holds one of the two.
 - `raw/index_portfolio/portfolio_date=YYYY-MM-DD/<index>.parquet`
-- `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`
+- `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`, of a year's file `quarantine/<source>/YYYY/...`
+- `backfill/COTAHIST_A<year>.json`, what was loaded of a year; `...failed.json`, why it was not
 
 Same content, same bytes: nothing of the clock goes into a file. Content that is there is not written again.
 """
@@ -13,14 +14,20 @@ Same content, same bytes: nothing of the clock goes into a file. Content that is
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import awswrangler as wr
 import boto3
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.config import Config
 
 from scraper.arrow import arrow_schema
 from scraper.schema import COTAHIST_COLUMNS, PORTFOLIO_COLUMNS, Column
@@ -33,6 +40,10 @@ READER_VERSION = "1"
 
 _SESSIONS = "raw/cotahist/trade_date="
 _PORTFOLIOS = "raw/index_portfolio/portfolio_date="
+_BACKFILLS = "backfill/"
+_SESSION_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/(daily|backfill)\.parquet")
+_CONNECTIONS = 32
+"""Requests at once: those of the uploads of several years."""
 _METADATA_LIMIT = 1024
 """Characters of a reason. S3 takes 2 KB of metadata with an object, names and values together."""
 
@@ -60,6 +71,33 @@ class Lineage:
         return all(metadata.get(name) == own[name] for name in ("source-sha256", "reader-version"))
 
 
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What the partition of a session holds, as a listing says.
+
+    Attributes:
+        daily: Whether it has a `daily.parquet`.
+        backfill: MD5 of its `backfill.parquet`, in hexadecimal, None if it has none. It is the ETag: of an
+            object that was not put in one part and encrypted by S3 alone, that is no MD5 and equals none.
+    """
+
+    daily: bool = False
+    backfill: str | None = None
+
+
+def encode_session(quotes: pa.Table, lineage: Lineage) -> bytes:
+    """A session's quotes as the Parquet file of a backfill. Same rows and lineage, same bytes.
+
+    Args:
+        quotes: Rows of `cotahist.COTAHIST_SCHEMA`, in however many batches.
+        lineage: Where they come from.
+    """
+    sink = pa.BufferOutputStream()
+    whole = quotes.combine_chunks().replace_schema_metadata(lineage.metadata())
+    pq.write_table(whole, sink, compression="snappy")
+    return sink.getvalue().to_pybytes()
+
+
 class RawBucket:
     """Reads and writes the raw bucket.
 
@@ -72,7 +110,7 @@ class RawBucket:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._s3: S3Client = boto3.client("s3")
+        self._s3: S3Client = boto3.client("s3", config=Config(max_pool_connections=_CONNECTIONS))
 
     def sessions_present(self, sessions: Collection[date]) -> set[date]:
         """Those of the sessions that the bucket holds, daily or backfilled.
@@ -106,6 +144,51 @@ class RawBucket:
         if self._exists(backfill):
             self._s3.delete_object(Bucket=self._name, Key=backfill)
         return daily
+
+    def partitions(self, year: int) -> dict[date, Partition]:
+        """The partitions of a year's sessions, by one sweep of the listing."""
+        found: dict[date, Partition] = {}
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=f"{_SESSIONS}{year}-"
+        )
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            if match := _SESSION_KEY.fullmatch(item["Key"]):
+                session = date.fromisoformat(match[1])
+                before = found.get(session, Partition())
+                if match[2] == "daily":
+                    found[session] = Partition(daily=True, backfill=before.backfill)
+                else:
+                    found[session] = Partition(daily=before.daily, backfill=item["ETag"].strip('"'))
+        return found
+
+    def put_backfill(self, content: bytes, *, session: date, lineage: Lineage) -> None:
+        """Write the Parquet file of a backfilled session, which `encode_session` made."""
+        _, key = self._session_keys(session)
+        self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=lineage.metadata())
+
+    def delete_backfill(self, session: date) -> None:
+        """Delete the backfilled file of a session, which may be gone already."""
+        _, key = self._session_keys(session)
+        self._s3.delete_object(Bucket=self._name, Key=key)
+
+    def read_manifest(self, year: int) -> dict[str, Any] | None:
+        """What was loaded of a year, as `write_manifest` wrote it; None if there is nothing."""
+        return self._read_json(self.manifest_key(year))
+
+    def write_manifest(self, year: int, manifest: Mapping[str, Any]) -> None:
+        """Write what was loaded of a year, as JSON; a failure report of that year goes."""
+        self._write_json(self.manifest_key(year), manifest)
+        report = self._failure_key(year)
+        if self._exists(report):
+            self._s3.delete_object(Bucket=self._name, Key=report)
+
+    def read_failure(self, year: int) -> dict[str, Any] | None:
+        """Why a year was not loaded, as `write_failure` wrote it; None if there is no report."""
+        return self._read_json(self._failure_key(year))
+
+    def write_failure(self, year: int, report: Mapping[str, Any]) -> None:
+        """Write why a year was not loaded, as JSON."""
+        self._write_json(self._failure_key(year), report)
 
     def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
         """The key that holds exactly this content of a portfolio; None if it is to be written."""
@@ -146,8 +229,25 @@ class RawBucket:
         sha256 = hashlib.sha256(content).hexdigest()
         key = f"quarantine/{source}/{day.isoformat()}/{sha256}.{extension}"
         if not self._exists(key):
-            escaped = reason.encode("unicode_escape").decode("ascii")[:_METADATA_LIMIT]
-            self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata={"reason": escaped})
+            self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=_reason(reason))
+        return key
+
+    def quarantine_year(self, path: Path, *, source: str, year: int, sha256: str, reason: str) -> str:
+        """Keep the ZIP of a year that a reader refused, as `quarantine` does, without reading it whole.
+
+        Args:
+            path: The ZIP as B3 served it.
+            source: Short name of what it should have been.
+            year: The year that it is filed under.
+            sha256: SHA-256 of its bytes, in hexadecimal.
+            reason: Why it was refused.
+
+        Returns:
+            The key under which it lies.
+        """
+        key = f"quarantine/{source}/{year}/{sha256}.zip"
+        if not self._exists(key):
+            self._s3.upload_file(str(path), self._name, key, ExtraArgs={"Metadata": _reason(reason)})
         return key
 
     def _write(self, frame: pd.DataFrame, key: str, columns: Collection[Column], lineage: Lineage) -> None:
@@ -177,6 +277,28 @@ class RawBucket:
     def _holds(self, key: str, lineage: Lineage) -> bool:
         return lineage.is_of(self._s3.head_object(Bucket=self._name, Key=key)["Metadata"])
 
+    def _read_json(self, key: str) -> dict[str, Any] | None:
+        if not self._exists(key):
+            return None
+        try:
+            document: dict[str, Any] = json.load(self._s3.get_object(Bucket=self._name, Key=key)["Body"])
+        except self._s3.exceptions.NoSuchKey:
+            return None  # deleted in between
+        return document
+
+    def _write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        body = json.dumps(document, indent=1, ensure_ascii=False).encode()
+        self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/json")
+
+    @staticmethod
+    def manifest_key(year: int) -> str:
+        """Key of what was loaded of a year."""
+        return f"{_BACKFILLS}COTAHIST_A{year}.json"
+
+    @staticmethod
+    def _failure_key(year: int) -> str:
+        return f"{_BACKFILLS}COTAHIST_A{year}.failed.json"
+
     @staticmethod
     def _session_keys(session: date) -> tuple[str, str]:
         partition = f"{_SESSIONS}{session.isoformat()}"
@@ -185,3 +307,8 @@ class RawBucket:
     @staticmethod
     def _portfolio_key(index: str, portfolio_date: date) -> str:
         return f"{_PORTFOLIOS}{portfolio_date.isoformat()}/{index}.parquet"
+
+
+def _reason(reason: str) -> dict[str, str]:
+    """Metadata with the reason; what S3 cannot hold is escaped as in a Python literal."""
+    return {"reason": reason.encode("unicode_escape").decode("ascii")[:_METADATA_LIMIT]}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scraper.client import INDEX_BASE_URL, QUOTES_BASE_URL
+from scraper.client import INDEX_BASE_URL, QUOTES_BASE_URL, YEAR_DEADLINE, B3Client
 from scraper.errors import ScraperError
 
 BUNDLE = Path(__file__).resolve().parent.parent
@@ -58,6 +58,22 @@ class Settings:
             index_codes=_index_codes("INDEX_CODES", given.get("INDEX_CODES", "IBOV")),
             lookback_sessions=_positive("LOOKBACK_SESSIONS", given.get("LOOKBACK_SESSIONS", "10")),
             extra_ca_file=BUNDLE / extra_ca_file if extra_ca_file else None,
+        )
+
+    def b3_client(self, *, year_deadline: float = YEAR_DEADLINE) -> B3Client:
+        """A client for these hosts and certificates.
+
+        Args:
+            year_deadline: Seconds for the download of a year.
+
+        Raises:
+            DownloadError: `extra_ca_file` cannot be read.
+        """
+        return B3Client(
+            quotes_base_url=self.quotes_base_url,
+            index_base_url=self.index_base_url,
+            extra_ca_file=self.extra_ca_file,
+            year_deadline=year_deadline,
         )
 
 

@@ -80,6 +80,7 @@ class BovespaStack(Stack):
                 "RefinedBucket": storage.refined_bucket.bucket_name,
                 "QueryResultsBucket": storage.results_bucket.bucket_name,
                 "ScraperFunction": ingestion.function.function_name,
+                "BackfillFunction": ingestion.backfill_function.function_name,
                 "ScheduleName": ingestion.schedule.schedule_name,
                 "StarterFunction": starter.function.function_name,
                 "DeadLetterQueue": starter.dead_letters.queue_url,

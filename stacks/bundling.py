@@ -21,6 +21,9 @@ BUILD = REPOSITORY / "build"
 PACKAGE = REPOSITORY / "scraper"
 REQUIREMENTS = PACKAGE / "requirements-lambda.txt"
 
+_COMMAND_LINE = {PACKAGE / "__main__.py", *(PACKAGE / "cli").iterdir()}
+"""What the functions do not run, and what imports packages that they do not have."""
+
 EXTRA_CA_NAME = "extra-ca.pem"
 """Name of the extra CA file inside the bundle."""
 
@@ -46,7 +49,8 @@ def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
         BundlingError: pip could not fetch what `scraper/requirements-lambda.txt` names.
     """
     third_party = _third_party()
-    sources = {path.relative_to(REPOSITORY): path for path in sorted(PACKAGE.rglob("*.py"))}
+    modules = sorted({*PACKAGE.rglob("*.py")} - _COMMAND_LINE)
+    sources = {path.relative_to(REPOSITORY): path for path in modules}
     if extra_ca_file is not None:
         sources[Path(EXTRA_CA_NAME)] = extra_ca_file
     bundle = BUILD / f"scraper-{_digest(third_party.name, sources)}"

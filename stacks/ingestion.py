@@ -1,10 +1,14 @@
-"""Ingestion: the scraper's function, and the schedule that runs it every morning."""
+"""Ingestion: the scraper's function with its schedule, and the function that loads history.
+
+Both are deployed from one bundle, and differ in their handler, their means, and their permissions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import Aws, Duration, RemovalPolicy, TimeZone
+from aws_cdk import Aws, Duration, RemovalPolicy, Size, TimeZone
 from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
 from aws_cdk.aws_lambda import Code, Function, LayerVersion
 from aws_cdk.aws_logs import LogGroup, RetentionDays
@@ -16,7 +20,7 @@ from constructs import Construct
 from stacks.bundling import EXTRA_CA_NAME, scraper_bundle
 from stacks.layers import ARCHITECTURE, RUNTIME, pandas_layer_arn
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import QUARANTINE_PREFIX, RAW_PREFIX, list_objects
+from stacks.storage import BACKFILL_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX, SESSION_PREFIX, list_objects
 
 _SCHEDULED_TIME = "scheduled_time"
 
@@ -26,7 +30,8 @@ class Ingestion(Construct):
 
     Attributes:
         function: The scraper's function.
-        schedule: What runs it.
+        backfill_function: The function that loads a year of history, a year an invocation, when it is asked.
+        schedule: What runs the scraper.
     """
 
     def __init__(
@@ -45,37 +50,78 @@ class Ingestion(Construct):
         log_retention: RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
-        environment = {
-            "RAW_BUCKET": raw_bucket.bucket_name,
-            "QUOTES_BASE_URL": quotes_base_url,
-            "INDEX_BASE_URL": index_base_url,
-            "INDEX_CODES": ",".join(index_codes),
-            "LOOKBACK_SESSIONS": str(lookback_sessions),
-        }
+        environment = {"RAW_BUCKET": raw_bucket.bucket_name, "QUOTES_BASE_URL": quotes_base_url}
         if extra_ca_file is not None:
             environment["EXTRA_CA_FILE"] = EXTRA_CA_NAME
+        self._code = Code.from_asset(str(scraper_bundle(extra_ca_file)))
+        self._layer = LayerVersion.from_layer_version_arn(self, "Pandas", layer_arn or pandas_layer_arn(self))
+        self.function = self._build_scraper(
+            environment
+            | {
+                "INDEX_BASE_URL": index_base_url,
+                "INDEX_CODES": ",".join(index_codes),
+                "LOOKBACK_SESSIONS": str(lookback_sessions),
+            },
+            raw_bucket,
+            log_retention,
+        )
+        self.backfill_function = self._build_backfill(environment, raw_bucket, log_retention)
+        for function in (self.function, self.backfill_function):
+            acknowledge(
+                function,
+                finding="AwsSolutions-L1",
+                reason="The Python that the pinned layer of pandas, pyarrow and awswrangler is built for.",
+            )
+        self.schedule = self._build_schedule(schedule_hours)
+
+    def _build_scraper(
+        self, environment: Mapping[str, str], raw_bucket: Bucket, log_retention: RetentionDays
+    ) -> Function:
         log_group = LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
-        self.function = Function(
+        return Function(
             self,
             "Scraper",
             description="Takes missing sessions' quotes and index portfolios from B3 to the raw bucket",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
-            code=Code.from_asset(str(scraper_bundle(extra_ca_file))),
+            code=self._code,
             handler="scraper.handler.handler",
-            layers=[LayerVersion.from_layer_version_arn(self, "Pandas", layer_arn or pandas_layer_arn(self))],
+            layers=[self._layer],
             memory_size=1024,
             timeout=Duration.minutes(15),
             environment=environment,
             role=self._build_role(raw_bucket, log_group),
             log_group=log_group,
         )
-        acknowledge(
-            self.function,
-            finding="AwsSolutions-L1",
-            reason="The Python that the pinned layer of pandas, pyarrow and awswrangler is built for.",
+
+    def _build_backfill(
+        self, environment: Mapping[str, str], raw_bucket: Bucket, log_retention: RetentionDays
+    ) -> Function:
+        log_group = LogGroup(
+            self, "BackfillLogs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
         )
-        self.schedule = self._build_schedule(schedule_hours)
+        return Function(
+            self,
+            "Backfill",
+            description="Loads a year of B3's history into the raw bucket, when it is asked to",
+            runtime=RUNTIME,
+            architecture=ARCHITECTURE,
+            code=self._code,
+            handler="scraper.backfill_handler.handler",
+            layers=[self._layer],
+            # A year of 2.3 million quotes takes 235 MB at the peak; more memory is more of a processor
+            memory_size=2048,
+            # The ZIP, of up to 400 MB, and the sessions that are made of it: one and a half times as large,
+            # and twice that where the file mixes them
+            ephemeral_storage_size=Size.gibibytes(2),
+            timeout=Duration.minutes(15),
+            # What an attempt has uploaded, the next one does not upload again
+            retry_attempts=1,
+            max_event_age=Duration.hours(1),
+            environment=environment,
+            role=self._build_backfill_role(raw_bucket, log_group),
+            log_group=log_group,
+        )
 
     def _build_role(self, raw_bucket: Bucket, log_group: LogGroup) -> Role:
         role = Role(
@@ -103,6 +149,32 @@ class Ingestion(Construct):
                 bucket=raw_bucket,
                 prefix=prefix,
                 reason="An object a session: the keys are not known at deployment.",
+            )
+        return role
+
+    def _build_backfill_role(self, raw_bucket: Bucket, log_group: LogGroup) -> Role:
+        role = Role(
+            self,
+            "BackfillRole",
+            assumed_by=ServicePrincipal("lambda.amazonaws.com"),
+            description="The backfill: writes sessions, manifests and refused files to the raw bucket",
+        )
+        log_group.grant_write(role)
+        allowed = {
+            SESSION_PREFIX: ["s3:PutObject", "s3:DeleteObject"],
+            BACKFILL_PREFIX: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            QUARANTINE_PREFIX: ["s3:PutObject", "s3:AbortMultipartUpload"],
+        }
+        role.add_to_policy(list_objects(raw_bucket, *allowed))
+        for prefix, actions in allowed.items():
+            role.add_to_policy(
+                PolicyStatement(actions=actions, resources=[raw_bucket.arn_for_objects(f"{prefix}*")])
+            )
+            acknowledge_prefix(
+                role,
+                bucket=raw_bucket,
+                prefix=prefix,
+                reason="An object a session or a year: the keys are not known at deployment.",
             )
         return role
 

@@ -12,7 +12,9 @@ from constructs import Construct
 from stacks.nag import acknowledge
 
 RAW_PREFIX = "raw/"
+SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
 QUARANTINE_PREFIX = "quarantine/"
+BACKFILL_PREFIX = "backfill/"
 REFINED_FOLDER = "refined"
 COMPACT_FOLDER = "refined_compact"
 VISUAL_FOLDER = "visual"
@@ -29,7 +31,8 @@ class Storage(Construct):
     emptying them is left to the person who destroys the stack.
 
     Attributes:
-        raw_bucket: `raw/`, B3's data as Parquet, and `quarantine/`, what the readers refused.
+        raw_bucket: `raw/`, B3's data as Parquet, `quarantine/`, what the readers refused, and `backfill/`,
+            what was loaded of each year.
         refined_bucket: `refined/`, the refined table, `refined_compact/`, the same rows with a file for each
             session, and `visual/`, the script that Glue makes of the visual job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 RECORD_LENGTH = 245
 HUNDRED_PERCENT = Decimal("100.000")
@@ -143,36 +143,48 @@ def _expiry(width: int) -> Callable[[date | None], str]:  # noqa: ARG001  every 
     return write
 
 
-_money, _points = _implied(2), _implied(6)
+Kind = Literal["text", "digits", "integer", "money", "points", "expiry"]
 
-# Field, first and last position (1-based, inclusive) and kind, as in the layout of B3.
-_LAYOUT: tuple[tuple[str, int, int, Callable[[int], Callable[[Any], str]]], ...] = (
-    ("codbdi", 11, 12, _text),
-    ("codneg", 13, 24, _text),
-    ("tpmerc", 25, 27, _digits),
-    ("nomres", 28, 39, _text),
-    ("especi", 40, 49, _text),
-    ("prazot", 50, 52, _text),
-    ("modref", 53, 56, _text),
-    ("preabe", 57, 69, _money),
-    ("premax", 70, 82, _money),
-    ("premin", 83, 95, _money),
-    ("premed", 96, 108, _money),
-    ("preult", 109, 121, _money),
-    ("preofc", 122, 134, _money),
-    ("preofv", 135, 147, _money),
-    ("totneg", 148, 152, _integer),
-    ("quatot", 153, 170, _integer),
-    ("voltot", 171, 188, _money),
-    ("preexe", 189, 201, _money),
-    ("indopc", 202, 202, _digits),
-    ("datven", 203, 210, _expiry),
-    ("fatcot", 211, 217, _integer),
-    ("ptoexe", 218, 230, _points),
-    ("codisi", 231, 242, _text),
-    ("dismes", 243, 245, _integer),
+LAYOUT: tuple[tuple[str, int, int, Kind], ...] = (
+    ("codbdi", 11, 12, "text"),
+    ("codneg", 13, 24, "text"),
+    ("tpmerc", 25, 27, "digits"),
+    ("nomres", 28, 39, "text"),
+    ("especi", 40, 49, "text"),
+    ("prazot", 50, 52, "text"),
+    ("modref", 53, 56, "text"),
+    ("preabe", 57, 69, "money"),
+    ("premax", 70, 82, "money"),
+    ("premin", 83, 95, "money"),
+    ("premed", 96, 108, "money"),
+    ("preult", 109, 121, "money"),
+    ("preofc", 122, 134, "money"),
+    ("preofv", 135, 147, "money"),
+    ("totneg", 148, 152, "integer"),
+    ("quatot", 153, 170, "integer"),
+    ("voltot", 171, 188, "money"),
+    ("preexe", 189, 201, "money"),
+    ("indopc", 202, 202, "digits"),
+    ("datven", 203, 210, "expiry"),
+    ("fatcot", 211, 217, "integer"),
+    ("ptoexe", 218, 230, "points"),
+    ("codisi", 231, 242, "text"),
+    ("dismes", 243, 245, "integer"),
 )
-_WRITERS = tuple((name, first, last, kind(last - first + 1)) for name, first, last, kind in _LAYOUT)
+"""Field, first and last position (1-based, inclusive) and kind, as in the layout of B3.
+
+"money" has two implied decimals, "points" six, "digits" is a code that stays text.
+"""
+
+_KINDS: dict[Kind, Callable[[int], Callable[[Any], str]]] = {
+    "text": _text,
+    "digits": _digits,
+    "integer": _integer,
+    "money": _implied(2),
+    "points": _implied(6),
+    "expiry": _expiry,
+}
+_WRITERS = tuple((name, first, last, _KINDS[kind](last - first + 1)) for name, first, last, kind in LAYOUT)
 
 
 def encode_quote(quote: Quote, trade_date: date) -> bytes:
@@ -244,12 +256,17 @@ def zip_file(text: bytes, member: str) -> bytes:
         member: Its name, which varies by era: COTAHIST_D08112024.TXT, COTAHIST_A2001, COTAHIST.A1986.
     """
     packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zip_info(member), text)
+    return packed.getvalue()
+
+
+def zip_info(member: str) -> zipfile.ZipInfo:
+    """A ZIP's entry with nothing of the clock and of the machine in it."""
     info = zipfile.ZipInfo(member)  # dated 1980-01-01
     info.create_system = 0
     info.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(info, text, compresslevel=6)
-    return packed.getvalue()
+    return info
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

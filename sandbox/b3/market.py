@@ -8,8 +8,8 @@ their own. Shocks are drawn a calendar year at a time, so that a date costs the 
 process, and then nothing. Random numbers are floats; what a quote holds is decimal, to the cent.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,21 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.b3.columns import NO_EXPIRY, Columns, quotes_of, stack, take
 from sandbox.b3.formats import PortfolioRow, Quote
 from sandbox.b3.series import (
     INTEREST,
     Floats,
-    Series,
-    Underlying,
     draw_series,
     next_expiries,
+    series_codes,
+    series_values,
     strike_ladder,
     third_friday,
     wednesday_nearest_15th,
 )
-from sandbox.b3.universe import FUND_SECTOR, INDEX_ISIN, SECTORS, build_universe
+from sandbox.b3.universe import FUND_SECTOR, INDEX_ISIN, SECTORS, Listing, build_universe
 
 EPOCH = date(2000, 1, 1)
+
+Ints = NDArray[np.int64]
 
 _WALK_STREAM, _SESSION_STREAM = 1, 2
 _REVERSION = 0.35 / 252  # a session: prices forget half a shock in two years
@@ -39,6 +42,15 @@ _MARKET_NOISE, _SECTOR_NOISE, _CLASS_NOISE = 0.010, 0.007, 0.002
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
 _MAX_TRADES = 99_999  # TOTNEG has five digits
 _INDEX_CODE = "IBOV"
+_CASH_LINE: Mapping[str, Any] = {
+    "prazot": b"",
+    "modref": b"R$",
+    "preexe": 0,
+    "indopc": b"0",
+    "datven": NO_EXPIRY,
+    "ptoexe": 0,
+}
+"""What a line has that says nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,24 @@ class SimulatedMarket:
         self._turnover = np.array([listing.turnover for listing in self._listings])
         self._lot = np.array([listing.lot for listing in self._listings])
         self._fatcot = np.array([listing.fatcot for listing in self._listings])
+        self._is_share = np.array([listing.is_share for listing in self._listings])
+        self._only_odd_lots = np.array([listing.only_odd_lots for listing in self._listings])
+        self._ticker = _bytes(listing.ticker for listing in self._listings)
+        self._company = _bytes(listing.company for listing in self._listings)
+        self._especi = _bytes(listing.especi() for listing in self._listings)
+        self._especi_ex_dividend = _bytes(listing.especi("ED") for listing in self._listings)
+        self._isin = _bytes(listing.isin for listing in self._listings)
+        self._codbdi = _bytes(listing.codbdi for listing in self._listings)
         self._theoretical = np.array([listing.theoretical_quantity for listing in self._listings])
-        self._optionable = [n for n, listing in enumerate(self._listings) if listing.has_options]
+        self._optionable = np.flatnonzero([listing.has_options for listing in self._listings])
+        # What there are options on: these shares, and at last the index
+        self._index = len(self._optionable)
+        optionable = [listing for listing in self._listings if listing.has_options]
+        self._option_code = _bytes([*(listing.code for listing in optionable), _INDEX_CODE])
+        ladders = [*(strike_ladder(listing.anchor) for listing in optionable), (100_000, 100_000)]
+        self._strike_step, self._strike_unit = np.array(ladders).T
+        daily = [_daily_volatility(listing) for listing in optionable]
+        self._volatility = np.sqrt(252) * np.array([*daily, _MARKET_NOISE * 1.1])
         # One row a weekday of the year, after the row that the year starts from
         self._deviations: dict[int, Floats] = {}
 
@@ -90,16 +118,21 @@ class SimulatedMarket:
         Raises:
             ValueError: the date is not after EPOCH.
         """
+        return quotes_of(self.columns(trade_date))
+
+    def columns(self, trade_date: date) -> Columns:
+        """The lines of `session` in columns, which takes a tenth of the time."""
         rng = np.random.default_rng([self._seed, _SESSION_STREAM, trade_date.toordinal()])
         paths = self._paths(rng, trade_date)
         activity = float(np.exp(rng.normal(0, 0.15)))
         turnover = self._turnover * activity * np.exp(rng.normal(0, 0.35, size=self._turnover.size))
         day = _Day(trade_date, rng, paths, turnover)
 
-        lines = [*self._cash(day), *self._odd_lots(day), *self._forwards(day), *self._auctions(day)]
-        wanted = round(self._quotes * float(np.exp(rng.normal(0, 0.03)))) - len(lines)
-        lines += self._options(day, max(wanted, 0))
-        return sorted(lines, key=lambda quote: (quote.tpmerc, quote.codneg, quote.prazot))
+        parts = [self._cash(day), self._odd_lots(day), self._forwards(day), self._auctions(day)]
+        wanted = round(self._quotes * float(np.exp(rng.normal(0, 0.03))))
+        wanted -= sum(len(part["codneg"]) for part in parts)
+        lines = stack([*parts, *self._options(day, max(wanted, 0))])
+        return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
 
     def portfolio(self, portfolio_date: date) -> list[PortfolioRow]:
         """The index portfolio dated that day: its opening weights, from the closes of the day before.
@@ -110,14 +143,15 @@ class SimulatedMarket:
         Raises:
             ValueError: the date is not after EPOCH.
         """
-        members = [n for n, listing in enumerate(self._listings) if listing.theoretical_quantity]
+        members = np.flatnonzero(self._theoretical).tolist()
         value = (self._closes(portfolio_date - timedelta(days=1)) * self._theoretical)[members]
+        ex_dividend = self._ex_dividend(portfolio_date)
         thousandths = apportion(100_000 - len(members), value) + 1  # none is left without a weight
         return [
             PortfolioRow(
                 ticker=self._listings[n].ticker,
                 asset=self._listings[n].company,
-                share_class=self._listings[n].especi(self._rights(n, portfolio_date)),
+                share_class=self._listings[n].especi("ED" if ex_dividend[n] else ""),
                 weight=Decimal(int(weight)).scaleb(-3),
                 theoretical_quantity=self._listings[n].theoretical_quantity,
                 sector=SECTORS[self._listings[n].sector],
@@ -170,216 +204,219 @@ class SimulatedMarket:
         up, down = np.exp(np.abs(rng.normal(0, 0.6, size=(2, close.size))) * self._noise)
         return np.stack([open_, np.maximum(open_, close) * up, np.minimum(open_, close) / down, close])
 
-    def _rights(self, n: int, trade_date: date) -> str:
-        """Shares go ex dividend for one session in a hundred."""
-        return "ED" if self._listings[n].is_share and (trade_date.toordinal() + 37 * n) % 100 == 0 else ""
+    def _ex_dividend(self, trade_date: date) -> NDArray[np.bool_]:
+        """Whether each listing is ex dividend: shares are in one session of a hundred."""
+        phase = trade_date.toordinal() + 37 * np.arange(len(self._listings))
+        ex_dividend: NDArray[np.bool_] = self._is_share & (phase % 100 == 0)
+        return ex_dividend
 
-    def _identity(self, n: int, trade_date: date) -> dict[str, Any]:
-        """The fields that all lines of a listing share."""
-        listing = self._listings[n]
+    def _lines(
+        self, day: _Day, traded: NDArray[np.intp], numbers: Columns, *, suffix: str = "", **codes: Any
+    ) -> dict[str, Any]:
+        """Lines of listings: what they have in common, the given codes and numbers."""
+        ex_dividend = self._ex_dividend(day.trade_date)
         return {
-            "nomres": listing.company,
-            "especi": listing.especi(self._rights(n, trade_date)),
-            "fatcot": listing.fatcot,
-            "codisi": listing.isin,
+            **_CASH_LINE,
+            "codneg": np.strings.add(self._ticker[traded], suffix.encode()),
+            "nomres": self._company[traded],
+            "especi": np.where(ex_dividend, self._especi_ex_dividend, self._especi)[traded],
+            "fatcot": self._fatcot[traded],
+            "codisi": self._isin[traded],
             # A right that is gone starts a new distribution
-            "dismes": 100 + (trade_date.toordinal() + 37 * n) // 100 % 900,
+            "dismes": 100 + (day.trade_date.toordinal() + 37 * traded) // 100 % 900,
+            **codes,
+            **numbers,
         }
 
-    def _cash(self, day: _Day) -> list[Quote]:
-        traded = [n for n, listing in enumerate(self._listings) if not listing.only_odd_lots]
+    def _cash(self, day: _Day) -> dict[str, Any]:
+        traded = np.flatnonzero(~self._only_odd_lots)
         numbers = _trade(
-            day.rng,
+            _draw_chances(day.rng, len(traded)),
             day.paths[:, traded],
             day.turnover[traded],
             lot=self._lot[traded],
             fatcot=self._fatcot[traded],
             one_sided=0.1,
         )
-        codes = [{"codbdi": self._listings[n].codbdi, "tpmerc": "010"} for n in traded]
-        return self._lines(day, traded, codes, numbers)
+        return self._lines(day, traded, numbers, codbdi=self._codbdi[traded], tpmerc=b"010")
 
-    def _odd_lots(self, day: _Day) -> list[Quote]:
-        traded = [n for n, listing in enumerate(self._listings) if listing.is_share]
+    def _odd_lots(self, day: _Day) -> dict[str, Any]:
+        traded = np.flatnonzero(self._is_share)
         # The smaller the company, the smaller its investors
         share = (
             0.006 * np.exp(day.rng.normal(0, 0.6, size=len(traded))) * (self._turnover[traded] / 1e7) ** -0.3
         )
         numbers = _trade(
-            day.rng, day.paths[:, traded], day.turnover[traded] * share, largest_trade=99, one_sided=0.02
+            _draw_chances(day.rng, len(traded)),
+            day.paths[:, traded],
+            day.turnover[traded] * share,
+            largest_trade=99,
+            one_sided=0.02,
         )
-        return self._lines(
-            day, traded, [{"codbdi": "96", "tpmerc": "020"}] * len(traded), numbers, suffix="F"
-        )
+        return self._lines(day, traded, numbers, suffix="F", codbdi=b"96", tpmerc=b"020")
 
-    def _forwards(self, day: _Day) -> list[Quote]:
+    def _forwards(self, day: _Day) -> dict[str, Any]:
         dealt = day.rng.random((len(self._optionable), len(_FORWARD_TERMS))) < 0.25
-        traded = [self._optionable[row] for row in np.nonzero(dealt)[0]]
-        terms = [_FORWARD_TERMS[column] for column in np.nonzero(dealt)[1]]
+        row, column = np.nonzero(dealt)
+        traded, terms = self._optionable[row], np.array(_FORWARD_TERMS)[column]
+        size = np.exp(day.rng.normal(0, 1.2, size=len(traded)))
         numbers = _trade(
-            day.rng,
-            day.paths[:, traded] * (1 + INTEREST) ** (np.array(terms) / 365),
-            day.turnover[traded] * 0.002 * np.exp(day.rng.normal(0, 1.2, size=len(traded))),
+            _draw_chances(day.rng, len(traded)),
+            day.paths[:, traded] * (1 + INTEREST) ** (terms / 365),
+            day.turnover[traded] * 0.002 * size,
             lot=self._lot[traded],
             ticket=60.0,
             one_sided=1.0,
         )
-        codes = [{"codbdi": "62", "tpmerc": "030", "prazot": f"{term:03d}"} for term in terms]
-        return self._lines(day, traded, codes, numbers, suffix="T")
+        prazot = np.strings.zfill(terms.astype("S3"), 3)
+        return self._lines(day, traded, numbers, suffix="T", codbdi=b"62", tpmerc=b"030", prazot=prazot)
 
-    def _auctions(self, day: _Day) -> list[Quote]:
-        traded = sorted(day.rng.choice(self._optionable, size=2, replace=False).tolist())
+    def _auctions(self, day: _Day) -> dict[str, Any]:
+        traded = np.sort(day.rng.choice(self._optionable, size=2, replace=False))
         numbers = _trade(
-            day.rng,
+            _draw_chances(day.rng, len(traded)),
             np.tile(day.paths[3, traded], (4, 1)),
             day.turnover[traded] * 0.05,
             lot=self._lot[traded],
             ticket=1e6,
             one_sided=1.0,
         )
-        return self._lines(day, traded, [{"codbdi": "50", "tpmerc": "017"}] * 2, numbers, suffix="L")
+        return self._lines(day, traded, numbers, suffix="L", codbdi=b"50", tpmerc=b"017")
 
-    def _lines(
-        self,
-        day: _Day,
-        traded: Sequence[int],
-        codes: Iterable[dict[str, Any]],
-        numbers: Iterable[dict[str, Any]],
-        *,
-        suffix: str = "",
-    ) -> list[Quote]:
-        return [
-            Quote(
-                codneg=self._listings[n].ticker + suffix,
-                **self._identity(n, day.trade_date),
-                **code,
-                **number,
-            )
-            for n, code, number in zip(traded, codes, numbers, strict=True)
-        ]
-
-    def _options(self, day: _Day, count: int) -> list[Quote]:
+    def _options(self, day: _Day, count: int) -> list[dict[str, Any]]:
         """Lines of that many option series, and of a few exercises of what is in the money."""
-        expiries = next_expiries(day.trade_date, third_friday)
-        underlyings = [self._share_underlying(day, n, expiries) for n in self._optionable]
-        underlyings.append(self._index_underlying(day))
-        interest = np.sqrt([underlying.turnover for underlying in underlyings])
-        lines: list[Quote] = []
-        exercisable: list[Quote] = []
-        for underlying, series_count in zip(underlyings, apportion(count, interest), strict=True):
-            series = draw_series(day.rng, underlying, day.trade_date, int(series_count))
-            quotes = _option_lines(day.rng, underlying, series)
-            lines += quotes
-            if underlying.code != _INDEX_CODE:  # settled in cash
-                exercisable += [
-                    quote for quote, worth in zip(quotes, series.in_the_money, strict=True) if worth
-                ]
-        return lines + _exercises(day, exercisable)
+        paths = np.column_stack([day.paths[:, self._optionable], self._index_path(day)])
+        turnover = np.append(day.turnover[self._optionable], day.turnover.max() / 5)
+        expiries = [next_expiries(day.trade_date, rule) for rule in (third_friday, wednesday_nearest_15th)]
+        years = np.array([[(expiry - day.trade_date).days for expiry in each] for each in expiries]) / 365
 
-    def _share_underlying(self, day: _Day, n: int, expiries: tuple[date, ...]) -> Underlying:
-        listing = self._listings[n]
-        step, unit = strike_ladder(listing.anchor)
-        daily = np.sqrt((listing.beta * _MARKET_NOISE) ** 2 + _SECTOR_NOISE**2 + listing.noise**2)
-        return Underlying(
-            code=listing.code,
-            path=day.paths[:, n],
-            volatility=float(daily * np.sqrt(252)),
-            strike_step=step,
-            strike_unit=unit,
-            expiries=expiries,
-            turnover=float(day.turnover[n]),
-            lot=100,
-            identity=self._identity(n, day.trade_date) | {"nomres": f"{listing.code}E"},
-            codbdi=("78", "82"),
-        )
-
-    def _index_underlying(self, day: _Day) -> Underlying:
-        first, *_, last = day.paths @ self._theoretical / float(self.reductor)
-        return Underlying(
-            code=_INDEX_CODE,
-            path=np.array([first, max(first, last) * 1.003, min(first, last) * 0.997, last]),
-            volatility=float(_MARKET_NOISE * np.sqrt(252) * 1.1),
-            strike_step=100_000,
-            strike_unit=100_000,
-            expiries=next_expiries(day.trade_date, wednesday_nearest_15th),
-            turnover=float(day.turnover.max()) / 5,
-            lot=1,
-            identity={"nomres": f"{_INDEX_CODE}E", "especi": "IBO", "codisi": INDEX_ISIN, "dismes": 11},
-            codbdi=("74", "75"),
-        )
-
-
-def _option_lines(rng: np.random.Generator, underlying: Underlying, series: Series) -> list[Quote]:
-    numbers = _trade(
-        rng,
-        series.values,
-        underlying.turnover * 0.03 * series.interest * np.exp(rng.normal(0, 1.2, size=len(series.code))),
-        lot=np.full(len(series.code), underlying.lot),
-        ticket=2.0,
-        one_sided=0.4,
-    )
-    strikes = [Decimal(int(cents)).scaleb(-2) for cents in series.strike]
-    return [
-        Quote(
-            **underlying.identity,
-            **number,
-            codneg=code,
-            codbdi=underlying.codbdi[0 if is_call else 1],
-            tpmerc="070" if is_call else "080",
-            prazot="000",
-            preexe=strike,
-            ptoexe=strike if underlying.code == _INDEX_CODE else Decimal(0),
-            datven=expiry,
-        )
-        for code, is_call, strike, expiry, number in zip(
-            series.code, series.is_call, strikes, series.expiry, numbers, strict=True
-        )
-    ]
-
-
-def _exercises(day: _Day, exercisable: Sequence[Quote]) -> list[Quote]:
-    """What is exercised, at its strike: a few calls and a put; on the day of expiry more, of what expires."""
-    expiring = [quote for quote in exercisable if quote.datven == day.trade_date]
-    lines = []
-    for option, exercise, codbdi, at_expiry, otherwise in (
-        ("070", "012", "38", 30, 3),
-        ("080", "013", "42", 15, 1),
-    ):
-        held = [quote for quote in expiring or exercisable if quote.tpmerc == option]
-        count = min(at_expiry if expiring else otherwise, len(held))
-        for position in sorted(day.rng.choice(len(held), size=count, replace=False).tolist()):
-            quote, strike = held[position], held[position].preexe
-            lines.append(
-                replace(
-                    quote,
-                    codneg=f"{quote.codneg}E",
-                    tpmerc=exercise,
-                    codbdi=codbdi,
-                    **dict.fromkeys(("preabe", "premax", "premin", "premed", "preult"), strike),
-                    preofc=Decimal(0),
-                    preofv=Decimal(0),
-                    totneg=1 + quote.totneg // 5,
-                    voltot=strike * quote.quatot,
-                )
+        drawn, sizes, chances = [], [], []
+        for n, wanted in enumerate(apportion(count, np.sqrt(turnover)).tolist()):
+            series = draw_series(
+                day.rng,
+                close=float(paths[3, n]),
+                volatility=float(self._volatility[n]),
+                strike_step=int(self._strike_step[n]),
+                years=years[int(n == self._index)],
+                count=wanted,
             )
-    return lines
+            drawn.append(series)
+            sizes.append(np.exp(day.rng.normal(0, 1.2, size=len(series.strike))))
+            chances.append(_draw_chances(day.rng, len(series.strike)))
+
+        of = np.repeat(np.arange(len(drawn)), [len(series.strike) for series in drawn])
+        month, strike, is_call, interest, in_the_money = (
+            np.concatenate([getattr(series, name) for series in drawn])
+            for name in ("month", "strike", "is_call", "interest", "in_the_money")
+        )
+        on_index = of == self._index
+        expiry = np.array([[_yyyymmdd(day) for day in each] for each in expiries])[
+            on_index.astype(int), month
+        ]
+        numbers = _trade(
+            np.concatenate(chances, axis=1),
+            series_values(
+                paths[:, of],
+                volatility=self._volatility[of],
+                strike=strike / 100,
+                years=years[on_index.astype(int), month],
+                is_call=is_call,
+            ),
+            turnover[of] * 0.03 * interest * np.concatenate(sizes),
+            lot=np.where(on_index, 1, 100),
+            ticket=2.0,
+            one_sided=0.4,
+        )
+        codbdi = np.where(on_index, [[b"74"], [b"75"]], [[b"78"], [b"82"]])
+        options = {
+            **take(self._underlyings(day), of),
+            **numbers,
+            "codneg": series_codes(self._option_code[of], expiry, is_call, strike // self._strike_unit[of]),
+            "codbdi": np.where(is_call, *codbdi),
+            "tpmerc": np.where(is_call, b"070", b"080"),
+            "prazot": np.full(len(of), b"000"),
+            "preexe": strike,
+            "ptoexe": np.where(on_index, strike * 10_000, 0),
+            "datven": expiry,
+        }
+        # Options on the index are settled in cash
+        return [options, *_exercises(day, options, np.flatnonzero(in_the_money & ~on_index))]
+
+    def _underlyings(self, day: _Day) -> Columns:
+        """What the series of a share have in common with its other lines, and at last those of the index."""
+        names = {"nomres": np.strings.add(self._option_code[:-1], b"E")}
+        index = {
+            **_CASH_LINE,
+            "codneg": np.array([_INDEX_CODE.encode()]),
+            "nomres": f"{_INDEX_CODE}E".encode(),
+            "especi": b"IBO",
+            "fatcot": 1,
+            "codisi": INDEX_ISIN.encode(),
+            "dismes": 11,
+        }
+        return stack([self._lines(day, self._optionable, names), index])
+
+    def _index_path(self, day: _Day) -> Floats:
+        first, *_, last = day.paths @ self._theoretical / float(self.reductor)
+        return np.array([first, max(first, last) * 1.003, min(first, last) * 0.997, last])
+
+
+def _exercises(day: _Day, options: Columns, exercisable: NDArray[np.intp]) -> list[dict[str, Any]]:
+    """What is exercised, at its strike: a few calls and a put; on the day of expiry more, of what expires."""
+    expiring = exercisable[options["datven"][exercisable] == _yyyymmdd(day.trade_date)]
+    candidates = expiring if expiring.size else exercisable
+    parts = []
+    for option, exercise, codbdi, at_expiry, otherwise in (
+        (b"070", b"012", b"38", 30, 3),
+        (b"080", b"013", b"42", 15, 1),
+    ):
+        held = candidates[options["tpmerc"][candidates] == option]
+        count = min(at_expiry if expiring.size else otherwise, len(held))
+        lines = take(options, held[np.sort(day.rng.choice(len(held), size=count, replace=False))])
+        parts.append(
+            {
+                **lines,
+                "codneg": np.strings.add(lines["codneg"], b"E"),
+                "tpmerc": exercise,
+                "codbdi": codbdi,
+                **dict.fromkeys(("preabe", "premax", "premin", "premed", "preult"), lines["preexe"]),
+                "preofc": 0,
+                "preofv": 0,
+                "totneg": 1 + lines["totneg"] // 5,
+                "voltot": lines["preexe"] * lines["quatot"],
+            }
+        )
+    return parts
+
+
+def _draw_chances(rng: np.random.Generator, lines: int) -> Floats:
+    """What chance adds to trade lines, a row each: size of a trade, average, tick, bid, ask."""
+    return np.stack(
+        [
+            rng.normal(0, 0.4, size=lines),
+            rng.random(lines),
+            rng.uniform(0, 0.002, size=lines),
+            rng.random(lines),
+            rng.random(lines),
+        ]
+    )
 
 
 def _trade(
-    rng: np.random.Generator,
+    chances: Floats,
     path: Floats,
     turnover: Floats,
     *,
-    lot: NDArray[np.int64] | int = 1,
-    fatcot: NDArray[np.int64] | int = 1,
+    lot: Ints | int = 1,
+    fatcot: Ints | int = 1,
     ticket: float = 1.0,
     largest_trade: int | None = None,
     one_sided: float,
-) -> list[dict[str, Any]]:
+) -> Columns:
     """Trade lines along their prices.
 
     Args:
-        rng: Where chance comes from.
+        chances: What `_draw_chances` has drawn for them.
         path: Open, high, low and close of each line in its rows, BRL for one unit.
         turnover: What to trade of each, BRL; lots and prices round it.
         lot: Quantities are multiples of it.
@@ -391,11 +428,10 @@ def _trade(
     Returns:
         The quote fields from PREABE to VOLTOT of each line.
     """
+    size_chance, average_chance, tick_chance, bid_chance, ask_chance = chances
     open_, high, low, close = np.maximum(np.rint(path * fatcot * 100), 1).astype(np.int64)
     lots = np.maximum(np.rint(turnover * fatcot * 100 / close / lot), 1).astype(np.int64)
-    size = (
-        ticket * 2600 * (np.maximum(turnover, 1) / 5e6) ** 0.38 * np.exp(rng.normal(0, 0.4, size=close.size))
-    )
+    size = ticket * 2600 * (np.maximum(turnover, 1) / 5e6) ** 0.38 * np.exp(size_chance)
     trades = np.clip(np.rint(turnover / size), 1, np.minimum(lots, _MAX_TRADES)).astype(np.int64)
     quantity = lots * lot
     if largest_trade:
@@ -405,26 +441,32 @@ def _trade(
     open_, high, low = (np.where(once, close, price) for price in (open_, high, low))
     average = (open_ + high + low + close + 2) // 4
     # B3's averages leave the range by a cent now and then
-    average += np.where(~once & (rng.random(close.size) < 0.001), high - average + 1, 0)
-    tick = 1 + (close * rng.uniform(0, 0.002, size=close.size)).astype(np.int64)
-    bid = np.where(rng.random(close.size) < one_sided, 0, np.maximum(close - tick, 0))
-    ask = np.where(rng.random(close.size) < one_sided, 0, close + tick)
-    volume = (2 * average * quantity + fatcot) // (2 * fatcot)
-    cents = {
+    average += np.where(~once & (average_chance < 0.001), high - average + 1, 0)
+    tick = 1 + (close * tick_chance).astype(np.int64)
+    return {
         "preabe": open_,
         "premax": high,
         "premin": low,
         "premed": average,
         "preult": close,
-        "preofc": bid,
-        "preofv": ask,
-        "voltot": volume,
+        "preofc": np.where(bid_chance < one_sided, 0, np.maximum(close - tick, 0)),
+        "preofv": np.where(ask_chance < one_sided, 0, close + tick),
+        "totneg": trades,
+        "quatot": quantity,
+        "voltot": (2 * average * quantity + fatcot) // (2 * fatcot),
     }
-    columns: dict[str, list[Any]] = {
-        name: [Decimal(value).scaleb(-2) for value in values.tolist()] for name, values in cents.items()
-    }
-    columns |= {"totneg": trades.tolist(), "quatot": quantity.tolist()}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _daily_volatility(listing: Listing) -> float:
+    return float(np.sqrt((listing.beta * _MARKET_NOISE) ** 2 + _SECTOR_NOISE**2 + listing.noise**2))
+
+
+def _bytes(texts: Iterable[str]) -> NDArray[np.bytes_]:
+    return np.array([text.encode() for text in texts])
+
+
+def _yyyymmdd(day: date) -> int:
+    return day.year * 10_000 + day.month * 100 + day.day
 
 
 def apportion(total: int, weights: Floats) -> NDArray[np.int64]:

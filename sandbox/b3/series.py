@@ -1,24 +1,22 @@
 """Option series of the simulated market: expiries, strikes, codes and what they are worth."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-_CALL_LETTERS = "ABCDEFGHIJKL"  # January to December
-_PUT_LETTERS = "MNOPQRSTUVWX"
+_MONTH_LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWX"), dtype="S1")  # calls, then puts, by month
 INTEREST = 0.10  # a year
 # How an expiry's share of the series falls from month to month, and how far from the money series trade
-_MONTH_WEIGHT = np.array([0.40, 0.28, 0.10, 0.07, 0.04, 0.03, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
+_LOG_MONTH_WEIGHT = np.log([0.40, 0.28, 0.10, 0.07, 0.04, 0.03, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
 _FRIDAY, _WEDNESDAY = 4, 2
 
-_normal_cdf = np.vectorize(NormalDist().cdf, otypes=[float])
+_erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def third_friday(year: int, month: int) -> date:
@@ -33,46 +31,22 @@ def wednesday_nearest_15th(year: int, month: int) -> date:
     return twelfth + timedelta(days=(_WEDNESDAY - twelfth.weekday()) % 7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Underlying:
-    """What option series are written on.
-
-    Attributes:
-        code: The letters that its series begin with.
-        path: Its open, high, low and close, BRL or points.
-        volatility: Standard deviation of its log return in a year.
-        strike_step: Distance between strikes, in cents or hundredths of a point; constant for ever, so that a
-            series keeps its code.
-        strike_unit: What the number in a series' code counts, likewise.
-        expiries: The next twelve expiries, in order.
-        turnover: What trades in it this session, BRL.
-        lot: Smallest quantity of a series.
-        identity: The quote fields that its series have in common.
-        codbdi: Bulletin codes of its calls and puts.
-    """
-
-    code: str
-    path: Floats
-    volatility: float
-    strike_step: int
-    strike_unit: int
-    expiries: tuple[date, ...]
-    turnover: float
-    lot: int
-    identity: Mapping[str, Any]
-    codbdi: tuple[str, str]
-
-
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Series that trade in a session, in columns; `values` has open, high, low and close in its rows."""
+    """Series of one underlying that trade in a session, in columns.
 
-    code: list[str]
+    Attributes:
+        month: Which of the next twelve expiries, from 0.
+        strike: Strike in cents, or in hundredths of a point.
+        is_call: Call or put.
+        interest: Share of what trades in the underlying's options.
+        in_the_money: Whether it is, at the underlying's close.
+    """
+
+    month: NDArray[np.intp]
+    strike: NDArray[np.int64]
     is_call: NDArray[np.bool_]
-    strike: NDArray[np.int64]  # cents
-    expiry: list[date]
-    interest: Floats  # share of what trades in the underlying's options
-    values: Floats  # BRL
+    interest: Floats
     in_the_money: NDArray[np.bool_]
 
 
@@ -91,57 +65,85 @@ def strike_ladder(anchor: float) -> tuple[int, int]:
     return 500, 100
 
 
-def draw_series(rng: np.random.Generator, underlying: Underlying, trade_date: date, count: int) -> Series:
-    """Draw the series that trade: most of them near the money and near expiry, rather out of the money."""
-    close = float(underlying.path[3])
-    first, last = (int(close * 100 * share) // underlying.strike_step + 1 for share in (0.55, 1.6))
-    ladder = np.arange(max(first, 1), last + 1) * underlying.strike_step
-    month, strike, kind = (
-        grid.ravel() for grid in np.meshgrid(np.arange(12), ladder, np.array([True, False]), indexing="ij")
-    )
-    years = np.array([(expiry - trade_date).days / 365 for expiry in underlying.expiries])[month]
-    distance = np.log(strike / (close * 100)) / (underlying.volatility * np.sqrt(years + 0.06))
-    out_of_the_money = np.where(kind, distance, -distance)
-    weight = np.log(_MONTH_WEIGHT[month]) - np.where(
+def draw_series(
+    rng: np.random.Generator, *, close: float, volatility: float, strike_step: int, years: Floats, count: int
+) -> Series:
+    """Draw the series that trade: most of them near the money and near expiry, rather out of the money.
+
+    Args:
+        rng: Where chance comes from.
+        close: The underlying's close, BRL or points.
+        volatility: Standard deviation of its log return in a year.
+        strike_step: Distance between strikes, in cents or hundredths of a point; constant for ever, so that a
+            series keeps its code.
+        years: Time to each of the next twelve expiries.
+        count: How many series.
+    """
+    first, last = (int(close * 100 * share) // strike_step + 1 for share in (0.55, 1.6))
+    steps = np.arange(max(first, 1), last + 1)
+    ladder = steps * strike_step
+    # A plane a month, in it a row a strike, and columns for call and put
+    distance = np.log(ladder / (close * 100)) / (volatility * np.sqrt(years + 0.06))[:, np.newaxis]
+    out_of_the_money = np.stack([distance, -distance], axis=2)
+    weight = _LOG_MONTH_WEIGHT[:, np.newaxis, np.newaxis] - np.where(
         out_of_the_money > 0, (out_of_the_money / 1.1) ** 2, (out_of_the_money / 0.6) ** 2
     )
-    weight += np.select([strike // underlying.strike_step % each == 0 for each in (4, 2)], [1.2, 0.6], 0.0)
+    weight += np.where(steps % 4 == 0, 1.2, np.where(steps % 2 == 0, 0.6, 0.0))[:, np.newaxis]
     # A weighted draw without replacement: the largest of weights with noise. Little noise, as tomorrow's draw
     # is to have most of today's series
-    noise = 0.5 * rng.gumbel(size=weight.size)
-    drawn = np.sort(np.argsort(-(weight + noise), kind="stable")[:count])
-    month, strike, kind, years = month[drawn], strike[drawn], kind[drawn], years[drawn]
-    worth = np.stack(
-        [_black_scholes(spot, strike / 100, years, underlying.volatility, kind) for spot in underlying.path]
-    )
-    worth[1], worth[2] = worth.max(axis=0), worth.min(axis=0)  # a put is dearest at the low
-    expiry = [underlying.expiries[position] for position in month]
+    noisy = weight.ravel() + 0.5 * rng.gumbel(size=weight.size)
+    count = min(count, weight.size)
+    drawn = np.sort(np.argpartition(-noisy, count - 1)[:count])
+    month, row, column = np.unravel_index(drawn, weight.shape)
+    share = np.exp(weight.ravel()[drawn])
     return Series(
-        code=[
-            series_code(underlying.code, day, is_call=bool(call), number=int(cents) // underlying.strike_unit)
-            for day, call, cents in zip(expiry, kind, strike, strict=True)
-        ],
-        is_call=kind,
-        strike=strike,
-        expiry=expiry,
-        interest=np.exp(weight[drawn]) / np.exp(weight[drawn]).sum(),
-        values=worth,
-        in_the_money=out_of_the_money[drawn] < 0,
+        month=month,
+        strike=ladder[row],
+        is_call=column == 0,
+        interest=share / share.sum(),
+        in_the_money=out_of_the_money.ravel()[drawn] < 0,
     )
 
 
-def series_code(underlying: str, expiry: date, *, is_call: bool, number: int) -> str:
-    """A series' ticker: four letters, one for month and kind (calls A to L, puts M to X), and a number."""
-    letters = _CALL_LETTERS if is_call else _PUT_LETTERS
-    return f"{underlying}{letters[expiry.month - 1]}{number}"
+def series_codes(
+    underlying: NDArray[np.bytes_],
+    expiry: NDArray[np.int64],
+    is_call: NDArray[np.bool_],
+    number: NDArray[np.int64],
+) -> NDArray[np.bytes_]:
+    """Tickers of series: four letters, one for month and kind (calls A to L, puts M to X), and a number.
+
+    Args:
+        underlying: The four letters.
+        expiry: YYYYMMDD.
+        is_call: Call or put.
+        number: The number, which follows from the strike.
+    """
+    letter = _MONTH_LETTERS[np.where(is_call, 0, 12) + expiry // 100 % 100 - 1]
+    return np.strings.add(np.strings.add(underlying, letter), number.astype("S"))
 
 
-def _black_scholes(
-    spot: float, strike: Floats, years: Floats, volatility: float, is_call: NDArray[np.bool_]
+def series_values(
+    path: Floats, *, volatility: Floats, strike: Floats, years: Floats, is_call: NDArray[np.bool_]
 ) -> Floats:
+    """Open, high, low and close of series in rows, BRL, by Black and Scholes.
+
+    Args:
+        path: Open, high, low and close of each one's underlying in rows, BRL or points.
+        volatility: Of its underlying.
+        strike: BRL or points.
+        years: Time to expiry.
+        is_call: Call or put.
+    """
     deviation = volatility * np.sqrt(years + 1 / 365)  # some time is left on the day of expiry
     discounted = strike * np.exp(-INTEREST * years)
-    d1 = np.log(spot / discounted) / deviation + deviation / 2
-    call = spot * _normal_cdf(d1) - discounted * _normal_cdf(d1 - deviation)
-    value: Floats = np.where(is_call, call, call - spot + discounted)
-    return value
+    d1 = np.log(path / discounted) / deviation + deviation / 2
+    call = path * _normal_cdf(d1) - discounted * _normal_cdf(d1 - deviation)
+    values: Floats = np.where(is_call, call, call - path + discounted)
+    values[1], values[2] = values.max(axis=0), values.min(axis=0)  # a put is dearest at the low
+    return values
+
+
+def _normal_cdf(deviations: Floats) -> Floats:
+    cumulated: Floats = 0.5 * (1.0 + _erf(deviations / np.sqrt(2)).astype(float))
+    return cumulated

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 
 from sandbox.b3.formats import (
@@ -17,6 +18,7 @@ from sandbox.b3.formats import (
 )
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.years import annual_zip_name, write_year
 
 _ZIP = partial(Document, content_type="application/x-zip-compressed")
 _JSON = partial(Document, content_type="application/json; charset=utf-8")
@@ -25,7 +27,10 @@ _QUOTE_FILE = re.compile(r"COTAHIST_[ADM]\d{4,8}\.ZIP")
 
 
 class SimulatedSource:
-    """Serves sessions of a simulated market, and the portfolio of its index.
+    """Serves sessions of a simulated market, by day and by year, and the portfolio of its index.
+
+    A file is generated when it is first asked for. The ZIP of a year has the sessions that there are of it;
+    it is kept on disk, in a temporary folder that goes with the source.
 
     Args:
         sessions: The sessions that there are; any other date is answered as a day without trading.
@@ -45,22 +50,32 @@ class SimulatedSource:
         if not self._sessions:
             raise ValueError("a simulated B3 needs at least one session to serve")
         self._portfolio_date = portfolio_as_of or min(self._sessions.values())
+        self._years = {annual_zip_name(session.year): session.year for session in self._sessions.values()}
         self._served: dict[date, Document] = {}
+        self._annual_files = TemporaryDirectory(prefix="simulated-b3-")
         self._generating = Lock()  # the server's threads share one market
 
     def quotes(self, name: str) -> Document | None:
-        """The session's ZIP, generated when it is first asked for."""
-        session = self._sessions.get(name)
-        if session is None:
-            return None
+        """The ZIP of a session or of a year."""
         with self._generating:
-            if session not in self._served:
-                text = encode_session(session, self._market.session(session))
-                body = zip_file(text, daily_member_name(session))
-                # B3 publishes on the evening of the session
-                published = datetime.combine(session, time(23, 30), UTC)
-                self._served[session] = _ZIP(body=body, last_modified=published)
-            return self._served[session]
+            if name in self._sessions:
+                return self._session(self._sessions[name])
+            return self._year(self._years[name]) if name in self._years else None
+
+    def _session(self, session: date) -> Document:
+        if session not in self._served:
+            text = encode_session(session, self._market.session(session))
+            body = zip_file(text, daily_member_name(session))
+            self._served[session] = _ZIP(body=body, last_modified=_published(session))
+        return self._served[session]
+
+    def _year(self, year: int) -> Document:
+        sessions = sorted(session for session in self._sessions.values() if session.year == year)
+        path = Path(self._annual_files.name) / annual_zip_name(year)
+        if not path.exists():
+            quotes = ((session, self._market.columns(session)) for session in sessions)
+            write_year(path, quotes, year=year, generated=sessions[-1])
+        return _ZIP(body=path.read_bytes(), last_modified=_published(sessions[-1]))
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """A page of the IBOV's portfolio; there is no other index."""
@@ -78,6 +93,11 @@ class SimulatedSource:
         if request.page_number > len(pages):
             return None
         return _JSON(body=json.dumps(pages[request.page_number - 1], ensure_ascii=False).encode())
+
+
+def _published(session: date) -> datetime:
+    """B3 publishes on the evening of the session, the year's file too."""
+    return datetime.combine(session, time(23, 30), UTC)
 
 
 class RecordedFolder:

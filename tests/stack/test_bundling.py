@@ -48,7 +48,7 @@ def test_the_bundle_has_every_package_that_the_scraper_imports(bundle: Path) -> 
     """Found in the sources: an import without its requirement does not wait for the first deployment."""
     layer = {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"}
     imported: set[str] = set()
-    for path in bundling.PACKAGE.rglob("*.py"):
+    for path in (bundle / "scraper").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported.update(alias.name.split(".")[0] for alias in node.names)
@@ -67,7 +67,8 @@ def test_the_bundle_has_every_package_that_the_scraper_imports(bundle: Path) -> 
 def test_the_bundle_has_the_scraper_and_nothing_that_differs_between_machines(bundle: Path) -> None:
     names = set(_content(bundle))
 
-    assert "scraper/__init__.py" in names
+    assert {"scraper/handler.py", "scraper/backfill_handler.py"} <= names
+    assert not {"scraper/__main__.py", "scraper/cli/__init__.py"} & names  # nobody has a terminal there
     assert "scraper/schema.py" in names
     assert not [
         name for name in names if "__pycache__" in name or name.endswith((".pyc", "RECORD", "INSTALLER"))
@@ -117,7 +118,7 @@ def test_an_extra_ca_file_goes_into_the_bundle_and_its_name_to_the_function(tmp_
         for resource in synthesise(extra_ca_file=str(certificate))["Resources"].values()
         if resource["Type"] == "AWS::Lambda::Function"
     ]
-    assert [each["EXTRA_CA_FILE"] for each in functions if "EXTRA_CA_FILE" in each] == ["extra-ca.pem"]
+    assert [each["EXTRA_CA_FILE"] for each in functions if "EXTRA_CA_FILE" in each] == ["extra-ca.pem"] * 2
 
 
 def test_packages_that_cannot_be_fetched_are_an_error_that_says_what_pip_said(

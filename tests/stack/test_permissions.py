@@ -12,7 +12,7 @@ from stacks.config import REPOSITORY
 from tests.stack.synthesis import as_list, permissions, policy_statements, resources, synthesise, text_of
 
 BELOW_A_PREFIX_OF_OURS = re.compile(
-    r"<Storage(Raw|Refined)Bucket\w+\.Arn>/(raw|quarantine|refined|refined_compact)/\*"
+    r"<Storage(Raw|Refined)Bucket\w+\.Arn>/(raw|raw/cotahist|backfill|quarantine|refined|refined_compact)/\*"
 )
 
 
@@ -48,6 +48,7 @@ def test_every_role_is_assumed_by_one_service(document: dict[str, Any]) -> None:
         "lambda.amazonaws.com",
         "lambda.amazonaws.com",
         "lambda.amazonaws.com",
+        "lambda.amazonaws.com",
         "scheduler.amazonaws.com",
     ]
 
@@ -74,6 +75,24 @@ def test_the_scraper_may_use_the_raw_bucket_and_nothing_else(document: dict[str,
         "s3:AbortMultipartUpload": {below_raw},
         "logs:CreateLogStream": {"<IngestionLogs>"},
         "logs:PutLogEvents": {"<IngestionLogs>"},
+    }
+
+
+def test_the_backfill_writes_sessions_manifests_and_refused_files_and_reads_manifests(
+    document: dict[str, Any],
+) -> None:
+    sessions, manifests, refused = (
+        f"<StorageRawBucket>/{prefix}/*" for prefix in ("raw/cotahist", "backfill", "quarantine")
+    )
+
+    assert permissions(document, "IngestionBackfillRole") == {
+        "s3:ListBucket": {"<StorageRawBucket>"},
+        "s3:GetObject": {manifests},
+        "s3:PutObject": {sessions, manifests, refused},
+        "s3:DeleteObject": {sessions, manifests},
+        "s3:AbortMultipartUpload": {refused},
+        "logs:CreateLogStream": {"<IngestionBackfillLogs>"},
+        "logs:PutLogEvents": {"<IngestionBackfillLogs>"},
     }
 
 
@@ -153,6 +172,7 @@ def test_the_job_may_call_of_the_catalog_what_its_script_calls(document: dict[st
     ("role", "prefixes"),
     [
         ("IngestionScraperRole", {"raw/*", "quarantine/*"}),
+        ("IngestionBackfillRole", {"raw/cotahist/*", "backfill/*", "quarantine/*"}),
         ("RefineRole", {"raw/*", "refined/*", "refined_compact/*"}),
     ],
 )

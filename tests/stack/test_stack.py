@@ -9,6 +9,9 @@ import pytest
 from aws_cdk.assertions import Match, Template
 
 from glue_scripts import refine
+from scraper.backfill_handler import DOWNLOAD_SECONDS
+from scraper.client import YEAR_MAX_BYTES
+from scraper.estimate import LAMBDA_MEMORY_GB, LAMBDA_STORAGE_GB
 from scraper.settings import Settings
 from stacks import storage
 from stacks.config import REPOSITORY
@@ -117,7 +120,7 @@ def test_the_schedule_runs_the_scraper_three_times_a_morning_in_sao_paulo(docume
     ((scraper, _),) = (
         item
         for item in resources(document, "AWS::Lambda::Function")
-        if item[1]["Properties"]["Handler"].startswith("scraper")
+        if item[1]["Properties"]["Handler"] == "scraper.handler.handler"
     )
     properties = schedule["Properties"]
     target = properties["Target"]
@@ -179,6 +182,78 @@ def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
     assert settings.index_codes == ("IBOV", "SMLL")
     assert settings.lookback_sessions == 3
     assert settings.extra_ca_file is None
+
+
+def test_the_backfill_has_what_a_year_needs_and_is_tried_once_more(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "Handler": "scraper.backfill_handler.handler",
+            "Runtime": "python3.13",
+            "MemorySize": 2048,
+            "EphemeralStorage": {"Size": 2048},
+            "Timeout": 900,
+        },
+    )
+    template.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig",
+        {
+            "MaximumRetryAttempts": 1,
+            "MaximumEventAgeInSeconds": 3600,
+            "FunctionName": {"Ref": Match.string_like_regexp("IngestionBackfill")},
+        },
+    )
+
+
+def test_the_function_s_disk_holds_the_largest_year_that_is_downloaded(document: dict[str, Any]) -> None:
+    backfill = _function(document, "scraper.backfill_handler.handler")["Properties"]
+
+    # Beside the ZIP, sessions of one and a half times its size (42 bytes of Parquet for 31 of ZIP a quote),
+    # and as much in pieces where the file mixes them
+    assert backfill["EphemeralStorage"]["Size"] * 2**20 > YEAR_MAX_BYTES * (1 + 2 * 1.5)
+    # The download, then two minutes for the rest, before the function is stopped
+    assert backfill["Timeout"] > DOWNLOAD_SECONDS + 120
+
+
+def test_the_estimate_counts_with_the_function_s_own_memory_and_disk(document: dict[str, Any]) -> None:
+    backfill = _function(document, "scraper.backfill_handler.handler")["Properties"]
+
+    assert backfill["MemorySize"] == LAMBDA_MEMORY_GB * 1024
+    assert backfill["EphemeralStorage"]["Size"] == LAMBDA_STORAGE_GB * 1024
+
+
+def test_scraper_and_backfill_are_one_bundle_that_nothing_but_the_schedule_runs(
+    document: dict[str, Any],
+) -> None:
+    scraper = _function(document, "scraper.handler.handler")["Properties"]
+    backfill = _function(document, "scraper.backfill_handler.handler")["Properties"]
+    ((_, schedule),) = resources(document, "AWS::Scheduler::Schedule")
+
+    assert backfill["Code"] == scraper["Code"]
+    assert backfill["Layers"] == scraper["Layers"]
+    assert backfill["LoggingConfig"] != scraper["LoggingConfig"]
+    assert "IngestionBackfill" not in json.dumps(schedule)
+
+
+def test_the_backfill_understands_the_settings_that_the_stack_gives_it() -> None:
+    document = synthesise(quotes_base_url="http://127.0.0.1:8080/")
+    variables = _function(document, "scraper.backfill_handler.handler")["Properties"]["Environment"][
+        "Variables"
+    ]
+
+    settings = Settings.from_environment({name: text_of(value) for name, value in variables.items()})
+
+    assert settings.raw_bucket.startswith("<StorageRawBucket")
+    assert settings.quotes_base_url == "http://127.0.0.1:8080"
+
+
+def _function(document: dict[str, Any], handler: str) -> dict[str, Any]:
+    (function,) = (
+        function
+        for _, function in resources(document, "AWS::Lambda::Function")
+        if function["Properties"]["Handler"] == handler
+    )
+    return function
 
 
 def test_a_layer_of_one_s_own_replaces_the_mapping() -> None:
@@ -378,6 +453,7 @@ def test_the_outputs_name_what_a_person_looks_for(document: dict[str, Any]) -> N
         "RefinedBucket",
         "QueryResultsBucket",
         "ScraperFunction",
+        "BackfillFunction",
         "ScheduleName",
         "StarterFunction",
         "DeadLetterQueue",

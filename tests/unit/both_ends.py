@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -19,6 +22,7 @@ from sandbox.b3.formats import (
     zip_file,
 )
 from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.years import annual_zip_name, write_year
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,6 +43,14 @@ class Shelves:
     def put_session(self, session: date, *quotes: Quote) -> None:
         text = encode_session(session, quotes or [Quote()])
         self.files[daily_zip_name(session)] = zip_file(text, daily_member_name(session))
+
+    def put_year(self, year: int, sessions: Mapping[date, Sequence[Quote]], **form: Any) -> bytes:
+        """The annual ZIP of these sessions, in their order; `form` is of `sandbox.b3.years.write_year`."""
+        name = annual_zip_name(year)
+        with TemporaryDirectory() as folder:
+            write_year(Path(folder, name), sessions.items(), year=year, **form)
+            self.files[name] = Path(folder, name).read_bytes()
+        return self.files[name]
 
     def put_portfolio(self, day: date, *tickers: str, index: str = "IBOV", page_size: int = 120) -> None:
         """A portfolio of which the first ticker has what the others, 10 percent each, leave."""
@@ -79,12 +91,13 @@ class Bucket:
         self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
     def keys(self) -> list[str]:
-        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=self.name).get("Contents", [])]
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def versions(self) -> set[tuple[str, str]]:
         """Key and version of everything that was ever written: the same before and after means no write."""
-        listing = self.s3.list_object_versions(Bucket=self.name)
-        return {(item["Key"], item["VersionId"]) for item in listing.get("Versions", [])}
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name)
+        return {(item["Key"], item["VersionId"]) for page in pages for item in page.get("Versions", [])}
 
     def content(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.name, Key=key)["Body"].read()

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.b3.formats import Quote, encode_session, zip_file
-from scraper.cotahist import COTAHIST_SCHEMA, decode_quotes, open_text, read_session, read_text
+from scraper.cotahist import COTAHIST_SCHEMA, open_text, read_session, read_text
 from scraper.errors import InvalidData
+from scraper.records import decode_quotes
 
 SESSION = date(2024, 11, 8)
 SOURCE = "COTAHIST_D08112024.ZIP"

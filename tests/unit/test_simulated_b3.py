@@ -33,7 +33,7 @@ from sandbox.b3.formats import (
     zip_file,
 )
 from sandbox.b3.market import SimulatedMarket, apportion
-from sandbox.b3.series import next_expiries, series_code, third_friday, wednesday_nearest_15th
+from sandbox.b3.series import next_expiries, series_codes, third_friday, wednesday_nearest_15th
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.b3.universe import isin_with_check_digit
@@ -495,8 +495,13 @@ def test_the_next_expiries_begin_with_today_and_pass_over_what_has_expired() -> 
 
 
 def test_series_codes_count_months_from_a_for_calls_and_from_m_for_puts() -> None:
-    assert series_code("ZXAA", EXPIRY, is_call=True, number=364) == "ZXAAL364"
-    assert series_code("ZXAA", date(2025, 1, 17), is_call=False, number=35) == "ZXAAM35"
+    codes = series_codes(
+        np.array([b"ZXAA", b"ZXAA", b"IBOV"]),
+        np.array([2024_12_20, 2025_01_17, 2025_06_18]),
+        np.array([True, False, True]),
+        np.array([364, 35, 130]),
+    )
+    assert codes.tolist() == [b"ZXAAL364", b"ZXAAM35", b"IBOVF130"]
 
 
 def test_isins_end_in_their_check_digit() -> None:

@@ -1,0 +1,214 @@
+"""Decodes COTAHIST's fixed-width records, a block of them at a time, into Arrow arrays.
+
+There is no Python loop over records. Every character of a block is compared with what its field allows in one
+pass; only a block in which one is not allowed is looked at field by field, to say which. Digits become
+numbers eight at a time, in the halves of a 64-bit word.
+
+Refused: a number, a date or a text that is none. What a valid value says is not judged.
+"""
+
+from typing import Any, NoReturn, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scraper.arrow import arrow_schema
+from scraper.errors import InvalidData
+from scraper.schema import COTAHIST_COLUMNS, FIELDS, RECORD_LENGTH, Field
+
+AnyArray: TypeAlias = "pa.Array[Any]"  # generic in the stubs only
+Words: TypeAlias = npt.NDArray[np.uint64]
+
+Records: TypeAlias = npt.NDArray[np.uint8]
+"""n whole records without their line ends, shape (n, 245), a byte an element."""
+
+COTAHIST_SCHEMA = arrow_schema(COTAHIST_COLUMNS)
+"""Arrow schema of the quotes: of `decode_quotes`, of the DataFrame, and of the raw Parquet file."""
+
+NO_EXPIRY = np.datetime64("9999-12-31")
+"""DATVEN of a paper that does not expire; it is read as null."""
+
+FIELD = {field.name: field for field in FIELDS}
+"""The fields of a quote by their names."""
+
+_STORED_FIELDS = tuple(FIELD[name] for name in COTAHIST_SCHEMA.names)
+
+
+def _plain_characters() -> tuple[Records, Records]:
+    """For each character of a quote, the lowest that is allowed, and how far above it the highest is.
+
+    For texts that is printable ASCII; the rest of Latin-1 is allowed as well, but takes the longer way.
+    """
+    lowest = np.full(RECORD_LENGTH, ord(" "), np.uint8)
+    highest = np.full(RECORD_LENGTH, ord("~"), np.uint8)
+    for field in FIELDS:
+        if field.kind != "text":
+            lowest[field.first - 1 : field.last] = ord("0")
+            highest[field.first - 1 : field.last] = ord("9")
+    return lowest, highest - lowest
+
+
+_LOWEST, _RANGE = _plain_characters()
+
+
+def decode_quotes(records: Records, *, first_record: int, source: str) -> pa.RecordBatch:
+    """Decodes whole quote records, of one session or of many; TIPREG and DATA are not looked at.
+
+    Args:
+        records: Quote records, shape (n, 245). They may be a view with gaps, such as over the line ends.
+        first_record: Number in the file of the first of them, for messages; the header is 1.
+        source: The file or address that they came from, for messages.
+
+    Returns:
+        n rows of `COTAHIST_SCHEMA`.
+
+    Raises:
+        InvalidData: A field holds what its kind does not allow (see `schema.Field`).
+    """
+    return Block(records, first_record=first_record, source=source).quotes()
+
+
+class Block:
+    """Whole records, and what their fields say.
+
+    Args:
+        records: The records, shape (n, 245); they may be a view with gaps.
+        first_record: Number in the file of the first of them.
+        source: The file or address that they came from, for messages.
+    """
+
+    def __init__(self, records: Records, *, first_record: int, source: str) -> None:
+        self.records = records
+        self._first_record = first_record
+        self._source = source
+        # A quote's; of other records, all fields are looked at one by one
+        self._is_plain = not ((records - _LOWEST) > _RANGE).any()
+
+    def quotes(self) -> pa.RecordBatch:
+        """Decodes all that is stored of quotes: n rows of `COTAHIST_SCHEMA`.
+
+        Raises:
+            InvalidData: As `decode_quotes`.
+        """
+        return pa.RecordBatch.from_arrays(
+            [self._array(field) for field in _STORED_FIELDS], schema=COTAHIST_SCHEMA
+        )
+
+    def check(self, field: Field, value: bytes, meaning: str) -> None:
+        """Refuses the first record whose field does not hold exactly `value`."""
+        wrong = self._characters(field) != np.frombuffer(value, np.uint8)
+        self._refuse_if(wrong, field, f"{value.decode()!r}, {meaning}")
+
+    def dates(self, field: Field) -> npt.NDArray[np.datetime64]:
+        """Decodes YYYYMMDD, refusing what is no day of the calendar."""
+        # A block has few different dates
+        distinct = pa.array(self._integers(field)).dictionary_encode()
+        value, place = (part.to_numpy() for part in (distinct.dictionary, distinct.indices))
+        year, month, day = value // 10_000, value // 100 % 100, value % 100
+        first_of_month = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+        later = (day - 1).astype("timedelta64[D]")
+        days: npt.NDArray[np.datetime64] = first_of_month.astype("datetime64[D]") + later
+        wrong = (year < 1) | (month < 1) | (month > 12) | (days.astype("datetime64[M]") != first_of_month)
+        if wrong.any():
+            self._refuse_if(wrong[place], field, "a date, YYYYMMDD")
+        of_record: npt.NDArray[np.datetime64] = days[place]
+        return of_record
+
+    def _array(self, field: Field) -> AnyArray:
+        """Decodes a field of all records into the Arrow type that the schema gives it."""
+        match field.kind:
+            case "text":
+                return pc.ascii_rtrim(self._texts(field), characters=" ")
+            case "code":
+                self._require_digits(field)
+                return self._texts(field)
+            case "integer":
+                return pa.array(self._integers(field))
+            case "decimal":
+                return self._decimals(field)
+            case "date":
+                days = self.dates(field)
+                return pa.array(days, mask=days == NO_EXPIRY)
+
+    def _integers(self, field: Field) -> npt.NDArray[np.int64]:
+        # Exact: the widest field has 18 digits and 10**18 < 2**63
+        self._require_digits(field)
+        value = np.zeros(len(self.records), np.uint64)
+        for first in range(field.first, field.last + 1, 8):
+            last = min(first + 7, field.last)
+            value *= np.uint64(10 ** (last - first + 1))
+            value += _number(self.records[:, last - 8 : last], digits=last - first + 1)
+        return value.view(np.int64)
+
+    def _decimals(self, field: Field) -> AnyArray:
+        # Arrow holds a decimal as the integer of its digits in 128 bits, low half first. The precision is the
+        # field's width, so no value can exceed it, and none is negative, so the high half is 0.
+        halves = np.zeros((len(self.records), 2), dtype="<i8")
+        halves[:, 0] = self._integers(field)
+        arrow_type = COTAHIST_SCHEMA.field(field.name).type
+        return pa.Array.from_buffers(arrow_type, len(halves), [None, pa.py_buffer(halves.data)])
+
+    def _texts(self, field: Field) -> AnyArray:
+        characters = _packed(self._characters(field))
+        starts = np.arange(len(characters) + 1, dtype=np.int32) * np.int32(field.width)
+        text = pa.py_buffer(characters.data)
+        if not self._is_plain:
+            control = ((characters & 0x7F) < 0x20) | (characters == 0x7F)
+            self._refuse_if(control, field, "printable Latin-1 characters")
+            # In UTF-8 each character beyond ASCII takes two bytes, which moves all the texts after it
+            starts += np.searchsorted(np.flatnonzero(characters >= 0x80), starts).astype(np.int32)
+            text = pa.py_buffer(characters.tobytes().decode("latin-1").encode())
+        return pa.StringArray.from_buffers(len(characters), pa.py_buffer(starts.data), text)
+
+    def _require_digits(self, field: Field) -> None:
+        if not self._is_plain:
+            # Whatever lies below "0" wraps around to above 9
+            self._refuse_if(self._characters(field) - ord("0") > 9, field, f"{field.width} digits")
+
+    def _characters(self, field: Field) -> Records:
+        return self.records[:, field.first - 1 : field.last]
+
+    def _refuse_if(self, wrong: npt.NDArray[np.bool_], field: Field, expected: str) -> None:
+        """Refuses the first record that is wrong, or of which a character is: shape (n,) or (n, width)."""
+        if wrong.any():
+            self._refuse(int(wrong.reshape(len(wrong), -1).any(axis=1).argmax()), field, expected)
+
+    def _refuse(self, row: int, field: Field, expected: str) -> NoReturn:
+        raise InvalidData(
+            source=self._source,
+            record=self._first_record + row,
+            field=field.name.upper(),
+            found=repr(self._characters(field)[row].tobytes().decode("latin-1")),
+            expected=expected,
+        )
+
+
+def _packed(characters: Records) -> Records:
+    """Copies columns of characters together, which numpy does faster for one element a row."""
+    width = characters.shape[1]
+    return characters.view(f"V{width}").copy().view(np.uint8).reshape(-1, width)
+
+
+def _number(characters: Records, *, digits: int) -> Words:
+    """The numbers that the last digits of eight characters make.
+
+    The first character is a word's lowest byte. In each step a half takes in the neighbour below it: of bytes
+    (0..9) become pairs (0..99) in 16 bits, of pairs fours in 32, of fours all eight.
+
+    Args:
+        characters: Eight a row, of which the last ones are ASCII digits.
+        digits: How many of them count.
+    """
+    word: Words = characters.view("<u8").reshape(-1).astype(np.uint64)
+    word &= np.uint64(0x0F0F0F0F0F0F0F0F >> 64 - 8 * digits << 64 - 8 * digits)
+    word *= np.uint64(10 << 8 | 1)
+    word >>= np.uint64(8)
+    word &= np.uint64(0x00FF00FF00FF00FF)
+    word *= np.uint64(100 << 16 | 1)
+    word >>= np.uint64(16)
+    word &= np.uint64(0x0000FFFF0000FFFF)
+    word *= np.uint64(10_000 << 32 | 1)
+    word >>= np.uint64(32)
+    return word

@@ -1,0 +1,664 @@
+"""A year into the raw bucket: what is written, left alone, refused, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import scraper.backfill
+import scraper.raw
+from sandbox.b3.formats import Quote
+from sandbox.b3.server import B3Server
+from scraper.backfill import (
+    BackfillError,
+    Manifest,
+    Outcome,
+    Progress,
+    Session,
+    Span,
+    Task,
+    YearResult,
+    load_year,
+    load_years,
+    read_manifest,
+    survey,
+    tasks,
+)
+from scraper.calendar import sessions_between
+from scraper.client import B3Client
+from scraper.cotahist import COTAHIST_SCHEMA
+from scraper.ingest import ingest
+from scraper.raw import Lineage, RawBucket, encode_session
+from tests.unit.both_ends import Bucket, Shelves
+
+TODAY = date(2026, 11, 24)
+NOW = datetime(2024, 11, 11, 10, tzinfo=UTC)
+# Monday to Friday, each of them a session
+WEEK = [date(2024, 11, day) for day in (4, 5, 6, 7, 8)]
+FRIDAY = WEEK[-1]
+THIS_WEEK = Task(2024, Span(WEEK[0], FRIDAY))
+YEAR_2024 = Task(2024, Span(date(2024, 1, 1), date(2024, 12, 31)))
+MANIFEST = "backfill/COTAHIST_A2024.json"
+
+Load = Callable[..., YearResult]
+
+
+def silent(_stage: str, _done: int, _total: int) -> None:
+    """No progress."""
+
+
+def client(b3: B3Server) -> B3Client:
+    return B3Client(quotes_base_url=b3.base_url, attempts=2, sleep=lambda _: None)
+
+
+@pytest.fixture
+def load(b3: B3Server, bucket: Bucket, tmp_path: Path) -> Load:
+    def load(task: Task = THIS_WEEK, *, raw: RawBucket | None = None, **more: Any) -> YearResult:
+        return load_year(
+            task,
+            more.pop("progress", silent),
+            b3=client(b3),
+            raw=raw or RawBucket(bucket.name),
+            scratch=tmp_path,
+            **{"today": TODAY, **more},
+        )
+
+    return load
+
+
+def key_of(session: date, name: str = "backfill") -> str:
+    return f"raw/cotahist/trade_date={session}/{name}.parquet"
+
+
+def a_quote_each(sessions: Sequence[date]) -> dict[date, list[Quote]]:
+    """A quote a session, whose volume in BRL is the day of the month and a cent."""
+    return {session: [Quote(voltot=session.day + Decimal("0.01"))] for session in sessions}
+
+
+def rows(bucket: Bucket, key: str) -> list[dict[str, Any]]:
+    return pq.read_table(io.BytesIO(bucket.content(key))).to_pylist()
+
+
+def manifest_of(bucket: Bucket) -> Manifest:
+    manifest = read_manifest(RawBucket(bucket.name), 2024)
+    assert manifest is not None
+    return manifest
+
+
+# What is written
+
+
+def test_a_year_is_a_file_a_session_and_a_manifest(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    content = shelves.put_year(
+        2024,
+        {
+            WEEK[0]: [
+                Quote(codneg="ZZAA3", voltot=Decimal("1.01")),
+                Quote(codneg="ZZBB4", voltot=Decimal("2.02")),
+            ],
+            WEEK[1]: [Quote(codneg="ZZCC11", voltot=Decimal("4.04"))],
+        },
+    )
+    result = load(Task(2024, Span(WEEK[0], WEEK[1])))
+    assert result.outcome is Outcome.LOADED
+    assert bucket.keys() == [MANIFEST, key_of(WEEK[0]), key_of(WEEK[1])]
+    assert [row["codneg"] for row in rows(bucket, key_of(WEEK[0]))] == ["ZZAA3", "ZZBB4"]
+    assert [row["voltot"] for row in rows(bucket, key_of(WEEK[1]))] == [Decimal("4.04")]
+    assert manifest_of(bucket) == Manifest(
+        year=2024,
+        source=f"{b3.base_url}/InstDados/SerHist/COTAHIST_A2024.ZIP",
+        sha256=hashlib.sha256(content).hexdigest(),
+        reader_version=scraper.raw.READER_VERSION,
+        days=Span(WEEK[0], WEEK[1]),
+        sessions=tuple(
+            Session(day=day, rows=count, volume=Decimal(volume), md5=md5(bucket, key_of(day)))
+            for day, count, volume in [(WEEK[0], 2, "3.03"), (WEEK[1], 1, "4.04")]
+        ),
+        missing=(),
+        unexpected=(),
+        written=2,
+        unchanged=0,
+        to_refine=Span(WEEK[0], WEEK[1]),
+        refine_run=None,
+        request=None,
+    )
+
+
+def md5(bucket: Bucket, key: str) -> str:
+    return hashlib.md5(bucket.content(key), usedforsecurity=False).hexdigest()
+
+
+def test_a_session_s_file_has_the_raw_schema_and_says_where_it_comes_from(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    content = shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    lineage = {
+        "source": f"{b3.base_url}/InstDados/SerHist/COTAHIST_A2024.ZIP",
+        "source-sha256": hashlib.sha256(content).hexdigest(),
+        "reader-version": scraper.raw.READER_VERSION,
+    }
+    schema = pq.read_schema(io.BytesIO(bucket.content(key_of(FRIDAY))))
+    assert schema.remove_metadata() == COTAHIST_SCHEMA
+    assert {name.decode(): text.decode() for name, text in (schema.metadata or {}).items()} == lineage
+    assert bucket.metadata(key_of(FRIDAY)) == lineage
+
+
+def test_the_rows_of_a_session_are_those_of_the_daily_path(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    quotes = [Quote(codneg=f"ZZ{n:02}", tpmerc="070", datven=date(2024, 12, 20)) for n in range(40)]
+    shelves.put_year(2024, {**a_quote_each(WEEK[:-1]), FRIDAY: quotes})
+    load()
+    backfilled = pq.read_table(io.BytesIO(bucket.content(key_of(FRIDAY))))
+    shelves.put_session(FRIDAY, *quotes)
+    list(
+        ingest(
+            client(b3), RawBucket(bucket.name), now=NOW, session=FRIDAY, index_codes=(), lookback_sessions=1
+        )
+    )
+    daily = pq.read_table(io.BytesIO(bucket.content(key_of(FRIDAY, "daily"))))
+    assert backfilled.equals(daily)
+    assert key_of(FRIDAY) not in bucket.keys()  # noqa: SIM118 - a method of ours
+
+
+def test_a_file_in_which_the_sessions_are_mixed_gives_the_same_files(
+    load: Load, bucket: Bucket, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quotes = [Quote(codneg=f"ZZ{n:02}") for n in range(9)]
+    by_session = shelves.put_year(2024, dict.fromkeys(WEEK, quotes))
+    load()
+    before = {day: rows(bucket, key_of(day)) for day in WEEK}
+    # So that every session is staged in several pieces, and in another order than that of the file
+    monkeypatch.setattr(scraper.backfill, "STAGED_ROWS", 4)
+    monkeypatch.setattr("scraper.cotahist._BLOCK_RECORDS", 7)
+    by_ticker = shelves.put_year(2024, dict.fromkeys(WEEK, quotes), by_ticker=True)
+    assert by_ticker != by_session
+    assert load().outcome is Outcome.LOADED
+    assert {day: rows(bucket, key_of(day)) for day in WEEK} == before
+
+
+def test_the_same_rows_are_the_same_bytes_however_they_are_cut() -> None:
+    batch = pa.RecordBatch.from_pylist(
+        [dict.fromkeys(COTAHIST_SCHEMA.names, None) | {"codneg": f"ZZ{n}", "totneg": n} for n in range(100)],
+        schema=COTAHIST_SCHEMA,
+    )
+    lineage = Lineage("https://b3.example/COTAHIST_A2024.ZIP", "ab" * 32)
+    whole = encode_session(pa.Table.from_batches([batch]), lineage)
+    assert encode_session(pa.Table.from_batches([batch.slice(0, 1), batch.slice(1)]), lineage) == whole
+
+
+def test_only_the_days_that_are_asked_for_are_taken(load: Load, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_year(2024, a_quote_each(sessions_between(date(2024, 1, 1), date(2024, 12, 31))))
+    result = load(Task(2024, Span(WEEK[1], WEEK[2])))
+    assert bucket.keys() == [MANIFEST, key_of(WEEK[1]), key_of(WEEK[2])]
+    assert result.manifest is not None
+    assert result.manifest.days == Span(WEEK[1], WEEK[2])
+
+
+def test_progress_is_told_of_every_stage_to_its_end(load: Load, shelves: Shelves) -> None:
+    content = shelves.put_year(2024, a_quote_each(WEEK))
+    told: list[tuple[str, int, int]] = []
+    load(progress=lambda *news: told.append(news))
+    text = 247 * 7  # header, five quotes and trailer, of 245 characters and a line end
+    last = {stage: (done, total) for stage, done, total in told}
+    assert last == {"download": (len(content), len(content)), "read": (text, text), "upload": (5, 5)}
+
+
+def test_temporary_files_go(load: Load, shelves: Shelves, tmp_path: Path) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    assert list(tmp_path.iterdir()) == []
+
+
+# What is left alone
+
+
+def test_what_is_there_with_the_same_bytes_is_not_written_again(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    before = bucket.versions()
+    again = load().manifest
+    assert again is not None
+    assert (again.written, again.unchanged) == (0, 5)
+    assert {key for key, _ in bucket.versions() - before} == {MANIFEST}
+
+
+def test_a_session_of_the_daily_path_is_left_as_it_is(load: Load, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    bucket.put(key_of(FRIDAY, "daily"), b"as ingested")
+    before = bucket.versions()
+    manifest = load().manifest
+    assert manifest is not None
+    assert manifest.written == 4
+    assert [session.day for session in manifest.sessions if session.md5 is None] == [FRIDAY]
+    assert manifest.to_refine == Span(WEEK[0], WEEK[3])
+    assert before <= bucket.versions()
+    assert key_of(FRIDAY) not in bucket.keys()  # noqa: SIM118 - a method of ours
+
+
+def test_of_a_partition_with_both_files_the_daily_one_stays(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    bucket.put(key_of(FRIDAY, "daily"), b"as ingested")
+    bucket.put(key_of(FRIDAY), b"left behind by a crash")
+    load()
+    assert [key for key in bucket.keys() if str(FRIDAY) in key] == [key_of(FRIDAY, "daily")]  # noqa: SIM118
+
+
+class Racing(RawBucket):
+    """A bucket into which the daily path writes a session while it is being backfilled.
+
+    It puts its file and has then looked for ours, before ours is put or after.
+    """
+
+    def __init__(self, bucket: Bucket, *, ours_first: bool) -> None:
+        super().__init__(bucket.name)
+        self._bucket = bucket
+        self._ours_first = ours_first
+
+    def put_backfill(self, content: bytes, *, session: date, lineage: Lineage) -> None:
+        if session == FRIDAY and not self._ours_first:
+            self._bucket.put(key_of(FRIDAY, "daily"))
+        super().put_backfill(content, session=session, lineage=lineage)
+        if session == FRIDAY and self._ours_first:
+            self._bucket.put(key_of(FRIDAY, "daily"))
+            self.delete_backfill(FRIDAY)
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_a_session_that_is_ingested_meanwhile_has_one_file_in_the_end_the_daily_one(
+    load: Load, bucket: Bucket, shelves: Shelves, ours_first: bool
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    manifest = load(raw=Racing(bucket, ours_first=ours_first)).manifest
+    assert [key for key in bucket.keys() if str(FRIDAY) in key] == [key_of(FRIDAY, "daily")]  # noqa: SIM118
+    assert manifest is not None
+    assert (manifest.written, manifest.to_refine) == (4, Span(WEEK[0], WEEK[3]))
+
+
+# What is refused
+
+
+def damaged(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(damaged, "damaged ZIP", id="cut short"),
+        pytest.param(lambda _: b"PK\x03\x04 and nothing", "damaged ZIP", id="no directory"),
+    ],
+)
+def test_a_refused_file_leaves_raw_as_it_was_and_lies_in_quarantine(
+    load: Load, bucket: Bucket, shelves: Shelves, spoil: Callable[[bytes], bytes], reason: str
+) -> None:
+    spoilt = shelves.files["COTAHIST_A2024.ZIP"] = spoil(shelves.put_year(2024, a_quote_each(WEEK)))
+    result = load()
+    sha256 = hashlib.sha256(spoilt).hexdigest()
+    assert (result.outcome, result.manifest, result.is_error) == (Outcome.INVALID, None, True)
+    assert result.key == f"quarantine/cotahist/2024/{sha256}.zip"
+    assert bucket.keys() == [result.key]
+    assert bucket.content(result.key) == spoilt
+    assert reason in bucket.metadata(result.key)["reason"]
+
+
+def test_an_error_in_the_last_record_keeps_every_session_out(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    # The trailer is the last thing that is read: by then all sessions are staged
+    shelves.put_year(2024, a_quote_each(WEEK[:4]))
+    shelves.files["COTAHIST_A2024.ZIP"] = with_wrong_count(shelves)
+    result = load()
+    assert result.outcome is Outcome.INVALID
+    assert "TOTAL DE REGISTROS" in str(result.message).upper()
+    assert not [key for key in bucket.keys() if key.startswith(("raw/", "backfill/"))]  # noqa: SIM118
+
+
+def with_wrong_count(shelves: Shelves) -> bytes:
+    source = zipfile.ZipFile(io.BytesIO(shelves.files["COTAHIST_A2024.ZIP"]))
+    (member,) = source.namelist()
+    text = source.read(member)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(member, text.replace(b"00000000006", b"00000000007"))
+    return packed.getvalue()
+
+
+def test_a_file_without_a_quote_is_refused(load: Load, shelves: Shelves) -> None:
+    shelves.put_year(2024, {})
+    result = load()
+    assert result.outcome is Outcome.INVALID
+    assert "found no quote" in str(result.message)
+
+
+def test_a_year_that_b3_does_not_have_is_an_error(load: Load) -> None:
+    with pytest.raises(BackfillError, match=r"COTAHIST_A2024\.ZIP: HTTP 404; B3 has annual files since 1986"):
+        load()
+
+
+def test_a_year_without_a_session_yet_is_not_yet_published(load: Load) -> None:
+    january = Task(2026, Span(date(2026, 1, 1), date(2026, 12, 31)))
+    result = load(january, today=date(2026, 1, 2))
+    assert (result.outcome, result.is_error) == (Outcome.NOT_YET_PUBLISHED, False)
+
+
+def test_staged_files_that_do_not_add_up_are_not_uploaded(
+    load: Load, bucket: Bucket, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+
+    def lossy(quotes: pa.Table, lineage: Lineage) -> bytes:
+        return encode_session(quotes.slice(0, 0), lineage)
+
+    monkeypatch.setattr(scraper.backfill, "encode_session", lossy)
+    # 4 + 5 + 6 + 7 + 8 BRL and five cents
+    with pytest.raises(BackfillError, match=r"hold 0 quotes of BRL 0, expected 5 of BRL 30\.05"):
+        load()
+    assert bucket.keys() == []
+
+
+# Sessions against the calendar
+
+
+def of_2024(without: Sequence[date] = (), more: Sequence[date] = ()) -> dict[date, list[Quote]]:
+    """The 251 sessions of 2024, less some, and more."""
+    sessions = {*sessions_between(date(2024, 1, 1), date(2024, 12, 31)), *more} - {*without}
+    return a_quote_each(sorted(sessions))
+
+
+def test_single_days_are_b3_s_word_against_the_calendar_s_and_reported(load: Load, shelves: Shelves) -> None:
+    saturday = date(2024, 11, 9)
+    shelves.put_year(2024, of_2024(without=[date(2024, 5, 2), *WEEK], more=[saturday]))
+    manifest = load(YEAR_2024).manifest
+    assert manifest is not None
+    assert manifest.missing == (date(2024, 5, 2), *WEEK)
+    assert manifest.unexpected == (saturday,)
+    assert len(manifest.sessions) == 251 - 6 + 1
+
+
+@pytest.mark.parametrize(
+    ("lacking", "found"),
+    [
+        pytest.param(
+            (date(2024, 11, 4), date(2024, 11, 11)),
+            "6 sessions in a row, 2024-11-04 to 2024-11-11",
+            id="in the middle",
+        ),
+        pytest.param(
+            (date(2024, 1, 1), date(2024, 1, 9)),
+            "6 sessions in a row, 2024-01-02 to 2024-01-09",
+            id="at the beginning",
+        ),
+        # 19, 20, 23, 26, 27 and 30 December: on 24, 25 and 31 there was none
+        pytest.param(
+            (date(2024, 12, 19), date(2024, 12, 31)),
+            "6 sessions in a row, 2024-12-19 to 2024-12-30",
+            id="at the end",
+        ),
+    ],
+)
+def test_a_hole_of_six_sessions_refuses_the_year_unless_it_is_accepted(
+    load: Load, bucket: Bucket, shelves: Shelves, lacking: tuple[date, date], found: str
+) -> None:
+    without = sessions_between(*lacking)
+    shelves.put_year(2024, of_2024(without=without))
+    refused = load(YEAR_2024)
+    assert refused.outcome is Outcome.INVALID
+    assert found in str(refused.message)
+    assert "--accept-gaps" in str(refused.message)
+    assert [key.split("/")[0] for key in bucket.keys()] == ["quarantine"]  # noqa: SIM118
+    accepted = load(YEAR_2024, accept_gaps=True).manifest
+    assert accepted is not None
+    assert accepted.missing == tuple(without)
+
+
+def test_at_the_end_of_the_current_year_b3_may_be_late(load: Load, shelves: Shelves) -> None:
+    shelves.put_year(2024, of_2024(without=sessions_between(date(2024, 11, 1), date(2024, 12, 31))))
+    # Ten sessions of November had passed
+    manifest = load(YEAR_2024, today=date(2024, 11, 18)).manifest
+    assert manifest is not None
+    assert manifest.days == Span(date(2024, 1, 1), date(2024, 11, 17))
+    assert manifest.missing == tuple(sessions_between(date(2024, 11, 1), date(2024, 11, 14)))
+
+
+# What is finished
+
+
+def finished(bucket: Bucket, task: Task = THIS_WEEK, *, refresh: bool = False) -> bool:
+    [surveyed] = survey(RawBucket(bucket.name), [task], refresh=refresh)
+    return surveyed.finished
+
+
+def test_a_loaded_year_is_finished_for_the_days_that_it_covers(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    assert not finished(bucket)
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    assert finished(bucket)
+    assert finished(bucket, Task(2024, Span(WEEK[1], WEEK[2])))
+    assert not finished(bucket, Task(2024, Span(WEEK[0], FRIDAY + timedelta(days=1))))
+    assert not finished(bucket, refresh=True)
+
+
+def test_a_year_that_was_loaded_before_its_end_is_not_finished_after_it(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    task = Task(2024, Span(WEEK[0], date(2024, 12, 31)))
+    load(task, today=date(2024, 11, 9))
+    assert not finished(bucket, task)
+
+
+def test_a_year_of_which_a_session_is_gone_or_another_is_not_finished(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    bucket.put(key_of(FRIDAY), b"something else")
+    assert not finished(bucket)
+    bucket.put(key_of(FRIDAY, "daily"))
+    assert finished(bucket)  # the daily path took it over
+    for name in ("daily", "backfill"):
+        bucket.s3.delete_object(Bucket=bucket.name, Key=key_of(FRIDAY, name))
+    assert not finished(bucket)
+    load()
+    assert finished(bucket)
+
+
+def test_another_reader_s_year_is_not_finished(
+    load: Load, bucket: Bucket, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    monkeypatch.setattr(scraper.backfill, "READER_VERSION", "next")
+    assert not finished(bucket)
+
+
+def test_a_manifest_of_another_version_is_an_error_that_says_what_to_do(bucket: Bucket) -> None:
+    bucket.put(MANIFEST, b'{"year": 2024}')
+    with pytest.raises(BackfillError, match=r"manifest of 2024 is not one of this version .* delete it"):
+        finished(bucket)
+
+
+# What is left to refine
+
+
+def refined(bucket: Bucket) -> None:
+    """As after a range run of the job."""
+    manifest = replace(manifest_of(bucket), to_refine=None)
+    RawBucket(bucket.name).write_manifest(2024, manifest.to_json())
+
+
+def test_a_session_that_changed_is_to_be_refined_again_and_no_other(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    refined(bucket)
+    load()
+    assert manifest_of(bucket).to_refine is None
+    bucket.put(key_of(WEEK[2]), b"something else")
+    bucket.put(key_of(WEEK[3]), b"something else")
+    load()
+    # Its bytes are those that were refined: what was in between, nobody has refined
+    assert manifest_of(bucket).to_refine is None
+    shelves.put_year(2024, a_quote_each(WEEK) | {WEEK[2]: [Quote(preult=Decimal("9.99"))]})
+    load()
+    # A new ZIP, so every file says where it comes from anew
+    assert manifest_of(bucket).to_refine == Span(WEEK[0], FRIDAY)
+
+
+def test_what_was_never_refined_stays_to_be_refined_though_nothing_is_written(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    load()
+    assert manifest_of(bucket).to_refine == Span(WEEK[0], FRIDAY)
+    load(Task(2024, Span(WEEK[1], WEEK[2])))
+    assert manifest_of(bucket).to_refine == Span(WEEK[0], FRIDAY)
+
+
+# Interruption
+
+
+KILLED_IN_MID_UPLOAD = textwrap.dedent(
+    """
+    import itertools, os, signal, sys
+    from scraper import raw
+    from scraper.__main__ import main
+
+    put, count = raw.RawBucket.put_backfill, itertools.count(1)
+
+    def put_and_be_killed(self, *arguments, **named):
+        put(self, *arguments, **named)
+        if next(count) == 60:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    raw.RawBucket.put_backfill = put_and_be_killed
+    main(sys.argv[1:])
+    """
+)
+
+
+def test_a_load_that_was_killed_in_mid_upload_goes_on_and_repeats_no_upload(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server, tmp_path: Path
+) -> None:
+    shelves.put_year(2024, of_2024())
+    command = ["backfill", "--from", "2024", "--to", "2024", "--bucket", bucket.name, "--no-refine"]
+    environment = os.environ | {"QUOTES_BASE_URL": b3.base_url, "TMPDIR": str(tmp_path)}
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_MID_UPLOAD, *command],
+        env=environment,
+        check=False,
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    left = bucket.versions()
+    assert 60 <= len(left) < 251
+    assert MANIFEST not in bucket.keys()  # noqa: SIM118 - a method of ours
+    assert not finished(bucket, YEAR_2024)
+    result = load(YEAR_2024)
+    assert result.manifest is not None
+    assert (result.manifest.written, result.manifest.unchanged) == (251 - len(left), len(left))
+    assert left <= bucket.versions()
+    assert len(bucket.versions()) == 252
+    # What the killed one uploaded, nobody has refined
+    assert result.manifest.to_refine == Span(date(2024, 1, 2), date(2024, 12, 30))
+    assert finished(bucket, YEAR_2024)
+
+
+# Years in parallel
+
+
+def test_years_are_loaded_several_at_a_time_and_one_that_fails_is_a_result(
+    bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    shelves.put_year(2023, {date(2023, 11, 8): [Quote()]})
+    shelves.put_year(2025, {date(2025, 11, 7): [Quote()]})
+    asked = [Task(year, Span(date(year, 11, 7), date(year, 11, 8))) for year in (2023, 2024, 2025)]
+    raw = RawBucket(bucket.name)
+
+    def load(task: Task, progress: Progress) -> YearResult:
+        return load_year(task, progress, b3=client(b3), raw=raw, today=TODAY)
+
+    results = {result.year: result for result in load_years(asked, load, jobs=2, progress=lambda _: silent)}
+    assert {year: result.outcome for year, result in results.items()} == {
+        2023: Outcome.LOADED,
+        2024: Outcome.FAILED,
+        2025: Outcome.LOADED,
+    }
+    assert "COTAHIST_A2024.ZIP: HTTP 404" in str(results[2024].message)
+
+
+def test_an_error_of_ours_fails_its_year_alone() -> None:
+    def load(task: Task, _progress: Progress) -> YearResult:
+        if task.year == 2024:
+            raise ZeroDivisionError("ours")
+        return YearResult(year=task.year, outcome=Outcome.LOADED)
+
+    asked = tasks(Span(date(2023, 1, 1), date(2024, 12, 31)))
+    results = {result.year: result for result in load_years(asked, load, jobs=1, progress=lambda _: silent)}
+    assert results[2023].outcome is Outcome.LOADED
+    assert (results[2024].outcome, results[2024].message) == (Outcome.FAILED, "ZeroDivisionError: ours")
+
+
+def test_years_that_nobody_waits_for_end_at_their_next_step() -> None:
+    ended: dict[int, str] = {}
+
+    def load(task: Task, progress: Progress) -> YearResult:
+        if task.year == 2023:
+            return YearResult(year=2023, outcome=Outcome.LOADED)
+        try:
+            while True:
+                progress("read", 0, 0)
+        except BackfillError as error:
+            ended[task.year] = str(error)
+            raise
+
+    asked = tasks(Span(date(2023, 1, 1), date(2026, 12, 31)))
+    results = load_years(asked, load, jobs=2, progress=lambda _: silent)
+    next(results)
+    results.close()  # type: ignore[attr-defined]  # it is a generator
+    assert set(ended.values()) == {"interrupted; the same command goes on from here"}
+    assert 1 <= len(ended) <= 2  # the last one was not begun
+
+
+def test_a_span_is_a_task_a_year_with_its_own_days() -> None:
+    assert tasks(Span(date(2022, 11, 8), date(2024, 3, 1))) == [
+        Task(2022, Span(date(2022, 11, 8), date(2022, 12, 31))),
+        Task(2023, Span(date(2023, 1, 1), date(2023, 12, 31))),
+        Task(2024, Span(date(2024, 1, 1), date(2024, 3, 1))),
+    ]
+
+
+def test_a_manifest_comes_back_from_json_as_it_was(load: Load, bucket: Bucket, shelves: Shelves) -> None:
+    shelves.put_year(2024, of_2024(without=[FRIDAY], more=[date(2024, 11, 9)]))
+    manifest = load(YEAR_2024, request="r1").manifest
+    assert manifest is not None
+    for variant in (manifest, replace(manifest, to_refine=None, refine_run="jr_1", request=None)):
+        assert Manifest.from_json(variant.to_json()) == variant
