@@ -41,6 +41,7 @@ class Deployment:
     raw_database: str
     refined_database: str
     refined_table: str
+    refined_compact_table: str
     work_group: str
 
     @classmethod

@@ -45,17 +45,21 @@ class Sandbox:
 
     @property
     def lake(self) -> Path:
-        """The lake as plain files, in `raw/` and `refined/`: what `refresh_lake` found in the buckets."""
+        """The lake as plain files, in `raw/`, `refined/`, `refined_compact/`: what `refresh_lake` found."""
         return _lake(self.folder)
 
     def refresh_lake(self) -> None:
         """Bring the plain files up to date with the buckets, which the environment has to lead to."""
         self.lake.mkdir(exist_ok=True)
-        buckets = {"raw": self.deployment.raw_bucket, "refined": self.deployment.refined_bucket}
-        for prefix, bucket in buckets.items():
+        buckets = {
+            self.deployment.raw_bucket: ["raw"],
+            self.deployment.refined_bucket: ["refined", "refined_compact"],
+        }
+        for bucket, folders in buckets.items():
             mirror = BucketMirror(boto3.client("s3"), bucket, self.aws.mirror)
             mirror.pull()
-            _link(self.lake / prefix, mirror.root / prefix)
+            for folder in folders:
+                _link(self.lake / folder, mirror.root / folder)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ _EVENT_SECONDS = 60
 
 _RAW_SESSION = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/\w+\.parquet")
 _REFINED = re.compile(r"refined/trade_date=([^/]+)/ticker=([^/]+)/[^/]+\.parquet")
+_COMPACT = re.compile(r"refined_compact/trade_date=([^/]+)/[^/]+\.parquet")
 
 Partition = tuple[date, str]
 """A session and a ticker."""
@@ -102,6 +103,7 @@ class Totals:
         tickers: Rows of the refined table.
         lines: Quotes behind those rows.
         volume: Their volume.
+        compact: Rows of the compact table, quotes behind them, and their volume.
     """
 
     quotes: int
@@ -109,11 +111,13 @@ class Totals:
     tickers: int
     lines: int
     volume: Decimal
+    compact: tuple[int, int, Decimal]
 
     @property
     def agree(self) -> bool:
         """Whether nothing was lost or doubled on the way."""
-        return (self.quotes, self.raw_volume) == (self.lines, self.volume)
+        raw, wide = (self.quotes, self.raw_volume), (self.lines, self.volume)
+        return raw == wide and self.compact == (self.tickers, *wide)
 
 
 class Pipeline:
@@ -236,16 +240,29 @@ class Pipeline:
         matches = (_REFINED.fullmatch(key) for key in keys)
         return {(date.fromisoformat(match[1]), unquote(match[2])) for match in matches if match}
 
+    def compact_sessions(self) -> list[date]:
+        """The session of each Parquet file under `refined_compact/`, sorted."""
+        keys = self._keys(self.deployment.refined_bucket, "refined_compact/")
+        return sorted(date.fromisoformat(match[1]) for key in keys if (match := _COMPACT.fullmatch(key)))
+
     def registered_partitions(self) -> set[Partition]:
         """The partitions of the refined table in the Glue Data Catalog; none if there is no table."""
+        partitions = self._partitions(self.deployment.refined_table)
+        return {(date.fromisoformat(trade_date), ticker) for trade_date, ticker in partitions}
+
+    def registered_sessions(self) -> list[date]:
+        """The partitions of the compact table, sorted; none if there is no table."""
+        partitions = self._partitions(self.deployment.refined_compact_table)
+        return sorted(date.fromisoformat(trade_date) for (trade_date,) in partitions)
+
+    def _partitions(self, table: str) -> list[list[str]]:
         pages = self._glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.deployment.refined_database, TableName=self.deployment.refined_table
+            DatabaseName=self.deployment.refined_database, TableName=table
         )
         try:
-            values = [partition["Values"] for page in pages for partition in page["Partitions"]]
+            return [partition["Values"] for page in pages for partition in page["Partitions"]]
         except self._glue.exceptions.EntityNotFoundException:
-            return set()
-        return {(date.fromisoformat(trade_date), ticker) for trade_date, ticker in values}
+            return []
 
     def named_queries(self) -> list[tuple[str, str]]:
         """Name and SQL of the workgroup's named queries, by name."""
@@ -283,23 +300,26 @@ class Pipeline:
         return QueryResult(columns=columns, rows=rows)
 
     def totals(self, session: date) -> Totals:
-        """What a session adds up to, as Athena sees it in the raw and in the refined table."""
+        """What a session adds up to, as Athena sees it in the raw and in the two refined tables."""
         names = self.deployment
-        raw_table = f'"{names.raw_database}"."cotahist"'
-        refined_table = f'"{names.refined_database}"."{names.refined_table}"'
+        database = f'"{names.refined_database}"'
         of_session = f"WHERE trade_date = DATE '{session}'"
-        # The names are the stack's own
-        raw = self.query(f"SELECT count(*), sum(voltot) FROM {raw_table} {of_session}")  # noqa: S608
-        refined = self.query(
-            f"SELECT count(*), sum(lines), sum(volume) FROM {refined_table} {of_session}"  # noqa: S608
-        )
-        (quotes, raw_volume), (tickers, lines, volume) = raw.rows[0], refined.rows[0]
+
+        def add_up(table: str, lines: str, volume: str) -> tuple[int, int, Decimal]:
+            sql = f"SELECT count(*), {lines}, sum({volume}) FROM {table} {of_session}"  # noqa: S608 - our own names
+            count, line_count, total = self.query(sql).rows[0]
+            return int(count or 0), int(line_count or 0), Decimal(total or 0)
+
+        quotes, _, raw_volume = add_up(f'"{names.raw_database}"."cotahist"', "count(*)", "voltot")
+        wide = add_up(f'{database}."{names.refined_table}"', "sum(lines)", "volume")
+        compact = add_up(f'{database}."{names.refined_compact_table}"', "sum(lines)", "volume")
         return Totals(
-            quotes=int(quotes or 0),
-            raw_volume=Decimal(raw_volume or 0),
-            tickers=int(tickers or 0),
-            lines=int(lines or 0),
-            volume=Decimal(volume or 0),
+            quotes=quotes,
+            raw_volume=raw_volume,
+            tickers=wide[0],
+            lines=wide[1],
+            volume=wide[2],
+            compact=compact,
         )
 
     def _keys(self, bucket: str, prefix: str) -> Iterator[str]:

@@ -102,29 +102,41 @@ def _refine(
 
 
 def _check(pipeline: Pipeline, request: Request, show: Show) -> None:
-    """Hold buckets, catalog and both tables against one another."""
-    show.heading("Refined table")
+    """Hold buckets, catalog and tables against one another."""
+    show.heading("Refined tables")
     folders, partitions = pipeline.refined_folders(), pipeline.registered_partitions()
     if folders != partitions:
         raise StageError(
             "the catalog's partitions are not the folders under refined/: without a partition "
             f"{_some(folders - partitions)}, without a folder {_some(partitions - folders)}"
         )
-    raw, refined = pipeline.raw_sessions(), {trade_date for trade_date, _ in folders}
-    if raw != refined:
+    files, registered = pipeline.compact_sessions(), pipeline.registered_sessions()
+    if files != registered:
+        unregistered, empty = Counter(files) - Counter(registered), Counter(registered) - Counter(files)
         raise StageError(
-            f"sessions only in the raw bucket: {_some(raw - refined)}, only in the refined one: "
-            f"{_some(refined - raw)}; run the Glue job for them, or begin anew with --fresh"
+            "the compact table's partitions are not the files under refined_compact/: without a partition "
+            f"{_some(set(unregistered))}, without a file {_some(set(empty))}"
         )
-    registered = f"{_count(len(partitions), 'partition')} of {_count(len(refined), 'session')}"
-    show.line(f"{registered} registered: exactly the folders under refined/")
-    for session in sorted(refined & set(request.sessions)):
+    raw, wide, compact = pipeline.raw_sessions(), {trade_date for trade_date, _ in folders}, set(files)
+    # History may be in the compact table alone
+    missing, surplus = raw - compact | set(request.sessions) & raw - wide, (wide | compact) - raw
+    if missing or surplus:
+        raise StageError(
+            f"sessions only in the raw bucket: {_some(missing)}, only in the refined one: {_some(surplus)}; "
+            "run the Glue job for them, or begin anew with --fresh"
+        )
+    show.line(
+        f"{_count(len(partitions), 'partition')} of {_count(len(wide), 'session')} registered: exactly the "
+        "folders under refined/"
+    )
+    show.line(f"{_count(len(registered), 'session')} in the compact table: the files under refined_compact/")
+    for session in sorted(wide & set(request.sessions)):
         with show.step(f"{session}") as step:
             totals = pipeline.totals(session)
             made = f"{totals.quotes:,} quotes, {totals.tickers:,} tickers, volume {totals.volume:,} BRL"
-            step.outcome = f"{made} on both sides"
+            step.outcome = f"{made} in all three"
         if not totals.agree:
-            raise StageError(f"{session}: raw and refined table do not add up to the same: {totals}")
+            raise StageError(f"{session}: raw and refined tables do not add up to the same: {totals}")
 
 
 def _ask(pipeline: Pipeline, show: Show) -> None:

@@ -5,7 +5,7 @@ them, here by `sandbox.visual`. Any other job runs by its script, unchanged.
 
 Spark is the version inside the job's Glue, its Java comes from PyPI, and `s3://` is a local mirror of the
 buckets: pulled before the job runs and pushed after it, also after it has failed, since what a failed job
-wrote stays written on S3 too.
+wrote stays written on S3 too. A script's `--refined_bucket` has none: it is reached by S3's own API.
 
 Standard output carries one thing, the error message that Glue shows for the run (empty after success); all
 else goes to standard error. The process ends when its standard input does: no job outlives the emulator.
@@ -21,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,8 +70,10 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
     nodes = boto3.client("glue").get_job(JobName=job)["Job"].get("CodeGenConfigurationNodes")
     s3 = boto3.client("s3", config=Config(max_pool_connections=16))
     buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
-    # What a job reads and writes, its arguments name
-    mirrors = [BucketMirror(s3, bucket, mirror) for bucket in sorted(buckets & set(job_arguments))]
+    # What a job reads and writes, its arguments name; a bucket that Spark leaves alone may be large
+    by_api = () if nodes else _values_of("--refined_bucket", job_arguments)
+    mirrored = (buckets & set(job_arguments)).difference(by_api)
+    mirrors = [BucketMirror(s3, bucket, mirror) for bucket in sorted(mirrored)]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         _configure_spark(Path(scratch), {one.root.name: one.root for one in mirrors})
         local_script = Path(scratch) / "script.py"
@@ -87,6 +90,10 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
         finally:
             for one in mirrors:
                 _timed(f"pushed {one.root.name}", one.push)
+
+
+def _values_of(name: str, job_arguments: list[str]) -> list[str]:
+    return [value for argument, value in pairwise(job_arguments) if argument == name]
 
 
 def _run_script(script: Path, job_arguments: list[str]) -> None:

@@ -88,6 +88,7 @@ class BovespaStack(Stack):
                 "RawDatabase": config.raw_database,
                 "RefinedDatabase": config.refined_database,
                 "RefinedTable": config.refined_table,
+                "RefinedCompactTable": refine.compact_table,
                 "WorkGroup": analytics.workgroup.name,
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from aws_cdk import Arn, ArnComponents, CfnResource, Duration, RemovalPolicy, Stack
@@ -28,13 +28,15 @@ from glue_scripts.visual import build_nodes
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import RAW_PREFIX, REFINED_FOLDER, STAGING_FOLDER, list_objects
+from stacks.storage import COMPACT_FOLDER, RAW_PREFIX, REFINED_FOLDER, list_objects
 from stacks.visual_job import VisualJob
 
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
 STARTER = REPOSITORY / "lambda_src" / "start_refine"
 
 _DESCRIPTION = "Refines raw sessions: one row a stock and session, partitioned and catalogued"
+
+_COMPACT_SUFFIX = "_compact"
 
 _SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
 _SESSION_SUFFIX = "daily.parquet"
@@ -48,6 +50,7 @@ class RefineJob(Construct):
 
     Attributes:
         job: The job.
+        compact_table: Name of the refined table with one file a session; the job creates it.
     """
 
     def __init__(
@@ -77,8 +80,9 @@ class RefineJob(Construct):
         for log_group in logs:
             log_group.grant_write(role)
         _grant_raw(role, raw_bucket)
-        _grant_refined(role, refined_bucket)
-        _grant_catalog(role, refined_database, refined_table)
+        self.compact_table = f"{refined_table}{_COMPACT_SUFFIX}"
+        _grant_refined(role, refined_bucket, mode)
+        _grant_catalog(role, refined_database, (refined_table, self.compact_table))
         arguments = {
             "--raw_bucket": raw_bucket.bucket_name,
             "--refined_bucket": refined_bucket.bucket_name,
@@ -258,26 +262,28 @@ def _grant_raw(role: Role, bucket: Bucket) -> None:
     )
 
 
-def _grant_refined(role: Role, bucket: Bucket) -> None:
-    folders = (REFINED_FOLDER, STAGING_FOLDER)
+def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
+    folders = (REFINED_FOLDER, COMPACT_FOLDER)
+    actions = ["s3:PutObject", "s3:DeleteObject"]
+    keys = [f"{folder}/*" for folder in folders]
+    if mode is JobMode.VISUAL:
+        # Spark writes by Hadoop's S3A, in parts, and asks first for what is there, the folder itself as well
+        actions += ["s3:GetObject", "s3:AbortMultipartUpload"]
+        keys += folders
     role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))
     role.add_to_policy(
-        PolicyStatement(
-            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
-            # Hadoop's S3A asks for the folder itself as well before it writes below it
-            resources=[bucket.arn_for_objects(key) for folder in folders for key in (folder, f"{folder}/*")],
-        )
+        PolicyStatement(actions=actions, resources=[bucket.arn_for_objects(key) for key in keys])
     )
     for folder in folders:
         acknowledge_prefix(
             role,
             bucket=bucket,
             prefix=f"{folder}/",
-            reason="A partition a session and ticker: the keys are not known at deployment.",
+            reason="A partition a session, or a session and ticker: the keys are not known at deployment.",
         )
 
 
-def _grant_catalog(role: Role, database: str, table: str) -> None:
+def _grant_catalog(role: Role, database: str, tables: Sequence[str]) -> None:
     stack = Stack.of(role)
     role.add_to_policy(
         PolicyStatement(
@@ -287,6 +293,8 @@ def _grant_catalog(role: Role, database: str, table: str) -> None:
                 "glue:GetTable",
                 "glue:CreateTable",
                 "glue:UpdateTable",
+                "glue:GetPartitionIndexes",
+                "glue:CreatePartitionIndex",
                 "glue:GetPartitions",
                 "glue:BatchCreatePartition",
                 "glue:BatchUpdatePartition",
@@ -294,7 +302,11 @@ def _grant_catalog(role: Role, database: str, table: str) -> None:
             ],
             resources=[
                 Arn.format(ArnComponents(service="glue", resource=resource), stack)
-                for resource in ("catalog", f"database/{database}", f"table/{database}/{table}")
+                for resource in (
+                    "catalog",
+                    f"database/{database}",
+                    *(f"table/{database}/{table}" for table in tables),
+                )
             ],
         )
     )

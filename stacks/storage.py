@@ -16,12 +16,11 @@ SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
 QUARANTINE_PREFIX = "quarantine/"
 BACKFILL_PREFIX = "backfill/"
 REFINED_FOLDER = "refined"
-STAGING_FOLDER = "staging"
+COMPACT_FOLDER = "refined_compact"
 VISUAL_FOLDER = "visual"
 RESULTS_PREFIX = "results/"
 
 _QUARANTINE_DAYS = 90
-_STAGING_DAYS = 1
 _REPLACED_VERSION_DAYS = 30
 
 
@@ -34,8 +33,8 @@ class Storage(Construct):
     Attributes:
         raw_bucket: `raw/`, B3's data as Parquet, `quarantine/`, what the readers refused, and `backfill/`,
             what was loaded of each year.
-        refined_bucket: `refined/`, the refined table, `staging/`, a job run's unfinished work, and `visual/`,
-            the script that Glue makes of the visual job's graph.
+        refined_bucket: `refined/`, the refined table, `refined_compact/`, the same rows with a file for each
+            session, and `visual/`, the script that Glue makes of the visual job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.
         notifications_role: The role of the CDK's function that sets the raw bucket's notification.
     """
@@ -60,7 +59,7 @@ class Storage(Construct):
         self.refined_bucket = self._build_bucket(
             "RefinedBucket",
             removal_policy=removal_policy,
-            lifecycle_rules=[_expire(f"{STAGING_FOLDER}/", days=_STAGING_DAYS)],
+            lifecycle_rules=[],
         )
         self.results_bucket = self._build_bucket(
             "QueryResultsBucket",

@@ -14,6 +14,7 @@ from sandbox.ministack import JOB_RUNS, MIRROR
 from sandbox.shims import (
     glue_job_runs,
     glue_jobs,
+    glue_partitions,
     kept_state,
     left_out_properties,
     named_queries,
@@ -57,6 +58,7 @@ def install(folder: Path) -> Installed:
             "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
         )
     glue_jobs.install()
+    glue_partitions.install()
     named_queries.install()
     left_out_properties.install()
     query_results.install()

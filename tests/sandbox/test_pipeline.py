@@ -140,6 +140,18 @@ def test_registered_partitions_are_exactly_the_folders_under_refined(deployed: D
     assert deployed.pipeline.registered_partitions() == folders
 
 
+def test_the_compact_table_has_one_file_and_partition_a_session(deployed: Deployed) -> None:
+    assert deployed.pipeline.compact_sessions() == list(SESSIONS)
+    assert deployed.pipeline.registered_sessions() == list(SESSIONS)
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_compact_rows_are_the_refined_rows_sorted_by_ticker(deployed: Deployed, session: date) -> None:
+    folder = deployed.sandbox.lake / "refined_compact" / f"trade_date={session}"
+    (file,) = folder.iterdir()
+    assert pq.read_table(file, partitioning=None).to_pylist() == refined_rows(deployed, session)
+
+
 def test_the_raw_tables_can_be_queried(deployed: Deployed) -> None:
     for session in SESSIONS:
         totals = deployed.pipeline.totals(session)
@@ -258,10 +270,12 @@ def test_a_ticker_that_b3_takes_back_goes_from_the_bucket_and_the_catalog(
         was_there = (session, gone.codneg) in pipeline.refined_folders()
         assert was_there == isinstance(source, SimulatedSource)
         assert pipeline.registered_partitions() == pipeline.refined_folders()
+        assert pipeline.registered_sessions() == pipeline.compact_sessions()
 
     totals = pipeline.totals(session)
     left = [quote for quote in quotes_of(session) if quote.codisi != gone.codisi]
     assert (totals.lines, totals.volume) == (len(left), sum(quote.voltot for quote in left))
+    assert totals.agree
 
 
 def test_an_event_that_the_starter_cannot_use_ends_on_the_dead_letter_queue(in_sandbox: Deployed) -> None:
@@ -282,7 +296,7 @@ def test_a_run_shows_every_stage_in_plain_lines_that_fit(in_sandbox: Deployed) -
     request = Request(b3=SIMULATED, sessions=SESSIONS)
     run(in_sandbox.sandbox, request, Show(shown))
     lines = shown.getvalue().splitlines()
-    for stage in ("Schedule", "Raw bucket", "S3 event, starter, Glue job", "Refined table"):
+    for stage in ("Schedule", "Raw bucket", "S3 event, starter, Glue job", "Refined tables"):
         assert stage in lines
     assert "  nothing is new: no event, no job run" in lines
     quotes = quotes_of(SESSIONS[-1])
@@ -291,6 +305,17 @@ def test_a_run_shows_every_stage_in_plain_lines_that_fit(in_sandbox: Deployed) -
     assert "\x1b" not in shown.getvalue()
     tables = lines[lines.index("Athena, named queries") :]
     assert max(len(line.rstrip()) for line in tables) <= 100
+
+
+def test_a_compact_partition_without_its_file_fails_the_run(in_sandbox: Deployed) -> None:
+    names, glue = in_sandbox.sandbox.deployment, boto3.client("glue")
+    table = {"DatabaseName": names.refined_database, "TableName": names.refined_compact_table}
+    glue.create_partition(**table, PartitionInput={"Values": ["2025-03-11"]})
+    try:
+        with pytest.raises(StageError, match=r"without a file 1 \(2025-03-11\)"):
+            run(in_sandbox.sandbox, Request(b3=SIMULATED, sessions=SESSIONS), Show(StringIO()))
+    finally:
+        glue.delete_partition(**table, PartitionValues=["2025-03-11"])
 
 
 def test_a_partition_without_its_folder_fails_the_run(in_sandbox: Deployed) -> None:

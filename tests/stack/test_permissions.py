@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from stacks.config import REPOSITORY
-from tests.stack.synthesis import as_list, permissions, policy_statements, resources, text_of
+from tests.stack.synthesis import as_list, permissions, policy_statements, resources, synthesise, text_of
 
 BELOW_A_PREFIX_OF_OURS = re.compile(
-    r"<Storage(Raw|Refined)Bucket\w+\.Arn>/(raw|raw/cotahist|backfill|quarantine|refined|staging)/\*"
+    r"<Storage(Raw|Refined)Bucket\w+\.Arn>/(raw|raw/cotahist|backfill|quarantine|refined|refined_compact)/\*"
 )
 
 
@@ -110,25 +110,39 @@ def test_the_cdk_s_own_function_may_set_the_notification_and_nothing_else(docume
 
 def test_the_job_reads_raw_and_writes_refined(document: dict[str, Any]) -> None:
     allowed = permissions(document, "RefineRole")
-    own = {f"<StorageRefinedBucket>/{key}" for key in ("refined", "refined/*", "staging", "staging/*")}
-    (script,) = allowed["s3:GetObject"] - own - {"<StorageRawBucket>/raw/*"}
+    own = {f"<StorageRefinedBucket>/{key}" for key in ("refined/*", "refined_compact/*")}
+    (script,) = allowed["s3:GetObject"] - {"<StorageRawBucket>/raw/*"}
 
     assert re.fullmatch(r"arn:<AWS::Partition>:s3:::cdk-hnb659fds-assets-[^*]+/[0-9a-f]{64}\.py", script)
-    assert allowed["s3:PutObject"] == allowed["s3:DeleteObject"] == allowed["s3:AbortMultipartUpload"] == own
+    assert allowed["s3:PutObject"] == allowed["s3:DeleteObject"] == own
     assert allowed["s3:ListBucket"] == {"<StorageRawBucket>", "<StorageRefinedBucket>"}
     assert {action for action in allowed if action.startswith("s3:")} == {
         "s3:ListBucket",
         "s3:GetObject",
         "s3:PutObject",
         "s3:DeleteObject",
-        "s3:AbortMultipartUpload",
     }
 
 
-def test_the_job_may_use_its_own_table_and_database_in_the_catalog(document: dict[str, Any]) -> None:
+def test_the_job_in_visual_mode_may_also_read_what_it_writes_and_in_parts() -> None:
+    allowed = permissions(synthesise(glue_job_mode="visual"), "RefineRole")
+    folders = ("refined", "refined/*", "refined_compact", "refined_compact/*")
+    own = {f"<StorageRefinedBucket>/{key}" for key in folders}
+
+    for action in ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"):
+        assert allowed[action] == own
+    assert own < allowed["s3:GetObject"]
+
+
+def test_the_job_may_use_its_own_tables_and_database_in_the_catalog(document: dict[str, Any]) -> None:
     catalog = {
         f"arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:{resource}"
-        for resource in ("catalog", "database/default", "table/default/bovespa_daily")
+        for resource in (
+            "catalog",
+            "database/default",
+            "table/default/bovespa_daily",
+            "table/default/bovespa_daily_compact",
+        )
     }
 
     for action, where in permissions(document, "RefineRole").items():
@@ -159,7 +173,7 @@ def test_the_job_may_call_of_the_catalog_what_its_script_calls(document: dict[st
     [
         ("IngestionScraperRole", {"raw/*", "quarantine/*"}),
         ("IngestionBackfillRole", {"raw/cotahist/*", "backfill/*", "quarantine/*"}),
-        ("RefineRole", {"raw/*", "refined/*", "staging/*"}),
+        ("RefineRole", {"raw/*", "refined/*", "refined_compact/*"}),
     ],
 )
 def test_listing_is_confined_to_the_folders_of_the_role(

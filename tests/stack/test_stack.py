@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
+from glue_scripts import refine
 from scraper.backfill_handler import DOWNLOAD_SECONDS
 from scraper.client import YEAR_MAX_BYTES
 from scraper.estimate import LAMBDA_MEMORY_GB, LAMBDA_STORAGE_GB
 from scraper.settings import Settings
+from stacks import storage
 from stacks.config import REPOSITORY
 from tests.stack.synthesis import resources, synthesise, text_of
 
@@ -82,7 +84,6 @@ def test_what_uploads_and_replaced_versions_leave_behind_goes(document: dict[str
     ("name", "prefix", "days"),
     [
         ("RawBucket", "quarantine/", 90),
-        ("RefinedBucket", "staging/", 1),
         ("QueryResultsBucket", "results/", 7),
     ],
 )
@@ -350,6 +351,13 @@ def test_the_job_s_arguments_are_those_of_the_contract(document: dict[str, Any])
     }
 
 
+def test_folders_and_the_compact_table_are_named_as_the_script_names_them(document: dict[str, Any]) -> None:
+    names = {name: output["Value"] for name, output in document["Outputs"].items()}
+
+    assert (storage.REFINED_FOLDER, storage.COMPACT_FOLDER) == (refine.WIDE_FOLDER, refine.COMPACT_FOLDER)
+    assert names["RefinedCompactTable"] == names["RefinedTable"] + refine.COMPACT_SUFFIX
+
+
 def test_the_job_runs_the_script_of_this_repository(tmp_path: Any, document: dict[str, Any]) -> None:
     ((_, job),) = resources(document, "AWS::Glue::Job")
     location = text_of(job["Properties"]["Command"]["ScriptLocation"])
@@ -453,9 +461,11 @@ def test_the_outputs_name_what_a_person_looks_for(document: dict[str, Any]) -> N
         "RawDatabase",
         "RefinedDatabase",
         "RefinedTable",
+        "RefinedCompactTable",
         "WorkGroup",
     }
     assert text_of(document["Outputs"]["RawBucket"]["Value"]).startswith("<StorageRawBucket")
+    assert document["Outputs"]["RefinedCompactTable"]["Value"] == "bovespa_daily_compact"
 
 
 def test_the_template_names_no_account_and_no_region_of_its_own(document: dict[str, Any]) -> None:

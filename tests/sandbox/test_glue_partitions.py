@@ -1,0 +1,122 @@
+"""Partitions in the emulator's Glue: found by expression and page, indexed, and none lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from sandbox.ministack import MiniStack
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+
+INDEX: Any = {"Keys": ["trade_date", "ticker"], "IndexName": "by_date"}
+DAYS = ("2031-03-13", "2031-03-14", "2031-03-17")
+
+
+@pytest.fixture
+def glue(aws: MiniStack) -> GlueClient:
+    return boto3.client("glue")
+
+
+@pytest.fixture
+def where(glue: GlueClient) -> Any:
+    """An empty table with an index, partitioned by date and ticker."""
+    database = f"partitioned_{uuid4().hex}"
+    glue.create_database(DatabaseInput={"Name": database})
+    keys: Any = [{"Name": "trade_date", "Type": "date"}, {"Name": "ticker", "Type": "string"}]
+    glue.create_table(
+        DatabaseName=database,
+        TableInput={"Name": "daily", "PartitionKeys": keys},
+        PartitionIndexes=[INDEX],
+    )
+    return {"DatabaseName": database, "TableName": "daily"}
+
+
+def create(glue: GlueClient, where: Any, *values: tuple[str, str]) -> list[Any]:
+    inputs: Any = [{"Values": each} for each in values]
+    return list(glue.batch_create_partition(**where, PartitionInputList=inputs).get("Errors", []))
+
+
+def found(glue: GlueClient, where: Any, **query: Any) -> list[tuple[str, ...]]:
+    pages = glue.get_paginator("get_partitions").paginate(**where, **query)
+    return [tuple(partition["Values"]) for page in pages for partition in page["Partitions"]]
+
+
+@pytest.mark.parametrize(
+    ("expression", "days"),
+    [
+        ("trade_date = '2031-03-14'", DAYS[1:2]),
+        ("trade_date >= '2031-03-14' AND trade_date <= '2031-03-17'", DAYS[1:]),
+        ("trade_date > '2031-03-13' and trade_date < '2031-03-17'", DAYS[1:2]),
+        ("trade_date <> '2031-03-14' AND ticker = 'D''OR3'", (DAYS[0], DAYS[2])),
+        ("ticker = 'NONE3'", ()),
+        ("", DAYS),
+    ],
+)
+def test_those_that_an_expression_names_are_found(
+    glue: GlueClient, where: Any, expression: str, days: tuple[str, ...]
+) -> None:
+    create(glue, where, *[(day, "D'OR3") for day in DAYS])
+    assert found(glue, where, Expression=expression) == [(day, "D'OR3") for day in days]
+
+
+@pytest.mark.parametrize("expression", ["trade_date IN ('2031-03-14')", "price > '1'", "ticker = 1"])
+def test_an_expression_that_is_not_understood_is_refused(
+    glue: GlueClient, where: Any, expression: str
+) -> None:
+    with pytest.raises(glue.exceptions.InvalidInputException, match="Unsupported expression"):
+        glue.get_partitions(**where, Expression=expression)
+
+
+def test_many_come_page_by_page(glue: GlueClient, where: Any) -> None:
+    values = [(DAYS[0], f"ZZ{number:04d}") for number in range(2_100)]
+    for start in range(0, len(values), 100):
+        assert create(glue, where, *values[start : start + 100]) == []
+    pages = list(glue.get_paginator("get_partitions").paginate(**where))
+    assert [len(page["Partitions"]) for page in pages] == [1_000, 1_000, 100]
+    assert found(glue, where, PaginationConfig={"PageSize": 700}) == values
+
+
+def test_one_that_is_there_is_refused_and_the_others_of_the_batch_are_made(
+    glue: GlueClient, where: Any
+) -> None:
+    create(glue, where, (DAYS[0], "ZZAA3"))
+    (error,) = create(glue, where, (DAYS[0], "ZZAA3"), (DAYS[0], "ZZBB4"))
+    assert error["PartitionValues"] == [DAYS[0], "ZZAA3"]
+    assert error["ErrorDetail"]["ErrorCode"] == "AlreadyExistsException"
+    assert found(glue, where) == [(DAYS[0], "ZZAA3"), (DAYS[0], "ZZBB4")]
+
+
+def test_none_is_lost_when_many_calls_come_at_once(glue: GlueClient, where: Any) -> None:
+    names = [f"ZZ{number:03d}" for number in range(200)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: create(glue, where, (DAYS[0], name)), names))
+        list(
+            threads.map(
+                lambda name: glue.delete_partition(**where, PartitionValues=[DAYS[0], name]), names[::2]
+            )
+        )
+    assert sorted(found(glue, where)) == [(DAYS[0], name) for name in names[1::2]]
+
+
+def test_a_table_that_does_not_exist_has_none(glue: GlueClient, where: Any) -> None:
+    elsewhere = {**where, "TableName": "other"}
+    with pytest.raises(glue.exceptions.EntityNotFoundException):
+        found(glue, elsewhere)
+    with pytest.raises(glue.exceptions.EntityNotFoundException):
+        create(glue, elsewhere, (DAYS[0], "ZZAA3"))
+
+
+def test_a_table_keeps_the_index_that_it_was_made_with_and_gets_it_but_once(
+    glue: GlueClient, where: Any
+) -> None:
+    (index,) = glue.get_partition_indexes(**where)["PartitionIndexDescriptorList"]
+    assert index["IndexName"] == INDEX["IndexName"]
+    assert [key["Name"] for key in index["Keys"]] == INDEX["Keys"]
+    with pytest.raises(glue.exceptions.AlreadyExistsException):
+        glue.create_partition_index(**where, PartitionIndex=INDEX)
