@@ -451,7 +451,7 @@ def prepare_tables(
             continue
         # What GetTable tells and UpdateTable takes
         fields = ("Name", "Description", "Owner", "Retention", "PartitionKeys", "TableType")
-        changed: Any = {field: found[name][field] for field in fields if field in found[name]}
+        changed: Any = {field: found[name][field] for field in fields if found[name].get(field)}
         parameters, storage = found[name].get("Parameters", {}), found[name]["StorageDescriptor"]
         columns = storage.get("Columns", [])
         named = {column["Name"] for column in columns}
