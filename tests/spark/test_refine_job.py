@@ -1,4 +1,4 @@
-"""The whole job, on folders as its buckets and an emulated Glue Data Catalog: what each run leaves."""
+"""The whole job, on an emulated S3 and Glue Data Catalog: what each run leaves."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from botocore.stub import Stubber
 from pyspark.sql import DataFrame, SparkSession
 
 from glue_scripts import refine
-from glue_scripts.refine import COLUMNS, Catalog, RefineError, main, parse_arguments
+from glue_scripts.refine import (
+    COLUMNS,
+    COMPACT_COLUMNS,
+    Catalog,
+    RefineError,
+    parse_arguments,
+    wide_table,
+)
 from sandbox.b3.formats import Quote, encode_session
 from sandbox.ministack import MiniStack
 from scraper.cotahist import COTAHIST_SCHEMA, read_session
 from scraper.portfolio import PORTFOLIO_SCHEMA
-from tests.spark.conftest import empty_buckets
+from tests.spark.conftest import REFINED, empty_buckets, empty_s3, run_job
 from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ pytestmark = pytest.mark.xdist_group("spark")
 
 D = Decimal
 LOCATION = "s3://refined-bucket/refined"
+COMPACT_LOCATION = "s3://refined-bucket/refined_compact"
 AA = [
     cash(voltot=D("10.00"), preult=D("7.77")),
     odd_lot(voltot=D("1.00")),
@@ -50,14 +58,14 @@ class Lake:
     database: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex}")
     table: str = "bovespa_daily"
 
-    def run(self, *dates: str) -> None:
-        main(
-            [
-                *(dates or ("--trade_date", SESSION.isoformat())),
-                *("--raw_bucket", "raw-bucket", "--refined_bucket", "refined-bucket"),
-                *("--refined_database", self.database, "--refined_table", self.table),
-            ]
+    def run(self, *argv: str) -> None:
+        given = (
+            argv if any("_date" in argument for argument in argv) else ("--trade_date", str(SESSION), *argv)
         )
+        run_job(self.folder, *given, "--refined_database", self.database, "--refined_table", self.table)
+
+    def run_range(self, first: date, last: date, *argv: str) -> None:
+        self.run("--start_date", str(first), "--end_date", str(last), *argv)
 
     def put_session(self, quotes: Iterable[Quote], day: date = SESSION, name: str = "daily") -> Path:
         """Write a raw session as the scraper's reader makes it of B3's text."""
@@ -74,19 +82,20 @@ class Lake:
         path = self.folder / f"raw-bucket/raw/index_portfolio/portfolio_date={day}/{index}.parquet"
         _write(pa.Table.from_pylist(rows, schema=PORTFOLIO_SCHEMA), path)
 
-    def files(self) -> dict[str, tuple[int, int, bytes]]:
-        """Every file in the refined bucket: when it was written, which one it is, what it holds."""
-        root = self.folder / "refined-bucket"
-        return {
-            str(path.relative_to(root)): (path.stat().st_mtime_ns, path.stat().st_ino, path.read_bytes())
-            for path in root.rglob("*")
-            if path.is_file()
-        }
+    def files(self) -> dict[str, tuple[str, bytes]]:
+        """Every object in the refined bucket: its version, which a write changes, and what it holds."""
+        s3 = boto3.client("s3")
+        found = {}
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=REFINED):
+            for item in page.get("Contents", []):
+                answer = s3.get_object(Bucket=REFINED, Key=item["Key"])
+                found[item["Key"]] = answer["VersionId"], answer["Body"].read()
+        return found
 
-    def partitions(self) -> dict[tuple[str, ...], str]:
+    def partitions(self, suffix: str = "") -> dict[tuple[str, ...], str]:
         """Location of each registered partition."""
         pages = self.glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName=self.table
+            DatabaseName=self.database, TableName=self.table + suffix
         )
         return {
             tuple(partition["Values"]): partition["StorageDescriptor"]["Location"]
@@ -94,19 +103,38 @@ class Lake:
             for partition in page["Partitions"]
         }
 
+    def tables(self) -> list[Any]:
+        """Both tables, as they are in the catalog, the wide one first."""
+        tables = self.glue.get_tables(DatabaseName=self.database)["TableList"]
+        return sorted(tables, key=lambda table: table["Name"])
+
     def state(self) -> Any:
         """All that a run might change."""
-        table = self.glue.get_table(DatabaseName=self.database, Name=self.table)["Table"]
-        return self.files(), self.partitions(), table
+        return self.files(), self.partitions(), self.partitions("_compact"), self.tables()
+
+    def rows(self, key: str) -> list[dict[str, Any]]:
+        _, body = self.files()[key]
+        return list(pq.read_table(pa.BufferReader(body)).to_pylist())
 
     def row(self, ticker: str, day: date = SESSION) -> dict[str, Any]:
-        table = pq.read_table(self.folder / f"refined-bucket/{key(ticker, day)}", partitioning=None)
-        (row,) = table.to_pylist()
-        return dict(row)
+        (row,) = self.rows(key(ticker, day))
+        return row
+
+    def catalog(self) -> Catalog:
+        return Catalog(self.glue, database=self.database, table=wide_table(self.table, REFINED))
 
 
 def key(ticker: str, day: date = SESSION) -> str:
     return f"refined/trade_date={day}/ticker={ticker}/part-00000.parquet"
+
+
+def compact_key(day: date = SESSION) -> str:
+    return f"refined_compact/trade_date={day}/part-00000.parquet"
+
+
+def keys(*tickers: str, day: date = SESSION) -> set[str]:
+    """The files of a session."""
+    return {compact_key(day), *(key(ticker, day) for ticker in tickers)}
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -115,8 +143,8 @@ def _write(table: pa.Table, path: Path) -> None:
 
 
 @pytest.fixture
-def lake(spark: SparkSession, buckets: Path, aws: MiniStack) -> Lake:
-    return Lake(folder=buckets, glue=boto3.client("glue"))
+def lake(spark: SparkSession, s3_buckets: Path) -> Lake:
+    return Lake(folder=s3_buckets, glue=boto3.client("glue"))
 
 
 def test_publishes_one_file_per_ticker_and_catalogues_what_it_wrote(lake: Lake) -> None:
@@ -124,7 +152,7 @@ def test_publishes_one_file_per_ticker_and_catalogues_what_it_wrote(lake: Lake) 
     lake.put_portfolio(date(2031, 3, 10), {"ZZAA3": ("12.345", "Financeiro")})
     lake.run()
 
-    assert lake.files().keys() == {key("ZZAA3"), key("ZZBB4")}
+    assert lake.files().keys() == keys("ZZAA3", "ZZBB4")
     assert lake.partitions() == {
         ("2031-03-14", "ZZAA3"): f"{LOCATION}/trade_date=2031-03-14/ticker=ZZAA3/",
         ("2031-03-14", "ZZBB4"): f"{LOCATION}/trade_date=2031-03-14/ticker=ZZBB4/",
@@ -148,14 +176,19 @@ def test_files_hold_the_declared_columns_as_parquet_types(lake: Lake) -> None:
     lake.put_portfolio(date(2031, 3, 10), {"ZZAA3": ("12.345", "Financeiro")})
     lake.run()
 
-    parquet = pq.read_schema(lake.folder / f"refined-bucket/{key('ZZAA3')}")
     arrow_types = {"bigint": "int64", "int": "int32", "date": "date32[day]"}
-    assert {field.name: str(field.type) for field in parquet} == {
-        name: f"decimal128({kind[8:-1].replace(',', ', ')})"
-        if kind.startswith("decimal")
-        else arrow_types.get(kind, kind)
-        for name, kind, _ in COLUMNS
-    }
+    files = lake.files()
+    for file, columns in ((key("ZZAA3"), COLUMNS), (compact_key(), COMPACT_COLUMNS)):
+        parquet = pq.read_schema(pa.BufferReader(files[file][1]))
+        assert [(field.name, str(field.type)) for field in parquet] == [
+            (
+                name,
+                f"decimal128({kind[8:-1].replace(',', ', ')})"
+                if kind.startswith("decimal")
+                else arrow_types.get(kind, kind),
+            )
+            for name, kind, _ in columns
+        ]
     row = lake.row("ZZAA3")
     assert (row["close"], row["volume"], row["lines"]) == (D("7.770000"), D("11.50"), 3)
     assert (row["index_weight"], row["sector"], row["portfolio_age_days"]) == (D("12.345"), "Financeiro", 4)
@@ -178,6 +211,7 @@ def test_a_correction_changes_the_files_of_its_tickers_alone(lake: Lake) -> None
     after = lake.files()
     assert after[key("ZZAA3")] == before[key("ZZAA3")]
     assert after[key("ZZBB4")] != before[key("ZZBB4")]
+    assert after[compact_key()] != before[compact_key()]
     assert lake.row("ZZBB4")["volume"] == D("21.00")
 
 
@@ -185,28 +219,34 @@ def test_a_ticker_that_is_gone_from_raw_goes_from_files_and_catalog(lake: Lake) 
     other_day = SESSION - timedelta(days=1)
     lake.put_session([*AA, *BB], other_day)
     lake.put_session([*AA, *BB])
-    lake.run("--start_date", str(other_day), "--end_date", str(SESSION))
+    lake.run_range(other_day, SESSION)
     lake.put_session(AA)
     lake.run()
-    assert lake.files().keys() == {key("ZZAA3"), key("ZZAA3", other_day), key("ZZBB4", other_day)}
+    assert lake.files().keys() == keys("ZZAA3") | keys("ZZAA3", "ZZBB4", day=other_day)
     assert lake.partitions().keys() == {
         ("2031-03-14", "ZZAA3"),
         ("2031-03-13", "ZZAA3"),
         ("2031-03-13", "ZZBB4"),
     }
-    assert not (lake.folder / f"refined-bucket/{key('ZZBB4')}").parent.exists()
+    assert [row["ticker"] for row in lake.rows(compact_key())] == ["ZZAA3"]
 
 
 def test_whatever_else_lies_in_a_partition_of_the_session_is_removed(lake: Lake) -> None:
     lake.put_session(AA)
     lake.run()
-    published = lake.folder / "refined-bucket" / key("ZZAA3")
-    session = published.parent.parent
-    for file in ("ticker=ZZAA3/part-of-another-writer.parquet", "ticker=ZZAA3/_temporary/0/part", "_SUCCESS"):
-        (session / file).parent.mkdir(parents=True, exist_ok=True)
-        (session / file).write_bytes(published.read_bytes())
+    _, published = lake.files()[key("ZZAA3")]
+    session = f"trade_date={SESSION}"
+    for file in (
+        f"refined/{session}/ticker=ZZAA3/part-of-another-writer.parquet",
+        f"refined/{session}/ticker=ZZAA3/_temporary/0/part",
+        f"refined/{session}/_SUCCESS",
+        f"refined_compact/{session}/part-00001.parquet",
+    ):
+        boto3.client("s3").put_object(Bucket=REFINED, Key=file, Body=published)
+    other_day = f"refined/trade_date={SESSION + timedelta(days=1)}/ticker=ZZAA3/part-00000.parquet"
+    boto3.client("s3").put_object(Bucket=REFINED, Key=other_day, Body=published)
     lake.run()
-    assert lake.files().keys() == {key("ZZAA3")}
+    assert lake.files().keys() == keys("ZZAA3") | {other_day}
 
 
 def test_tickers_with_blanks_and_separators_are_escaped_in_folders_alone(
@@ -214,13 +254,14 @@ def test_tickers_with_blanks_and_separators_are_escaped_in_folders_alone(
 ) -> None:
     lake.put_session([cash("ACE 2", codisi=""), cash("A/B=C%", codisi="")])
     lake.run()
-    assert lake.files().keys() == {key("ACE 2"), key("A%2FB%3DC%25")}
+    assert lake.files().keys() == keys("ACE 2", "A%2FB%3DC%25")
     assert lake.partitions() == {
         ("2031-03-14", "ACE 2"): f"{LOCATION}/trade_date=2031-03-14/ticker=ACE 2/",
         ("2031-03-14", "A/B=C%"): f"{LOCATION}/trade_date=2031-03-14/ticker=A%2FB%3DC%25/",
     }
     read_back = spark.read.parquet(LOCATION).select("ticker").collect()
     assert {row["ticker"] for row in read_back} == {"ACE 2", "A/B=C%"}
+    assert [row["ticker"] for row in lake.rows(compact_key())] == ["A/B=C%", "ACE 2"]
 
 
 class TestRange:
@@ -236,7 +277,7 @@ class TestRange:
         lake.put_portfolio(date(2031, 3, 13), {"ZZAA3": ("9.000", "OTHER INDEX")}, index="SMLL")
         lake.put_portfolio(monday, {"ZZBB4": ("3.000", "NEWEST")})
 
-        lake.run("--start_date", str(friday), "--end_date", str(monday))
+        lake.run_range(friday, monday)
 
         assert lake.partitions().keys() == {(str(friday), "ZZAA3"), (str(monday), "ZZBB4")}
         assert (lake.row("ZZAA3")["sector"], lake.row("ZZAA3")["portfolio_age_days"]) == ("NEWER", 2)
@@ -250,13 +291,13 @@ class TestRange:
         with pytest.raises(
             RefineError, match=r"expected daily\.parquet or backfill\.parquet in .* to s3://raw-"
         ):
-            lake.run("--start_date", "2031-03-15", "--end_date", "2031-03-16")
+            lake.run_range(date(2031, 3, 15), date(2031, 3, 16))
 
     def test_a_partition_with_both_files_is_read_from_the_daily_one(self, lake: Lake) -> None:
         lake.put_session(AA, name="backfill")
         lake.put_session(BB, name="daily")
         lake.run()
-        assert lake.files().keys() == {key("ZZBB4")}
+        assert lake.files().keys() == keys("ZZBB4")
 
 
 def _drop_a_row(transform: Callable[..., DataFrame]) -> Callable[..., DataFrame]:
@@ -270,6 +311,7 @@ def published(spark: SparkSession, buckets_root: Path, emulator: MiniStack) -> I
         for name, value in emulator.environment().items():
             patch.setenv(name, value)
         empty_buckets(buckets_root)
+        empty_s3(buckets_root)
         lake = Lake(folder=buckets_root, glue=boto3.client("glue"))
         lake.put_session([*AA, *BB])
         lake.run()
@@ -348,6 +390,7 @@ class TestRefusals:
         )
         with pytest.raises(RefineError, match=message):
             lake.run()
+        lake.glue.delete_table(DatabaseName=lake.database, Name=lake.table)
 
 
 class TestCrash:
@@ -361,36 +404,27 @@ class TestCrash:
             crash.setattr(Catalog, "synchronise", _raise)
             with pytest.raises(ConnectionError, match="the catalog is away"):
                 lake.run()
-        # New and old files, none lost; the catalog as it was; nothing in staging
-        assert lake.files().keys() == {key("ZZAA3"), key("ZZBB4"), key("ZZCC3")}
+        # New and old files, none lost; the catalog as it was
+        assert lake.files().keys() == keys("ZZAA3", "ZZBB4", "ZZCC3")
         assert {ticker for _, ticker in lake.partitions()} == {"ZZAA3", "ZZBB4"}
 
         lake.run()
-        assert lake.files().keys() == {key("ZZAA3"), key("ZZCC3")}
+        assert lake.files().keys() == keys("ZZAA3", "ZZCC3")
         assert {ticker for _, ticker in lake.partitions()} == {"ZZAA3", "ZZCC3"}
 
-    def test_that_also_keeps_staging_from_being_removed_is_told_by_its_first_error(
-        self, lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        lake.put_session(AA)
-        monkeypatch.setattr(Catalog, "synchronise", _raise)
-        monkeypatch.setattr(refine.Storage, "delete", _raise)
-        with pytest.raises(ConnectionError):
-            lake.run()
-        assert "is left behind: the catalog is away" in capsys.readouterr().out
-
-    def test_while_files_are_staged_leaves_the_refined_files_alone(
-        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_in_the_midst_of_the_files_is_mended_by_the_next_run(self, lake: Lake) -> None:
         lake.put_session([*AA, *BB])
         lake.run()
         before = lake.state()
-        lake.put_session([cash(voltot=D("99.00"))])
-        stage = refine.stage
-        monkeypatch.setattr(refine, "stage", lambda rows, folder: stage(rows.limit(0), folder))
-        with pytest.raises(RefineError, match="expected one file for each of 1 tickers, found 0 files"):
-            lake.run()
-        assert lake.state() == before
+        s3 = boto3.client("s3")
+        for gone in (key("ZZBB4"), compact_key()):
+            s3.delete_object(Bucket=REFINED, Key=gone)
+        lake.run()
+        after = lake.state()
+        assert after[1:] == before[1:]
+        assert {file: body for file, (_, body) in after[0].items()} == {
+            file: body for file, (_, body) in before[0].items()
+        }
 
 
 def _raise(*_: object) -> None:
@@ -432,12 +466,12 @@ class TestCatalog:
         assert [column["Name"] for column in found["StorageDescriptor"]["Columns"]] == expected
 
     def test_registers_and_unregisters_more_partitions_than_a_call_takes(self, lake: Lake) -> None:
-        catalog = Catalog(lake.glue, database=lake.database, table=lake.table, location=LOCATION)
+        catalog = lake.catalog()
         catalog.prepare()
-        folders = [f"ticker=ZZ{number:03d}" for number in range(250)]
-        assert catalog.synchronise(SESSION, folders) == {"registered": 250, "updated": 0, "unregistered": 0}
+        rows = [(str(SESSION), f"ZZ{number:03d}") for number in range(250)]
+        assert catalog.synchronise(rows) == {"registered": 250, "updated": 0, "unregistered": 0}
         assert len(lake.partitions()) == 250
-        assert catalog.synchronise(SESSION, folders[:1]) == {
+        assert catalog.synchronise(rows[:1]) == {
             "registered": 0,
             "updated": 0,
             "unregistered": 249,
@@ -446,45 +480,49 @@ class TestCatalog:
 
     def test_uses_a_database_that_is_there(self, lake: Lake) -> None:
         lake.glue.create_database(DatabaseInput={"Name": lake.database, "Description": "ours"})
-        Catalog(lake.glue, database=lake.database, table=lake.table, location=LOCATION).prepare()
+        lake.catalog().prepare()
         assert lake.glue.get_database(Name=lake.database)["Database"]["Description"] == "ours"
 
     def test_raises_what_a_batch_answers_with_unless_the_partition_is_there_already(
         self, aws: MiniStack
     ) -> None:
         glue = boto3.client("glue")
-        catalog = Catalog(glue, database="d", table="t", location=LOCATION)
+        catalog = Catalog(glue, database="d", table=wide_table("t", REFINED))
         answer = {"PartitionValues": ["2031-03-14", "ZZAA3"]}
         there = {**answer, "ErrorDetail": {"ErrorCode": "AlreadyExistsException", "ErrorMessage": "there"}}
         full = {**answer, "ErrorDetail": {"ErrorCode": "ResourceNumberLimitExceededException"}}
         with Stubber(glue) as stub:
             stub.add_response("get_partitions", {"Partitions": []})
             stub.add_response("batch_create_partition", {"Errors": [there]})
-            catalog.synchronise(SESSION, ["ticker=ZZAA3"])
+            catalog.synchronise([("2031-03-14", "ZZAA3")])
 
             stub.add_response("get_partitions", {"Partitions": []})
             stub.add_response("batch_create_partition", {"Errors": [there, full]})
-            with pytest.raises(
-                RefineError, match=r"1 partitions of 2031-03-14 .*ResourceNumberLimitExceeded"
-            ):
-                catalog.synchronise(SESSION, ["ticker=ZZAA3"])
+            with pytest.raises(RefineError, match=r"1 partitions .* in d\.t, .*ResourceNumberLimitExceeded"):
+                catalog.synchronise([("2031-03-14", "ZZAA3")])
             stub.assert_no_pending_responses()
 
-    def test_asks_for_the_partitions_of_the_session_page_by_page(self, aws: MiniStack) -> None:
+    def test_asks_for_the_partitions_of_its_sessions_page_by_page(self, aws: MiniStack) -> None:
         glue = boto3.client("glue")
-        catalog = Catalog(glue, database="d", table="t", location=LOCATION)
-        query = {"DatabaseName": "d", "TableName": "t", "Expression": "trade_date = '2031-03-14'"}
-        partition = {"Location": f"{LOCATION}/trade_date=2031-03-14/ticker=ZZAA3/", "Columns": []}
-        elsewhere = {"Values": ["2031-03-13", "ZZAA3"], "StorageDescriptor": partition}
-        page = {"Values": ["2031-03-14", "ZZAA3"], "StorageDescriptor": partition}
+        catalog = Catalog(glue, database="d", table=wide_table("t", REFINED))
+        query = {
+            "DatabaseName": "d",
+            "TableName": "t",
+            "Expression": "trade_date >= '2031-03-14' AND trade_date <= '2031-03-17'",
+        }
+        rows = [("2031-03-14", "ZZAA3"), ("2031-03-17", "ZZBB4")]
+
+        def registered(trade_date: str, ticker: str) -> Any:
+            location = f"{LOCATION}/trade_date={trade_date}/ticker={ticker}/"
+            descriptor = {"Location": location, "Columns": []}
+            return {"Values": [trade_date, ticker], "StorageDescriptor": descriptor}
+
+        # A session in between that is none of the run's
+        first, second, other = (registered(*values) for values in [*rows, ("2031-03-15", "ZZAA3")])
         with Stubber(glue) as stub:
-            stub.add_response("get_partitions", {"Partitions": [elsewhere], "NextToken": "more"}, query)
-            stub.add_response("get_partitions", {"Partitions": [page]}, {**query, "NextToken": "more"})
-            assert catalog.synchronise(SESSION, ["ticker=ZZAA3"]) == {
-                "registered": 0,
-                "updated": 0,
-                "unregistered": 0,
-            }
+            stub.add_response("get_partitions", {"Partitions": [other, first], "NextToken": "more"}, query)
+            stub.add_response("get_partitions", {"Partitions": [second]}, {**query, "NextToken": "more"})
+            assert catalog.synchronise(rows) == {"registered": 0, "updated": 0, "unregistered": 0}
             stub.assert_no_pending_responses()
 
 
