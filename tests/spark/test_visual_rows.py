@@ -36,6 +36,7 @@ from scraper.arrow import arrow_schema
 from scraper.cotahist import read_session
 from scraper.portfolio import read_portfolio
 from scraper.schema import COTAHIST_COLUMNS, PORTFOLIO_COLUMNS, Column
+from tests.spark.conftest import RAW, REFINED, run_job
 from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 from tests.spark.test_refine_property import DAYS, LINES, PORTFOLIOS
 
@@ -49,7 +50,7 @@ D = Decimal
 Nodes = dict[str, dict[str, Any]]
 Row = dict[str, Any]
 
-RAW, REFINED = "raw-bucket", "refined-bucket"
+BUCKET_ARGUMENTS = ("--raw_bucket", RAW, "--refined_bucket", REFINED)
 NEXT_DAY = SESSION + timedelta(days=1)
 
 # Refined tickers, sum of VOLTOT [BRL]
@@ -113,39 +114,44 @@ def _write(file: Path, rows: list[Row], columns: Iterable[Column]) -> None:
 
 
 def arguments(first: date, last: date | None = None, database: str = "default") -> list[str]:
+    """The job's arguments, but for the buckets."""
     dates = ["--start_date", str(first), "--end_date", str(last)] if last else ["--trade_date", str(first)]
-    return [
-        *dates,
-        *("--raw_bucket", RAW, "--refined_bucket", REFINED),
-        *("--refined_database", database, "--refined_table", "bovespa_daily"),
-    ]
+    return [*dates, *("--refined_database", database, "--refined_table", "bovespa_daily")]
 
 
 def graph_rows(spark: SparkSession, nodes: Nodes, first: date, last: date | None = None) -> DataFrame:
     """What the graph would write."""
-    made = Interpreter(nodes, arguments(first, last), spark).results("node-refined")
+    made = Interpreter(nodes, [*arguments(first, last), *BUCKET_ARGUMENTS], spark).results("node-refined")
     frame: DataFrame = made["node-refined"].toDF()
     return frame
 
 
-def script_rows(spark: SparkSession, first: date, last: date | None = None) -> DataFrame:
-    """What the script would write, from the same files."""
-    storage, last = refine.Storage(spark), last or first
-    quotes = refine.read_raw(
-        spark,
-        refine.find_quotes(storage, RAW, first, last).values(),
-        f"s3://{RAW}/raw/cotahist",
-        "trade_date",
-        refine.QUOTE_COLUMNS,
+def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None = None) -> DataFrame:
+    """What the script would write."""
+
+    def files(table: str, key: str, pattern: str) -> dict[date, str]:
+        found = sorted(
+            (raw / "raw" / table).glob(f"{key}=*/{pattern}"), reverse=True
+        )  # daily last, so it wins
+        paths = {date.fromisoformat(file.parent.name.partition("=")[2]): file for file in found}
+        return {day: f"s3://{RAW}/{paths[day].relative_to(raw)}" for day in sorted(paths)}
+
+    last = last or first
+    quotes = [
+        path for day, path in files("cotahist", "trade_date", "*.parquet").items() if first <= day <= last
+    ]
+    dated = files("index_portfolio", "portfolio_date", f"{refine.INDEX}.parquet")
+    portfolios = refine.portfolios_in_force(dated, first, last)
+    return refine.transform(
+        refine.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refine.QUOTE_COLUMNS),
+        refine.read_raw(
+            spark,
+            portfolios,
+            f"s3://{RAW}/raw/index_portfolio",
+            "portfolio_date",
+            refine.PORTFOLIO_COLUMNS,
+        ),
     )
-    portfolios = refine.read_raw(
-        spark,
-        refine.find_portfolios(storage, RAW, first, last),
-        f"s3://{RAW}/raw/index_portfolio",
-        "portfolio_date",
-        refine.PORTFOLIO_COLUMNS,
-    )
-    return refine.transform(quotes, portfolios)
 
 
 def contents(frame: DataFrame) -> tuple[list[tuple[str, str]], list[Row]]:
@@ -154,9 +160,9 @@ def contents(frame: DataFrame) -> tuple[list[tuple[str, str]], list[Row]]:
     return frame.dtypes, sorted(rows, key=lambda row: (row["trade_date"], row["ticker"]))
 
 
-def assert_equal(spark: SparkSession, first: date, last: date | None = None) -> list[Row]:
+def assert_equal(spark: SparkSession, raw: Path, first: date, last: date | None = None) -> list[Row]:
     """The rows of both, which are the same."""
-    columns, rows = contents(script_rows(spark, first, last))
+    columns, rows = contents(script_rows(spark, raw, first, last))
     found_columns, found_rows = contents(graph_rows(spark, nodes_for(), first, last))
     assert found_columns == columns
     assert found_rows == rows
@@ -175,7 +181,7 @@ class TestRows:
                 for day in (days[1], days[3])
             },
         )
-        rows = assert_equal(spark, days[0], days[-1])
+        rows = assert_equal(spark, raw, days[0], days[-1])
         assert {row["trade_date"] for row in rows} == set(days)
         assert {row["portfolio_age_days"] for row in rows} == {None, 0, 1}
 
@@ -195,7 +201,7 @@ class TestRows:
         file.parent.mkdir(parents=True)
         portfolio.frame.to_parquet(file)
 
-        rows = assert_equal(spark, session)
+        rows = assert_equal(spark, raw, session)
 
         assert (len(rows), sum(row["volume"] for row in rows)) == REAL_SESSIONS[session]
         traded = set(quotes.loc[quotes["tpmerc"] == "010", "codneg"])
@@ -225,29 +231,29 @@ class TestRows:
         shutil.rmtree(raw)
         write_quotes(raw, sessions)
         write_portfolios(raw, portfolios)
-        assert_equal(spark, min(sessions), max(sessions))
+        assert_equal(spark, raw, min(sessions), max(sessions))
 
     def test_are_of_the_sessions_that_the_arguments_name(self, spark: SparkSession, raw: Path) -> None:
         days = [SESSION + timedelta(days=ahead) for ahead in range(4)]
         for day, file in zip(days, ("daily", "daily", "backfill", "backfill"), strict=True):
             write_quotes(raw, {day: [cash(totneg=day.day)]}, file)
-        (row,) = assert_equal(spark, days[1])
+        (row,) = assert_equal(spark, raw, days[1])
         assert row["trades"] == days[1].day
-        rows = assert_equal(spark, days[1], days[2])
+        rows = assert_equal(spark, raw, days[1], days[2])
         assert [row["trade_date"] for row in rows] == days[1:3]
 
     def test_know_no_index_but_the_ibov(self, spark: SparkSession, raw: Path) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         write_portfolios(raw, {SESSION - timedelta(days=2): {"ZZAA3": ("1.000", "A")}})
         write_portfolios(raw, {SESSION: {"ZZAA3": ("2.000", "B")}}, index="IBOVX")
-        (row,) = assert_equal(spark, SESSION)
+        (row,) = assert_equal(spark, raw, SESSION)
         assert (row["index_weight"], row["portfolio_age_days"]) == (D("1.000"), 2)
 
     def test_do_not_need_a_value_in_every_column(self, spark: SparkSession, raw: Path) -> None:
         """Of such a column Glue knows no type: no portfolio has a sector, no line an expiry or an ISIN."""
         write_quotes(raw, {SESSION: [odd_lot(codisi=None), odd_lot("ZZBB4F", codisi=None)]})
         write_portfolios(raw, {SESSION: {"ZZBB4": ("100.000", None)}})
-        rows = assert_equal(spark, SESSION)
+        rows = assert_equal(spark, raw, SESSION)
         assert [(row["ticker"], row["index_weight"], row["close"]) for row in rows] == [
             ("ZZAA3", None, None),
             ("ZZBB4", D("100.000"), None),
@@ -256,7 +262,7 @@ class TestRows:
     def test_have_at_each_node_the_columns_that_it_declares(self, spark: SparkSession, raw: Path) -> None:
         _write_sample(raw)
         nodes = nodes_for()
-        results = Interpreter(nodes, arguments(SESSION), spark).results("node-refined")
+        results = Interpreter(nodes, [*arguments(SESSION), *BUCKET_ARGUMENTS], spark).results("node-refined")
         declared = {
             node: properties["OutputSchemas"]
             for node in results
@@ -327,7 +333,7 @@ class TestAChangeOfOneSideAlone:
 
     def test_in_a_node_shows(self, spark: SparkSession, raw: Path) -> None:
         _write_sample(raw)
-        script = contents(script_rows(spark, SESSION))
+        script = contents(script_rows(spark, raw, SESSION))
         assert contents(graph_rows(spark, nodes_for(), SESSION)) == script
 
         def shows(change: Callable[[Nodes], object]) -> bool:
@@ -352,7 +358,7 @@ class TestAChangeOfOneSideAlone:
             monkeypatch.setattr(
                 refine, "transform", lambda *raw: transform(*raw).withColumn(column, F.expr(expression))
             )
-            return contents(script_rows(spark, SESSION)) != graph
+            return contents(script_rows(spark, raw, SESSION)) != graph
 
         changes = {
             "close": "cast(close + 0.000001 as decimal(18,6))",
@@ -437,6 +443,7 @@ class Job:
     def __init__(self, spark: SparkSession, buckets: Path) -> None:
         self.database = f"refined_{uuid.uuid4().hex}"
         self.glue = boto3.client("glue")
+        self._buckets = buckets
         self.wide = Lake(
             self.glue, buckets, database=self.database, table="bovespa_daily", folder=refine.WIDE_FOLDER
         )
@@ -451,28 +458,39 @@ class Job:
 
     def run(self, first: date, last: date | None = None, *, compact_only: bool | None = None) -> None:
         options = [] if compact_only is None else ["--compact_only", str(compact_only).lower()]
-        run(nodes_for(self.database), [*arguments(first, last, self.database), *options], self._spark)
+        self.run_nodes(nodes_for(self.database), *arguments(first, last, self.database), *options)
+
+    def run_nodes(self, nodes: Nodes, *argv: str) -> None:
+        run(nodes, [*argv, *BUCKET_ARGUMENTS], self._spark)
 
     def run_script(self, first: date, last: date | None = None) -> None:
-        refine.main(arguments(first, last, self.database))
+        run_job(self._buckets, *arguments(first, last, self.database))
+
+    def state(self) -> Any:
+        """All that graph and script leave alike: columns, keys and partitions, files, rows and types."""
+        return [
+            (table.catalogued(), table.files(), table.rows(), table.types())
+            for table in (self.wide, self.compact)
+        ]
 
 
 @pytest.fixture
-def job(aws: MiniStack, spark: SparkSession, buckets: Path, raw: Path) -> Job:
-    return Job(spark, buckets)
+def job(spark: SparkSession, s3_buckets: Path, raw: Path) -> Job:
+    return Job(spark, s3_buckets)
 
 
 class TestRun:
     def test_leaves_what_the_script_leaves(self, job: Job, raw: Path) -> None:
         _write_sample(raw)
         job.run_script(SESSION)
-        script = job.wide.catalogued(), job.wide.files(), job.wide.rows(), job.wide.types()
+        script = job.state()
         job.glue.delete_database(Name=job.database)
         shutil.rmtree(job.wide.root)
+        shutil.rmtree(job.compact.root)
 
         job.run(SESSION)
 
-        assert (job.wide.catalogued(), job.wide.files(), job.wide.rows(), job.wide.types()) == script
+        assert job.state() == script
         assert job.wide.files() == {
             f"trade_date={SESSION}/ticker={ticker}": 1 for ticker in ("ZZAA3", "ZZBB4", "ZZCC5", "ZIND")
         }
@@ -503,12 +521,13 @@ class TestRun:
     def test_takes_over_from_the_script_and_hands_back(self, job: Job, raw: Path) -> None:
         _write_sample(raw)
         job.run_script(SESSION)
-        script = job.wide.catalogued(), job.wide.files(), job.wide.rows()
+        script = job.state()
         job.run(SESSION)
-        assert (job.wide.catalogued(), job.wide.files(), job.wide.rows()) == script
+        assert job.state() == script
         job.run_script(SESSION)
-        assert (job.wide.catalogued(), job.wide.files(), job.wide.rows()) == script
-        assert {file.name for file in job.wide.root.rglob("*.parquet")} == {refine.FILE_NAME}
+        assert job.state() == script
+        for table in (job.wide, job.compact):
+            assert {file.name for file in table.root.rglob("*.parquet")} == {refine.FILE_NAME}
 
     @pytest.mark.parametrize(
         ("dates", "message"),
@@ -520,26 +539,24 @@ class TestRun:
         ],
     )
     def test_refuses_arguments_that_name_no_session(
-        self, job: Job, raw: Path, spark: SparkSession, dates: list[str], message: str
+        self, job: Job, raw: Path, dates: list[str], message: str
     ) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         with pytest.raises(ValueError, match=message):
-            run(nodes_for(job.database), [*dates, *arguments(SESSION)[2:]], spark)
+            job.run_nodes(nodes_for(job.database), *dates, *arguments(SESSION, database=job.database)[2:])
 
     def test_refuses_an_empty_raw_bucket(self, job: Job) -> None:
         with pytest.raises(ValueError, match="no raw quotes"):
             job.run(SESSION)
 
-    def test_clears_nothing_when_the_rows_do_not_reconcile(
-        self, job: Job, raw: Path, spark: SparkSession
-    ) -> None:
+    def test_clears_nothing_when_the_rows_do_not_reconcile(self, job: Job, raw: Path) -> None:
         write_quotes(raw, {SESSION: [cash(), cash("ZZBB4", codisi="B")]})
         job.run(SESSION)
         before = job.wide.rows(), job.wide.catalogued()
         nodes = nodes_for(job.database)
         _replace_in_sql("node-refined", "CAST(volume AS", "CAST(volume + 1 AS")(nodes)
         with pytest.raises(RuntimeError, match="do not reconcile"):
-            run(nodes, arguments(SESSION, database=job.database), spark)
+            job.run_nodes(nodes, *arguments(SESSION, database=job.database))
         assert (job.wide.rows(), job.wide.catalogued()) == before
 
     def test_clears_nothing_when_a_stock_has_no_ticker(self, job: Job, raw: Path) -> None:
@@ -663,13 +680,12 @@ class TestCompactTable:
         assert job.compact.files() == {f"trade_date={SESSION}": 1}
 
     @pytest.mark.parametrize("value", ["yes", "True", ""])
-    def test_alone_is_asked_for_in_one_way(
-        self, job: Job, raw: Path, spark: SparkSession, value: str
-    ) -> None:
+    def test_alone_is_asked_for_in_one_way(self, job: Job, raw: Path, value: str) -> None:
         write_quotes(raw, {SESSION: [cash()]})
-        options = ["--compact_only", value]
         with pytest.raises(ValueError, match=f"--compact_only is '{value}', expected true or false"):
-            run(nodes_for(job.database), [*arguments(SESSION, database=job.database), *options], spark)
+            job.run_nodes(
+                nodes_for(job.database), *arguments(SESSION, database=job.database), "--compact_only", value
+            )
 
 
 class TestTables:
