@@ -209,6 +209,8 @@ def test_graph_and_script_make_the_same_rows_of_the_same_session(journey: Journe
     pairs = [
         (journey.script.rows[FIRST], journey.visual.rows[FIRST]),
         (journey.back.rows[SECOND], journey.visual.rows[SECOND]),
+        (journey.script.compact[FIRST], journey.visual.compact[FIRST]),
+        (journey.back.compact[SECOND], journey.visual.compact[SECOND]),
     ]
     for by_script, by_graph in pairs:
         assert by_script.num_rows > 30

@@ -130,9 +130,8 @@ def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None =
     """What the script would write."""
 
     def files(table: str, key: str, pattern: str) -> dict[date, str]:
-        found = sorted(
-            (raw / "raw" / table).glob(f"{key}=*/{pattern}"), reverse=True
-        )  # daily last, so it wins
+        # By name, so that a daily file takes the place of a backfill
+        found = sorted((raw / "raw" / table).glob(f"{key}=*/{pattern}"))
         paths = {date.fromisoformat(file.parent.name.partition("=")[2]): file for file in found}
         return {day: f"s3://{RAW}/{paths[day].relative_to(raw)}" for day in sorted(paths)}
 
