@@ -19,7 +19,7 @@ What a graph gives up against the script, which publishes file by file:
 Both tables are made, and kept as they should be, before Glue's targets write to them, so that the targets
 have nothing to do in the catalog but to register partitions (update behavior LOG). A target could make a
 table itself, but without the index that Athena needs for many partitions; and under UPDATE_IN_DATABASE it
-would put the columns of whatever it is given over the table's, also those of a frame without rows, which is
+puts the columns of whatever it is given over the table's, perhaps those of a frame without rows too, which is
 what the wide target is given under `--compact_only true`.
 
 The code of the CustomCode nodes is that of the functions below: Glue gets their bodies, and puts them into a
