@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 WORKER_TYPE: Literal["G.1X"] = "G.1X"
 START_SECONDS = 60
-"""From the start of a run to its first file: Glue's start-up and Spark's."""
+"""Assumed, from the start of a run to its first file: Glue's start-up and Spark's."""
 WIDE_FILES_A_SECOND = 60
-"""Ticker files that a worker writes, uploads and registers in a second."""
+"""Assumed: ticker files that a worker writes and registers in a second."""
 COMPACT_SESSIONS_A_SECOND = 2
-"""Sessions that a worker refines into their compact files in a second."""
+"""Assumed: sessions that a worker refines into their compact files in a second."""
 MINUTES_A_WORKER = 15
 """Work for which the run gets one more worker."""
 MOST_WORKERS = 10

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 import boto3
@@ -132,7 +133,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     settings = Settings.from_environment({**environment, "RAW_BUCKET": names.bucket or ""})
     raw = RawBucket(settings.raw_bucket)
     if asked.dry_run:
-        _print_plan(asked, survey(raw, wanted, refresh=asked.refresh))
+        _print_plan(asked, survey(raw, wanted, refresh=asked.refresh), today - timedelta(days=1))
         return True
     job = None if asked.refine is False else _job(names)
     load: LoadYear
@@ -293,10 +294,10 @@ def _contents(manifest: Manifest) -> str:
 def _total_line(manifests: Sequence[Manifest], results: Sequence[YearResult]) -> str:
     failed = sum(result.is_error for result in results)
     return (
-        f"{len(manifests)} years  {sum(len(manifest.sessions) for manifest in manifests):,} sessions  "
+        f"{_years(len(manifests))}  {sum(len(manifest.sessions) for manifest in manifests):,} sessions  "
         f"{sum(manifest.rows for manifest in manifests):,} quotes  "
         f"{sum(manifest.written for manifest in (r.manifest for r in results) if manifest):,} written"
-        + (f"  {failed} years failed" if failed else "")
+        + (f"  {_years(failed)} failed" if failed else "")
     )
 
 
@@ -354,23 +355,29 @@ def _wait(raw: RawBucket, job: RefineJob, run_id: str, started: Sequence[Manifes
     return True
 
 
-def _print_plan(asked: argparse.Namespace, surveyed: Sequence[Surveyed]) -> None:
-    loads = {year.task.year: load_of(year.task) for year in surveyed if not year.finished}
+def _print_plan(asked: argparse.Namespace, surveyed: Sequence[Surveyed], yesterday: date) -> None:
+    due = {year.task.year: _until(year.task, yesterday) for year in surveyed}
+    loads = {year.task.year: load_of(due[year.task.year]) for year in surveyed if not year.finished}
     _say(f"{'year':<6}{'state':<12}{'sessions':>9}{'quotes':>13}{'download MB':>13}{'raw MB':>9}")
     for year in surveyed:
-        task = year.task
+        number = year.task.year
         if year.finished and year.manifest is not None:
-            _say(f"{task.year:<6}{'finished':<12}{len(year.manifest.sessions):>9}{year.manifest.rows:>13,}")
+            _say(f"{number:<6}{'finished':<12}{len(year.manifest.sessions):>9}{year.manifest.rows:>13,}")
         else:
             state = "load again" if year.manifest else "load"
-            _say(f"{task.year:<6}{state:<12}{_load_columns(loads[task.year])}")
+            _say(f"{number:<6}{state:<12}{_load_columns(loads[number])}")
     _say(f"{'all':<6}{'load':<12}{_load_columns(total(loads.values()))}")
     if loads:
         _print_load(asked, total(loads.values()), max(load.seconds for load in loads.values()))
-    to_refine = [year.task.days for year in surveyed if asked.refine or not year.finished]
+    to_refine = [due[year.task.year].days for year in surveyed if asked.refine or not year.finished]
     days = span_of([day for days in to_refine for day in (days.first, days.last)])
     if days is not None and asked.refine is not False:
         _print_refinement(days)
+
+
+def _until(task: Task, yesterday: date) -> Task:
+    """The task, less the days that have yet to come."""
+    return replace(task, days=replace(task.days, last=min(task.days.last, yesterday)))
 
 
 def _load_columns(load: Load) -> str:
@@ -384,11 +391,11 @@ def _print_load(asked: argparse.Namespace, load: Load, longest: float) -> None:
     _say(
         f"\nLoad: about {minutes:,.0f} min, {jobs} years at a time, each at "
         f"{DOWNLOAD_BYTES_A_SECOND / 1e6:g} MB/s from B3; {load.puts:,} PUT and LIST requests, "
-        f"USD {load.request_cost:.2f}; raw storage "
-        f"USD {load.storage_cost:.2f} a month"
+        f"USD {_cents(load.request_cost)}; raw storage "
+        f"USD {_cents(load.storage_cost)} a month"
     )
     if asked.via == "lambda":
-        _say(f"Function: USD {load.function_cost:.2f}")
+        _say(f"Function: USD {_cents(load.function_cost)}")
 
 
 def _print_refinement(days: Span) -> None:
@@ -398,8 +405,8 @@ def _print_refinement(days: Span) -> None:
         _say(
             f"  {name:<17}{run_.partitions:>10,} partitions {run_.puts:>11,} PUTs  "
             f"about {run_.size.minutes:,.0f} min with {run_.size.workers} workers  "
-            f"USD {run_.cost:.2f} once (Glue {run_.glue_cost:.2f}, PUTs {run_.put_cost:.2f}), "
-            f"{run_.month_cost:.2f} a month (catalog {run_.catalog_month_cost:.2f})"
+            f"USD {_cents(run_.cost)} once (Glue {_cents(run_.glue_cost)}, PUTs {_cents(run_.put_cost)}), "
+            f"{_cents(run_.month_cost)} a month (catalog {_cents(run_.catalog_month_cost)})"
         )
     sessions = refinement_of(days, compact_only=True).sessions
     advice = (
@@ -408,6 +415,14 @@ def _print_refinement(days: Span) -> None:
         else "both tables are recommended for so few sessions"
     )
     _say(f"  {advice}\nPrices of {prices.REGION}, {prices.AS_OF}; an estimate, no bill")
+
+
+def _cents(cost: Decimal) -> str:
+    return "below 0.01" if 0 < cost < Decimal("0.01") else f"{cost:.2f}"
+
+
+def _years(count: int) -> str:
+    return f"{count} year" if count == 1 else f"{count} years"
 
 
 def _say(text: str) -> None:

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
 import time
 import uuid
 from datetime import UTC, date, datetime
@@ -193,7 +202,7 @@ def test_a_year_that_fails_does_not_keep_the_others_from_being_refined(
     assert job.runs() == [{"--start_date": "2024-11-07", "--end_date": "2024-11-08"}]
     printed = capsys.readouterr().out
     assert "COTAHIST_A2023.ZIP: HTTP 410" in printed
-    assert "1 years failed" in printed
+    assert "1 year failed" in printed
 
 
 @pytest.mark.usefixtures("years")
@@ -217,7 +226,7 @@ def test_a_dry_run_asks_nothing_of_b3_and_touches_nothing(
         "PUT and LIST requests",
         "Function: USD",
         "wide and compact",
-        "--compact-only is rec",
+        "both tables are recommended",
     ):
         assert word in printed
     assert (len(b3.requests_seen), bucket.versions(), len(job.runs())) == (asked, before, 1)
@@ -310,3 +319,28 @@ def test_without_a_year_to_the_current_one_is_the_last(
     assert main(["backfill", "--from", "2025", "--dry-run"]) == DONE
     years = [line.split()[0] for line in capsys.readouterr().out.split("\n\n")[0].splitlines()[1:-1]]
     assert years == [str(year) for year in range(2025, datetime.now(UTC).year + 1)]
+
+
+@pytest.mark.usefixtures("years")
+def test_on_a_terminal_bars_give_way_to_the_results() -> None:
+    """In a process of its own, whose standard output is a terminal of 100 columns."""
+    controller, terminal_ = pty.openpty()
+    fcntl.ioctl(terminal_, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    with subprocess.Popen(
+        [sys.executable, "-m", "scraper", *THESE, "--no-refine", "--accept-gaps"],
+        stdout=terminal_,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TERM": "xterm"},
+    ) as process:
+        os.close(terminal_)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux's way to say that the terminal has no other end any more
+            while chunk := os.read(controller, 65536):
+                shown += chunk
+    os.close(controller)
+    assert process.returncode == DONE
+    text = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", shown).decode()
+    assert re.search(r"2023 +(download|read) ", text)
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines()]
+    assert any(line.startswith("2023  loaded ") for line in lines)
+    assert any(line.startswith("2 years  4 sessions") for line in lines)

@@ -55,11 +55,11 @@ def test_a_year_of_wide_partitions_is_a_third_of_what_the_catalog_holds_for_free
     wide = refinement_of(YEAR_2024, compact_only=False)
     # 251 sessions of 1,383 tickers, and the compact table's 251 partitions
     assert wide.partitions == 251 * 1_383 + 251
-    assert wide.puts == 2 * (251 * 1_383 + 251)
-    assert wide.put_cost == pytest.approx(Decimal("3.47"), abs=Decimal("0.01"))
+    assert wide.puts == wide.partitions
+    assert wide.put_cost == pytest.approx(Decimal("1.737"), abs=Decimal("0.001"))
     assert wide.catalog_month_cost == 0
     compact = refinement_of(YEAR_2024, compact_only=True)
-    assert (compact.partitions, compact.puts) == (251, 502)
+    assert (compact.partitions, compact.puts) == (251, 251)
 
 
 def test_forty_years_of_wide_partitions_are_what_the_catalog_charges_for() -> None:
