@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import handler_memory, reader
+from benchmarks import decade, handler_memory, reader, reader_year
 
-BENCHMARKS = {"reader": reader.main, "handler_memory": handler_memory.main}
+BENCHMARKS = {
+    "reader": reader.main,
+    "reader_year": reader_year.main,
+    "handler_memory": handler_memory.main,
+    "decade": decade.main,
+}
 
 
 def main() -> None:
