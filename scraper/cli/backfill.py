@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -30,6 +30,7 @@ from scraper.backfill import (
 )
 from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
+from scraper.cli.names import Names, UsageError, add_stack_arguments
 from scraper.cli.progress import Display, display
 from scraper.errors import ScraperError
 from scraper.estimate import (
@@ -57,10 +58,6 @@ JOBS = 2
 measured for one, two and three years of 2.3 million quotes."""
 FUNCTION_JOBS = 4
 """Years at a time as invocations of the function."""
-
-
-class UsageError(ScraperError):
-    """The command cannot begin as it was asked; the message says what to ask instead."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -107,8 +104,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     refine.add_argument("--no-wait", action="store_true", help="do not wait for the run's end")
     names = command.add_argument_group("where")
-    names.add_argument("--stack", metavar="NAME", help="the stack, whose outputs name the rest (STACK_NAME)")
-    names.add_argument("--bucket", metavar="NAME", help="the raw bucket (RAW_BUCKET)")
+    add_stack_arguments(names)
     names.add_argument("--job", metavar="NAME", help="the Glue job (GLUE_JOB_NAME)")
     names.add_argument("--function", metavar="NAME", help="the backfill's function (BACKFILL_FUNCTION)")
 
@@ -157,46 +153,6 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
             show.result(f"range run: {error}")
             refined = False
     return refined and not failed
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What the command works with; None for what it was not told."""
-
-    bucket: str | None
-    job: str | None
-    function: str | None
-
-    @classmethod
-    def find(cls, asked: argparse.Namespace, environment: Mapping[str, str]) -> Names:
-        """Take each name from its own argument, else from the stack's outputs, else from the environment.
-
-        Raises:
-            UsageError: There is no such stack.
-        """
-        stack = asked.stack or environment.get("STACK_NAME")
-        outputs = _outputs(stack) if stack else {}
-
-        def find(argument: str | None, output: str, variable: str) -> str | None:
-            return argument or outputs.get(output) or environment.get(variable) or None
-
-        return cls(
-            bucket=find(asked.bucket, "RawBucket", "RAW_BUCKET"),
-            job=find(asked.job, "GlueJobName", "GLUE_JOB_NAME"),
-            function=find(asked.function, "BackfillFunction", "BACKFILL_FUNCTION"),
-        )
-
-
-def _outputs(stack: str) -> dict[str, str]:
-    try:
-        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationError":
-            raise
-        raise UsageError(
-            f"There is no stack {stack} in this account and region; name it by --stack"
-        ) from error
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def _job(names: Names) -> RefineJob:
