@@ -255,7 +255,7 @@ def test_names_come_from_the_stack_s_outputs(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "2024", "--bucket", "there-is-none"], "There is no bucket there-is-none. Name the raw"),
+        (["--from", "2024", "--bucket", "there-is-none"], "There is no bucket there-is-none. Name the stack"),
         (["--from", "2024", "--stack", "NoSuchStack"], "There is no stack NoSuchStack in this account"),
         (["--from", "2024", "--job", "no-such-job"], "There is no Glue job no-such-job. Name the one of"),
         (["--from", "2024"], "The Glue job has no name. Name it, an output of the stack, by --job"),

@@ -104,7 +104,7 @@ def test_a_day_without_a_file_is_no_failure(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--bucket", "there-is-none"], "There is no bucket there-is-none. Name the raw bucket"),
+        (["--bucket", "there-is-none"], "There is no bucket there-is-none. Name the stack"),
         ([], "RAW_BUCKET is not set; set it, or --bucket"),
         (["--bucket", "raw", "--index", "I/BOV"], "INDEX_CODES: found 'I/BOV'"),
     ],
