@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import decade, handler_memory, reader, reader_year
+from benchmarks import decade, handler_memory, reader, reader_year, reads
 
 BENCHMARKS = {
     "reader": reader.main,
     "reader_year": reader_year.main,
     "handler_memory": handler_memory.main,
     "decade": decade.main,
+    "reads": reads.main,
 }
 
 

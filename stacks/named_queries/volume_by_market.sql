@@ -15,18 +15,24 @@ WITH totals AS (
     WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
     GROUP BY trade_date
 ),
+markets (market) AS (
+    VALUES 'Cash', 'Odd lot', 'Forward', 'Calls', 'Puts', 'Other'
+),
 by_market AS (
-    SELECT trade_date, 'Cash' AS market, cash_volume AS volume_brl, volume FROM totals
-    UNION ALL
-    SELECT trade_date, 'Odd lot', odd_lot_volume, volume FROM totals
-    UNION ALL
-    SELECT trade_date, 'Forward', forward_volume, volume FROM totals
-    UNION ALL
-    SELECT trade_date, 'Calls', call_volume, volume FROM totals
-    UNION ALL
-    SELECT trade_date, 'Puts', put_volume, volume FROM totals
-    UNION ALL
-    SELECT trade_date, 'Other', other_volume, volume FROM totals
+    -- Not a UNION of six SELECTs: Athena would read the session for each of them
+    SELECT
+        totals.trade_date,
+        markets.market,
+        CASE markets.market
+            WHEN 'Cash' THEN totals.cash_volume
+            WHEN 'Odd lot' THEN totals.odd_lot_volume
+            WHEN 'Forward' THEN totals.forward_volume
+            WHEN 'Calls' THEN totals.call_volume
+            WHEN 'Puts' THEN totals.put_volume
+            ELSE totals.other_volume
+        END AS volume_brl,
+        totals.volume
+    FROM totals CROSS JOIN markets
 )
 SELECT
     trade_date,

