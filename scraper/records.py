@@ -51,6 +51,14 @@ def _plain_characters() -> tuple[Records, Records]:
 
 
 _LOWEST, _RANGE = _plain_characters()
+_PIECE_RECORDS = 512
+"""Records that are compared at a time: what they come to stays in the processor's cache, and is soon reused."""
+
+
+def _is_plain(records: Records) -> bool:
+    """Whether every character is allowed where it stands in a quote."""
+    pieces = range(0, len(records), _PIECE_RECORDS)
+    return not any(((records[first : first + _PIECE_RECORDS] - _LOWEST) > _RANGE).any() for first in pieces)
 
 
 def decode_quotes(records: Records, *, first_record: int, source: str) -> pa.RecordBatch:
@@ -83,8 +91,7 @@ class Block:
         self.records = records
         self._first_record = first_record
         self._source = source
-        # A quote's; of other records, all fields are looked at one by one
-        self._is_plain = not ((records - _LOWEST) > _RANGE).any()
+        self._is_plain = _is_plain(records)
 
     def quotes(self) -> pa.RecordBatch:
         """Decodes all that is stored of quotes: n rows of `COTAHIST_SCHEMA`.
