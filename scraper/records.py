@@ -52,7 +52,7 @@ def _plain_characters() -> tuple[Records, Records]:
 
 _LOWEST, _RANGE = _plain_characters()
 _PIECE_RECORDS = 512
-"""Records that are compared at a time: what they come to stays in the processor's cache, and is soon reused."""
+"""Records that are compared at a time: what that takes stays in the processor's cache."""
 
 
 def _is_plain(records: Records) -> bool:
