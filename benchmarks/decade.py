@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import math
 import os
-import platform
 import re
 import signal
 import subprocess
@@ -23,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -36,17 +35,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.config import Config
 
+from benchmarks.environments import REPOSITORY
+from benchmarks.figures import Report, describe, machine, table, write
 from sandbox.b3.columns import Columns
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import QUOTES_PATH, B3Server
 from sandbox.b3.sources import SimulatedSource
 from sandbox.b3.years import annual_zip_name
-from sandbox.console import Show
+from sandbox.console import Show, Step
 from sandbox.ministack import MiniStack
 from scraper.calendar import sessions_between
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-BUILD = REPOSITORY / "build" / "benchmarks"
 
 FIRST_YEAR, LAST_YEAR = 2015, 2024
 TICKERS, QUOTES = 40, 300
@@ -381,17 +379,11 @@ def main(*, wide: bool = False) -> None:
     sessions = sessions_between(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31))
     market = CountingMarket(tickers=TICKERS, quotes=QUOTES)
     source = SimulatedSource(sessions, market)
-    with show.step("Annual files of the simulated B3", slow=True) as step:
-        started = time.monotonic()
-        size = 0
-        for year in range(FIRST_YEAR, LAST_YEAR + 1):
-            step.doing(str(year))
-            document = source.quotes(annual_zip_name(year))
-            assert document
-            size += len(document.body)
-        expected = market.figures
-        generation_seconds = time.monotonic() - started
-        step.outcome = f"{len(sessions):,} sessions, {size / 1e6:.0f} MB"
+    seconds: dict[str, float] = {}
+    with show.step("Annual files of the simulated B3", slow=True) as step, _timed(seconds, "generation"):
+        zip_bytes = _generate(source, step)
+        step.outcome = f"{len(sessions):,} sessions, {zip_bytes / 1e6:.0f} MB"
+    assert sorted(market.figures) == sessions, "the annual files have other sessions than were asked for"
     with (
         tempfile.TemporaryDirectory(prefix="decade-") as folder,
         B3Server(source) as b3,
@@ -412,88 +404,108 @@ def main(*, wide: bool = False) -> None:
                 seen=step.doing,
             )
             step.outcome = f"{attempts[-1].sessions:,} sessions"
-        tables = {f"{TABLE}_compact": COMPACT} | ({TABLE: WIDE} if wide else {})
-        found: dict[str, dict[date, Figures]] = {}
-        with show.step("Reconcile", slow=True) as step:
-            started = time.monotonic()
-            for place in (RAW, *tables.values()):
-                step.doing(place.name)
-                found[place.name] = lake.figures(place)
-            reconciliation_seconds = time.monotonic() - started
-            step.outcome = "read all files"
-        runs = lake.job_runs()
-        assert [state for state, _ in runs] == ["SUCCEEDED"], runs
-        for name, figures in found.items():
-            assert figures == expected, "\n".join([name, *differences(expected, figures)])
-        for table in tables:
-            rows = {session: 1 if table != TABLE else each.stocks for session, each in expected.items()}
-            assert lake.registered(table) == rows, f"{table}: the catalog has other partitions"
+        with show.step("Reconcile", slow=True) as step, _timed(seconds, "reconciliation"):
+            found = _reconcile(lake, market.figures, wide=wide, step=step)
+            step.outcome = "every session adds up to what the market made"
+        (run,) = lake.job_runs()
         report = {
-            "market": {"sessions": len(sessions), "tickers": TICKERS, "zip_bytes": size},
-            "machine": {
-                "platform": platform.platform(),
-                "cpus": os.cpu_count(),
-                "python": platform.python_version(),
-            },
+            "machine": machine(),
+            "zip_bytes": zip_bytes,
             "sums": {
                 name: _total(figures)._asdict() | {"sessions": len(figures)}
-                for name, figures in (("market", expected), *found.items())
+                for name, figures in (("market", market.figures), *found.items())
             },
-            "seconds": {
-                "generation": generation_seconds,
-                "range run": runs[0][1],
-                "reconciliation": reconciliation_seconds,
-            },
+            "seconds": seconds | {"range run": run[1]},
             "attempts": [asdict(attempt) for attempt in attempts],
             "sessions_written_twice": lake.written_twice(),
-            "bytes_left_behind": sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file()),
+            "bytes_left_behind": sum(path.stat().st_size for path in scratch.rglob("*.*") if path.is_file()),
         }
-    BUILD.mkdir(parents=True, exist_ok=True)
-    (BUILD / "decade.json").write_text(json.dumps(report, indent=2) + "\n")
+    write("decade", report)
     _print(report)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started
+
+
+def _generate(source: SimulatedSource, step: Step) -> int:
+    """Have B3 make its annual files; their bytes."""
+    size = 0
+    for year in range(FIRST_YEAR, LAST_YEAR + 1):
+        step.doing(str(year))
+        document = source.quotes(annual_zip_name(year))
+        assert document, f"the simulated B3 has no file of {year}"
+        size += len(document.body)
+    return size
+
+
+def _reconcile(
+    lake: Lake, expected: BySession, *, wide: bool, step: Step
+) -> dict[str, Mapping[date, Figures]]:
+    """Compare each place's files and partitions with what is expected; what was found, by place."""
+    runs = lake.job_runs()
+    assert [state for state, _ in runs] == ["SUCCEEDED"], f"expected one job run that succeeded, found {runs}"
+    found: dict[str, Mapping[date, Figures]] = {}
+    for place in (RAW, COMPACT, WIDE) if wide else (RAW, COMPACT):
+        step.doing(place.name)
+        figures = found[place.name] = lake.figures(place)
+        assert figures == expected, "\n".join([place.name, *differences(expected, figures)])
+    partitions = {f"{TABLE}_compact": dict.fromkeys(expected, 1)}
+    if wide:
+        partitions[TABLE] = {session: figures.stocks for session, figures in expected.items()}
+    for name, wanted in partitions.items():
+        assert lake.registered(name) == wanted, f"{name}: the catalog has other partitions than the bucket"
+    return found
 
 
 def _total(figures: BySession) -> Figures:
     return sum(figures.values(), Figures(0, 0, 0))
 
 
-def _print(report: Mapping[str, Any]) -> None:
-    sums, seconds, attempts = report["sums"], report["seconds"], report["attempts"]
+def _print(report: Report) -> None:
+    sums, seconds = report["sums"], report["seconds"]
     print(
-        f"### Years {FIRST_YEAR} to {LAST_YEAR}, simulated: {report['market']['sessions']:,} sessions, "
+        f"### Years {FIRST_YEAR} to {LAST_YEAR}, simulated: {sums['market']['sessions']:,} sessions, "
         f"{sums['market']['lines']:,} quotes, killed twice on the way\n"
     )
-    print("| stage | seconds | after it |")
-    print("| --- | ---: | --- |")
+    tables = "wide and compact" if WIDE.name in sums else "compact"
+    stages = [
+        ("B3 generates its files", seconds["generation"], f"{report['zip_bytes'] / 1e6:.0f} MB zipped"),
+        *(_stage(attempt, seconds["range run"]) for attempt in report["attempts"]),
+        (f"one range run of the job, {tables}", seconds["range run"], ""),
+        ("reconciliation", seconds["reconciliation"], "every session adds up to what the market made"),
+    ]
     print(
-        f"| B3 generates its files | {seconds['generation']:.1f} | "
-        f"{report['market']['zip_bytes'] / 1e6:.0f} MB zipped |"
-    )
-    for number, attempt in enumerate(attempts, start=1):
-        range_run = 0 if attempt["killed"] else seconds["range run"]
-        end = "killed" if attempt["killed"] else "to its end"
-        print(
-            f"| load, start {number}, {end} | {attempt['seconds'] - range_run:.1f} "
-            f"| {attempt['sessions']:,} sessions in raw, {len(attempt['finished'])} years finished |"
+        table(
+            ["stage", "after it", "seconds"], [[what, then, f"{s:.1f}"] for what, s, then in stages], left=2
         )
-    tables = "compact" if len(sums) == 3 else "wide and compact"
-    print(f"| one range run of the job, {tables} | {seconds['range run']} | |")
-    print(
-        f"| reconciliation | {seconds['reconciliation']:.1f} | every sum is the market's, every session |\n"
     )
-    print("| place | sessions | lines | stocks | volume, BRL |")
-    print("| --- | ---: | ---: | ---: | ---: |")
-    for name, total in sums.items():
-        volume = Decimal(total["cents"]).scaleb(-2)
-        print(f"| {name} | {total['sessions']:,} | {total['lines']:,} | {total['stocks']:,} | {volume:,} |")
-    asked = Counter(year for attempt in attempts for year in attempt["downloads"])
-    repeated = sorted(year for year, times in asked.items() if times > 1)
+    places = [
+        [
+            name,
+            *(f"{total[column]:,}" for column in ("sessions", "lines", "stocks")),
+            f"{Decimal(total['cents']).scaleb(-2):,}",
+        ]
+        for name, total in sums.items()
+    ]
+    print("\n" + table(["place", "sessions", "lines", "stocks", "volume, BRL"], places))
+    asked = Counter(year for attempt in report["attempts"] for year in attempt["downloads"])
+    repeated = [str(year) for year, times in sorted(asked.items()) if times > 1]
     print(
-        f"\nRepeated after the kills: {len(repeated)} downloads ({', '.join(map(str, repeated))}), "
-        f"{report['sessions_written_twice']} uploads of a session. Temporary files left behind: "
-        f"{report['bytes_left_behind'] / 1e6:.1f} MB. {report['machine']['cpus']} CPUs, "
-        f"Python {report['machine']['python']}.\n"
+        f"\nRepeated after the kills: {len(repeated)} downloads ({', '.join(repeated)}), "
+        f"{report['sessions_written_twice']} uploads of a session. Temporary files that the killed loads "
+        f"left: {report['bytes_left_behind'] / 1e6:.1f} MB. {describe(report['machine'])}.\n"
     )
+
+
+def _stage(attempt: Mapping[str, Any], range_run: float) -> tuple[str, float, str]:
+    then = f"{attempt['sessions']:,} sessions in raw, {len(attempt['finished'])} years finished"
+    if attempt["killed"]:
+        return "load, killed", attempt["seconds"], then
+    return "load, to its end", attempt["seconds"] - range_run, then
 
 
 if __name__ == "__main__":

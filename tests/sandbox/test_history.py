@@ -1,4 +1,4 @@
-"""Half of each of two simulated years by one command that is killed twice, and what lies in the lake then.
+"""Months of two simulated years by one command that is killed twice, and what lies in the lake then.
 
 `python -m benchmarks decade` does the same with ten whole years.
 """
@@ -20,7 +20,7 @@ from scraper.calendar import sessions_between
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("history")]
 
-SESSIONS = sessions_between(date(2023, 7, 1), date(2024, 6, 30))
+SESSIONS = sessions_between(date(2023, 9, 1), date(2024, 4, 30))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def history(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
             b3,
             SESSIONS,
             compact_only=True,
-            killed_at=(0.2, 0.7),
+            killed_at=(0.15, 0.5),
             scratch=tmp_path_factory.mktemp("scratch"),
             seen=lambda _: None,
         )
