@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import handler_memory, reader
+from benchmarks import handler_memory, range_run, reader
 
-BENCHMARKS = {"reader": reader.main, "handler_memory": handler_memory.main}
+BENCHMARKS = {"reader": reader.main, "handler_memory": handler_memory.main, "range_run": range_run.main}
 
 
 def main() -> None:
