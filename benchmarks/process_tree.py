@@ -12,6 +12,8 @@ from pathlib import Path
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KINDS = {"pyspark.daemon": "workers", "java": "JVM", "sandbox.spark_runner": "driver"}
 
+_OTHER = "other"
+
 
 class ProcessTree:
     """The processes of the jobs that an emulator runs, and the emulator.
@@ -41,7 +43,8 @@ class ProcessTree:
         while waiting:
             process = waiting.pop()
             waiting += children.get(process, [])
-            kind = _kind(process)
+            known = self._ticks.get(process, (_OTHER, 0))[0]
+            kind = _kind(process) if known == _OTHER else known  # one that ends has no command any more
             self._ticks[process] = (kind, _ticks(process))
             size = _bytes(process)
             for each in (kind, "job"):
@@ -59,7 +62,7 @@ class ProcessTree:
 
 def _kind(process: int) -> str:
     command = _read(process, "cmdline").replace("\0", " ")
-    return next((kind for text, kind in _KINDS.items() if text in command), "other")
+    return next((kind for text, kind in _KINDS.items() if text in command), _OTHER)
 
 
 def _ticks(process: int) -> int:
