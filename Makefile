@@ -21,10 +21,10 @@ B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
 
-.PHONY: help setup sandbox test check lint types synth deploy destroy bench docs clean lock
+.PHONY: help setup sandbox test check lint types synth deploy destroy bench bench-reader docs clean lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.python: requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; PYTHON=/path/to/python3.11 make ...")'
@@ -77,6 +77,9 @@ docs: setup ## write the READMEs' column tables from the schemas, the picture of
 
 bench: setup ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks
+
+bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot
+	@python -m benchmarks reader_year
 
 lock: setup ## compute constraints.txt and package-lock.json again after a change of versions
 	@$(VENV)/bin/python -m pip install --quiet uv && uv pip compile --universal --python-version 3.11 \

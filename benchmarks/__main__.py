@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import handler_memory, range_run, reader
+from benchmarks import decade, handler_memory, range_run, reader, reader_year
 
-BENCHMARKS = {"reader": reader.main, "handler_memory": handler_memory.main, "range_run": range_run.main}
+BENCHMARKS = {
+    "reader": reader.main,
+    "reader_year": reader_year.main,
+    "handler_memory": handler_memory.main,
+    "range_run": range_run.main,
+    "decade": decade.main,
+}
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ file is B3's own of 2024-11-08 where `B3_FILES` or `../shared/b3` has it, else a
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from datetime import date
@@ -16,13 +15,12 @@ from typing import Any
 
 import boto3
 
+from benchmarks.environments import REPOSITORY
+from benchmarks.figures import machine, write
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import B3Server, Source
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.ministack import MiniStack
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-BUILD = REPOSITORY / "build" / "benchmarks"
 
 SESSION = date(2024, 11, 8)
 SESSION_QUOTES = 12_226
@@ -30,28 +28,20 @@ MARKET_TICKERS = 600
 GOAL_BYTES = 450_000_000
 BUCKET = "handler-memory"
 
-# ru_maxrss would do where /proc is missing, but on Linux a process starts with its parent's
 _HANDLER_PROCESS = """
-import json, pathlib, resource, sys, time
-
-def peak():
-    status = pathlib.Path("/proc/self/status")
-    if status.exists():
-        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return int(line.split()[1]) * 1024
-    kibibytes = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kibibytes
+import json, sys, time
+from benchmarks.measure import peak_bytes
 
 started = time.perf_counter()
 from scraper.handler import handler
-imported, imported_peak = time.perf_counter(), peak()
+imported, imported_peak = time.perf_counter(), peak_bytes()
 summary = handler({"date": sys.argv[1]}, None)
 print(json.dumps({
     "summary": summary,
     "import_seconds": imported - started,
     "import_peak_bytes": imported_peak,
     "handler_seconds": time.perf_counter() - imported,
-    "peak_bytes": peak(),
+    "peak_bytes": peak_bytes(),
 }))
 """
 
@@ -62,7 +52,6 @@ def main() -> None:
     Raises:
         AssertionError: The handler did not write the session's quotes.
     """
-    BUILD.mkdir(parents=True, exist_ok=True)
     source, kind = _source()
     with B3Server(source) as b3, MiniStack.start() as aws:
         measured = _measure(b3, aws)
@@ -74,15 +63,11 @@ def main() -> None:
         "session": SESSION.isoformat(),
         "quotes": quotes["rows"],
         "file": kind,
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
         "goal_bytes": GOAL_BYTES,
         **{name: value for name, value in measured.items() if name != "summary"},
     }
-    (BUILD / "handler_memory.json").write_text(json.dumps(report, indent=2) + "\n")
+    write("handler_memory", report)
     _print_table(report)
 
 

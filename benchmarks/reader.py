@@ -12,8 +12,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
-import venv
 import zipfile
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,11 +19,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import BUILD, REPOSITORY, interpreter
+from benchmarks.figures import machine, write
 from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.market import SimulatedMarket
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-BUILD = REPOSITORY / "build" / "benchmarks"
 PROCESS = REPOSITORY / "benchmarks" / "reader_process.py"
 
 SESSION = date(2024, 11, 8)
@@ -80,7 +78,7 @@ def main(path: Path | None = None) -> None:
         Reader("b3fileparser (polars)", "b3fileparser"),
         Reader("b3fileparser (pandas)", "b3fileparser"),
     ]
-    interpreters = {reader.name: _interpreter(reader.environment) for reader in readers}
+    interpreters = {reader.name: interpreter(reader.environment) for reader in readers}
     for _ in range(TURNS):
         for reader in readers:
             reader.results.append(_measure(reader.name, interpreters[reader.name], path))
@@ -111,24 +109,9 @@ def _figures(path: Path) -> tuple[int, Decimal]:
     return len(quotes), Decimal(sum(int(quote[170:188]) for quote in quotes)).scaleb(-2)
 
 
-def _interpreter(environment: str | None) -> Path:
-    """Python of a reader's environment, made where it is missing or its requirements have changed."""
-    if environment is None:
-        return Path(sys.executable)
-    requirements = REPOSITORY / "benchmarks" / f"requirements-{environment}.txt"
-    folder = BUILD / environment
-    installed = folder / "installed.txt"
-    python = folder / "bin" / "python"
-    if not installed.exists() or installed.read_text() != requirements.read_text():
-        venv.create(folder, clear=True, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
-        installed.write_text(requirements.read_text())
-    return python
-
-
-def _measure(name: str, interpreter: Path, path: Path) -> dict[str, Any]:
+def _measure(name: str, python: Path, path: Path) -> dict[str, Any]:
     done = subprocess.run(
-        [interpreter, PROCESS, name, path, str(RUNS_A_TURN)],
+        [python, PROCESS, name, path, str(RUNS_A_TURN)],
         check=True,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
@@ -140,11 +123,7 @@ def _measure(name: str, interpreter: Path, path: Path) -> dict[str, Any]:
 def _write_json(path: Path, rows: int, volume: Decimal, readers: list[Reader]) -> None:
     report = {
         "file": {"name": path.name, "simulated": path.parent == BUILD, "rows": rows, "volume": str(volume)},
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+        "machine": machine(),
         "goal_seconds": GOAL_SECONDS,
         "readers": [
             {
@@ -159,7 +138,7 @@ def _write_json(path: Path, rows: int, volume: Decimal, readers: list[Reader]) -
             for reader in readers
         ],
     }
-    (BUILD / "reader.json").write_text(json.dumps(report, indent=2) + "\n")
+    write("reader", report)
 
 
 def _print_table(path: Path, rows: int, volume: Decimal, readers: list[Reader]) -> None:

@@ -1,13 +1,11 @@
 """One reader in a process of its own: `python reader_process.py READER ZIP RUNS`, a JSON object to stdout.
 
 Each reader comes with its own versions of pandas and polars, so this runs in that reader's environment and
-imports nothing else beyond the standard library.
+imports nothing else but `benchmarks.measure` and the standard library.
 """
 
 import importlib.metadata
 import json
-import re
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+from benchmarks.measure import peak_bytes
 
 WARM_UP_RUNS = 3
 
@@ -60,17 +60,6 @@ def volume(frame: Any) -> Decimal:
     if "voltot" in frame.columns:
         return Decimal(frame["voltot"].sum())
     return Decimal(int(frame["VOLUME_TOTAL_NEGOCIADO"].sum())).scaleb(-2)
-
-
-def peak_bytes() -> int:
-    """Most memory that this process has held."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Unlike getrusage, which on Linux starts from what the parent process held
-        peak = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
-        if peak:
-            return int(peak[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from docs.markers import replaced
 from glue_scripts import refine
 from scraper import schema
 
@@ -205,12 +206,8 @@ def updated(text: str, language: str) -> str:
     """
     for name, rows in tables().items():
         shown = rows if language == "en" else [_portuguese(name, row) for row in rows]
-        begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"{READMES[language].name} lacks the markers {begin} and {end}")
-        before, _, rest = text.partition(begin)
-        after = rest.partition(end)[2]
-        text = f"{before}{begin}\n{render(shown, HEADINGS[language])}\n{end}{after}"
+        block = render(shown, HEADINGS[language])
+        text = replaced(text, name, block, document=READMES[language].name)
     return text
 
 

@@ -6,18 +6,24 @@ script and makes the same rows, which tests hold the two to.
 
 What a graph gives up against the script, which publishes file by file:
 
-- The target only appends, so the sessions' folders are cleared before it writes. In between, readers find no
+- The targets only append, so the sessions' folders are cleared before they write. In between, readers find no
   rows of those sessions, and a run that dies there leaves none until it is run again. What can be checked is
-  checked before anything is cleared: there are quotes, the rows add up to them, the table lies where it
-  should.
+  checked before anything is cleared: there are quotes, the rows add up to them, the tables are where and what
+  they should be.
 - A source reads its whole folder, so every run reads every raw session: DynamicFrames from S3 take no
   predicate, and Glue's own do not know the partition projection of the raw tables.
 - Raw types are cast to what they should be, not compared with it. A session that has a daily and a backfill
   file, as for a moment while the writer replaces one by the other, counts twice.
-- The table is made by Glue's sink: it has no comments, and its files have names of Spark's.
+- The tables that it makes have no comments, and their files have names of Spark's.
 
-The code of the CustomCode nodes is that of `choose_sessions` and `clear_sessions` below: Glue gets their
-bodies, and puts them into a script that imports what they use without importing it.
+Both tables are made, and kept as they should be, before Glue's targets write to them, so that the targets
+have nothing to do in the catalog but to register partitions (update behavior LOG). A target could make a
+table itself, but without the index that Athena needs for many partitions; and under UPDATE_IN_DATABASE it
+puts the columns of whatever it is given over the table's, perhaps those of a frame without rows too, which is
+what the wide target is given under `--compact_only true`.
+
+The code of the CustomCode nodes is that of the functions below: Glue gets their bodies, and puts them into a
+script that imports what they use without importing it.
 """
 
 # ruff: noqa: PLC0415 - a body that becomes a node's code brings its imports along
@@ -142,7 +148,13 @@ _REFINED = {
     "trade_date": ("date", "trade_date"),
     "ticker": ("string", "ticker"),
 }
+_ROWS: Columns = {name: kind for name, (kind, _) in _REFINED.items()}
 PARTITION_KEYS = ("trade_date", "ticker")
+
+# The two tables of the same columns: folder and partition keys, by what is added to the refined table's name
+TABLES = {"": ("refined", list(PARTITION_KEYS)), "_compact": ("refined_compact", ["trade_date"])}
+COLUMNS: Columns = {name: _ROWS[name] for name in (*PARTITION_KEYS, *_ROWS)}
+_COMPACT: Columns = {name: _ROWS[name] for name in ("ticker", *_ROWS)}  # ends with the key, as the other
 
 # ---------------------------------------------------------------------------------------------------------
 # Spark SQL
@@ -258,6 +270,14 @@ FROM stocks
 SORT BY {", ".join(PARTITION_KEYS)}
 """
 
+# A session is one task's, and so one file, which a reader of one ticker leaves after a page or two
+_SHAPE_COMPACT = f"""
+SELECT /*+ REPARTITION(8, trade_date) */
+  {", ".join(_COMPACT)}
+FROM stocks
+SORT BY trade_date, ticker
+"""
+
 
 # ---------------------------------------------------------------------------------------------------------
 # Custom code
@@ -269,8 +289,8 @@ def choose_sessions(
     """From the raw quotes and portfolios, the quotes of the run's sessions, and every portfolio; typed.
 
     Raises:
-        ValueError: The job's arguments name no session, there are no raw quotes of the sessions that they
-            name, or the raw files lack columns.
+        ValueError: The job's arguments name no session or make no sense otherwise, there are no raw quotes
+            of the sessions that they name, or the raw files lack columns.
     """
     from datetime import date
 
@@ -283,6 +303,10 @@ def choose_sessions(
     first, last = date.fromisoformat(options[given[0]]), date.fromisoformat(options[given[-1]])
     if first > last:
         raise ValueError(f"--start_date {first} is after --end_date {last}")
+    if "--compact_only" in sys.argv:
+        compact_only = getResolvedOptions(sys.argv, ["compact_only"])["compact_only"]
+        if compact_only not in ("true", "false"):
+            raise ValueError(f"--compact_only is {compact_only!r}, expected true or false")
 
     spark = glueContext.spark_session
     # An overflow is an error, where Spark's default is a null
@@ -315,40 +339,33 @@ def choose_sessions(
     )
 
 
-def clear_sessions(
+def reconcile(
     glueContext: GlueContext,  # noqa: N803 - Glue's name
     dfc: DynamicFrameCollection,
 ) -> DynamicFrameCollection:
-    """Make room for the refined rows, once they reconcile with the quotes of the sessions.
-
-    The sessions' files are purged, and the partitions of tickers that are gone are unregistered, which no
-    target does. The database is created where it is missing: the target creates a table only.
+    """From the refined rows and the quotes of the sessions, the rows, if they add up to the quotes.
 
     Raises:
-        RuntimeError: The rows do not add up to the quotes, or the table lies elsewhere. Nothing was cleared.
+        RuntimeError: They do not, or a session has a ticker twice or a row without one.
     """
-    import boto3
     from pyspark.sql import functions as F  # noqa: N812
 
-    options = getResolvedOptions(sys.argv, ["refined_bucket", "refined_database", "refined_table"])
-    folder = f"s3://{options['refined_bucket']}/refined"
-    database, table = options["refined_database"], options["refined_table"]
     frames = [dfc.select(key).toDF() for key in list(dfc.keys())]
     quotes, rows = sorted(frames, key=lambda frame: "codneg" not in frame.columns)
     rows = rows.persist()  # what is checked is what is written
 
     raw = quotes.groupBy("trade_date").agg(F.sum("voltot"), F.count("*"))
     expected = {str(session): (volume, lines) for session, volume, lines in raw.collect()}
-    name = F.when(F.col("ticker") != "", F.col("ticker"))
+    ticker = F.when(F.col("ticker") != "", F.col("ticker"))
     refined = rows.groupBy("trade_date").agg(
-        F.sum("volume"), F.sum("lines"), F.count("*"), F.collect_set(name)
+        F.sum("volume"), F.sum("lines"), F.count("*"), F.count_distinct(ticker)
     )
-    found, tickers = {}, {}
-    for session, volume, lines, count, names in refined.collect():
-        found[str(session)], tickers[str(session)] = (volume, lines), set(names)
-        if len(names) != count:
+    found = {}
+    for session, volume, lines, count, tickers in refined.collect():
+        found[str(session)] = (volume, lines)
+        if tickers != count:
             raise RuntimeError(
-                f"{session}: expected {count} rows with a ticker of their own, found {len(names)}; "
+                f"{session}: expected {count} rows with a ticker of their own, found {tickers}; "
                 "nothing was written"
             )
     if found != expected:
@@ -356,37 +373,154 @@ def clear_sessions(
             "the refined rows do not reconcile with the raw quotes, so nothing was written: "
             f"expected volume and lines {expected}, found {found}"
         )
+    return DynamicFrameCollection({"rows": DynamicFrame.fromDF(rows, glueContext, "rows")}, glueContext)
 
+
+def prepare_tables(
+    glueContext: GlueContext,  # noqa: N803, ARG001 - Glue's name, and Glue's signature
+    dfc: DynamicFrameCollection,
+) -> DynamicFrameCollection:
+    """Pass the rows on once both tables are there as the targets need them.
+
+    A database, a table, a column, an index of partitions or a table property that is missing is added; what
+    was changed by hand, such as a comment or a property, stays. An index that Glue is still making takes
+    new partitions all the same ("Creating partition indexes" in its guide).
+
+    Raises:
+        RuntimeError: A table has another location, other partition keys or types. No table was changed.
+    """
+    import boto3
+
+    options = getResolvedOptions(sys.argv, ["refined_bucket", "refined_database", "refined_table"])
+    database, refined_table = options["refined_database"], options["refined_table"]
     glue = boto3.client("glue")
     try:
         glue.get_database(Name=database)
     except glue.exceptions.EntityNotFoundException:
         glue.create_database(DatabaseInput={"Name": database})
-    try:
-        location = glue.get_table(DatabaseName=database, Name=table)["Table"]["StorageDescriptor"]["Location"]
-    except glue.exceptions.EntityNotFoundException:
-        location = None
-    if location and location.rstrip("/") != folder:
+
+    wanted: dict[str, Any] = {}
+    found: dict[str, Any] = {}
+    problems = []
+    for suffix, (folder, keys) in TABLES.items():
+        name, location = refined_table + suffix, f"s3://{options['refined_bucket']}/{folder}"
+        columns = [{"Name": column, "Type": kind} for column, kind in COLUMNS.items()]
+        wanted[name] = {
+            "Name": name,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
+            "PartitionKeys": [column for column in columns if column["Name"] in keys],
+            "StorageDescriptor": {
+                "Columns": [column for column in columns if column["Name"] not in keys],
+                "Location": f"{location}/",
+                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+                "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+                "SerdeInfo": {
+                    "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+                    "Parameters": {"serialization.format": "1"},
+                },
+            },
+        }
+        if len(keys) > 1:  # so many partitions that Athena needs the index below, and this to use it
+            wanted[name]["Parameters"]["partition_filtering.enabled"] = "true"
+        try:
+            found[name] = glue.get_table(DatabaseName=database, Name=name)["Table"]
+        except glue.exceptions.EntityNotFoundException:
+            continue
+        storage, there = found[name]["StorageDescriptor"], found[name].get("PartitionKeys", [])
+        types = {column["Name"]: column["Type"] for column in (*storage.get("Columns", []), *there)}
+        comparisons = [
+            ("location", location, storage["Location"].rstrip("/")),
+            ("partition keys", keys, [key["Name"] for key in there]),
+            *((f"type of {column}", kind, types.get(column, kind)) for column, kind in COLUMNS.items()),
+        ]
+        problems += [
+            f"table {database}.{name}: {what}: expected {ours}, found {theirs}"
+            for what, ours, theirs in comparisons
+            if ours != theirs
+        ]
+    if problems:
         raise RuntimeError(
-            f"table {database}.{table} lies in {location}, expected {folder}; nothing was written. "
-            "Give the job another --refined_table, or drop the table, which leaves its files"
+            f"{'; '.join(problems)}. Nothing was written. Give the job another --refined_table, or drop the "
+            "table, which leaves its files, and run the job over every session to register them anew"
         )
-    for session, current in tickers.items():
-        partitions = []
-        if location:
-            partitions = [
-                partition
-                for page in glue.get_paginator("get_partitions").paginate(
-                    DatabaseName=database, TableName=table, Expression=f"trade_date = '{session}'"
-                )
-                for partition in page["Partitions"]
-            ]
-        for values in (partition["Values"] for partition in partitions):
-            if values[0] == session and values[1] not in current:
-                glue.delete_partition(DatabaseName=database, TableName=table, PartitionValues=values)
-        # Without a retention period of 0, files younger than 168 hours stay
-        glueContext.purge_s3_path(f"{folder}/trade_date={session}/", {"retentionPeriod": 0})
-    return DynamicFrameCollection({"rows": DynamicFrame.fromDF(rows, glueContext, "rows")}, glueContext)
+
+    for name, table in wanted.items():
+        if name not in found:
+            glue.create_table(DatabaseName=database, TableInput=table)
+            continue
+        # What GetTable tells and UpdateTable takes
+        fields = ("Name", "Description", "Owner", "Retention", "PartitionKeys", "TableType")
+        changed: Any = {field: found[name][field] for field in fields if found[name].get(field)}
+        parameters, storage = found[name].get("Parameters", {}), found[name]["StorageDescriptor"]
+        columns = storage.get("Columns", [])
+        named = {column["Name"] for column in columns}
+        added = [column for column in table["StorageDescriptor"]["Columns"] if column["Name"] not in named]
+        if added or table["Parameters"].keys() - parameters.keys():
+            changed["Parameters"] = {**table["Parameters"], **parameters}
+            changed["StorageDescriptor"] = {**storage, "Columns": [*columns, *added]}
+            glue.update_table(DatabaseName=database, TableInput=changed)
+
+    _, keys = TABLES[""]
+    indexes = glue.get_partition_indexes(DatabaseName=database, TableName=refined_table)
+    indexed = [[key["Name"] for key in each["Keys"]] for each in indexes["PartitionIndexDescriptorList"]]
+    if keys not in indexed:
+        glue.create_partition_index(
+            DatabaseName=database,
+            TableName=refined_table,
+            PartitionIndex={"IndexName": "_".join(keys), "Keys": keys},
+        )
+    return dfc
+
+
+def clear_sessions(
+    glueContext: GlueContext,  # noqa: N803 - Glue's name
+    dfc: DynamicFrameCollection,
+) -> DynamicFrameCollection:
+    """Make room for the rows in each table that they go to; return them for the wide, for the compact one.
+
+    The sessions' files are purged, and partitions that the rows no longer have, such as a ticker's that is
+    gone, are unregistered, which no target does. Under `--compact_only true` the wide table is left alone,
+    and the rows for it are none.
+    """
+    import boto3
+    from pyspark.sql import functions as F  # noqa: N812
+
+    names = ["refined_bucket", "refined_database", "refined_table"]
+    options = getResolvedOptions(
+        sys.argv, [*names, "compact_only"] if "--compact_only" in sys.argv else names
+    )
+    compact_only = options.get("compact_only") == "true"
+    rows = dfc.select(next(iter(dfc.keys()))).toDF()
+
+    glue = boto3.client("glue")
+    for suffix, (folder, keys) in TABLES.items():
+        if compact_only and not suffix:
+            continue
+        of_table = {
+            "DatabaseName": options["refined_database"],
+            "TableName": options["refined_table"] + suffix,
+        }
+        current = {tuple(row) for row in rows.select([F.col(key).cast("string") for key in keys]).collect()}
+        for session in sorted({values[0] for values in current}):
+            pages = glue.get_paginator("get_partitions").paginate(
+                **of_table, Expression=f"trade_date = '{session}'"
+            )
+            for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
+                # The expression saves time; what may be unregistered is decided by the values themselves
+                if values[0] == session and tuple(values) not in current:
+                    glue.delete_partition(**of_table, PartitionValues=values)
+            # Without a retention period of 0, files younger than 168 hours stay
+            path = f"s3://{options['refined_bucket']}/{folder}/trade_date={session}/"
+            glueContext.purge_s3_path(path, {"retentionPeriod": 0})
+    wide = rows.limit(0) if compact_only else rows
+    return DynamicFrameCollection(
+        {
+            "wide": DynamicFrame.fromDF(wide, glueContext, "wide"),
+            "compact": DynamicFrame.fromDF(rows, glueContext, "compact"),
+        },
+        glueContext,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -401,9 +535,9 @@ def build_nodes(
 
     Args:
         raw_bucket: Name of the bucket with the quotes and portfolios.
-        refined_bucket: Name of the bucket with the folder `refined`.
-        refined_database: Database of the refined table.
-        refined_table: Name of the refined table.
+        refined_bucket: Name of the bucket with the folders `refined` and `refined_compact`.
+        refined_database: Database of the refined tables.
+        refined_table: Name of the refined table; the compact one's is this name and `_compact`.
 
     Returns:
         The nodes by id: each a dictionary of one entry, the node's type and its properties. Ids are of the
@@ -476,31 +610,50 @@ def build_nodes(
         "node-refined": _sql(
             "Shape the refined table",
             _SHAPE,
-            {name: kind for name, (kind, _) in _REFINED.items()},
+            _ROWS,
             stocks="node-dates",
         ),
+        "node-reconcile": _custom_code(
+            "Reconcile the rows with the quotes", reconcile, ("node-refined", "node-quotes"), _ROWS
+        ),
+        "node-reconciled": _select("Reconciled rows", "node-reconcile", 0),
+        "node-prepare": _custom_code(
+            "Prepare both tables",
+            prepare_tables,
+            ("node-reconciled",),
+            _ROWS,
+            constants={"TABLES": TABLES, "COLUMNS": COLUMNS},
+        ),
+        "node-prepared": _select("Rows of prepared tables", "node-prepare", 0),
         "node-clear": _custom_code(
             "Clear the folders of the sessions",
             clear_sessions,
-            ("node-refined", "node-quotes"),
-            {name: kind for name, (kind, _) in _REFINED.items()},
+            ("node-prepared",),
+            _ROWS,
+            _ROWS,
+            constants={"TABLES": TABLES},
         ),
-        "node-rows": _select("Rows to write", "node-clear", 0),
-        "node-target": {
-            "S3GlueParquetTarget": {
-                "Name": "Refined table by date and ticker",
-                "Inputs": ["node-rows"],
-                "PartitionKeys": [[key] for key in PARTITION_KEYS],
-                "Path": f"s3://{refined_bucket}/refined/",
-                "Compression": "snappy",
-                "SchemaChangePolicy": {
-                    "EnableUpdateCatalog": True,
-                    "UpdateBehavior": "UPDATE_IN_DATABASE",
-                    "Table": refined_table,
-                    "Database": refined_database,
-                },
-            }
-        },
+        "node-rows": _select("Rows of the wide table", "node-clear", 0),
+        "node-target": _target(
+            "Refined table by date and ticker",
+            "node-rows",
+            "",
+            bucket=refined_bucket,
+            database=refined_database,
+            table=refined_table,
+        ),
+        "node-compactrows": _select("Rows of the compact table", "node-clear", 1),
+        "node-compact": _sql(
+            "Sort each session into one file", _SHAPE_COMPACT, _COMPACT, stocks="node-compactrows"
+        ),
+        "node-compacttarget": _target(
+            "Compact table by date",
+            "node-compact",
+            "_compact",
+            bucket=refined_bucket,
+            database=refined_database,
+            table=refined_table,
+        ),
     }
 
 
@@ -597,6 +750,26 @@ def _sql(name: str, query: str, columns: Columns, **inputs: str) -> Node:
             "SqlQuery": query.strip(),
             "SqlAliases": [{"From": source, "Alias": alias} for alias, source in inputs.items()],
             "OutputSchemas": [_schema(columns)],
+        }
+    }
+
+
+def _target(name: str, source: str, suffix: str, *, bucket: str, database: str, table: str) -> Node:
+    """Files of a table, and their partitions in the catalog."""
+    folder, keys = TABLES[suffix]
+    return {
+        "S3GlueParquetTarget": {
+            "Name": name,
+            "Inputs": [source],
+            "PartitionKeys": [[key] for key in keys],
+            "Path": f"s3://{bucket}/{folder}/",
+            "Compression": "snappy",
+            "SchemaChangePolicy": {
+                "EnableUpdateCatalog": True,
+                "UpdateBehavior": "LOG",
+                "Table": f"{table}{suffix}",
+                "Database": database,
+            },
         }
     }
 

@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import UTC, date, datetime
 
+from sandbox.b3.server import B3Server
 from sandbox.console import Show
 from sandbox.deploy import DeployError
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
@@ -55,7 +56,7 @@ def main() -> int:
             for part in ("raw", "refined"):
                 show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
             if arguments.command == "up":
-                _stay(sandbox, show)
+                _stay(sandbox, b3, show)
     except (StageError, DeployError, EmulatorError) as error:
         show.failure(str(error))
         logs = folder.relative_to(REPOSITORY)
@@ -103,10 +104,13 @@ def _announce(request: Request, show: Show) -> None:
     show.warning(_B3[request.kind].format(b3=request.b3))
 
 
-def _stay(sandbox: Sandbox, show: Show) -> None:
-    """Leave AWS running until Ctrl-C."""
-    show.heading("AWS is running. In another terminal, for boto3, the AWS CLI and the notebook:")
-    for name, value in sandbox.aws.environment().items():
+def _stay(sandbox: Sandbox, b3: B3Server | None, show: Show) -> None:
+    """Leave AWS, and B3 if it is served here, running until Ctrl-C."""
+    show.heading("AWS is running. In another terminal, for boto3, the AWS CLI and python -m scraper:")
+    names = {"STACK_NAME": sandbox.deployment.work_group}
+    if b3:
+        names |= {"QUOTES_BASE_URL": b3.base_url, "INDEX_BASE_URL": b3.base_url}
+    for name, value in {**sandbox.aws.environment(), **names}.items():
         show.line(f"export {name}={shlex.quote(value)}")
     show.heading("Ctrl-C ends it; the lake is kept.")
     signal.pause()

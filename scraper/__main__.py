@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from scraper.cli import backfill
+from scraper.cli.names import Names, add_stack_arguments
 from scraper.errors import ScraperError
 from scraper.ingest import Result, run
 from scraper.settings import Settings
@@ -24,7 +25,10 @@ _NO_CREDENTIALS = (
     "No AWS credentials were found. Set AWS_PROFILE, run `aws sso login` or `aws configure`, or export what "
     "`python -m sandbox up` prints."
 )
-_NO_BUCKET = "There is no bucket {}. Name the raw bucket, an output of the stack, by --bucket or RAW_BUCKET."
+_NO_BUCKET = (
+    "There is no bucket {}. Name the stack by --stack or STACK_NAME, or the raw bucket, an output of the "
+    "stack, by --bucket or RAW_BUCKET."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ingest(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """Run `ingest`; whether no file failed."""
-    given = {"RAW_BUCKET": asked.bucket, "INDEX_CODES": asked.index}
+    given = {"RAW_BUCKET": Names.find(asked, environment).bucket, "INDEX_CODES": asked.index}
     settings = Settings.from_environment(
         {**environment, **{name: value for name, value in given.items() if value}}
     )
@@ -79,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--date", type=_date, metavar="YYYY-MM-DD", help="the one session to take quotes of")
     command.add_argument("--index", metavar="CODES", help="indices, as IBOV,SMLL (INDEX_CODES, else IBOV)")
-    command.add_argument("--bucket", metavar="NAME", help="the raw bucket (RAW_BUCKET)")
+    add_stack_arguments(command)
     command.set_defaults(run=_ingest)
     history = commands.add_parser(
         "backfill",

@@ -621,8 +621,12 @@ def _upload(
 
     progress("upload", 0, len(to_put))
     with ThreadPoolExecutor(max_workers=UPLOADS, thread_name_prefix="upload") as pool:
-        for done, _ in enumerate(pool.map(put, to_put), start=1):
-            progress("upload", done, len(to_put))
+        try:
+            for done, _ in enumerate(pool.map(put, to_put), start=1):
+                progress("upload", done, len(to_put))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # or the pool would end what nobody waits for
+            raise
     # The daily writer puts its file and then deletes ours if it is there. Whoever of us comes second sees the
     # other's file, so that one file is left, and it is the daily one
     after = raw.partitions(year) if staged else {}

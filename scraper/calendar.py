@@ -1,12 +1,14 @@
 """Which days are trading sessions of B3, in the exchange's own time zone.
 
-The days come from exchange_calendars (code BVMF), one calendar year at a time: the library's own calendar
-would end a year from today. It answers for the days on which the exchange means to open; whether it did is
-for B3's site to say, and B3's answer outranks the calendar.
+The days come from exchange_calendars (code BVMF), a decade at a time, which takes as long as a year of them:
+the library's own calendar would end a year from today. It answers for the days on which the exchange means to
+open; whether it did is for B3's site to say, and B3's answer outranks the calendar.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
@@ -14,10 +16,15 @@ from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
 
-@lru_cache(maxsize=64)
-def _sessions_of(year: int) -> tuple[date, ...]:
-    calendar = BVMFExchangeCalendar(start=f"{year}-01-01", end=f"{year}-12-31")
-    return tuple(session.date() for session in calendar.sessions)
+@lru_cache(maxsize=8)
+def _sessions_of_decade(first_year: int) -> Mapping[int, list[date]]:
+    calendar = BVMFExchangeCalendar(start=f"{first_year}-01-01", end=f"{first_year + 9}-12-31")
+    sessions = (session.date() for session in calendar.sessions)
+    return {year: list(of_year) for year, of_year in groupby(sessions, key=lambda session: session.year)}
+
+
+def _sessions_of(year: int) -> list[date]:
+    return _sessions_of_decade(year - year % 10)[year]
 
 
 def day_in_sao_paulo(now: datetime) -> date:

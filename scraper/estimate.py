@@ -42,10 +42,10 @@ LAMBDA_MEMORY_GB = 2
 LAMBDA_STORAGE_GB = 2
 """What the stack gives the function (stacks/ingestion.py)."""
 
-WIDE_PUTS_A_TICKER = 2
-"""The job stages a file and publishes it."""
-COMPACT_PUTS_A_SESSION = 2
-WIDE_RECOMMENDED_SESSIONS = 250
+WIDE_PUTS_A_TICKER = 1
+"""The job writes each file once."""
+COMPACT_PUTS_A_SESSION = 1
+WIDE_RECOMMENDED_SESSIONS = 260
 """A year of sessions makes 330,000 partitions, a third of what the catalog holds for free."""
 
 _LIST_PAGE = 1000

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 WORKER_TYPE: Literal["G.1X"] = "G.1X"
 START_SECONDS = 60
-"""From the start of a run to its first file: Glue's start-up and Spark's."""
+"""Assumed, from the start of a run to its first file: Glue's start-up and Spark's."""
 WIDE_FILES_A_SECOND = 60
-"""Ticker files that a worker writes, uploads and registers in a second."""
+"""Assumed: ticker files that a worker writes and registers in a second."""
 COMPACT_SESSIONS_A_SECOND = 2
-"""Sessions that a worker refines into their compact files in a second."""
+"""Assumed: sessions that a worker refines into their compact files in a second."""
 MINUTES_A_WORKER = 15
 """Work for which the run gets one more worker."""
 MOST_WORKERS = 10
+POLL_SECONDS = 5.0
+"""From one look at a run to the next."""
 SLACK = 3
 """A run may take so many times its estimate before it is stopped: the figures above are no measurement of
 Glue, and a run that is stopped has to begin again."""
@@ -158,17 +160,12 @@ class RefineJob:
         self,
         run_id: str,
         seen: Callable[[State], None],
-        *,
-        poll_seconds: float = 5,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> State:
         """Wait until a run has ended, in whatever state.
 
         Args:
             run_id: Its id.
             seen: Is told its state each time that it is looked at.
-            poll_seconds: Seconds from one look to the next.
-            sleep: Waits for so many seconds.
 
         Raises:
             RangeRunError: Glue does not know the run.
@@ -180,7 +177,7 @@ class RefineJob:
             seen(state)
             if state.has_ended:
                 return state
-            sleep(poll_seconds)
+            time.sleep(POLL_SECONDS)
 
 
 def settle(raw: RawBucket, job: RefineJob, manifests: Iterable[Manifest]) -> tuple[list[Manifest], set[str]]:

@@ -49,7 +49,9 @@ class Settings:
         """
         given = {name: value.strip() for name, value in environment.items() if value.strip()}
         if "RAW_BUCKET" not in given:
-            raise SettingsError("RAW_BUCKET is not set; set it, or --bucket, to the raw bucket's name")
+            raise SettingsError(
+                "RAW_BUCKET is not set; set it, or --bucket, to the raw bucket's name, or give the stack's"
+            )
         extra_ca_file = given.get("EXTRA_CA_FILE")
         return cls(
             raw_bucket=given["RAW_BUCKET"],

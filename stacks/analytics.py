@@ -22,7 +22,9 @@ class NamedQuery:
     """A named query, from a file of `named_queries/`.
 
     The file begins with comment lines: the title, then the description. The SQL after them names the refined
-    table by the placeholders `${refined_database}` and `${refined_table}`.
+    tables by the placeholders `${refined_database}`, `${refined_table}` and `${compact_table}`. Whatever
+    spans sessions reads the compact one, and so does the question which session is the last: it has a
+    partition a session, where the other has one for each ticker besides.
 
     Attributes:
         name: The title.
@@ -35,7 +37,7 @@ class NamedQuery:
     sql: str
 
     @classmethod
-    def read(cls, path: Path, *, refined_database: str, refined_table: str) -> Self:
+    def read(cls, path: Path, *, refined_database: str, refined_table: str, compact_table: str) -> Self:
         """Read a file.
 
         Raises:
@@ -43,7 +45,9 @@ class NamedQuery:
             ValueError: The file has no title or no description.
         """
         text = path.read_text(encoding="utf-8")
-        sql = Template(text).substitute(refined_database=refined_database, refined_table=refined_table)
+        sql = Template(text).substitute(
+            refined_database=refined_database, refined_table=refined_table, compact_table=compact_table
+        )
         header: list[str] = []
         for line in sql.splitlines():
             if not line.startswith("--"):
@@ -71,6 +75,7 @@ class Analytics(Construct):
         results_bucket: Bucket,
         refined_database: str,
         refined_table: str,
+        compact_table: str,
         scan_cutoff_mb: int,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -97,7 +102,12 @@ class Analytics(Construct):
             ),
         )
         for path in sorted(NAMED_QUERIES.glob("*.sql")):
-            query = NamedQuery.read(path, refined_database=refined_database, refined_table=refined_table)
+            query = NamedQuery.read(
+                path,
+                refined_database=refined_database,
+                refined_table=refined_table,
+                compact_table=compact_table,
+            )
             self._build_named_query(path.stem, query, refined_database)
 
     def _build_named_query(self, stem: str, query: NamedQuery, database: str) -> None:

@@ -70,6 +70,7 @@ class BovespaStack(Stack):
             results_bucket=storage.results_bucket,
             refined_database=config.refined_database,
             refined_table=config.refined_table,
+            compact_table=refine.compact_table,
             scan_cutoff_mb=config.athena_scan_cutoff_mb,
             removal_policy=config.removal_policy,
         )

@@ -28,7 +28,7 @@ from glue_scripts.visual import build_nodes
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import COMPACT_FOLDER, RAW_PREFIX, REFINED_FOLDER, list_objects
+from stacks.storage import COMPACT_FOLDER, RAW_PREFIX, REFINED_FOLDER, SESSION_PREFIX, list_objects
 from stacks.visual_job import VisualJob
 
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
@@ -38,7 +38,7 @@ _DESCRIPTION = "Refines raw sessions: one row a stock and session, partitioned a
 
 _COMPACT_SUFFIX = "_compact"
 
-_SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
+
 _SESSION_SUFFIX = "daily.parquet"
 
 # The id under which the CDK puts its function into the stack (aws-s3, NotificationsResourceHandler)
@@ -221,7 +221,7 @@ class Starter(Construct):
         raw_bucket.add_event_notification(
             EventType.OBJECT_CREATED,
             LambdaDestination(self.function),
-            NotificationKeyFilter(prefix=_SESSION_PREFIX, suffix=_SESSION_SUFFIX),
+            NotificationKeyFilter(prefix=SESSION_PREFIX, suffix=_SESSION_SUFFIX),
         )
         # The CDK's function, too, logs to a group of its own that does not stay for ever
         log_group = LogGroup(

@@ -41,7 +41,10 @@ def handler(event: object, context: object) -> dict[str, list[str]]:  # noqa: AR
     glue = boto3.client("glue")
     job_name = os.environ["GLUE_JOB_NAME"]
     runs = [
-        glue.start_job_run(JobName=job_name, Arguments={"--trade_date": trade_date})
+        # A run that does not say so itself is refused behind another one, whatever the job says
+        glue.start_job_run(
+            JobName=job_name, Arguments={"--trade_date": trade_date}, JobRunQueuingEnabled=True
+        )
         for trade_date in trade_dates
     ]
     return {"job_run_ids": [run["JobRunId"] for run in runs]}

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -52,7 +52,6 @@ class SimulatedSource:
         self._portfolio_date = portfolio_as_of or min(self._sessions.values())
         self._years = {annual_zip_name(session.year): session.year for session in self._sessions.values()}
         self._served: dict[date, Document] = {}
-        self._annual_files = TemporaryDirectory(prefix="simulated-b3-")
         self._generating = Lock()  # the server's threads share one market
 
     def quotes(self, name: str) -> Document | None:
@@ -68,6 +67,10 @@ class SimulatedSource:
             body = zip_file(text, daily_member_name(session))
             self._served[session] = _ZIP(body=body, last_modified=_published(session))
         return self._served[session]
+
+    @cached_property
+    def _annual_files(self) -> TemporaryDirectory[str]:
+        return TemporaryDirectory(prefix="simulated-b3-")
 
     def _year(self, year: int) -> Document:
         sessions = sorted(session for session in self._sessions.values() if session.year == year)

@@ -158,11 +158,18 @@ class S3ParquetSink:
     """A target on S3 that keeps the Data Catalog up to date (`enableUpdateCatalog`).
 
     It appends files. It creates the table where missing, in a database that has to exist; under
-    UPDATE_IN_DATABASE it overwrites the schema of a table that differs; it registers the partitions that it
-    wrote, and never unregisters one. The table's partition keys must be its own, in the same order. So AWS
-    says in "Creating tables, updating schema, and adding new partitions in the Data Catalog from AWS Glue ETL
-    jobs" (docs.aws.amazon.com/glue/latest/dg/update-from-job.html). Glue classifies the table "glueparquet",
-    where this one says "parquet", the name by which other readers know the same files.
+    UPDATE_IN_DATABASE it overwrites the schema of a table that differs, under LOG it keeps it; it registers
+    the partitions that it wrote, and never unregisters one. The table's partition keys must be its own, in
+    the same order. So AWS says in "Creating tables, updating schema, and adding new partitions in the Data
+    Catalog from AWS Glue ETL jobs" (docs.aws.amazon.com/glue/latest/dg/update-from-job.html). Glue classifies
+    the table "glueparquet", where this one says "parquet", the name by which other readers know the same
+    files.
+
+    Of a frame without rows, partitioned, it writes no file and registers no partition. AWS does not say so in
+    words; but the scripts that Glue generates for a target with a number of files ask `count() >= 1` before
+    they coalesce its frame, and then write it in either case. Of the table's schema Glue may think otherwise
+    than this one when there are no rows to tell it, so such a frame is safe with LOG alone, and others are
+    refused.
     """
 
     def __init__(self, glue: GlueClient, *, path: str, partition_keys: Sequence[str]) -> None:
@@ -185,8 +192,10 @@ class S3ParquetSink:
         """Make the catalog show the rows that were written.
 
         Raises:
-            GlueError: The table has other partition keys.
+            GlueError: The table has other partition keys, or it is unknown what Glue would make of it.
         """
+        if behavior != "LOG" and frame.isEmpty():
+            raise GlueError(f"table {database}.{table}: a frame without rows, under {behavior}")
         types = {field.name: field.dataType.simpleString() for field in frame.schema}
         partition_keys = [{"Name": key, "Type": types.pop(key)} for key in self._keys]
         columns = [{"Name": name, "Type": kind} for name, kind in types.items()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 
 import boto3
@@ -29,6 +30,7 @@ from scraper.backfill import (
 )
 from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
+from scraper.cli.names import Names, UsageError, add_stack_arguments
 from scraper.cli.progress import Display, display
 from scraper.errors import ScraperError
 from scraper.estimate import (
@@ -56,10 +58,6 @@ JOBS = 2
 measured for one, two and three years of 2.3 million quotes."""
 FUNCTION_JOBS = 4
 """Years at a time as invocations of the function."""
-
-
-class UsageError(ScraperError):
-    """The command cannot begin as it was asked; the message says what to ask instead."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -106,8 +104,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     refine.add_argument("--no-wait", action="store_true", help="do not wait for the run's end")
     names = command.add_argument_group("where")
-    names.add_argument("--stack", metavar="NAME", help="the stack, whose outputs name the rest (STACK_NAME)")
-    names.add_argument("--bucket", metavar="NAME", help="the raw bucket (RAW_BUCKET)")
+    add_stack_arguments(names)
     names.add_argument("--job", metavar="NAME", help="the Glue job (GLUE_JOB_NAME)")
     names.add_argument("--function", metavar="NAME", help="the backfill's function (BACKFILL_FUNCTION)")
 
@@ -132,7 +129,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     settings = Settings.from_environment({**environment, "RAW_BUCKET": names.bucket or ""})
     raw = RawBucket(settings.raw_bucket)
     if asked.dry_run:
-        _print_plan(asked, survey(raw, wanted, refresh=asked.refresh))
+        _print_plan(asked, survey(raw, wanted, refresh=asked.refresh), today - timedelta(days=1))
         return True
     job = None if asked.refine is False else _job(names)
     load: LoadYear
@@ -156,46 +153,6 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
             show.result(f"range run: {error}")
             refined = False
     return refined and not failed
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What the command works with; None for what it was not told."""
-
-    bucket: str | None
-    job: str | None
-    function: str | None
-
-    @classmethod
-    def find(cls, asked: argparse.Namespace, environment: Mapping[str, str]) -> Names:
-        """Take each name from its own argument, else from the stack's outputs, else from the environment.
-
-        Raises:
-            UsageError: There is no such stack.
-        """
-        stack = asked.stack or environment.get("STACK_NAME")
-        outputs = _outputs(stack) if stack else {}
-
-        def find(argument: str | None, output: str, variable: str) -> str | None:
-            return argument or outputs.get(output) or environment.get(variable) or None
-
-        return cls(
-            bucket=find(asked.bucket, "RawBucket", "RAW_BUCKET"),
-            job=find(asked.job, "GlueJobName", "GLUE_JOB_NAME"),
-            function=find(asked.function, "BackfillFunction", "BACKFILL_FUNCTION"),
-        )
-
-
-def _outputs(stack: str) -> dict[str, str]:
-    try:
-        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationError":
-            raise
-        raise UsageError(
-            f"There is no stack {stack} in this account and region; name it by --stack"
-        ) from error
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def _job(names: Names) -> RefineJob:
@@ -293,10 +250,10 @@ def _contents(manifest: Manifest) -> str:
 def _total_line(manifests: Sequence[Manifest], results: Sequence[YearResult]) -> str:
     failed = sum(result.is_error for result in results)
     return (
-        f"{len(manifests)} years  {sum(len(manifest.sessions) for manifest in manifests):,} sessions  "
+        f"{_years(len(manifests))}  {sum(len(manifest.sessions) for manifest in manifests):,} sessions  "
         f"{sum(manifest.rows for manifest in manifests):,} quotes  "
         f"{sum(manifest.written for manifest in (r.manifest for r in results) if manifest):,} written"
-        + (f"  {failed} years failed" if failed else "")
+        + (f"  {_years(failed)} failed" if failed else "")
     )
 
 
@@ -354,23 +311,29 @@ def _wait(raw: RawBucket, job: RefineJob, run_id: str, started: Sequence[Manifes
     return True
 
 
-def _print_plan(asked: argparse.Namespace, surveyed: Sequence[Surveyed]) -> None:
-    loads = {year.task.year: load_of(year.task) for year in surveyed if not year.finished}
+def _print_plan(asked: argparse.Namespace, surveyed: Sequence[Surveyed], yesterday: date) -> None:
+    due = {year.task.year: _until(year.task, yesterday) for year in surveyed}
+    loads = {year.task.year: load_of(due[year.task.year]) for year in surveyed if not year.finished}
     _say(f"{'year':<6}{'state':<12}{'sessions':>9}{'quotes':>13}{'download MB':>13}{'raw MB':>9}")
     for year in surveyed:
-        task = year.task
+        number = year.task.year
         if year.finished and year.manifest is not None:
-            _say(f"{task.year:<6}{'finished':<12}{len(year.manifest.sessions):>9}{year.manifest.rows:>13,}")
+            _say(f"{number:<6}{'finished':<12}{len(year.manifest.sessions):>9}{year.manifest.rows:>13,}")
         else:
             state = "load again" if year.manifest else "load"
-            _say(f"{task.year:<6}{state:<12}{_load_columns(loads[task.year])}")
+            _say(f"{number:<6}{state:<12}{_load_columns(loads[number])}")
     _say(f"{'all':<6}{'load':<12}{_load_columns(total(loads.values()))}")
     if loads:
         _print_load(asked, total(loads.values()), max(load.seconds for load in loads.values()))
-    to_refine = [year.task.days for year in surveyed if asked.refine or not year.finished]
+    to_refine = [due[year.task.year].days for year in surveyed if asked.refine or not year.finished]
     days = span_of([day for days in to_refine for day in (days.first, days.last)])
     if days is not None and asked.refine is not False:
         _print_refinement(days)
+
+
+def _until(task: Task, yesterday: date) -> Task:
+    """The task, less the days that have yet to come."""
+    return replace(task, days=replace(task.days, last=min(task.days.last, yesterday)))
 
 
 def _load_columns(load: Load) -> str:
@@ -384,11 +347,11 @@ def _print_load(asked: argparse.Namespace, load: Load, longest: float) -> None:
     _say(
         f"\nLoad: about {minutes:,.0f} min, {jobs} years at a time, each at "
         f"{DOWNLOAD_BYTES_A_SECOND / 1e6:g} MB/s from B3; {load.puts:,} PUT and LIST requests, "
-        f"USD {load.request_cost:.2f}; raw storage "
-        f"USD {load.storage_cost:.2f} a month"
+        f"USD {_cents(load.request_cost)}; raw storage "
+        f"USD {_cents(load.storage_cost)} a month"
     )
     if asked.via == "lambda":
-        _say(f"Function: USD {load.function_cost:.2f}")
+        _say(f"Function: USD {_cents(load.function_cost)}")
 
 
 def _print_refinement(days: Span) -> None:
@@ -398,8 +361,8 @@ def _print_refinement(days: Span) -> None:
         _say(
             f"  {name:<17}{run_.partitions:>10,} partitions {run_.puts:>11,} PUTs  "
             f"about {run_.size.minutes:,.0f} min with {run_.size.workers} workers  "
-            f"USD {run_.cost:.2f} once (Glue {run_.glue_cost:.2f}, PUTs {run_.put_cost:.2f}), "
-            f"{run_.month_cost:.2f} a month (catalog {run_.catalog_month_cost:.2f})"
+            f"USD {_cents(run_.cost)} once (Glue {_cents(run_.glue_cost)}, PUTs {_cents(run_.put_cost)}), "
+            f"{_cents(run_.month_cost)} a month (catalog {_cents(run_.catalog_month_cost)})"
         )
     sessions = refinement_of(days, compact_only=True).sessions
     advice = (
@@ -408,6 +371,14 @@ def _print_refinement(days: Span) -> None:
         else "both tables are recommended for so few sessions"
     )
     _say(f"  {advice}\nPrices of {prices.REGION}, {prices.AS_OF}; an estimate, no bill")
+
+
+def _cents(cost: Decimal) -> str:
+    return "below 0.01" if 0 < cost < Decimal("0.01") else f"{cost:.2f}"
+
+
+def _years(count: int) -> str:
+    return f"{count} year" if count == 1 else f"{count} years"
 
 
 def _say(text: str) -> None:

@@ -12,6 +12,6 @@ SELECT
     option_series,
     round(put_call_ratio, 2) AS put_call_ratio
 FROM "${refined_database}"."${refined_table}"
-WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${refined_table}")
+WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
 ORDER BY volume DESC, ticker
 LIMIT 20

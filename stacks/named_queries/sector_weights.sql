@@ -11,7 +11,7 @@ SELECT
     max(portfolio_date) AS portfolio_date,
     max(portfolio_age_days) AS portfolio_age_days
 FROM "${refined_database}"."${refined_table}"
-WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${refined_table}")
+WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
     AND index_weight IS NOT NULL
 GROUP BY trade_date, coalesce(sector, '(none given)')
 ORDER BY index_weight_percent DESC, sector

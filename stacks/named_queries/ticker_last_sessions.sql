@@ -6,18 +6,18 @@ WITH wanted AS (
 ),
 last_session AS (
     SELECT max(trade_date) AS trade_date
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
 ),
 most_traded AS (
     SELECT ticker
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
     WHERE trade_date = (SELECT trade_date FROM last_session)
     ORDER BY volume DESC, ticker
     LIMIT 1
 ),
 sessions AS (
     SELECT *, lag(close) OVER (ORDER BY trade_date) AS previous_close
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
     WHERE trade_date > (SELECT trade_date FROM last_session) - INTERVAL '60' DAY
         AND ticker = (SELECT coalesce(wanted.ticker, most_traded.ticker) FROM wanted CROSS JOIN most_traded)
 )

@@ -3,16 +3,16 @@
 -- PT: Quais dez ações mais subiram e quais dez mais caíram no último pregão, em relação ao fechamento anterior, ou à abertura quando não há?
 WITH last_session AS (
     SELECT max(trade_date) AS trade_date
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
 ),
 previous_session AS (
     SELECT max(trade_date) AS trade_date
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
     WHERE trade_date < (SELECT trade_date FROM last_session)
 ),
 previous_close AS (
     SELECT ticker, close
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
     WHERE trade_date = (SELECT trade_date FROM previous_session)
         AND cash_volume > 0
 ),
@@ -25,7 +25,7 @@ price_change AS (
         CASE WHEN previous_close.close IS NULL THEN 'open' ELSE 'previous close' END AS reference,
         today.close,
         today.volume
-    FROM "${refined_database}"."${refined_table}" AS today
+    FROM "${refined_database}"."${compact_table}" AS today
     LEFT JOIN previous_close ON previous_close.ticker = today.ticker
     WHERE today.trade_date = (SELECT trade_date FROM last_session)
         AND today.cash_volume > 0

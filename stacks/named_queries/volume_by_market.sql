@@ -12,7 +12,7 @@ WITH totals AS (
         sum(other_volume) AS other_volume,
         sum(volume) AS volume
     FROM "${refined_database}"."${refined_table}"
-    WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${refined_table}")
+    WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
     GROUP BY trade_date
 ),
 by_market AS (

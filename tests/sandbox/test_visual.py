@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from sandbox import environment
@@ -44,6 +45,8 @@ class Seen:
         named: The name of the job in the stack's outputs.
         resources: Names of what the stacks could have left behind, by kind.
         rows: The refined rows of each session, by ISIN.
+        compact: The rows of each session's compact file, as they lie in it.
+        compact_sessions: The sessions that are partitions of the compact table.
         folders: The refined folders, and the partitions in the catalog.
         shown: What a run of the sandbox shows, which finds nothing new, in lines.
         job_runs: The job runs that were started meanwhile.
@@ -53,6 +56,8 @@ class Seen:
     named: str
     resources: dict[str, set[str]]
     rows: dict[date, pa.Table]
+    compact: dict[date, pa.Table]
+    compact_sessions: set[date]
     folders: tuple[set[Partition], set[Partition]]
     shown: list[str]
     job_runs: list[JobRun]
@@ -154,10 +159,32 @@ def _look(sandbox: Sandbox, job_runs: list[JobRun]) -> Seen:
             .sort_by("isin")
             for folder in refined.glob("trade_date=*")
         },
+        compact=_compact_files(names.refined_bucket),
+        compact_sessions=_compact_partitions(names.refined_database, f"{names.refined_table}_compact"),
         folders=(pipeline.refined_folders(), pipeline.registered_partitions()),
         shown=shown.getvalue().splitlines(),
         job_runs=job_runs,
     )
+
+
+def _compact_files(bucket: str) -> dict[date, pa.Table]:
+    s3, found = boto3.client("s3"), {}
+    for listed in s3.list_objects_v2(Bucket=bucket, Prefix="refined_compact/").get("Contents", []):
+        named = re.fullmatch(r"refined_compact/trade_date=([\d-]+)/[^/]+\.parquet", listed["Key"])
+        assert named, listed["Key"]
+        session = date.fromisoformat(named[1])
+        assert session not in found, "a second file of a session"
+        body = s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"].read()
+        found[session] = pq.read_table(pa.BufferReader(body))
+    return found
+
+
+def _compact_partitions(database: str, table: str) -> set[date]:
+    glue = boto3.client("glue")
+    if table not in {each["Name"] for each in glue.get_tables(DatabaseName=database)["TableList"]}:
+        return set()
+    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
+    return {date.fromisoformat(each["Values"][0]) for page in pages for each in page["Partitions"]}
 
 
 def test_there_is_one_job_at_a_time_and_the_outputs_name_it(journey: Journey) -> None:
@@ -182,6 +209,8 @@ def test_graph_and_script_make_the_same_rows_of_the_same_session(journey: Journe
     pairs = [
         (journey.script.rows[FIRST], journey.visual.rows[FIRST]),
         (journey.back.rows[SECOND], journey.visual.rows[SECOND]),
+        (journey.script.compact[FIRST], journey.visual.compact[FIRST]),
+        (journey.back.compact[SECOND], journey.visual.compact[SECOND]),
     ]
     for by_script, by_graph in pairs:
         assert by_script.num_rows > 30
@@ -199,6 +228,19 @@ def test_the_graph_s_rows_add_up_to_the_generated_quotes(journey: Journey, sessi
     assert sum(row["volume"] for row in rows) == sum(quote.voltot for quote in quotes)
     assert sum(row["lines"] for row in rows) == len(quotes)
     assert {row["isin"] for row in rows} == {quote.codisi for quote in quotes}
+
+
+@pytest.mark.parametrize("session", SESSIONS)
+def test_the_graph_s_compact_rows_are_its_wide_ones_sorted_by_ticker(journey: Journey, session: date) -> None:
+    wide, compact = journey.visual.rows[session], journey.visual.compact[session]
+    columns = [name for name in wide.column_names if name not in {"trade_date", "ticker"}]
+    assert compact.column_names == ["ticker", *columns]
+    by_ticker = sorted(
+        ({"ticker": str(row["ticker"]), **{name: row[name] for name in columns}} for row in wide.to_pylist()),
+        key=lambda row: row["ticker"],
+    )
+    assert compact.to_pylist() == by_ticker
+    assert journey.visual.compact_sessions == set(SESSIONS)
 
 
 def test_every_folder_is_a_partition_whoever_wrote_it(journey: Journey) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pyarrow as pa
@@ -30,14 +30,19 @@ from glue_scripts.visual import build_nodes
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack
-from sandbox.visual.glue import DynamicFrame, GlueContext, GlueError
+from sandbox.visual.glue import DynamicFrame, GlueContext, GlueError, S3ParquetSink
 from sandbox.visual.interpreter import Interpreter, run
 from scraper.arrow import arrow_schema
 from scraper.cotahist import read_session
 from scraper.portfolio import read_portfolio
 from scraper.schema import COTAHIST_COLUMNS, PORTFOLIO_COLUMNS, Column
+from tests.spark.lake import RAW, REFINED, run_job
 from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 from tests.spark.test_refine_property import DAYS, LINES, PORTFOLIOS
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+    from mypy_boto3_glue.type_defs import TableTypeDef
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -45,7 +50,7 @@ D = Decimal
 Nodes = dict[str, dict[str, Any]]
 Row = dict[str, Any]
 
-RAW, REFINED = "raw-bucket", "refined-bucket"
+BUCKET_ARGUMENTS = ("--raw_bucket", RAW, "--refined_bucket", REFINED)
 NEXT_DAY = SESSION + timedelta(days=1)
 
 # Refined tickers, sum of VOLTOT [BRL]
@@ -109,39 +114,43 @@ def _write(file: Path, rows: list[Row], columns: Iterable[Column]) -> None:
 
 
 def arguments(first: date, last: date | None = None, database: str = "default") -> list[str]:
+    """The job's arguments, but for the buckets."""
     dates = ["--start_date", str(first), "--end_date", str(last)] if last else ["--trade_date", str(first)]
-    return [
-        *dates,
-        *("--raw_bucket", RAW, "--refined_bucket", REFINED),
-        *("--refined_database", database, "--refined_table", "bovespa_daily"),
-    ]
+    return [*dates, *("--refined_database", database, "--refined_table", "bovespa_daily")]
 
 
 def graph_rows(spark: SparkSession, nodes: Nodes, first: date, last: date | None = None) -> DataFrame:
     """What the graph would write."""
-    made = Interpreter(nodes, arguments(first, last), spark).results("node-refined")
+    made = Interpreter(nodes, [*arguments(first, last), *BUCKET_ARGUMENTS], spark).results("node-refined")
     frame: DataFrame = made["node-refined"].toDF()
     return frame
 
 
-def script_rows(spark: SparkSession, first: date, last: date | None = None) -> DataFrame:
-    """What the script would write, from the same files."""
-    storage, last = refine.Storage(spark), last or first
-    quotes = refine.read_raw(
-        spark,
-        refine.find_quotes(storage, RAW, first, last).values(),
-        f"s3://{RAW}/raw/cotahist",
-        "trade_date",
-        refine.QUOTE_COLUMNS,
+def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None = None) -> DataFrame:
+    """What the script would write."""
+
+    def files(table: str, key: str, pattern: str) -> dict[date, str]:
+        # By name, so that a daily file takes the place of a backfill
+        found = sorted((raw / "raw" / table).glob(f"{key}=*/{pattern}"))
+        paths = {date.fromisoformat(file.parent.name.partition("=")[2]): file for file in found}
+        return {day: f"s3://{RAW}/{paths[day].relative_to(raw)}" for day in sorted(paths)}
+
+    last = last or first
+    quotes = [
+        path for day, path in files("cotahist", "trade_date", "*.parquet").items() if first <= day <= last
+    ]
+    dated = files("index_portfolio", "portfolio_date", f"{refine.INDEX}.parquet")
+    portfolios = refine.portfolios_in_force(dated, first, last)
+    return refine.transform(
+        refine.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refine.QUOTE_COLUMNS),
+        refine.read_raw(
+            spark,
+            portfolios,
+            f"s3://{RAW}/raw/index_portfolio",
+            "portfolio_date",
+            refine.PORTFOLIO_COLUMNS,
+        ),
     )
-    portfolios = refine.read_raw(
-        spark,
-        refine.find_portfolios(storage, RAW, first, last),
-        f"s3://{RAW}/raw/index_portfolio",
-        "portfolio_date",
-        refine.PORTFOLIO_COLUMNS,
-    )
-    return refine.transform(quotes, portfolios)
 
 
 def contents(frame: DataFrame) -> tuple[list[tuple[str, str]], list[Row]]:
@@ -150,9 +159,9 @@ def contents(frame: DataFrame) -> tuple[list[tuple[str, str]], list[Row]]:
     return frame.dtypes, sorted(rows, key=lambda row: (row["trade_date"], row["ticker"]))
 
 
-def assert_equal(spark: SparkSession, first: date, last: date | None = None) -> list[Row]:
+def assert_equal(spark: SparkSession, raw: Path, first: date, last: date | None = None) -> list[Row]:
     """The rows of both, which are the same."""
-    columns, rows = contents(script_rows(spark, first, last))
+    columns, rows = contents(script_rows(spark, raw, first, last))
     found_columns, found_rows = contents(graph_rows(spark, nodes_for(), first, last))
     assert found_columns == columns
     assert found_rows == rows
@@ -171,7 +180,7 @@ class TestRows:
                 for day in (days[1], days[3])
             },
         )
-        rows = assert_equal(spark, days[0], days[-1])
+        rows = assert_equal(spark, raw, days[0], days[-1])
         assert {row["trade_date"] for row in rows} == set(days)
         assert {row["portfolio_age_days"] for row in rows} == {None, 0, 1}
 
@@ -191,7 +200,7 @@ class TestRows:
         file.parent.mkdir(parents=True)
         portfolio.frame.to_parquet(file)
 
-        rows = assert_equal(spark, session)
+        rows = assert_equal(spark, raw, session)
 
         assert (len(rows), sum(row["volume"] for row in rows)) == REAL_SESSIONS[session]
         traded = set(quotes.loc[quotes["tpmerc"] == "010", "codneg"])
@@ -221,29 +230,29 @@ class TestRows:
         shutil.rmtree(raw)
         write_quotes(raw, sessions)
         write_portfolios(raw, portfolios)
-        assert_equal(spark, min(sessions), max(sessions))
+        assert_equal(spark, raw, min(sessions), max(sessions))
 
     def test_are_of_the_sessions_that_the_arguments_name(self, spark: SparkSession, raw: Path) -> None:
         days = [SESSION + timedelta(days=ahead) for ahead in range(4)]
         for day, file in zip(days, ("daily", "daily", "backfill", "backfill"), strict=True):
             write_quotes(raw, {day: [cash(totneg=day.day)]}, file)
-        (row,) = assert_equal(spark, days[1])
+        (row,) = assert_equal(spark, raw, days[1])
         assert row["trades"] == days[1].day
-        rows = assert_equal(spark, days[1], days[2])
+        rows = assert_equal(spark, raw, days[1], days[2])
         assert [row["trade_date"] for row in rows] == days[1:3]
 
     def test_know_no_index_but_the_ibov(self, spark: SparkSession, raw: Path) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         write_portfolios(raw, {SESSION - timedelta(days=2): {"ZZAA3": ("1.000", "A")}})
         write_portfolios(raw, {SESSION: {"ZZAA3": ("2.000", "B")}}, index="IBOVX")
-        (row,) = assert_equal(spark, SESSION)
+        (row,) = assert_equal(spark, raw, SESSION)
         assert (row["index_weight"], row["portfolio_age_days"]) == (D("1.000"), 2)
 
     def test_do_not_need_a_value_in_every_column(self, spark: SparkSession, raw: Path) -> None:
         """Of such a column Glue knows no type: no portfolio has a sector, no line an expiry or an ISIN."""
         write_quotes(raw, {SESSION: [odd_lot(codisi=None), odd_lot("ZZBB4F", codisi=None)]})
         write_portfolios(raw, {SESSION: {"ZZBB4": ("100.000", None)}})
-        rows = assert_equal(spark, SESSION)
+        rows = assert_equal(spark, raw, SESSION)
         assert [(row["ticker"], row["index_weight"], row["close"]) for row in rows] == [
             ("ZZAA3", None, None),
             ("ZZBB4", D("100.000"), None),
@@ -252,7 +261,7 @@ class TestRows:
     def test_have_at_each_node_the_columns_that_it_declares(self, spark: SparkSession, raw: Path) -> None:
         _write_sample(raw)
         nodes = nodes_for()
-        results = Interpreter(nodes, arguments(SESSION), spark).results("node-refined")
+        results = Interpreter(nodes, [*arguments(SESSION), *BUCKET_ARGUMENTS], spark).results("node-refined")
         declared = {
             node: properties["OutputSchemas"]
             for node in results
@@ -323,7 +332,7 @@ class TestAChangeOfOneSideAlone:
 
     def test_in_a_node_shows(self, spark: SparkSession, raw: Path) -> None:
         _write_sample(raw)
-        script = contents(script_rows(spark, SESSION))
+        script = contents(script_rows(spark, raw, SESSION))
         assert contents(graph_rows(spark, nodes_for(), SESSION)) == script
 
         def shows(change: Callable[[Nodes], object]) -> bool:
@@ -348,7 +357,7 @@ class TestAChangeOfOneSideAlone:
             monkeypatch.setattr(
                 refine, "transform", lambda *raw: transform(*raw).withColumn(column, F.expr(expression))
             )
-            return contents(script_rows(spark, SESSION)) != graph
+            return contents(script_rows(spark, raw, SESSION)) != graph
 
         changes = {
             "close": "cast(close + 0.000001 as decimal(18,6))",
@@ -360,85 +369,137 @@ class TestAChangeOfOneSideAlone:
         assert [column for column, expression in changes.items() if not shows(column, expression)] == []
 
 
-class Job:
-    """The visual job with a database of its own, which does not exist at first."""
+class Lake:
+    """A table's files and what the catalog says of it."""
 
-    def __init__(self, spark: SparkSession, buckets: Path) -> None:
-        self.database = f"refined_{uuid.uuid4().hex}"
-        self.table = buckets / REFINED / "refined"
-        self.glue = boto3.client("glue")
-        self._spark = spark
-
-    def run(self, first: date, last: date | None = None) -> None:
-        run(nodes_for(self.database), arguments(first, last, self.database), self._spark)
-
-    def run_script(self, first: date, last: date | None = None) -> None:
-        refine.main(arguments(first, last, self.database))
+    def __init__(self, glue: GlueClient, buckets: Path, *, database: str, table: str, folder: str) -> None:
+        self.root = buckets / REFINED / folder
+        self._database, self._table = database, table
+        self._glue = glue
+        self._location = f"s3://{REFINED}/{folder}/"
 
     def files(self) -> dict[str, int]:
         """How many files each partition's folder holds."""
-        files = [file.relative_to(self.table) for file in self.table.rglob("*") if file.is_file()]
+        files = [file.relative_to(self.root) for file in self.root.rglob("*") if file.is_file()]
         assert all(file.suffix == ".parquet" for file in files)
         return dict(Counter(str(file.parent) for file in files))
 
+    def contents(self) -> dict[Path, bytes]:
+        """Every file, byte by byte."""
+        return {file: file.read_bytes() for file in self.root.rglob("*") if file.is_file()}
+
     def rows(self) -> list[Row]:
         rows = [
-            {**row, **dict(part.split("=") for part in file.relative_to(self.table).parts[:-1])}
-            for file in self.table.rglob("*.parquet")
+            {**row, **dict(part.split("=") for part in file.relative_to(self.root).parts[:-1])}
+            for file in self.root.rglob("*.parquet")
             for row in pq.read_table(file, partitioning=None).to_pylist()
         ]
         return sorted(rows, key=lambda row: (row["trade_date"], row["ticker"]))
 
     def types(self) -> set[tuple[tuple[str, str], ...]]:
         """The columns of each file; whether a column may hold nulls is the writers' own affair."""
-        schemas = map(pq.read_schema, self.table.rglob("*.parquet"))
+        schemas = map(pq.read_schema, self.root.rglob("*.parquet"))
         return {tuple((field.name, str(field.type)) for field in schema) for schema in schemas}
+
+    def table(self) -> TableTypeDef:
+        return self._glue.get_table(DatabaseName=self._database, Name=self._table)["Table"]
+
+    def update(self, **changes: Any) -> None:
+        """Change the table as somebody could by hand."""
+        table: Any = self.table()
+        fields = ("Name", "Description", "PartitionKeys", "TableType", "Parameters", "StorageDescriptor")
+        table_input: Any = {**{field: table[field] for field in fields}, **changes}
+        self._glue.update_table(DatabaseName=self._database, TableInput=table_input)
+
+    def indexes(self) -> list[list[str]]:
+        """The keys of each index of partitions."""
+        indexes = self._glue.get_partition_indexes(DatabaseName=self._database, TableName=self._table)
+        return [[key["Name"] for key in each["Keys"]] for each in indexes["PartitionIndexDescriptorList"]]
 
     def catalogued(self) -> dict[str, Any]:
         """The table's columns and keys, and the folder of each partition."""
-        table = self.glue.get_table(DatabaseName=self.database, Name="bovespa_daily")["Table"]
-        pages = self.glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName="bovespa_daily"
+        table = self.table()
+        pages = self._glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self._database, TableName=self._table
         )
-        root = f"s3://{REFINED}/refined/"
-        assert table["StorageDescriptor"]["Location"].rstrip("/") + "/" == root
+        assert table["StorageDescriptor"]["Location"].rstrip("/") + "/" == self._location
         return {
             "columns": [(each["Name"], each["Type"]) for each in table["StorageDescriptor"]["Columns"]],
             "keys": [(each["Name"], each["Type"]) for each in table["PartitionKeys"]],
             "partitions": {
-                tuple(each["Values"]): each["StorageDescriptor"]["Location"].removeprefix(root).rstrip("/")
+                tuple(each["Values"]): each["StorageDescriptor"]["Location"]
+                .removeprefix(self._location)
+                .rstrip("/")
                 for page in pages
                 for each in page["Partitions"]
             },
         }
 
 
+class Job:
+    """The visual job with a database of its own, which does not exist at first."""
+
+    def __init__(self, spark: SparkSession, buckets: Path) -> None:
+        self.database = f"refined_{uuid.uuid4().hex}"
+        self.glue = boto3.client("glue")
+        self._buckets = buckets
+        self.wide = Lake(
+            self.glue, buckets, database=self.database, table="bovespa_daily", folder=refine.WIDE_FOLDER
+        )
+        self.compact = Lake(
+            self.glue,
+            buckets,
+            database=self.database,
+            table=f"bovespa_daily{refine.COMPACT_SUFFIX}",
+            folder=refine.COMPACT_FOLDER,
+        )
+        self._spark = spark
+
+    def run(self, first: date, last: date | None = None, *, compact_only: bool | None = None) -> None:
+        options = [] if compact_only is None else ["--compact_only", str(compact_only).lower()]
+        self.run_nodes(nodes_for(self.database), *arguments(first, last, self.database), *options)
+
+    def run_nodes(self, nodes: Nodes, *argv: str) -> None:
+        run(nodes, [*argv, *BUCKET_ARGUMENTS], self._spark)
+
+    def run_script(self, first: date, last: date | None = None) -> None:
+        run_job(self._buckets, *arguments(first, last, self.database))
+
+    def state(self) -> Any:
+        """All that graph and script leave alike: columns, keys and partitions, files, rows and types."""
+        return [
+            (table.catalogued(), table.files(), table.rows(), table.types())
+            for table in (self.wide, self.compact)
+        ]
+
+
 @pytest.fixture
-def job(aws: MiniStack, spark: SparkSession, buckets: Path, raw: Path) -> Job:
-    return Job(spark, buckets)
+def job(spark: SparkSession, s3_buckets: Path, raw: Path) -> Job:
+    return Job(spark, s3_buckets)
 
 
 class TestRun:
     def test_leaves_what_the_script_leaves(self, job: Job, raw: Path) -> None:
         _write_sample(raw)
         job.run_script(SESSION)
-        script = job.catalogued(), job.files(), job.rows(), job.types()
+        script = job.state()
         job.glue.delete_database(Name=job.database)
-        shutil.rmtree(job.table)
+        shutil.rmtree(job.wide.root)
+        shutil.rmtree(job.compact.root)
 
         job.run(SESSION)
 
-        assert (job.catalogued(), job.files(), job.rows(), job.types()) == script
-        assert job.files() == {
+        assert job.state() == script
+        assert job.wide.files() == {
             f"trade_date={SESSION}/ticker={ticker}": 1 for ticker in ("ZZAA3", "ZZBB4", "ZZCC5", "ZIND")
         }
 
     def test_replaces_a_session_and_leaves_the_others(self, job: Job, raw: Path) -> None:
         write_quotes(raw, {day: [cash("ZZAA3"), cash("ZZBB4", codisi="B")] for day in (SESSION, NEXT_DAY)})
         job.run(SESSION, NEXT_DAY)
-        before = job.files(), job.catalogued()
+        before = job.wide.files(), job.wide.catalogued()
         job.run(SESSION)
-        assert (job.files(), job.catalogued()) == before
+        assert (job.wide.files(), job.wide.catalogued()) == before
 
         write_quotes(raw, {SESSION: [cash("ZZAA3", totneg=77), cash("ZZCC5", codisi="C")]})
         job.run(SESSION)
@@ -452,19 +513,20 @@ class TestRun:
                 (NEXT_DAY, "ZZBB4"),
             ]
         }
-        assert job.files() == dict.fromkeys(folders, 1)
-        assert set(job.catalogued()["partitions"].values()) == folders
-        assert [row["trades"] for row in job.rows() if row["trade_date"] == str(SESSION)] == [77, 50]
+        assert job.wide.files() == dict.fromkeys(folders, 1)
+        assert set(job.wide.catalogued()["partitions"].values()) == folders
+        assert [row["trades"] for row in job.wide.rows() if row["trade_date"] == str(SESSION)] == [77, 50]
 
     def test_takes_over_from_the_script_and_hands_back(self, job: Job, raw: Path) -> None:
         _write_sample(raw)
         job.run_script(SESSION)
-        script = job.catalogued(), job.files(), job.rows()
+        script = job.state()
         job.run(SESSION)
-        assert (job.catalogued(), job.files(), job.rows()) == script
+        assert job.state() == script
         job.run_script(SESSION)
-        assert (job.catalogued(), job.files(), job.rows()) == script
-        assert {file.name for file in job.table.rglob("*.parquet")} == {refine.FILE_NAME}
+        assert job.state() == script
+        for table in (job.wide, job.compact):
+            assert {file.name for file in table.root.rglob("*.parquet")} == {refine.FILE_NAME}
 
     @pytest.mark.parametrize(
         ("dates", "message"),
@@ -476,51 +538,199 @@ class TestRun:
         ],
     )
     def test_refuses_arguments_that_name_no_session(
-        self, job: Job, raw: Path, spark: SparkSession, dates: list[str], message: str
+        self, job: Job, raw: Path, dates: list[str], message: str
     ) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         with pytest.raises(ValueError, match=message):
-            run(nodes_for(job.database), [*dates, *arguments(SESSION)[2:]], spark)
+            job.run_nodes(nodes_for(job.database), *dates, *arguments(SESSION, database=job.database)[2:])
 
     def test_refuses_an_empty_raw_bucket(self, job: Job) -> None:
         with pytest.raises(ValueError, match="no raw quotes"):
             job.run(SESSION)
 
-    def test_clears_nothing_when_the_rows_do_not_reconcile(
-        self, job: Job, raw: Path, spark: SparkSession
-    ) -> None:
+    def test_clears_nothing_when_the_rows_do_not_reconcile(self, job: Job, raw: Path) -> None:
         write_quotes(raw, {SESSION: [cash(), cash("ZZBB4", codisi="B")]})
         job.run(SESSION)
-        before = job.rows(), job.catalogued()
+        before = job.wide.rows(), job.wide.catalogued()
         nodes = nodes_for(job.database)
         _replace_in_sql("node-refined", "CAST(volume AS", "CAST(volume + 1 AS")(nodes)
         with pytest.raises(RuntimeError, match="do not reconcile"):
-            run(nodes, arguments(SESSION, database=job.database), spark)
-        assert (job.rows(), job.catalogued()) == before
+            job.run_nodes(nodes, *arguments(SESSION, database=job.database))
+        assert (job.wide.rows(), job.wide.catalogued()) == before
 
     def test_clears_nothing_when_a_stock_has_no_ticker(self, job: Job, raw: Path) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         job.run(SESSION)
-        before = job.rows(), job.catalogued()
+        before = job.wide.rows(), job.wide.catalogued()
         write_quotes(raw, {SESSION: [cash(), odd_lot("F", codisi="B")]})
         with pytest.raises(RuntimeError, match="expected 2 rows with a ticker of their own, found 1"):
             job.run(SESSION)
-        assert (job.rows(), job.catalogued()) == before
+        assert (job.wide.rows(), job.wide.catalogued()) == before
 
-    def test_clears_nothing_when_the_table_lies_elsewhere(self, job: Job, raw: Path) -> None:
+    @pytest.mark.parametrize("table", ["wide", "compact"])
+    def test_clears_nothing_when_a_table_lies_elsewhere(self, job: Job, raw: Path, table: str) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         job.run(SESSION)
-        before = job.rows()
-        job.glue.update_table(
-            DatabaseName=job.database,
-            TableInput={
-                "Name": "bovespa_daily",
-                "StorageDescriptor": {"Location": "s3://elsewhere/refined/"},
-            },
-        )
-        with pytest.raises(RuntimeError, match="lies in s3://elsewhere/refined/"):
+        before = job.wide.contents(), job.compact.contents()
+        lake: Lake = getattr(job, table)
+        storage = lake.table()["StorageDescriptor"]
+        lake.update(StorageDescriptor={**storage, "Location": "s3://elsewhere/"})
+        with pytest.raises(RuntimeError, match=r"location: expected .*, found s3://elsewhere.*drop the"):
             job.run(SESSION)
-        assert job.rows() == before
+        assert (job.wide.contents(), job.compact.contents()) == before
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"StorageDescriptor": "bigint"}, "type of lines: expected int, found bigint"),
+            ({"PartitionKeys": []}, r"partition keys: expected \['trade_date'\], found \[\]"),
+        ],
+    )
+    def test_clears_nothing_when_a_table_is_another(
+        self, job: Job, raw: Path, changes: dict[str, Any], message: str
+    ) -> None:
+        write_quotes(raw, {SESSION: [cash()]})
+        job.run(SESSION)
+        before = job.wide.contents(), job.compact.contents()
+        if kind := changes.pop("StorageDescriptor", None):
+            storage: Any = job.compact.table()["StorageDescriptor"]
+            columns = [
+                {**column, "Type": kind} if column["Name"] == "lines" else column
+                for column in storage["Columns"]
+            ]
+            changes = {"StorageDescriptor": {**storage, "Columns": columns}}
+        job.compact.update(**changes)
+        with pytest.raises(RuntimeError, match=message):
+            job.run(SESSION)
+        assert (job.wide.contents(), job.compact.contents()) == before
+
+
+class TestCompactTable:
+    def test_holds_the_rows_of_the_wide_one_in_a_sorted_file_a_session(self, job: Job, raw: Path) -> None:
+        market = SimulatedMarket(tickers=40, quotes=200)
+        days = [date(2031, 3, day) for day in range(10, 14)]
+        write_quotes(raw, {day: market.session(day) for day in days})
+
+        job.run(days[0], days[-1])
+
+        assert job.compact.files() == {f"trade_date={day}": 1 for day in days}
+        for day in days:
+            (file,) = (job.compact.root / f"trade_date={day}").iterdir()
+            tickers = pq.read_table(file, partitioning=None)["ticker"].to_pylist()
+            assert tickers == sorted(market_tickers(job.wide.files(), day))
+        assert job.compact.rows() == job.wide.rows()
+        assert len(job.compact.rows()) > 4 * 30
+        (wide,), (compact,) = job.wide.types(), job.compact.types()
+        assert compact == (("ticker", "string"), *wide)
+
+    def test_is_catalogued_with_the_ticker_for_its_first_column(self, job: Job, raw: Path) -> None:
+        _write_sample(raw)
+        job.run(SESSION)
+        assert job.compact.catalogued() == {
+            "columns": [(field.name, field.type) for field in refine.COMPACT_COLUMNS],
+            "keys": [("trade_date", "date")],
+            "partitions": {(str(SESSION),): f"trade_date={SESSION}"},
+        }
+
+    def test_has_a_session_once_however_often_it_is_run(self, job: Job, raw: Path) -> None:
+        write_quotes(raw, {day: [cash("ZZAA3"), cash("ZZBB4", codisi="B")] for day in (SESSION, NEXT_DAY)})
+        job.run(SESSION, NEXT_DAY)
+        catalogued = job.compact.catalogued()
+        other = next((job.compact.root / f"trade_date={NEXT_DAY}").iterdir()).read_bytes()
+
+        write_quotes(raw, {SESSION: [cash("ZZAA3", totneg=77), cash("ZZCC5", codisi="C")]})
+        job.run(SESSION)
+
+        assert job.compact.catalogued() == catalogued
+        assert job.compact.files() == {f"trade_date={day}": 1 for day in (SESSION, NEXT_DAY)}
+        assert [(row["ticker"], row["trades"]) for row in job.compact.rows()] == [
+            ("ZZAA3", 77),
+            ("ZZCC5", 50),
+            ("ZZAA3", 50),
+            ("ZZBB4", 50),
+        ]
+        assert next((job.compact.root / f"trade_date={NEXT_DAY}").iterdir()).read_bytes() == other
+
+    def test_alone_is_written_if_the_job_is_told_so(self, job: Job, raw: Path) -> None:
+        write_quotes(raw, {SESSION: [cash("ZZAA3"), cash("ZZBB4", codisi="B")]})
+        job.run(SESSION, compact_only=False)
+        wide = job.wide.contents(), job.wide.table(), job.wide.catalogued()
+        write_quotes(raw, {day: [cash("ZZAA3", totneg=77)] for day in (SESSION, NEXT_DAY)})
+
+        job.run(SESSION, NEXT_DAY, compact_only=True)
+
+        assert (job.wide.contents(), job.wide.table(), job.wide.catalogued()) == wide
+        assert [(row["trade_date"], row["ticker"], row["trades"]) for row in job.compact.rows()] == [
+            (str(SESSION), "ZZAA3", 77),
+            (str(NEXT_DAY), "ZZAA3", 77),
+        ]
+        assert set(job.compact.catalogued()["partitions"]) == {(str(SESSION),), (str(NEXT_DAY),)}
+
+    def test_alone_is_filled_where_there_was_nothing_yet(self, job: Job, raw: Path) -> None:
+        """The wide table is there all the same, without rows: Glue's target never has to make one."""
+        _write_sample(raw)
+        job.run(SESSION, compact_only=True)
+        assert job.wide.contents() == {}
+        assert job.wide.catalogued() == {
+            "columns": [(field.name, field.type) for field in refine.COLUMNS],
+            "keys": [("trade_date", "date"), ("ticker", "string")],
+            "partitions": {},
+        }
+        assert job.compact.files() == {f"trade_date={SESSION}": 1}
+
+    @pytest.mark.parametrize("value", ["yes", "True", ""])
+    def test_alone_is_asked_for_in_one_way(self, job: Job, raw: Path, value: str) -> None:
+        write_quotes(raw, {SESSION: [cash()]})
+        with pytest.raises(ValueError, match=f"--compact_only is '{value}', expected true or false"):
+            job.run_nodes(
+                nodes_for(job.database), *arguments(SESSION, database=job.database), "--compact_only", value
+            )
+
+
+class TestTables:
+    def test_the_wide_one_has_an_index_of_partitions_that_athena_is_told_to_use(
+        self, job: Job, raw: Path
+    ) -> None:
+        write_quotes(raw, {SESSION: [cash()]})
+        for _run in ("makes it", "finds it"):
+            job.run(SESSION)
+            assert job.wide.indexes() == [["trade_date", "ticker"]]
+            assert job.wide.table()["Parameters"]["partition_filtering.enabled"] == "true"
+        assert job.compact.indexes() == []
+        assert "partition_filtering.enabled" not in job.compact.table()["Parameters"]
+
+    def test_that_lack_something_get_it_and_keep_what_they_have(self, job: Job, raw: Path) -> None:
+        write_quotes(raw, {SESSION: [cash()]})
+        job.glue.create_database(DatabaseInput={"Name": job.database})
+        columns = [
+            {"Name": field.name, "Type": field.type, "Comment": field.comment} for field in refine.COLUMNS
+        ]
+        table: Any = {
+            "Name": "bovespa_daily",
+            "Description": "An old one",
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"classification": "parquet", "owner": "research"},
+            "PartitionKeys": [{"Name": field.name, "Type": field.type} for field in refine.PARTITION_KEYS],
+            "StorageDescriptor": {"Columns": columns[:-2], "Location": f"s3://{REFINED}/refined"},
+        }
+        job.glue.create_table(DatabaseName=job.database, TableInput=table)
+
+        job.run(SESSION)
+
+        made = job.wide.table()
+        assert made["Description"] == "An old one"
+        assert made["Parameters"]["owner"] == "research"
+        assert made["Parameters"]["partition_filtering.enabled"] == "true"
+        bare = [{"Name": field.name, "Type": field.type} for field in refine.COLUMNS[-2:]]
+        assert made["StorageDescriptor"]["Columns"] == [*columns[:-2], *bare]
+        assert job.wide.indexes() == [["trade_date", "ticker"]]
+        assert job.wide.files() == {f"trade_date={SESSION}/ticker=ZZAA3": 1}
+
+
+def market_tickers(files: Iterable[str], session: date) -> list[str]:
+    """The tickers that have a folder of their own in a session."""
+    prefix = f"trade_date={session}/ticker="
+    return [folder.removeprefix(prefix) for folder in files if folder.startswith(prefix)]
 
 
 class TestStandIns:
@@ -557,6 +767,18 @@ class TestStandIns:
         nodes[node][kind].update(properties)
         with pytest.raises(GlueError):
             graph_rows(spark, nodes, SESSION)
+
+    def test_a_target_without_rows_to_tell_it_the_columns_must_not_change_the_table(
+        self, spark: SparkSession, aws: MiniStack, buckets: Path
+    ) -> None:
+        sink = S3ParquetSink(
+            boto3.client("glue"), path=f"s3://{REFINED}/refined/", partition_keys=["trade_date"]
+        )
+        rows = spark.createDataFrame([], "lines int, trade_date date")
+        sink.write(rows, compression="snappy")
+        assert list((buckets / REFINED).rglob("*.parquet")) == []
+        with pytest.raises(GlueError, match=r"a\.b: a frame without rows, under UPDATE_IN_DATABASE"):
+            sink.update_catalog(rows, database="a", table="b", behavior="UPDATE_IN_DATABASE")
 
     def test_a_node_of_an_unknown_type_is_refused(self, spark: SparkSession, raw: Path) -> None:
         with pytest.raises(GlueError, match="a node of type Union"):

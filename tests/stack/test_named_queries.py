@@ -52,11 +52,13 @@ COLUMNS = {
     "ticker": "varchar",
 }
 
+WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
+
 FIRST, SECOND, LAST = dt.date(2024, 3, 26), dt.date(2024, 3, 27), dt.date(2024, 4, 1)
 
 
 def _read(path: Path) -> NamedQuery:
-    return NamedQuery.read(path, refined_database="default", refined_table="bovespa_daily")
+    return NamedQuery.read(path, refined_database="default", refined_table=WIDE, compact_table=COMPACT)
 
 
 def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, Any]:
@@ -76,20 +78,25 @@ def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, An
 
 
 class Athena:
-    """A table of given rows, and the named queries on it."""
+    """The two refined tables, of given rows, and the named queries on them."""
 
     def __init__(self) -> None:
         self._connection = duckdb.connect()
         self._connection.execute('CREATE SCHEMA "default"')
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
-        self._connection.execute(f'CREATE TABLE "default"."bovespa_daily" ({columns})')
+        # The job writes the ticker into the files of the compact table, and there it comes first
+        orders = {WIDE: list(COLUMNS), COMPACT: ["ticker", *(name for name in COLUMNS if name != "ticker")]}
+        for table, names in orders.items():
+            columns = ", ".join(f'"{name}" {COLUMNS[name]}' for name in names)
+            self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
 
-    def add(self, *rows: dict[str, Any]) -> None:
+    def add(self, *rows: dict[str, Any], compact_only: bool = False) -> None:
         marks = ", ".join("?" * len(COLUMNS))
-        self._connection.executemany(
-            f'INSERT INTO "default"."bovespa_daily" VALUES ({marks})',  # noqa: S608 - nothing of it from outside
-            [[row[name] for name in COLUMNS] for row in rows],
-        )
+        names = ", ".join(f'"{name}"' for name in COLUMNS)
+        for table in (COMPACT,) if compact_only else (WIDE, COMPACT):
+            self._connection.executemany(
+                f'INSERT INTO "default"."{table}" ({names}) VALUES ({marks})',  # noqa: S608 - nothing of it from outside
+                [[row[name] for name in COLUMNS] for row in rows],
+            )
 
     def answer(self, stem: str, *, edit: tuple[str, str] | None = None) -> list[dict[str, Any]]:
         """Rows of a named query, after a person has replaced one text in it by another."""
@@ -120,20 +127,50 @@ def test_a_query_says_what_it_answers_in_both_languages(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_reading_of_the_table_is_filtered_by_session(path: Path) -> None:
-    tree = sqlglot.parse_one(_read(path).sql, read="athena")
-    readings = [table for table in tree.find_all(exp.Table) if table.name == "bovespa_daily"]
+    readings = [*_readings(path, WIDE), *_readings(path, COMPACT)]
 
     assert readings
-    for table in readings:
-        select = table.find_ancestor(exp.Select)
-        assert select is not None
-        where = select.args.get("where")
-        filtered = where is not None and any(
-            column.name == "trade_date" for column in where.find_all(exp.Column)
-        )
-        # What the last session is can be told from the partitions alone: no column of a file is read
-        finds_the_session = {column.name for column in select.find_all(exp.Column)} == {"trade_date"}
-        assert filtered or finds_the_session, select.sql()
+    for select in readings:
+        assert _filter(select) is not None or _finds_a_session(select), select.sql()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_table_of_a_file_a_ticker_is_read_for_one_session_and_never_asked_which(path: Path) -> None:
+    for select in _readings(path, WIDE):
+        assert not _finds_a_session(select), select.sql()
+        assert isinstance(_filter(select), exp.EQ), select.sql()
+
+
+@pytest.mark.parametrize("stem", ["ticker_last_sessions", "top_gainers_and_losers"])
+def test_what_spans_sessions_reads_the_table_of_a_file_a_session_alone(stem: str) -> None:
+    path = NAMED_QUERIES / f"{stem}.sql"
+
+    assert _readings(path, COMPACT)
+    assert _readings(path, WIDE) == []
+
+
+def _readings(path: Path, table: str) -> list[exp.Select]:
+    """The SELECTs of a query that read a table."""
+    tree = sqlglot.parse_one(_read(path).sql, read="athena")
+    selects = [each.find_ancestor(exp.Select) for each in tree.find_all(exp.Table) if each.name == table]
+    return [select for select in selects if select is not None]
+
+
+def _filter(select: exp.Select) -> exp.Expr | None:
+    """What a SELECT demands of `trade_date`, if anything."""
+    where = select.args.get("where")
+    if where is None:
+        return None
+    demands = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    return next(
+        (each for each in demands if isinstance(each.this, exp.Column) and each.this.name == "trade_date"),
+        None,
+    )
+
+
+def _finds_a_session(select: exp.Select) -> bool:
+    """Whether a SELECT can be answered from the partitions, as it looks at no column of a file."""
+    return {column.name for column in select.find_all(exp.Column)} == {"trade_date"}
 
 
 def test_a_file_without_title_or_description_is_refused(tmp_path: Path) -> None:
@@ -150,6 +187,15 @@ def test_a_placeholder_that_nobody_fills_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(KeyError, match="raw_table"):
         _read(path)
+
+
+def test_a_ticker_s_sessions_are_found_where_history_was_refined_compactly(athena: Athena) -> None:
+    athena.add(_row("MANY3", FIRST), _row("MANY3", SECOND), compact_only=True)
+    athena.add(_row("MANY3"))
+
+    rows = athena.answer("ticker_last_sessions")
+
+    assert [row["trade_date"] for row in rows] == [LAST, SECOND, FIRST]
 
 
 def test_gainers_and_losers_move_against_the_previous_close(athena: Athena) -> None:

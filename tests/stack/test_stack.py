@@ -407,7 +407,7 @@ def test_the_five_questions_are_in_the_workgroup(document: dict[str, Any]) -> No
     for query in queries:
         assert text_of(query["WorkGroup"]).startswith("<AnalyticsWorkGroup")
         assert query["Database"] == "default"
-        assert '"default"."bovespa_daily"' in query["QueryString"]
+        assert '"default"."bovespa_daily_compact"' in query["QueryString"]
         assert "$" not in query["QueryString"]
 
 

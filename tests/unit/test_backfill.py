@@ -662,3 +662,20 @@ def test_a_manifest_comes_back_from_json_as_it_was(load: Load, bucket: Bucket, s
     assert manifest is not None
     for variant in (manifest, replace(manifest, to_refine=None, refine_run="jr_1", request=None)):
         assert Manifest.from_json(variant.to_json()) == variant
+
+
+def test_an_upload_that_fails_leaves_no_manifest_and_does_not_go_on_with_the_rest(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    class Full(RawBucket):
+        tried = 0
+
+        def put_backfill(self, content: bytes, *, session: date, lineage: Lineage) -> None:
+            Full.tried += 1
+            raise OSError("refused")
+
+    shelves.put_year(2024, of_2024())
+    with pytest.raises(OSError, match="refused"):
+        load(YEAR_2024, raw=Full(bucket.name))
+    assert bucket.keys() == []
+    assert Full.tried < 251

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
+from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before, sessions_between
 
 
 def morning(year: int, month: int, day: int) -> datetime:
@@ -83,3 +83,20 @@ def test_a_time_without_zone_is_refused() -> None:
 def test_no_sessions_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="0 sessions were asked for"):
         sessions_before(morning(2024, 11, 12), 0)
+
+
+def test_the_sessions_of_a_range_include_both_its_ends_over_the_turn_of_the_year() -> None:
+    assert sessions_between(date(2024, 12, 27), date(2025, 1, 3)) == [
+        date(2024, 12, 27),
+        date(2024, 12, 30),
+        date(2025, 1, 2),
+        date(2025, 1, 3),
+    ]
+    assert sessions_between(date(2024, 12, 31), date(2025, 1, 1)) == []
+
+
+def test_years_long_past_have_about_as_many_sessions_as_files() -> None:
+    # Weekdays less some ten holidays; the anniversaries of São Paulo and of the Republic among them
+    for year in range(1986, 2027):
+        assert 244 <= len(sessions_between(date(year, 1, 1), date(year, 12, 31))) <= 252
+    assert date(1990, 1, 25) not in sessions_between(date(1990, 1, 1), date(1990, 12, 31))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import uuid
 from datetime import date
 from pathlib import Path
 
+import boto3
 import pytest
 
 from sandbox.b3.server import Answer, B3Server
@@ -21,7 +24,7 @@ DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
 def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
     monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    for name in ("RAW_BUCKET", "INDEX_CODES", "LOOKBACK_SESSIONS", "EXTRA_CA_FILE"):
+    for name in ("RAW_BUCKET", "STACK_NAME", "INDEX_CODES", "LOOKBACK_SESSIONS", "EXTRA_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -47,6 +50,24 @@ def test_ingest_prints_what_it_did_and_where(
         f"s3://{bucket.name}/{DAILY}",
     ]
     assert printed.err.splitlines() == ["index_portfolio IBOV: asking B3", "cotahist 2024-11-08: asking B3"]
+
+
+def test_the_bucket_may_come_from_the_stack(
+    bucket: Bucket, shelves: Shelves, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = f"Pipeline{uuid.uuid4().hex}"
+    template = {
+        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+        "Outputs": {"RawBucket": {"Value": bucket.name}},
+    }
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
+    monkeypatch.setenv("STACK_NAME", stack)
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    assert main(["ingest", "--date", "2024-11-08"]) == DONE
+    assert f"s3://{bucket.name}/{DAILY}" in capsys.readouterr().out
 
 
 def test_the_bucket_and_the_indices_come_from_the_environment_unless_given(
@@ -83,7 +104,7 @@ def test_a_day_without_a_file_is_no_failure(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--bucket", "there-is-none"], "There is no bucket there-is-none. Name the raw bucket"),
+        (["--bucket", "there-is-none"], "There is no bucket there-is-none. Name the stack"),
         ([], "RAW_BUCKET is not set; set it, or --bucket"),
         (["--bucket", "raw", "--index", "I/BOV"], "INDEX_CODES: found 'I/BOV'"),
     ],

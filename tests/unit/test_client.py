@@ -1,6 +1,7 @@
 """The client against a real HTTP server on loopback that misbehaves as B3 does, and worse."""
 
 import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -14,7 +15,7 @@ import pytest
 
 from sandbox.b3.formats import zip_file
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
-from scraper.client import Absent, B3Client, DownloadError, Found
+from scraper.client import Absent, B3Client, DownloadError, Found, FoundFile
 
 SESSION = date(2024, 11, 8)
 QUOTES_PATH = "/InstDados/SerHist/COTAHIST_D08112024.ZIP"
@@ -300,6 +301,67 @@ def test_an_address_that_is_none_is_an_error_without_a_second_try(pauses: Pauses
 def test_an_index_without_portfolio_is_an_error_that_names_it(b3: B3Server, client: B3Client) -> None:
     with pytest.raises(DownloadError, match=r"no portfolio of IBOVX \(HTTP 404\)"):
         client.portfolio_page("IBOVX", 1)
+
+
+class TestYear:
+    """A year's ZIP, which goes to disk."""
+
+    PATH = "/InstDados/SerHist/COTAHIST_A2024.ZIP"
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        return tmp_path / "year.zip"
+
+    def test_it_is_a_file_with_its_sha_256(self, b3: B3Server, client: B3Client, file: Path) -> None:
+        b3.script(self.PATH, [Answer(body=ZIP)])
+        told: list[tuple[int, int | None]] = []
+        found = client.year_quotes(2024, file, lambda *news: told.append(news))
+        assert found == FoundFile(
+            f"{b3.base_url}{self.PATH}", file, hashlib.sha256(ZIP).hexdigest(), len(ZIP)
+        )
+        assert file.read_bytes() == ZIP
+        assert told[-1] == (len(ZIP), len(ZIP))
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            pytest.param(Answer(status=520, body=HTML), id="under load"),
+            pytest.param(Answer(body=ZIP * 2, cut_after=len(ZIP) + 7), id="cut"),
+            pytest.param(Answer(body=ZIP * 2, stall_after=len(ZIP) + 7), id="stalled"),
+        ],
+    )
+    def test_another_attempt_begins_the_file_anew(self, b3: B3Server, file: Path, failure: Answer) -> None:
+        b3.script(self.PATH, [failure, Answer(body=ZIP)])
+        found = impatient(b3, read_timeout=0.3).year_quotes(2024, file)
+        assert isinstance(found, FoundFile)
+        assert (found.sha256, file.read_bytes()) == (hashlib.sha256(ZIP).hexdigest(), ZIP)
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            pytest.param(Answer(status=404, body=HTML), "HTTP 404", id="404"),
+            pytest.param(Answer(body=b""), "an empty body", id="empty body"),
+            pytest.param(Answer(body=HTML), "an HTML page", id="HTML"),
+            pytest.param(Answer(body=empty_zip("COTAHIST_A2024.TXT")), "an empty ZIP", id="empty ZIP"),
+        ],
+    )
+    def test_no_file_is_told_as_for_a_session(
+        self, b3: B3Server, client: B3Client, file: Path, answer: Answer, reason: str
+    ) -> None:
+        b3.script(self.PATH, [answer])
+        assert client.year_quotes(2024, file) == Absent(f"{b3.base_url}{self.PATH}", reason)
+
+    def test_it_has_limits_of_its_own(self, b3: B3Server, file: Path) -> None:
+        b3.script(self.PATH, [Answer(body=b"x" * 1001), Answer(body=b"x" * 1000)])
+        client = impatient(b3, max_bytes=10, year_max_bytes=1000)
+        with pytest.raises(DownloadError, match="a body of 1001 bytes, expected at most 1000"):
+            client.year_quotes(2024, file)
+        assert isinstance(client.year_quotes(2024, file), FoundFile)
+
+    def test_one_that_drips_in_too_slowly_is_given_up_at_its_deadline(self, b3: B3Server, file: Path) -> None:
+        b3.script(self.PATH, [Answer(body=ZIP, drip=(1, 0.001))])
+        with pytest.raises(DownloadError, match=rf"of {len(ZIP)} bytes had come after 30 s"):
+            impatient(b3, deadline=1, year_deadline=30, clock=ticking(1.0)).year_quotes(2024, file)
 
 
 class TestTls:

@@ -73,6 +73,20 @@ def test_a_new_session_starts_one_run_for_its_date_and_says_nothing_else(
     assert arguments() == [{"--trade_date": "2024-11-08"}]
 
 
+@pytest.mark.usefixtures("job")
+def test_each_run_is_asked_to_wait_behind_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = boto3.Session()
+    asked: list[dict[str, Any]] = []
+    session.events.register(
+        "provide-client-params.glue.StartJobRun", lambda params, **_: asked.append(dict(params))
+    )
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+
+    starter.handler(_event(DAILY, DAILY.replace("08", "11")), None)
+
+    assert [run["JobRunQueuingEnabled"] for run in asked] == [True, True]
+
+
 def test_the_key_is_encoded_as_s3_does_it(arguments: Callable[[], list[dict[str, str]]]) -> None:
     starter.handler(_event("raw/cotahist/trade_date%3D2024-11-08/daily.parquet"), None)
 

@@ -41,6 +41,17 @@ def of_type(*kinds: str) -> dict[str, dict[str, Any]]:
     return {name: node(name)[1] for name in NODES if node(name)[0] in kinds}
 
 
+def upstream(name: str) -> set[str]:
+    """The nodes that a node's input comes from, near and far."""
+    reached: set[str] = set()
+    unvisited = [name]
+    while unvisited:
+        new = set(INPUTS[unvisited.pop()]) - reached
+        reached |= new
+        unvisited += new
+    return reached
+
+
 INPUTS = {name: list(node(name)[1].get("Inputs", [])) for name in NODES}
 ORDER = list(TopologicalSorter(INPUTS).static_order())  # raises CycleError of a cycle
 
@@ -106,15 +117,18 @@ class TestWiring:
         assert {source for sources in INPUTS.values() for source in sources} <= set(NODES)
         assert len(ORDER) == len(NODES)
 
-    def test_there_is_one_target_and_every_node_leads_to_it(self) -> None:
-        (target,) = of_type("S3GlueParquetTarget")
-        reached, unvisited = {target}, [target]
-        while unvisited:
-            new = set(INPUTS[unvisited.pop()]) - reached
-            reached |= new
-            unvisited += new
-        assert reached == set(NODES)
+    def test_every_node_leads_to_a_target(self) -> None:
+        targets = of_type("S3GlueParquetTarget")
+        assert set().union(*map(upstream, targets)) | set(targets) == set(NODES)
         assert {name for name, sources in INPUTS.items() if not sources} == set(of_type("S3ParquetSource"))
+
+    def test_nothing_is_written_before_rows_and_tables_have_been_checked_and_the_sessions_cleared(
+        self,
+    ) -> None:
+        for target in of_type("S3GlueParquetTarget"):
+            assert "node-clear" in upstream(target)
+        assert "node-prepare" in upstream("node-clear")
+        assert "node-reconcile" in upstream("node-prepare")
 
     def test_every_box_has_a_name_of_its_own_that_makes_a_variable(self) -> None:
         names = [node(name)[1]["Name"] for name in NODES]
@@ -140,7 +154,7 @@ class TestWiring:
             assert sorted(indices) == list(range(len(properties["OutputSchemas"])))
 
     def test_standard_nodes_do_what_they_can(self) -> None:
-        assert set(of_type("CustomCode")) == {"node-choose", "node-clear"}
+        assert set(of_type("CustomCode")) == {"node-choose", "node-reconcile", "node-prepare", "node-clear"}
         assert of_type("DynamicTransform") == {}
         assert len(of_type("RenameField")) == 2
         assert len(of_type("S3ParquetSource")) == 2
@@ -158,16 +172,29 @@ class TestWiring:
         assert renamed <= {column.name for column in schema.COTAHIST_COLUMNS}
         assert not renamed & (used | grouped)
 
-    def test_the_target_is_the_scripts_table(self) -> None:
-        ((_, target),) = of_type("S3GlueParquetTarget").items()
-        assert target["Path"] == "s3://refined-bucket/refined/"
-        assert target["PartitionKeys"] == [["trade_date"], ["ticker"]]
-        assert target["SchemaChangePolicy"] == {
-            "EnableUpdateCatalog": True,
-            "UpdateBehavior": "UPDATE_IN_DATABASE",
-            "Table": "bovespa_daily",
-            "Database": "default",
+    def test_the_targets_are_the_scripts_tables(self) -> None:
+        tables = {
+            refine.WIDE_FOLDER: ("bovespa_daily", refine.PARTITION_KEYS),
+            refine.COMPACT_FOLDER: (f"bovespa_daily{refine.COMPACT_SUFFIX}", refine.COMPACT_KEYS),
         }
+        targets = {target["Path"]: target for target in of_type("S3GlueParquetTarget").values()}
+        assert targets.keys() == {f"s3://refined-bucket/{folder}/" for folder in tables}
+        for folder, (table, keys) in tables.items():
+            target = targets[f"s3://refined-bucket/{folder}/"]
+            assert target["PartitionKeys"] == [[key.name] for key in keys]
+            # LOG: the columns are the table's own, whatever the target is given
+            assert target["SchemaChangePolicy"] == {
+                "EnableUpdateCatalog": True,
+                "UpdateBehavior": "LOG",
+                "Table": table,
+                "Database": "default",
+            }
+
+    def test_a_compact_session_is_one_task_s_and_sorted_by_ticker(self) -> None:
+        """What one task writes into a folder is one file; a test on Spark counts them."""
+        query = node("node-compact")[1]["SqlQuery"]
+        assert "REPARTITION(8, trade_date)" in query
+        assert query.endswith("SORT BY trade_date, ticker")
 
 
 class TestColumns:
@@ -177,18 +204,25 @@ class TestColumns:
             kind, properties = node(name)
             inputs = {source: produced[source][0] for source in INPUTS[name]}
             produced[name] = _produced(kind, properties, inputs, produced)
-        ((target, *_),) = [produced[name] for name in of_type("S3GlueParquetTarget")]
-        assert target == [*(field.name for field in (*refine.COLUMNS, *refine.PARTITION_KEYS))]
+        assert [produced[name][0] for name in of_type("S3GlueParquetTarget")] == [
+            [field.name for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)],
+            [field.name for field in (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS)],
+        ]
 
     def test_the_raw_columns_are_those_of_the_script_and_of_the_raw_tables(self) -> None:
         assert visual.QUOTES == {"trade_date": "date", **refine.QUOTE_COLUMNS}
         assert dict(visual.PORTFOLIOS) == {"portfolio_date": "date", **refine.PORTFOLIO_COLUMNS}
 
     def test_the_refined_columns_are_the_scripts(self) -> None:
-        (refined,) = node("node-refined")[1]["OutputSchemas"]
-        assert [(column["Name"], column["Type"]) for column in refined["Columns"]] == [
-            (field.name, field.type) for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)
-        ]
+        scripts = {
+            "node-refined": (*refine.COLUMNS, *refine.PARTITION_KEYS),
+            "node-compact": (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS),
+        }
+        for name, fields in scripts.items():
+            (schema_of_rows,) = node(name)[1]["OutputSchemas"]
+            assert [(column["Name"], column["Type"]) for column in schema_of_rows["Columns"]] == [
+                (field.name, field.type) for field in fields
+            ]
 
 
 def _produced(
@@ -263,14 +297,18 @@ class TestGeneratedScript:
     def test_code_uses_nothing_that_the_script_does_not_have(self) -> None:
         given = {"sys", "getResolvedOptions", "DynamicFrame", "DynamicFrameCollection", "glueContext", "dfc"}
         for properties in of_type("CustomCode").values():
-            names = [each for each in ast.walk(ast.parse(properties["Code"])) if isinstance(each, ast.Name)]
+            code = ast.parse(properties["Code"])
+            # What a local variable is annotated with is never evaluated
+            unread = [each.annotation for each in ast.walk(code) if isinstance(each, ast.AnnAssign)]
+            passed_over = {part for annotation in unread for part in ast.walk(annotation)}
+            names = [
+                each for each in ast.walk(code) if isinstance(each, ast.Name) and each not in passed_over
+            ]
             stored = {each.id for each in names if isinstance(each.ctx, ast.Store)}
-            arguments = {
-                each.arg for each in ast.walk(ast.parse(properties["Code"])) if isinstance(each, ast.arg)
-            }
+            arguments = {each.arg for each in ast.walk(code) if isinstance(each, ast.arg)}
             imported = {
                 alias.asname or alias.name
-                for each in ast.walk(ast.parse(properties["Code"]))
+                for each in ast.walk(code)
                 if isinstance(each, ast.Import | ast.ImportFrom)
                 for alias in each.names
             }
@@ -279,7 +317,7 @@ class TestGeneratedScript:
 
     def test_a_purge_states_that_it_spares_nothing(self) -> None:
         code = node("node-clear")[1]["Code"]
-        assert 'purge_s3_path(f"{folder}/trade_date={session}/", {"retentionPeriod": 0})' in code
+        assert code.count("purge_s3_path(") == code.count('purge_s3_path(path, {"retentionPeriod": 0})') == 1
 
 
 class TestPicture:

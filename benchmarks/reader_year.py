@@ -1,0 +1,278 @@
+"""From B3's annual ZIP to columns with types: our reader beside unzipping alone, libraries, and code by hand.
+
+`python -m benchmarks reader_year`. A simulated year of 1.6 million quotes is generated once. Each contender
+reads it in a process and an environment of its own, in turns, so that a busy moment of the machine meets all
+of them; a process reads once. What they sum up is compared with what this module works out record by record.
+The table goes to the screen and into `docs/benchmarks.md`, the plot to `docs/benchmark_reader.svg`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures
+from benchmarks.environments import BUILD, REPOSITORY, interpreter
+from sandbox.b3.years import annual_zip_name, benchmark_year
+
+NAME = "reader_year"
+PROCESS = REPOSITORY / "benchmarks" / "reader_year_process.py"
+PLOT = REPOSITORY / "benchmarks" / "reader_plot.py"
+
+YEAR = 2024
+QUOTES = 1_600_000
+ROUNDS = 5
+SLOW_ROUNDS = 2
+
+GOAL_UNZIPPING = 2.0
+GOAL_BYTES = 500_000_000
+GOAL_LIBRARIES = 4.0
+
+UNZIP, OURS = "unzip, in blocks", "scraper, streamed"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What is measured.
+
+    Attributes:
+        name: Its name in `reader_year_process.py`.
+        kind: "unzip" is a part of the work, "ours", "by hand", or "library" from PyPI.
+        environment: The environment that it runs in (see `environments.interpreter`).
+        package: The package whose version counts.
+        rounds: How many times it reads.
+        results: What each process printed.
+    """
+
+    name: str
+    kind: str
+    environment: str | None = None
+    package: str | None = None
+    rounds: int = ROUNDS
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+
+def contenders() -> list[Contender]:
+    """All contenders, the slow ones in fewer rounds."""
+    return [
+        Contender(UNZIP, "unzip"),
+        Contender("unzip, in one piece", "unzip"),
+        Contender(OURS, "ours"),
+        Contender("scraper, one table", "ours"),
+        Contender("polars by hand", "by hand", "by_hand", "polars"),
+        Contender("DuckDB by hand", "by hand", "by_hand", "duckdb"),
+        Contender("DuckDB by hand, unzipped before", "by hand", "by_hand", "duckdb"),
+        Contender("b3cotahist", "library", "b3cotahist", "b3cotahist"),
+        Contender("b3fileparser (polars)", "library", "b3fileparser", "b3fileparser", SLOW_ROUNDS),
+        Contender("b3fileparser (pandas)", "library", "b3fileparser", "b3fileparser", SLOW_ROUNDS),
+        Contender("b3quant", "library", "b3quant", "b3quant", SLOW_ROUNDS),
+    ]
+
+
+def main() -> None:
+    """Measures, prints the tables, and writes report, document and plot.
+
+    Raises:
+        AssertionError: This project's reader does not give the sums that are in the file.
+        subprocess.CalledProcessError: A contender failed.
+    """
+    path = _file()
+    expected = _expected(path)
+    measured = contenders()
+    pythons = {contender.environment: interpreter(contender.environment) for contender in measured}
+    for number in range(ROUNDS):
+        for contender in measured:
+            if number < contender.rounds:
+                _tell(f"round {number + 1} of {ROUNDS}: {contender.name} ...")
+                contender.results.append(_measure(contender.name, pythons[contender.environment], path))
+    report = _report(path, expected, measured)
+    for contender in report["contenders"]:
+        assert contender["kind"] != "ours" or contender["figures"] == expected, contender
+    figures.write(NAME, report)
+    publish()
+
+
+def publish() -> None:
+    """Prints the last measurement and makes document and plot of it."""
+    report = figures.keep(NAME)
+    figures.update(figures.DOCS / "benchmarks.md", {NAME: markdown(report)})
+    subprocess.run(
+        [interpreter("plot"), PLOT, figures.KEPT / f"{NAME}.json", figures.DOCS / "benchmark_reader.svg"],
+        check=True,
+    )
+    print(markdown(report))
+
+
+def markdown(report: figures.Report) -> str:
+    """The report's table, its goals, and what it was measured on."""
+    rows = report["contenders"]
+    seconds = {row["name"]: row["median_seconds"] for row in rows}
+    lines = [
+        [
+            f"**{row['name']}**" if row["kind"] == "ours" else row["name"],
+            row["version"],
+            f"{row['median_seconds']:.2f}",
+            f"{row['median_seconds'] / seconds[UNZIP]:.1f}",
+            f"{row['median_seconds'] / seconds[OURS]:.1f}",
+            f"{row['median_processor_seconds']:.2f}",
+            f"{row['peak_bytes'] / 1e6:,.0f}",
+            _difference(row["figures"], report["expected"]),
+        ]
+        for row in rows
+    ]
+    headings = ["", "version", "seconds", "× unzip", "× ours", "CPU seconds", "peak MB", "sums"]
+    file, loads = report["file"], report["loads"]
+    return "\n".join(
+        [
+            figures.table(headings, lines, left=2),
+            "",
+            *(f"- {goal}: {'met' if met else '**not met**'} ({found})" for goal, found, met in goals(report)),
+            "",
+            f"{file['name']}, simulated: {report['expected']['quotes']:,} quotes, "
+            f"{file['text_bytes'] / 1e6:,.0f} MB of text, {file['zip_bytes'] / 1e6:,.0f} MB zipped. "
+            f"Medians of {report['rounds']} rounds, of {report['slow_rounds']} for the last three. "
+            f"Measured {figures.describe(report['machine'])}; "
+            f"load average {min(loads):.1f} to {max(loads):.1f}.",
+        ]
+    )
+
+
+def goals(report: figures.Report) -> list[tuple[str, str, bool]]:
+    """Each goal, what was found, and whether it is met."""
+    rows = {row["name"]: row for row in report["contenders"]}
+    seconds = {name: row["median_seconds"] for name, row in rows.items()}
+    libraries = [name for name, row in rows.items() if row["kind"] == "library"]
+    best = min(libraries, key=seconds.__getitem__)
+    found = [
+        (
+            f"at most {GOAL_UNZIPPING:.1f} × {name}",
+            f"{seconds[OURS] / seconds[name]:.2f} ×",
+            seconds[OURS] <= GOAL_UNZIPPING * seconds[name],
+        )
+        for name, row in rows.items()
+        if row["kind"] == "unzip"
+    ]
+    peak = rows[OURS]["peak_bytes"]
+    found.append((f"at most {GOAL_BYTES / 1e6:.0f} MB", f"{peak / 1e6:.0f} MB", peak <= GOAL_BYTES))
+    found.append(
+        (
+            f"at least {GOAL_LIBRARIES:.0f} times as fast as the best library, {best}",
+            f"{seconds[best] / seconds[OURS]:.1f} times",
+            seconds[best] >= GOAL_LIBRARIES * seconds[OURS],
+        )
+    )
+    found.extend(
+        (
+            f"faster than {name}",
+            f"{seconds[name] / seconds[OURS]:.1f} times as fast",
+            seconds[name] > seconds[OURS],
+        )
+        for name, row in rows.items()
+        if row["kind"] == "by hand"
+    )
+    return found
+
+
+def _difference(sums: dict[str, int], expected: dict[str, int]) -> str:
+    if not sums:
+        return ""
+    wrong = {name: expected[name] - sums[name] for name in expected if sums[name] != expected[name]}
+    lacks = [f"{_in_units(name, lack)} of {name.upper()} missing" for name, lack in wrong.items()]
+    return "; ".join(lacks) or "exact"
+
+
+def _in_units(name: str, amount: int) -> str:
+    return f"{amount / 100:,.2f} BRL" if name in {"voltot", "preult"} else f"{amount:,}"
+
+
+def _file() -> Path:
+    path = BUILD / annual_zip_name(YEAR)
+    if not path.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        benchmark_year(path, year=YEAR, quotes=QUOTES, progress=_generating)
+    return path
+
+
+def _generating(done: int, sessions: int) -> None:
+    if done % 50 == 0:
+        _tell(f"generating the year: {done} of {sessions} sessions")
+
+
+def _expected(path: Path) -> dict[str, int]:
+    """Number of quotes and sums, read off the records one by one."""
+    _tell("adding up the year, record by record ...")
+    sums = {"quotes": 0, "voltot": 0, "preult": 0, "quatot": 0, "totneg": 0}
+    with zipfile.ZipFile(path) as archive, archive.open(archive.infolist()[0]) as records:
+        for record in records:
+            if record.startswith(b"01"):
+                sums["quotes"] += 1
+                sums["voltot"] += int(record[170:188])
+                sums["preult"] += int(record[108:121])
+                sums["quatot"] += int(record[152:170])
+                sums["totneg"] += int(record[147:152])
+    return sums
+
+
+def _measure(name: str, python: Path, path: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [python, PROCESS, name, path],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _report(path: Path, expected: dict[str, int], measured: Sequence[Contender]) -> figures.Report:
+    with zipfile.ZipFile(path) as archive:
+        text_bytes = archive.infolist()[0].file_size
+    return {
+        "command": "make bench-reader",
+        "machine": figures.machine(),
+        "loads": [result["load"] for contender in measured for result in contender.results],
+        "rounds": ROUNDS,
+        "slow_rounds": SLOW_ROUNDS,
+        "file": {
+            "name": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "zip_bytes": path.stat().st_size,
+            "text_bytes": text_bytes,
+        },
+        "expected": expected,
+        "contenders": [
+            {
+                "name": contender.name,
+                "kind": contender.kind,
+                "version": contender.results[0]["versions"][contender.package] if contender.package else "",
+                "versions": contender.results[0]["versions"],
+                "median_seconds": _median(contender, "seconds"),
+                "seconds": [result["seconds"] for result in contender.results],
+                "median_processor_seconds": _median(contender, "processor_seconds"),
+                "peak_bytes": max(result["peak_bytes"] for result in contender.results),
+                "figures": contender.results[0]["figures"],
+            }
+            for contender in measured
+        ],
+    }
+
+
+def _median(contender: Contender, quantity: str) -> float:
+    return statistics.median(float(result[quantity]) for result in contender.results)
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
