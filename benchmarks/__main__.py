@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import decade, handler_memory, reader, reader_year, reads
+from benchmarks import decade, handler_memory, range_run, reader, reader_year, reads
 
 BENCHMARKS = {
     "reader": reader.main,
     "reader_year": reader_year.main,
     "handler_memory": handler_memory.main,
+    "range_run": range_run.main,
     "decade": decade.main,
     "reads": reads.main,
 }

@@ -1174,14 +1174,15 @@ def main(argv: Sequence[str]) -> None:
     catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
     for catalog in catalogs:
         catalog.check()
-    spark = spark_session()
+    with phases.of("start"):
+        spark = spark_session()
 
     done: list[Session] = []
     with ThreadPoolExecutor(1) as background:
         finishing: Future[None] = background.submit(lambda: None)
         try:
             for days in batches_of_sessions(raw.rows):
-                with phases.of("rows"), _refined(spark, raw, days) as (refined, sessions):
+                with _refined(spark, raw, days, phases) as (refined, sessions):
                     if not done:
                         for catalog in catalogs:
                             catalog.prepare()
@@ -1204,22 +1205,25 @@ def main(argv: Sequence[str]) -> None:
 
 @contextmanager
 def _refined(
-    spark: SparkSession, raw: Raw, days: Sequence[dt.date]
+    spark: SparkSession, raw: Raw, days: Sequence[dt.date], phases: Phases
 ) -> Iterator[tuple[DataFrame, list[Session]]]:
     """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to."""
-    quotes = read_raw(
-        spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
-    )
-    portfolios = read_raw(
-        spark,
-        portfolios_in_force(raw.portfolios, days[0], days[-1]),
-        f"{raw.root}/index_portfolio",
-        "portfolio_date",
-        PORTFOLIO_COLUMNS,
-    )
-    refined = transform(quotes, portfolios).persist(StorageLevel.MEMORY_AND_DISK)
+    with phases.of("rows"):
+        quotes = read_raw(
+            spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
+        )
+        portfolios = read_raw(
+            spark,
+            portfolios_in_force(raw.portfolios, days[0], days[-1]),
+            f"{raw.root}/index_portfolio",
+            "portfolio_date",
+            PORTFOLIO_COLUMNS,
+        )
+        refined = transform(quotes, portfolios).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        yield refined, reconcile(quotes, refined)
+        with phases.of("rows"):
+            sessions = reconcile(quotes, refined)
+        yield refined, sessions
     finally:
         refined.unpersist()
 

@@ -107,6 +107,11 @@ class MiniStack:
         return self.folder / LOG
 
     @property
+    def pid(self) -> int:
+        """Its process id; what it runs are that process's children."""
+        return self._process.pid
+
+    @property
     def mirror(self) -> Path:
         """The folder with the mirrors of the buckets (see `sandbox.mirror`)."""
         return self.folder / MIRROR

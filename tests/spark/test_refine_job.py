@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -26,125 +25,24 @@ from glue_scripts.refine import (
     parse_arguments,
     wide_table,
 )
-from sandbox.b3.formats import Quote, encode_session
 from sandbox.ministack import MiniStack
-from scraper.cotahist import COTAHIST_SCHEMA, read_session
-from scraper.portfolio import PORTFOLIO_SCHEMA
-from tests.spark.conftest import REFINED, empty_buckets, empty_s3, run_job
-from tests.spark.rows import SESSION, Members, cash, odd_lot, option
-
-if TYPE_CHECKING:
-    from mypy_boto3_glue import GlueClient
+from tests.spark.lake import (
+    AA,
+    BB,
+    LOCATION,
+    REFINED,
+    Lake,
+    compact_key,
+    empty_buckets,
+    empty_s3,
+    key,
+    keys,
+)
+from tests.spark.rows import SESSION, cash
 
 pytestmark = pytest.mark.xdist_group("spark")
 
 D = Decimal
-LOCATION = "s3://refined-bucket/refined"
-COMPACT_LOCATION = "s3://refined-bucket/refined_compact"
-AA = [
-    cash(voltot=D("10.00"), preult=D("7.77")),
-    odd_lot(voltot=D("1.00")),
-    option("ZZAAC10", voltot=D("0.50")),
-]
-BB = [cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("20.00"))]
-
-
-@dataclass
-class Lake:
-    """The buckets' folders, the catalog, and the job on them."""
-
-    folder: Path
-    glue: GlueClient
-    database: str = field(default_factory=lambda: f"test_{uuid.uuid4().hex}")
-    table: str = "bovespa_daily"
-
-    def run(self, *argv: str) -> None:
-        given = (
-            argv if any("_date" in argument for argument in argv) else ("--trade_date", str(SESSION), *argv)
-        )
-        run_job(self.folder, *given, "--refined_database", self.database, "--refined_table", self.table)
-
-    def run_range(self, first: date, last: date, *argv: str) -> None:
-        self.run("--start_date", str(first), "--end_date", str(last), *argv)
-
-    def put_session(self, quotes: Iterable[Quote], day: date = SESSION, name: str = "daily") -> Path:
-        """Write a raw session as the scraper's reader makes it of B3's text."""
-        frame = read_session(encode_session(day, quotes), session=day, source="test")
-        path = self.folder / f"raw-bucket/raw/cotahist/trade_date={day}/{name}.parquet"
-        _write(pa.Table.from_pandas(frame, schema=COTAHIST_SCHEMA, preserve_index=False), path)
-        return path
-
-    def put_portfolio(self, day: date, members: Members, index: str = "IBOV") -> None:
-        rows = [
-            {"index_code": index, "ticker": ticker, "weight": D(weight), "sector": sector}
-            for ticker, (weight, sector) in members.items()
-        ]
-        path = self.folder / f"raw-bucket/raw/index_portfolio/portfolio_date={day}/{index}.parquet"
-        _write(pa.Table.from_pylist(rows, schema=PORTFOLIO_SCHEMA), path)
-
-    def files(self) -> dict[str, tuple[str, bytes]]:
-        """Every object in the refined bucket: its version, which a write changes, and what it holds."""
-        s3 = boto3.client("s3")
-        found = {}
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=REFINED):
-            for item in page.get("Contents", []):
-                answer = s3.get_object(Bucket=REFINED, Key=item["Key"])
-                found[item["Key"]] = answer["VersionId"], answer["Body"].read()
-        return found
-
-    def partitions(self, suffix: str = "") -> dict[tuple[str, ...], str]:
-        """Location of each registered partition."""
-        pages = self.glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName=self.table + suffix
-        )
-        return {
-            tuple(partition["Values"]): partition["StorageDescriptor"]["Location"]
-            for page in pages
-            for partition in page["Partitions"]
-        }
-
-    def tables(self) -> list[Any]:
-        """Both tables, as they are in the catalog, the wide one first."""
-        tables = self.glue.get_tables(DatabaseName=self.database)["TableList"]
-        return sorted(tables, key=lambda table: table["Name"])
-
-    def state(self) -> Any:
-        """All that a run might change."""
-        return self.files(), self.partitions(), self.partitions("_compact"), self.tables()
-
-    def rows(self, key: str) -> list[dict[str, Any]]:
-        _, body = self.files()[key]
-        return list(pq.read_table(pa.BufferReader(body)).to_pylist())
-
-    def row(self, ticker: str, day: date = SESSION) -> dict[str, Any]:
-        (row,) = self.rows(key(ticker, day))
-        return row
-
-    def catalog(self) -> Catalog:
-        return Catalog(self.glue, database=self.database, table=wide_table(self.table, REFINED))
-
-
-def key(ticker: str, day: date = SESSION) -> str:
-    return f"refined/trade_date={day}/ticker={ticker}/part-00000.parquet"
-
-
-def compact_key(day: date = SESSION) -> str:
-    return f"refined_compact/trade_date={day}/part-00000.parquet"
-
-
-def keys(*tickers: str, day: date = SESSION) -> set[str]:
-    """The files of a session."""
-    return {compact_key(day), *(key(ticker, day) for ticker in tickers)}
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
-
-
-@pytest.fixture
-def lake(spark: SparkSession, s3_buckets: Path) -> Lake:
-    return Lake(folder=s3_buckets, glue=boto3.client("glue"))
 
 
 def test_publishes_one_file_per_ticker_and_catalogues_what_it_wrote(lake: Lake) -> None:

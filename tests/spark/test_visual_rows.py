@@ -36,7 +36,7 @@ from scraper.arrow import arrow_schema
 from scraper.cotahist import read_session
 from scraper.portfolio import read_portfolio
 from scraper.schema import COTAHIST_COLUMNS, PORTFOLIO_COLUMNS, Column
-from tests.spark.conftest import RAW, REFINED, run_job
+from tests.spark.lake import RAW, REFINED, run_job
 from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 from tests.spark.test_refine_property import DAYS, LINES, PORTFOLIOS
 

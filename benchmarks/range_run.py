@@ -1,0 +1,236 @@
+"""The Glue job over a day, a month and a year of simulated sessions: how fast, in how much memory, why.
+
+`python -m benchmarks.range_run`. The real job, started as on AWS by StartJobRun, runs on local Spark and
+writes to the emulator's S3 and Glue. Those work on the same processors, which on AWS they do not: their
+share is told apart, in processor seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pyarrow as pa
+
+from benchmarks.process_tree import ProcessTree
+from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.years import write_year
+from sandbox.ministack import REPOSITORY, MiniStack
+from scraper.calendar import sessions_between
+from scraper.cotahist import read_year
+from scraper.raw import Lineage, encode_session
+
+BUILD = REPOSITORY / "build" / "benchmarks"
+SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
+
+YEAR = 2024
+TICKERS, QUOTES = 300, 3_000  # a session
+SPANS = {
+    "a day": (date(YEAR, 3, 1), date(YEAR, 3, 1)),
+    "a month": (date(YEAR, 3, 1), date(YEAR, 3, 31)),
+    "a year": (date(YEAR, 1, 1), date(YEAR, 12, 31)),
+}
+JOB, RAW_BUCKET = "range-run", "range-run-raw"
+_POLL_SECONDS = 0.25
+_TIMEOUT_MINUTES = 120
+_PHASE = re.compile(r"(\w+) ([\d.]+) s")
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One run of the job, and what it took.
+
+    Attributes:
+        span: Which sessions, in words.
+        compact_only: Whether the wide table was left alone.
+        sessions: How many sessions.
+        quotes: Their quotes.
+        files: Objects that it wrote.
+        partitions: Partitions that it registered.
+        seconds: From the script's first line to its last, the start of Spark included.
+        phases: Seconds by phase, some of them beside others.
+        processor_seconds: By process: the driver's Python, the JVM, the workers' Python, the emulator.
+        peak_bytes: Most memory at one time (proportional set size), by process, and of all the job's.
+    """
+
+    span: str
+    compact_only: bool
+    sessions: int
+    quotes: int
+    files: int = 0
+    partitions: int = 0
+    seconds: float = 0
+    phases: dict[str, float] = field(default_factory=dict)
+    processor_seconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+
+
+def main(spans: tuple[str, ...] = tuple(SPANS)) -> None:
+    """Measures, prints Markdown tables and writes `build/benchmarks/range_run.json`.
+
+    Args:
+        spans: Which of `SPANS`.
+
+    Raises:
+        RuntimeError: A run failed; the message is the job's.
+        AssertionError: A run did not write a file and a partition for each session, and session and ticker.
+    """
+    BUILD.mkdir(parents=True, exist_ok=True)
+    runs = []
+    with tempfile.TemporaryDirectory(prefix="range-run-") as scratch, MiniStack.start() as aws:
+        aws.enter()
+        quotes = _load_raw(Path(scratch))
+        _make_job()
+        for compact_only in (False, True):
+            for span in spans:
+                first, last = SPANS[span]
+                wanted = {day: count for day, count in quotes.items() if first <= day <= last}
+                run = Run(
+                    span=span, compact_only=compact_only, sessions=len(wanted), quotes=sum(wanted.values())
+                )
+                _measure(aws, run)
+                runs.append(run)
+    report = {
+        "market": {"tickers": TICKERS, "quotes": QUOTES},
+        "machine": {
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "runs": [asdict(run) for run in runs],
+    }
+    (BUILD / "range_run.json").write_text(json.dumps(report, indent=2) + "\n")
+    _print_tables(runs)
+
+
+def _load_raw(scratch: Path) -> dict[date, int]:
+    """Put a year of backfilled sessions into the raw bucket; return how many quotes each has."""
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=RAW_BUCKET)
+    market, file = SimulatedMarket(tickers=TICKERS, quotes=QUOTES), scratch / f"COTAHIST_A{YEAR}.ZIP"
+    days = sessions_between(date(YEAR, 1, 1), date(YEAR, 12, 31))
+    write_year(file, ((day, market.columns(day)) for day in days), year=YEAR)
+    lineage = Lineage(source=file.name, sha256="0" * 64)
+    quotes = {}
+    for day, batch in read_year(file, year=YEAR, source=file.name):
+        key = f"raw/cotahist/trade_date={day}/backfill.parquet"
+        s3.put_object(
+            Bucket=RAW_BUCKET, Key=key, Body=encode_session(pa.Table.from_batches([batch]), lineage)
+        )
+        quotes[day] = batch.num_rows
+        print(f"\rgenerating sessions: {len(quotes)} of {len(days)}", end="", flush=True)
+    print()
+    return quotes
+
+
+def _make_job() -> None:
+    boto3.client("s3").put_object(Bucket=RAW_BUCKET, Key="refine.py", Body=SCRIPT.read_bytes())
+    boto3.client("glue").create_job(
+        Name=JOB,
+        Role="range-run",
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{RAW_BUCKET}/refine.py"},
+        GlueVersion="5.1",
+        Timeout=_TIMEOUT_MINUTES,
+    )
+
+
+def _measure(aws: MiniStack, run: Run) -> None:
+    """Run the job into a bucket and a database of its own, watch its processes, and look what it left."""
+    glue, s3 = boto3.client("glue"), boto3.client("s3")
+    name = f"range-run-{uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    first, last = SPANS[run.span]
+    arguments = {
+        "--start_date": str(first),
+        "--end_date": str(last),
+        "--raw_bucket": RAW_BUCKET,
+        "--refined_bucket": name,
+        "--refined_database": name,
+        "--refined_table": "daily",
+        "--compact_only": str(run.compact_only).lower(),
+    }
+    tree = ProcessTree(aws.pid)
+    run_id = glue.start_job_run(JobName=JOB, Arguments=arguments)["JobRunId"]
+    log = aws.job_run_log(run_id)
+    while (state := glue.get_job_run(JobName=JOB, RunId=run_id)["JobRun"])["JobRunState"] not in {
+        "SUCCEEDED",
+        "FAILED",
+        "TIMEOUT",
+    }:
+        tree.look()
+        last_line = (log.read_text().splitlines() or [""])[-1] if log.exists() else ""
+        kind = "compact only" if run.compact_only else "wide and compact"
+        print(f"\r{f'{run.span}, {kind}: {last_line.strip()}'[:100]:100}", end="", flush=True)
+        time.sleep(_POLL_SECONDS)
+    print()
+    if state["JobRunState"] != "SUCCEEDED":
+        raise RuntimeError(f"the job run failed: {state.get('ErrorMessage')}; see {log}")
+    run.processor_seconds, run.peak_bytes = tree.processor_seconds(), tree.peak_bytes
+    (done,) = (line for line in log.read_text().splitlines() if "  done: " in line)
+    run.seconds = float(done.split()[0])
+    run.phases = {phase: float(seconds) for phase, seconds in _PHASE.findall(done.partition(";")[2])}
+    run.files = sum(1 for _ in _keys(name))
+    run.partitions = sum(_partitions(name, table) for table in ("daily", "daily_compact"))
+    assert run.files == run.partitions, (run.files, run.partitions)
+    assert run.compact_only == (run.files == run.sessions), (run.files, run.sessions)
+
+
+def _keys(bucket: str) -> Iterator[str]:
+    for page in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        yield from (item["Key"] for item in page.get("Contents", []))
+
+
+def _partitions(database: str, table: str) -> int:
+    glue = boto3.client("glue")
+    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
+    try:
+        return sum(len(page["Partitions"]) for page in pages)
+    except glue.exceptions.EntityNotFoundException:
+        return 0
+
+
+def _print_tables(runs: list[Run]) -> None:
+    print(f"### The job over a range: {TICKERS} tickers and about {QUOTES:,} quotes a session\n")
+    print("| range | tables | sessions | quotes | files | seconds | quotes/s | files/s | peak memory |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for run in runs:
+        kind = "compact" if run.compact_only else "wide and compact"
+        print(
+            f"| {run.span} | {kind} | {run.sessions:,} | {run.quotes:,} | {run.files:,} | {run.seconds:.1f} "
+            f"| {run.quotes / run.seconds:,.0f} | {run.files / run.seconds:,.1f} "
+            f"| {run.peak_bytes['job'] / 2**20:,.0f} MiB |"
+        )
+    print("\nWhere the time goes: seconds of each phase, then processor seconds of each process.\n")
+    for what, table in (
+        ("phase", [run.phases for run in runs]),
+        ("processor", [run.processor_seconds for run in runs]),
+        ("peak MiB", [{name: size / 2**20 for name, size in run.peak_bytes.items()} for run in runs]),
+    ):
+        _print_columns(what, runs, table)
+
+
+def _print_columns(what: str, runs: list[Run], table: Sequence[Mapping[str, float]]) -> None:
+    names = list(dict.fromkeys(name for row in table for name in row))
+    print(f"| {what} | " + " | ".join(names) + " |")
+    print("| --- |" + " ---: |" * len(names))
+    for run, row in zip(runs, table, strict=True):
+        kind = "compact" if run.compact_only else "wide and compact"
+        print(f"| {run.span}, {kind} | " + " | ".join(f"{row.get(name, 0):,.1f}" for name in names) + " |")
+    print()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.range_run", description=__doc__)
+    parser.add_argument("spans", nargs="*", choices=[[], *SPANS], metavar=f"{{{','.join(SPANS)}}}")
+    main(tuple(parser.parse_args().spans) or tuple(SPANS))

@@ -1,0 +1,394 @@
+"""A range of sessions: in batches, in two tables, begun again, and disturbed."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from pyspark.sql import DataFrame, SparkSession
+
+from glue_scripts import refine
+from glue_scripts.refine import (
+    COMPACT_COLUMNS,
+    PARTITION_KEYS,
+    Catalog,
+    Phases,
+    Published,
+    RefineError,
+    Session,
+    batches_of_sessions,
+    finish,
+    partition_folder,
+    portfolios_in_force,
+    publish,
+)
+from sandbox.b3.formats import Quote
+from sandbox.b3.market import SimulatedMarket
+from sandbox.mirror import BucketMirror
+from tests.spark.lake import (
+    AA,
+    BB,
+    COMPACT_LOCATION,
+    LOCATION,
+    RAW,
+    REFINED,
+    Lake,
+    compact_key,
+    key,
+    keys,
+)
+from tests.spark.rows import SESSION, cash
+
+pytestmark = pytest.mark.xdist_group("spark")
+
+D = Decimal
+DAYS = [SESSION + timedelta(days=ahead) for ahead in range(5)]
+SHIFTED = [cash(voltot=D("30.00")), cash("ZZCC3", codisi="BRZZCCACNOR0", voltot=D("0.01"))]
+
+
+def bodies(lake: Lake) -> dict[str, bytes]:
+    return {file: body for file, (_, body) in lake.files().items()}
+
+
+class TestCompact:
+    def test_holds_the_rows_of_the_wide_files_sorted_by_ticker(self, lake: Lake) -> None:
+        lake.put_session([*BB, *AA, cash("ZZAB3", codisi="BRZZABACNOR0")])
+        lake.run()
+        rows = lake.rows(compact_key())
+        assert [row["ticker"] for row in rows] == ["ZZAA3", "ZZAB3", "ZZBB4"]
+        assert rows == [{"ticker": ticker, **lake.row(ticker)} for ticker in ("ZZAA3", "ZZAB3", "ZZBB4")]
+
+    def test_has_a_table_of_its_own_with_a_partition_a_session(self, lake: Lake) -> None:
+        lake.put_session(AA)
+        lake.put_session(BB, DAYS[1])
+        lake.run_range(DAYS[0], DAYS[1])
+        assert lake.partitions("_compact") == {
+            (str(day),): f"{COMPACT_LOCATION}/trade_date={day}/" for day in DAYS[:2]
+        }
+        wide, compact = lake.tables()
+        assert (wide["Name"], compact["Name"]) == ("bovespa_daily", "bovespa_daily_compact")
+        assert [column["Name"] for column in compact["PartitionKeys"]] == ["trade_date"]
+        assert compact["StorageDescriptor"]["Location"] == f"{COMPACT_LOCATION}/"
+        columns = compact["StorageDescriptor"]["Columns"]
+        assert columns[0]["Name"] == "ticker"
+        assert columns[1:] == wide["StorageDescriptor"]["Columns"]
+
+    def test_alone_leaves_the_wide_table_as_it_is(self, lake: Lake) -> None:
+        lake.put_session([*AA, *BB])
+        lake.run()
+        before = lake.state()
+        lake.put_session(SHIFTED)
+        lake.put_session(SHIFTED, DAYS[1])
+        lake.run_range(DAYS[0], DAYS[1], "--compact_only", "true")
+
+        files, partitions, sessions, (wide, _) = lake.state()
+        changed = {compact_key(day) for day in DAYS[:2]}
+        assert {file for file, content in files.items() if before[0].get(file) != content} == changed
+        assert [row["volume"] for row in lake.rows(compact_key())] == [D("30.00"), D("0.01")]
+        assert (partitions, wide) == (before[1], before[3][0])
+        assert sessions.keys() == {(str(day),) for day in DAYS[:2]}
+
+    def test_alone_makes_no_wide_table(self, lake: Lake) -> None:
+        lake.put_session(AA)
+        lake.run("--compact_only", "true")
+        assert [table["Name"] for table in lake.tables()] == ["bovespa_daily_compact"]
+        assert lake.files().keys() == {compact_key()}
+
+        lake.run()  # which fills in what is missing
+        assert lake.files().keys() == keys("ZZAA3")
+        assert lake.partitions().keys() == {(str(SESSION), "ZZAA3")}
+
+    def test_tables_say_what_each_of_them_is_for(self, lake: Lake) -> None:
+        lake.put_session(AA)
+        lake.run()
+        wide, compact = (table["Description"] for table in lake.tables())
+        assert "about 330,000 a year" in wide
+        assert "For more sessions use bovespa_daily_compact" in wide
+        assert "for whatever spans sessions" in compact
+        for description in (wide, compact):
+            assert "--compact_only" in description
+
+
+class TestBatches:
+    def test_make_the_same_files_and_partitions_as_a_run_a_session(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        market = SimulatedMarket(tickers=12, quotes=60)
+        for number, day in enumerate(DAYS):
+            lake.put_session(market.session(day), day, "backfill" if number < 3 else "daily")
+            lake.put_portfolio(
+                day - timedelta(days=2),
+                {row.ticker: (str(row.weight), row.sector) for row in market.portfolio(day)},
+            )
+        for day in DAYS:
+            lake.run("--trade_date", str(day))
+        by_session = bodies(lake), lake.partitions(), lake.partitions("_compact")
+        assert len(by_session[0]) == 5 * (12 + 1)
+
+        s3 = boto3.client("s3")
+        for file in by_session[0]:
+            s3.delete_object(Bucket=REFINED, Key=file)
+        lake.database += "_again"
+        monkeypatch.setattr(refine, "_BATCH_SESSIONS", 2)
+        lake.run_range(DAYS[0], DAYS[-1])
+        assert (bodies(lake), lake.partitions(), lake.partitions("_compact")) == by_session
+
+        before = lake.state()
+        lake.run_range(DAYS[0], DAYS[-1])
+        assert lake.state() == before
+
+    def test_end_where_rows_do_not_reconcile_with_the_batches_before_published_whole(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for day in DAYS:
+            lake.put_session([*AA, *BB], day)
+        monkeypatch.setattr(refine, "_BATCH_SESSIONS", 2)
+        monkeypatch.setattr(refine, "transform", _without("ZZBB4", DAYS[3], refine.transform))
+        with pytest.raises(RefineError) as refusal:
+            lake.run_range(DAYS[0], DAYS[-1])
+
+        message = str(refusal.value)
+        assert f"nothing of these sessions, {DAYS[2]} to {DAYS[3]}, was written" in message
+        assert f"{DAYS[3]}: volume: expected 31.50, found 11.50" in message
+        assert f"The sessions up to {DAYS[1]} are published" in message
+        assert lake.files().keys() == keys("ZZAA3", "ZZBB4", day=DAYS[0]) | keys(
+            "ZZAA3", "ZZBB4", day=DAYS[1]
+        )
+        assert lake.partitions("_compact").keys() == {(str(day),) for day in DAYS[:2]}
+        assert len(lake.partitions()) == 4
+
+    def test_end_where_the_catalog_refuses_and_the_next_run_goes_on(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for day in DAYS:
+            lake.put_session([*AA, *BB], day)
+        with monkeypatch.context() as patch:
+            patch.setattr(refine, "_BATCH_SESSIONS", 2)
+            patch.setattr(Catalog, "synchronise", _refusing(str(DAYS[2]), Catalog.synchronise))
+            with pytest.raises(ConnectionError, match="the catalog is away"):
+                lake.run_range(DAYS[0], DAYS[-1])
+        assert {day for (day,) in lake.partitions("_compact")} == {str(day) for day in DAYS[:2]}
+        lake.run_range(DAYS[0], DAYS[-1])
+        assert {day for (day,) in lake.partitions("_compact")} == {str(day) for day in DAYS}
+        assert len(lake.partitions()) == 10
+
+    def test_hold_so_many_quotes_and_so_many_sessions(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(refine, "_BATCH_QUOTES", 100)
+        monkeypatch.setattr(refine, "_BATCH_SESSIONS", 3)
+
+        def sizes(*quotes: int) -> list[int]:
+            sessions = {SESSION + timedelta(days=day): count for day, count in enumerate(quotes)}
+            batches = list(batches_of_sessions(sessions))
+            assert [day for batch in batches for day in batch] == sorted(sessions)
+            return [len(batch) for batch in batches]
+
+        assert sizes(50, 50, 1, 99, 100, 1) == [2, 2, 1, 1]
+        assert sizes(1, 1, 1, 1, 1, 1, 1) == [3, 3, 1]
+        assert sizes(500, 500) == [1, 1]
+
+
+def _without(ticker: str, day: date, transform: Callable[..., DataFrame]) -> Callable[..., DataFrame]:
+    return lambda *frames: transform(*frames).where(f"ticker <> '{ticker}' OR trade_date <> '{day}'")
+
+
+def _refusing(day: str, synchronise: Callable[..., Any]) -> Callable[..., Any]:
+    def refuse(catalog: Catalog, rows: list[tuple[str, str]]) -> Any:
+        if day in {trade_date for trade_date, _ in rows}:
+            raise ConnectionError("the catalog is away")
+        return synchronise(catalog, rows)
+
+    return refuse
+
+
+class TestFiles:
+    def test_are_rewritten_where_only_their_bytes_differ(self, lake: Lake) -> None:
+        lake.put_session([*AA, *BB])
+        lake.run()
+        before = lake.files()
+        for file in (key("ZZBB4"), compact_key()):
+            _, body = before[file]
+            boto3.client("s3").put_object(Bucket=REFINED, Key=file, Body=body[:-1] + b"!")
+        lake.run()
+        after = lake.files()
+        assert {file: body for file, (_, body) in after.items()} == {
+            file: body for file, (_, body) in before.items()
+        }
+        assert after[key("ZZAA3")] == before[key("ZZAA3")]
+
+    @pytest.mark.parametrize(("tickers", "volume"), [(2, "30.50"), (1, "31.50")])
+    def test_of_rows_that_are_not_those_reconciled_are_not_written(
+        self, lake: Lake, spark: SparkSession, tickers: int, volume: str
+    ) -> None:
+        columns = [f"CAST(NULL AS {kind}) AS {name}" for name, kind, _ in COMPACT_COLUMNS]
+        values = {"ticker": "id", "volume": "30.50 + id"}
+        rows = spark.range(1).selectExpr(
+            f"DATE '{SESSION}' AS trade_date",
+            *[
+                f"CAST({values[name]} AS {kind}) AS {name}"
+                for name, kind, _ in COMPACT_COLUMNS
+                if name in values
+            ],
+            *[column for column in columns if column.rpartition(" ")[2] not in values],
+        )
+        expected = [Session(SESSION, 3, tickers, D(volume))]
+        message = f"2031-03-14: expected {tickers} tickers and a volume of {volume}, found 1 and 30.50"
+        with pytest.raises(RefineError, match=message):
+            publish(rows, expected, REFINED, compact_only=False)
+        with pytest.raises(RefineError, match="2031-03-15: expected rows, found none"):
+            publish(rows, [Session(DAYS[1], 3, 1, D("30.50"))], REFINED, compact_only=False)
+        assert lake.files() == {}
+
+    def test_that_are_stale_stay_until_the_catalog_has_let_go_of_them(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake.put_session([*AA, *BB])
+        lake.run()
+        lake.put_session(AA)
+        seen: list[tuple[bool, int]] = []
+
+        def look(one: Catalog, rows: Any) -> Any:
+            changes = synchronise(one, rows)
+            seen.append((lake.files().keys() == keys("ZZAA3", "ZZBB4"), len(lake.partitions())))
+            return changes
+
+        synchronise = Catalog.synchronise
+        monkeypatch.setattr(Catalog, "synchronise", look)
+        lake.run()
+        assert seen == [(True, 2), (True, 1)]  # the compact table's turn, the wide table's turn
+        assert lake.files().keys() == keys("ZZAA3")
+
+    def test_that_s3_does_not_delete_are_told(self, aws: object) -> None:
+        s3 = boto3.client("s3")
+        refused: Any = [{"Key": "refined/a", "Code": "AccessDenied"}]
+        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], "")]
+        with Stubber(s3) as stub:
+            stub.add_response("delete_objects", {"Errors": refused}, {"Bucket": REFINED, "Delete": ANY})
+            with pytest.raises(RefineError, match=r"1 objects of s3://refined-bucket .*AccessDenied"):
+                finish(s3, [], REFINED, published, Phases())
+
+    def test_lie_where_spark_itself_would_put_them(self, spark: SparkSession, tmp_path: Path) -> None:
+        printable = [char for char in map(chr, range(1, 128)) if char not in "\n\r"]
+        tickers = [f"A{char}" for char in [*printable, "ç", "漢"]]
+        frame = spark.createDataFrame([(ticker, 1) for ticker in tickers], "ticker string, n int")
+        frame.coalesce(1).write.partitionBy("ticker").parquet(str(tmp_path / "table"))
+        folders = {folder.name for folder in (tmp_path / "table").glob("ticker=*")}
+        assert {partition_folder("", PARTITION_KEYS[1:], [ticker])[1:] for ticker in tickers} == folders
+        assert set(string.ascii_letters) < {name.removeprefix("ticker=A") for name in folders}
+
+
+class TestTwoRunsAtOnce:
+    def test_of_one_session_end_in_the_lake_of_one(self, lake: Lake) -> None:
+        lake.put_session([*AA, cash("ZZDD3", codisi="BRZZDDACNOR0")])
+        lake.run()
+        lake.put_session([*AA, *BB])
+        BucketMirror(boto3.client("s3"), RAW, lake.folder).push()
+        argv = [
+            *("--trade_date", str(SESSION), "--raw_bucket", RAW, "--refined_bucket", REFINED),
+            *("--refined_database", lake.database, "--refined_table", lake.table),
+        ]
+        with ThreadPoolExecutor(2) as runs:
+            list(runs.map(refine.main, [argv, argv]))
+        assert lake.files().keys() == keys("ZZAA3", "ZZBB4")
+        assert lake.partitions() == {
+            (str(SESSION), ticker): f"{LOCATION}/trade_date={SESSION}/ticker={ticker}/"
+            for ticker in ("ZZAA3", "ZZBB4")
+        }
+        before = lake.state()
+        lake.run()
+        assert lake.state() == before
+
+
+class TestTable:
+    def test_of_one_file_a_ticker_has_an_index_and_is_asked_for_few_partitions(self, lake: Lake) -> None:
+        lake.put_session(AA)
+        lake.run()
+        assert _indexes(lake) == [["trade_date", "ticker"]]
+        wide, compact = lake.tables()
+        assert wide["Parameters"]["partition_filtering.enabled"] == "true"
+        assert _indexes(lake, "_compact") == []
+        assert compact["Parameters"] == {"EXTERNAL": "TRUE", "classification": "parquet"}
+
+    def test_that_was_made_without_them_gets_them_and_keeps_what_it_has(self, lake: Lake) -> None:
+        lake.catalog().prepare()
+        (table,) = lake.tables()
+        lake.glue.delete_table(DatabaseName=lake.database, Name=lake.table)
+        lake.glue.create_table(
+            DatabaseName=lake.database,
+            TableInput={
+                "Name": lake.table,
+                "Description": "One row per stock",
+                "PartitionKeys": table["PartitionKeys"],
+                "StorageDescriptor": table["StorageDescriptor"],
+                "Parameters": {"classification": "parquet", "note": "kept"},
+            },
+        )
+        lake.catalog().prepare()
+        (now,) = lake.tables()
+        assert now["Parameters"] == {
+            "classification": "parquet",
+            "note": "kept",
+            "partition_filtering.enabled": "true",
+        }
+        assert now["Description"] == table["Description"]
+        assert _indexes(lake) == [["trade_date", "ticker"]]
+
+        version = now["VersionId"]
+        lake.catalog().prepare()
+        assert lake.tables()[0]["VersionId"] == version
+        assert _indexes(lake) == [["trade_date", "ticker"]]
+
+    def test_that_another_run_has_just_made_is_used(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake.catalog().prepare()
+        late = lake.catalog()
+        create, adopt, tries = Catalog._create, Catalog._adopt, iter([True, False])
+
+        def adopt_late(catalog: Catalog) -> None:
+            if next(tries):
+                raise lake.glue.exceptions.EntityNotFoundException({}, "GetTable")
+            adopt(catalog)
+
+        monkeypatch.setattr(Catalog, "_adopt", adopt_late)
+        monkeypatch.setattr(Catalog, "_create", create)
+        late.prepare()
+        assert late.synchronise([(str(SESSION), "ZZAA3")])["registered"] == 1
+
+
+def _indexes(lake: Lake, suffix: str = "") -> list[list[str]]:
+    found = lake.glue.get_partition_indexes(DatabaseName=lake.database, TableName=lake.table + suffix)
+    return [[key["Name"] for key in index["Keys"]] for index in found["PartitionIndexDescriptorList"]]
+
+
+class TestRawFiles:
+    @pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1" * 5])
+    def test_that_are_no_parquet_are_named(self, lake: Lake, content: bytes) -> None:
+        lake.put_session(AA).write_bytes(content)
+        with pytest.raises(RefineError, match=r"daily\.parquet cannot be read as Parquet: .*Ingest it again"):
+            lake.run()
+        assert lake.files() == {}
+
+    def test_larger_than_what_is_fetched_of_them_are_told_by_their_end(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        quotes = [Quote(codneg=f"ZZ{number:04d}", codisi="") for number in range(4_000)]
+        assert lake.put_session(quotes).stat().st_size > 16_000
+        monkeypatch.setattr(refine, "_FOOTER_BYTES", 16_000)
+        lake.run("--compact_only", "true")
+        assert len(lake.rows(compact_key())) == 4_000
+
+    def test_of_portfolios_are_those_in_force(self) -> None:
+        dated = {date(2031, 3, day): f"of {day}" for day in (1, 5, 9, 12, 20)}
+        assert portfolios_in_force(dated, date(2031, 3, 10), date(2031, 3, 12)) == ["of 9", "of 12"]
+        assert portfolios_in_force(dated, date(2031, 3, 9), date(2031, 3, 9)) == ["of 9"]
+        assert portfolios_in_force(dated, date(2031, 2, 20), date(2031, 3, 5)) == ["of 1", "of 5"]
+        assert portfolios_in_force(dated, date(2031, 2, 20), date(2031, 2, 25)) == []
+        assert portfolios_in_force({}, SESSION, SESSION) == []
