@@ -20,7 +20,7 @@ from scraper.calendar import sessions_between
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("history")]
 
-SESSIONS = sessions_between(date(2023, 9, 1), date(2024, 4, 30))
+SESSIONS = sessions_between(date(2023, 11, 1), date(2024, 2, 29))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ def history(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
             b3,
             SESSIONS,
             compact_only=True,
-            killed_at=(0.15, 0.5),
+            killed_at=(0.1, 0.4),
             scratch=tmp_path_factory.mktemp("scratch"),
             seen=lambda _: None,
         )
