@@ -53,7 +53,7 @@ def main() -> int:
             sandbox.aws.enter()
             run(sandbox, request, show)
             show.heading(f"Done in {time.monotonic() - started:.0f} s. The lake, as plain Parquet files:")
-            for part in ("raw", "refined"):
+            for part in ("raw", "refined", "refined_compact"):
                 show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
             if arguments.command == "up":
                 _stay(sandbox, b3, show)

@@ -11,12 +11,12 @@ WITH totals AS (
         sum(put_volume) AS put_volume,
         sum(other_volume) AS other_volume,
         sum(volume) AS volume
-    FROM "${refined_database}"."${refined_table}"
+    FROM "${refined_database}"."${compact_table}"
     WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
     GROUP BY trade_date
 ),
 markets (market) AS (
-    VALUES 'Cash', 'Odd lot', 'Forward', 'Calls', 'Puts', 'Other'
+    VALUES ('Cash'), ('Odd lot'), ('Forward'), ('Calls'), ('Puts'), ('Other')
 ),
 by_market AS (
     -- Not a UNION of six SELECTs: Athena would read the session for each of them
