@@ -21,7 +21,7 @@ B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
 
-.PHONY: help setup sandbox test check lint types synth deploy destroy bench bench-reader docs clean lock
+.PHONY: help setup sandbox test check lint types synth deploy destroy bench bench-reader cost docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ docs: setup ## write the READMEs' column tables from the schemas, the picture of
 
 bench: setup ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks
+
+cost: setup ## write docs/cost.md anew, from what the benchmarks measured and the prices
+	@python -m benchmarks.cost
 
 bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot
 	@python -m benchmarks reader_year

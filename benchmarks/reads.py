@@ -1,6 +1,6 @@
 """What queries read of the refined tables: objects and bytes, wide beside compact.
 
-`python -m benchmarks reads`. A year of a simulated market of 2024's size is refined by the job's own
+`python -m benchmarks reads`. A year of a simulated market is refined by the job's own
 functions, and written by them into a bucket that keeps sizes instead of objects: the compact files of every
 session, the wide ones of a month, and those of one ticker all year. A query is then followed by its text: the
 partitions that its filters leave, the files in them, and of these the footers and the chunks of the columns
@@ -44,10 +44,11 @@ from stacks.analytics import NAMED_QUERIES, NamedQuery
 NAME = "reads"
 YEAR = 2024
 MONTH = (date(YEAR, 3, 1), date(YEAR, 3, 31))
-TICKERS, QUOTES = 1_383, 12_226
-"""Of a session: B3's on 2024-11-08."""
+TICKERS, QUOTES = 600, 6_400
+"""Of a session, the most tickers that the simulated market has; B3 had 1,383 and 12,226 on 2024-11-08."""
 
 WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
+NAMES = {WIDE: "wide", COMPACT: "compact"}
 TABLES = {
     WIDE: (refine.COLUMNS, refine.PARTITION_KEYS),
     COMPACT: (refine.COMPACT_COLUMNS, refine.COMPACT_KEYS),
@@ -166,22 +167,23 @@ def publish() -> None:
 def markdown(report: figures.Report) -> str:
     """The report's tables, and what was measured."""
     files, market = report["files"], report["market"]
-    queries = [
+    lines = [
         [
             query["name"],
-            ", ".join(_short(table) for table in query["tables"]),
-            f"{query['objects']:,}",
-            f"{query['requests']:,}",
-            f"{(query['footer_bytes'] + query['column_bytes']) / 1e6:,.2f}",
-            f"{query['file_bytes'] / 1e6:,.2f}",
+            table,
+            f"{reads['objects']:,}",
+            f"{reads['requests']:,}",
+            f"{(reads['footer_bytes'] + reads['column_bytes']) / 1e6:,.2f}",
+            f"{reads['file_bytes'] / 1e6:,.2f}",
         ]
         for query in report["queries"]
+        for table, reads in query["reads"].items()
     ]
     return "\n".join(
         [
             figures.table(
                 ["query", "table", "objects", "GETs, at most", "MB of footers and columns", "MB of files"],
-                queries,
+                lines,
                 left=2,
             ),
             "",
@@ -192,14 +194,11 @@ def markdown(report: figures.Report) -> str:
             f"A wide file has {files['wide_bytes']:,.0f} bytes on average, of which "
             f"{files['wide_footer_bytes']:,.0f} are its footer; a compact one {files['compact_bytes']:,.0f}, "
             f"of which {files['compact_footer_bytes']:,.0f}. {market['sessions']} simulated sessions of "
-            f"{market['year']}: {market['quotes']:,} quotes, {market['rows']:,} rows. "
+            f"{market['year']} with {market['tickers']} tickers each: {market['quotes']:,} quotes, "
+            f"{market['rows']:,} rows. "
             f"Measured {figures.describe(report['machine'])}.",
         ]
     )
-
-
-def _short(table: str) -> str:
-    return "wide" if table == WIDE else "compact"
 
 
 def _write_raw(folder: Path, sessions: list[date]) -> tuple[int, int]:
@@ -301,20 +300,23 @@ def _report(
         }
         for name, (text, days, only) in spans.items():
             sql = text.format(table=table, first=days[0], last=days[-1], ticker=only)
-            reads = read_by(sql, files, days, last=days[-1], ticker=only)
-            queries.append({"name": name, "tables": [table], **asdict(reads)})
+            queries.append(_query(name, read_by(sql, files, days, last=days[-1], ticker=only)))
     for path in sorted(NAMED_QUERIES.glob("*.sql")):
         named = NamedQuery.read(path, refined_database="default", refined_table=WIDE, compact_table=COMPACT)
         # Its last session is one of which there are wide files; what went before it is as large
-        reads = read_by(named.sql, files, sessions, last=month[-1])
-        tables = sorted({reading.table for reading in readings(named.sql)})
-        queries.append({"name": path.stem, "tables": tables, **asdict(reads)})
+        queries.append(_query(path.stem, read_by(named.sql, files, sessions, last=month[-1])))
     return {
         "command": "python -m benchmarks reads",
         "machine": figures.machine(),
-        "market": {"year": YEAR, "sessions": len(sessions), "quotes": quotes, "rows": rows},
+        "market": {
+            "year": YEAR,
+            "tickers": TICKERS,
+            "sessions": len(sessions),
+            "quotes": quotes,
+            "rows": rows,
+        },
         "files": {
-            "raw_bytes": raw_bytes / len(sessions),
+            "raw_bytes_a_quote": raw_bytes / quotes,
             "wide_bytes": _mean(file.size for file in wide),
             "wide_footer_bytes": _mean(file.footer for file in wide),
             "compact_bytes": _mean(file.size for file in compact),
@@ -324,8 +326,14 @@ def _report(
     }
 
 
-def read_by(sql: str, files: Files, sessions: list[date], *, last: date, ticker: str = "") -> Reads:
-    """What a query reads.
+def _query(name: str, reads: dict[str, Reads]) -> dict[str, Any]:
+    return {"name": name, "reads": {table: asdict(of_table) for table, of_table in reads.items()}}
+
+
+def read_by(
+    sql: str, files: Files, sessions: list[date], *, last: date, ticker: str = ""
+) -> dict[str, Reads]:
+    """What a query reads, of each table.
 
     Args:
         sql: Its text, in Athena's SQL.
@@ -334,12 +342,13 @@ def read_by(sql: str, files: Files, sessions: list[date], *, last: date, ticker:
         last: The session that stands for any single one.
         ticker: The ticker to whose wide files it filters, if it does.
     """
-    reads = Reads()
+    reads: dict[str, Reads] = {}
     for table, columns, demand in readings(sql):
+        of_table = reads.setdefault(NAMES[table], Reads())
         days = _days(demand, sessions, last)
-        for (of_table, day, of_ticker), file in files.items():
-            if of_table == table and day in days and of_ticker in {"", ticker or of_ticker}:
-                reads.add(file, columns)
+        for (in_table, day, of_ticker), file in files.items():
+            if in_table == table and day in days and of_ticker in {"", ticker or of_ticker}:
+                of_table.add(file, columns)
     return reads
 
 

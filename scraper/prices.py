@@ -1,8 +1,8 @@
 """AWS's public prices, the ones that the pipeline's costs are made of.
 
 On-demand prices in US dollars of region us-east-1, without taxes and without the free tiers of new accounts,
-as AWS's price pages had them in November 2026 (`AS_OF`). Other regions differ: São Paulo (sa-east-1) is up to
-twice as dear. Nothing here is looked up: when AWS changes a price, change it here.
+as of `AS_OF`; `of` also has those of São Paulo (sa-east-1). Nothing here is looked up: when AWS changes a
+price, change it here. `docs/cost.md` says where each was last seen, and which is yet to be checked.
 """
 
 from __future__ import annotations
@@ -48,3 +48,34 @@ ATHENA_MINIMUM_BYTES = 10_000_000
 
 LOGS_GB = Decimal("0.50")
 """A GB of logs that CloudWatch takes in. Source: aws.amazon.com/cloudwatch/pricing."""
+
+SCHEDULER_FREE_INVOCATIONS = 14_000_000
+"""Invocations by EventBridge Scheduler in a month that cost nothing.
+Source: aws.amazon.com/eventbridge/pricing."""
+SCHEDULER_INVOCATION = Decimal("1.00") / 1_000_000
+"""An invocation beyond those. Source: as above."""
+
+SAO_PAULO = "sa-east-1"
+_SAO_PAULO = {
+    "S3_PUT": Decimal("0.007") / 1000,
+    "S3_GET": Decimal("0.0056") / 10_000,
+    "S3_GB_MONTH": Decimal("0.0405"),
+    "GLUE_DPU_HOUR": Decimal("0.69"),
+    "ATHENA_TB": Decimal("9.00"),
+    "LOGS_GB": Decimal("0.90"),
+}
+"""What differs there, by the names above."""
+
+
+def of(name: str, region: str = REGION) -> Decimal:
+    """A price in a region.
+
+    Args:
+        name: Its name in this module.
+        region: us-east-1 or sa-east-1.
+
+    Raises:
+        KeyError: There is no such price, or no prices of that region.
+    """
+    here: Decimal = globals()[name]
+    return {REGION: here, SAO_PAULO: _SAO_PAULO.get(name, here)}[region]

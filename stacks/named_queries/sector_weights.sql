@@ -10,7 +10,7 @@ SELECT
     CAST(100.0 * sum(volume) / sum(sum(volume)) OVER () AS decimal(5, 2)) AS share_of_index_volume_percent,
     max(portfolio_date) AS portfolio_date,
     max(portfolio_age_days) AS portfolio_age_days
-FROM "${refined_database}"."${refined_table}"
+FROM "${refined_database}"."${compact_table}"
 WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
     AND index_weight IS NOT NULL
 GROUP BY trade_date, coalesce(sector, '(none given)')

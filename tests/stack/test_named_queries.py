@@ -141,6 +141,10 @@ def test_the_table_of_a_file_a_ticker_is_read_for_one_session_and_never_asked_wh
         assert isinstance(_filter(select), exp.EQ), select.sql()
 
 
+def test_the_table_of_a_file_a_ticker_is_in_use() -> None:
+    assert [path.stem for path in FILES if _readings(path, WIDE)] == ["most_traded"]
+
+
 @pytest.mark.parametrize("stem", ["ticker_last_sessions", "top_gainers_and_losers"])
 def test_what_spans_sessions_reads_the_table_of_a_file_a_session_alone(stem: str) -> None:
     path = NAMED_QUERIES / f"{stem}.sql"

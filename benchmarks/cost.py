@@ -1,0 +1,451 @@
+"""What the pipeline costs: measured durations, sizes and requests times AWS's public prices.
+
+`make cost`. It takes what the benchmarks left in `build/benchmarks`, or else the figures kept in
+`docs/figures`, and writes the tables of `docs/cost.md` anew. What was not measured is a constant here, with
+the reason for it; the load of history is the model that `python -m scraper backfill --dry-run` prints.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from benchmarks import figures
+from scraper import prices
+from scraper.backfill import Span, tasks
+from scraper.estimate import Load, Refinement, load_of, refinement_of, total
+from scraper.range_run import START_SECONDS
+
+TICKERS, QUOTES = 1_383, 12_226
+"""A session of B3's: 2024-11-08."""
+SESSIONS_A_MONTH, DAYS_A_MONTH, MONTHS = 21, 30, 12
+SESSIONS_A_YEAR = SESSIONS_A_MONTH * MONTHS
+
+RUNS_A_DAY = 3
+"""Of the scraper (`schedule_hours`)."""
+SCRAPER_GIB, STARTER_GIB = Decimal(1), Decimal("0.125")
+STARTER_SECONDS = 2
+"""Assumed: the starter imports boto3 and makes one call."""
+GLUE_WORKERS = 2
+"""G.1X, a DPU each (`glue_worker_count`)."""
+SCRAPER_REQUESTS = 40
+"""Assumed, of each run: HEAD requests for ten sessions and the portfolio, priced as the dearer LIST."""
+RAW_PUTS = 2
+"""Of a session: quotes and portfolio."""
+JOB_LISTS, JOB_GETS = 8, 20
+"""Assumed, of a job run: listings of raw and refined folders; footers and column chunks of the raw files."""
+CATALOG_PARTITIONS_A_CALL, CATALOG_OTHER_CALLS = 100, 20
+"""The job's; the others are assumed: databases, tables, partitions that are there."""
+QUERIES_A_DAY = 5
+"""Assumed: each named query once a session."""
+LOG_BYTES_A_DAY = 2_000_000
+"""Assumed: mostly Spark's."""
+GOAL_MONTH = Decimal(1)
+"""USD, of daily operation."""
+
+FORTY_YEARS = Span(date(1986, 1, 1), date(2025, 12, 31))
+ONE_YEAR = Span(date(2024, 1, 1), date(2024, 12, 31))
+
+REPORTS = ("range_run", "reads", "handler_memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the benchmarks say of a session of B3's size.
+
+    Attributes:
+        job_seconds: The Glue job, from the first file that it reads, without its start.
+        scraper_seconds: The scraper's cold run that finds a new session.
+        raw_bytes: Of the session's raw file.
+        wide_bytes: Of the session's wide files.
+        compact_bytes: Of its compact file.
+        queries: Each query's name, and what it reads of each table.
+    """
+
+    job_seconds: float
+    scraper_seconds: float
+    raw_bytes: float
+    wide_bytes: float
+    compact_bytes: float
+    queries: Sequence[tuple[str, Mapping[str, Reads]]]
+
+
+class Reads(NamedTuple):
+    """What a query reads of a table: objects, GET requests at most, and bytes of footers and columns."""
+
+    objects: float
+    requests: float
+    scanned_bytes: float
+
+
+class Line(NamedTuple):
+    """A line of the bill [USD].
+
+    Attributes:
+        name: What is paid for.
+        basis: The quantities.
+        day: Of a day with a session.
+        month: Of a year's last month, in which a whole year is stored.
+        year: Of the first year.
+    """
+
+    name: str
+    basis: str
+    day: Decimal
+    month: Decimal
+    year: Decimal
+
+
+def main() -> None:
+    """Writes the tables of `docs/cost.md` from the newest figures, and prints them."""
+    reports = {name: figures.keep(name) for name in REPORTS}
+    written = blocks(reports)
+    figures.update(figures.DOCS / "cost.md", written)
+    for block in written.values():
+        print(block, end="\n\n")
+
+
+def blocks(reports: Mapping[str, figures.Report]) -> dict[str, str]:
+    """The generated parts of `docs/cost.md`, by their markers."""
+    measured = measure(reports)
+    return {
+        "prices": price_table(),
+        "operation": operation_table(measured),
+        "catalog": catalog_table(),
+        "backfill": backfill_table(measured),
+        "queries": query_table(measured),
+        "measured": measured_list(measured, reports),
+    }
+
+
+def measure(reports: Mapping[str, figures.Report]) -> Measured:
+    """Takes the benchmarks' markets, which are smaller, to a session of B3's size.
+
+    Wide files grow in number with the tickers, and so does the time that they take; compact files in the
+    bytes of their columns, not of their footer.
+    """
+    job, reads, handler = (reports[name] for name in REPORTS)
+    day = next(run for run in job["runs"] if run["span"] == "a day" and not run["compact_only"])
+    phases, more = day["phases"], TICKERS / job["market"]["tickers"]
+    a_file = TICKERS / reads["market"]["tickers"]
+    files = reads["files"]
+    footer = files["compact_footer_bytes"]
+    return Measured(
+        job_seconds=phases["rows"] + (phases["files"] + phases["catalog"] + phases["deletions"]) * more,
+        scraper_seconds=handler["import_seconds"] + handler["handler_seconds"],
+        raw_bytes=files["raw_bytes_a_quote"] * QUOTES,
+        wide_bytes=files["wide_bytes"] * TICKERS,
+        compact_bytes=footer + (files["compact_bytes"] - footer) * a_file,
+        queries=[
+            (
+                query["name"],
+                {
+                    table: _scaled(query["name"], table, of_table, a_file)
+                    for table, of_table in query["reads"].items()
+                },
+            )
+            for query in reads["queries"]
+        ],
+    )
+
+
+def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
+    """The bill of daily operation, line by line, in its first year."""
+    put, get = prices.of("S3_PUT", region), prices.of("S3_GET", region)
+    seconds = max(START_SECONDS + measured.job_seconds, prices.GLUE_MINIMUM_SECONDS)
+    dpu_hours = GLUE_WORKERS * Decimal(str(seconds)) / 3600
+    puts = RAW_PUTS + TICKERS + 1 + JOB_LISTS
+    stored = Decimal(str(measured.raw_bytes + measured.wide_bytes + measured.compact_bytes)) / 10**9
+    gb_month = stored * prices.of("S3_GB_MONTH", region)
+    scraper = _invocation(SCRAPER_GIB, measured.scraper_seconds, region)
+    starter = _invocation(STARTER_GIB, STARTER_SECONDS, region)
+    calls = math.ceil(TICKERS / CATALOG_PARTITIONS_A_CALL) + 1 + CATALOG_OTHER_CALLS
+    queries = [_of_query(tables, region) for name, tables in measured.queries if _is_named(name)]
+    return [
+        _repeated(
+            "Glue job",
+            f"{GLUE_WORKERS} DPU × {seconds:.0f} s: {START_SECONDS} s assumed until it reads, "
+            f"{measured.job_seconds:.0f} s measured here",
+            session=dpu_hours * prices.of("GLUE_DPU_HOUR", region),
+        ),
+        _repeated(
+            "S3 PUT and LIST",
+            f"{puts:,} of a session: {TICKERS:,} wide files, a compact one, {RAW_PUTS} raw, listings; "
+            f"{SCRAPER_REQUESTS} of each scraper run",
+            session=puts * put,
+            day=RUNS_A_DAY * SCRAPER_REQUESTS * put,
+        ),
+        _repeated("S3 GET by the job", f"{JOB_GETS} of a session", session=JOB_GETS * get),
+        Line(
+            "S3 storage",
+            f"{float(stored) * 1000:.1f} MB of a session: wide {measured.wide_bytes / 1e6:.1f}, compact "
+            f"{measured.compact_bytes / 1e6:.2f}, raw {measured.raw_bytes / 1e6:.2f}; no versions, as "
+            "nothing is replaced unless B3 corrects it",
+            day=gb_month / DAYS_A_MONTH,
+            month=gb_month * SESSIONS_A_YEAR,
+            year=gb_month * SESSIONS_A_MONTH * sum(range(1, MONTHS + 1)),
+        ),
+        _repeated(
+            "Lambda",
+            f"{RUNS_A_DAY} scraper runs of {measured.scraper_seconds:.1f} s in {SCRAPER_GIB} GiB, all as if "
+            "they found a session; the starter",
+            session=starter,
+            day=RUNS_A_DAY * scraper,
+        ),
+        _repeated("EventBridge Scheduler", f"{RUNS_A_DAY} a day; 14 million a month are free"),
+        _repeated("Glue Data Catalog, requests", f"{calls} of a session; a million a month are free"),
+        Line(
+            "Glue Data Catalog, partitions",
+            f"{TICKERS + 1:,} of a session; the first million are free",
+            Decimal(0),
+            catalog_month(MONTHS),
+            sum((catalog_month(month) for month in range(1, MONTHS + 1)), Decimal(0)),
+        ),
+        _repeated(
+            "Athena, and its S3 GETs",
+            f"the {QUERIES_A_DAY} named queries once a session, over a table of a year",
+            session=sum(queries, Decimal(0)),
+        ),
+        _repeated(
+            "CloudWatch Logs",
+            f"{LOG_BYTES_A_DAY / 1e6:.0f} MB a day, assumed",
+            day=Decimal(LOG_BYTES_A_DAY) / 10**9 * prices.of("LOGS_GB", region),
+        ),
+    ]
+
+
+def catalog_month(months: int) -> Decimal:
+    """What the partitions cost in the given month of daily operation, counted from 1 [USD]."""
+    objects = months * SESSIONS_A_MONTH * (TICKERS + 1)
+    return max(objects - prices.CATALOG_FREE_OBJECTS, 0) * prices.CATALOG_OBJECT_MONTH
+
+
+def first_paid_month() -> int:
+    """The month of daily operation in which the partitions begin to cost, counted from 1."""
+    return prices.CATALOG_FREE_OBJECTS // (SESSIONS_A_MONTH * (TICKERS + 1)) + 1
+
+
+def operation_table(measured: Measured) -> str:
+    """Daily operation in both regions, and whether it stays within the goal."""
+    here, there = operation(measured), operation(measured, prices.SAO_PAULO)
+    lines = [
+        [line.name, line.basis, *(_usd(value) for value in (line.day, line.month, line.year, other.month))]
+        for line, other in zip(here, there, strict=True)
+    ]
+    month = sum((line.month for line in here), Decimal(0))
+    sums = (
+        sum((line.day for line in here), Decimal(0)),
+        month,
+        sum((line.year for line in here), Decimal(0)),
+        sum((line.month for line in there), Decimal(0)),
+    )
+    lines.append(["**all**", "", *(f"**{_usd(value)}**" for value in sums)])
+    headings = ["", "what is counted", "a day", "a month", "a year", "a month in São Paulo"]
+    verdict = "met" if month < GOAL_MONTH else "**not met**"
+    goal = f"Goal, less than {GOAL_MONTH} USD a month: {verdict} in {prices.REGION} ({_usd(month)} USD)"
+    return f"{figures.table(headings, lines, left=2)}\n\n{goal}, as long as the partitions cost nothing."
+
+
+def catalog_table() -> str:
+    """What the wide table's partitions come to cost."""
+    first = first_paid_month()
+    lines = [
+        [f"{years}", f"{years * SESSIONS_A_YEAR * (TICKERS + 1):,}", _usd(catalog_month(years * MONTHS))]
+        for years in (1, 2, 3, 4, 5, 10)
+    ]
+    sentence = (
+        f"They begin to cost in month {first} of daily operation: the {_ordinal((first - 1) // MONTHS + 1)} "
+        "year."
+    )
+    return f"{figures.table(['after years', 'partitions', 'USD a month'], lines, left=0)}\n\n{sentence}"
+
+
+def backfill_table(measured: Measured) -> str:
+    """A year and forty years of history, wide and compact."""
+    columns = [
+        (
+            days,
+            compact_only,
+            total(load_of(task) for task in tasks(days)),
+            refinement_of(days, compact_only=compact_only),
+        )
+        for days in (ONE_YEAR, FORTY_YEARS)
+        for compact_only in (False, True)
+    ]
+    headings = ["", *(f"{_span(days)}, {_mode(compact)}" for days, compact, _, _ in columns)]
+    rows: dict[str, list[str]] = {
+        "sessions": [f"{load.sessions:,}" for _, _, load, _ in columns],
+        "partitions": [f"{run.partitions:,}" for *_, run in columns],
+        "Glue workers × minutes, assumed": [
+            f"{run.size.workers} × {run.size.minutes:.0f}" for *_, run in columns
+        ],
+        "S3 PUTs, raw and refined": [f"{load.puts + run.puts:,}" for _, _, load, run in columns],
+        "the load, on one's own line": [_usd(load.request_cost) for _, _, load, _ in columns],
+        "more with `--via lambda`": [_usd(load.function_cost) for _, _, load, _ in columns],
+        "the Glue run": [_usd(run.glue_cost) for *_, run in columns],
+        "its S3 PUTs": [_usd(run.put_cost) for *_, run in columns],
+        "its catalog requests": [_usd(run.catalog_cost) for *_, run in columns],
+        "**once, all**": [f"**{_usd(_once(load, run))}**" for _, _, load, run in columns],
+        "storage, a month": [
+            _usd(_storage(measured, load, days, compact_only=compact)) for days, compact, load, _ in columns
+        ],
+        "partitions, a month": [_usd(run.catalog_month_cost) for *_, run in columns],
+    }
+    return figures.table(headings, [[name, *values] for name, values in rows.items()])
+
+
+def query_table(measured: Measured) -> str:
+    """What each query costs, once and on every session of a year."""
+    lines = []
+    for name, tables in measured.queries:
+        scanned = sum(reads.scanned_bytes for reads in tables.values())
+        cost, there = (_of_query(tables, region) for region in (prices.REGION, prices.SAO_PAULO))
+        lines.append(
+            [
+                name,
+                ", ".join(tables),
+                f"{sum(reads.objects for reads in tables.values()):,.0f}",
+                f"{scanned / 1e6:,.1f}",
+                f"{_billed(scanned) / 1e6:,.0f}",
+                _usd(cost),
+                _usd(cost * SESSIONS_A_YEAR),
+                _usd(there * SESSIONS_A_YEAR),
+            ]
+        )
+    headings = ["", "tables", "objects", "MB read", "MB billed", "once", "252 times", "in São Paulo"]
+    return figures.table(headings, lines, left=2)
+
+
+def measured_list(measured: Measured, reports: Mapping[str, figures.Report]) -> str:
+    """Where the measured figures come from."""
+    job, reads, handler = (reports[name] for name in REPORTS)
+    month = next(run for run in job["runs"] if run["span"] == "a month" and not run["compact_only"])
+    rate = month["files"] / month["phases"]["files"]
+    return "\n".join(
+        [
+            f"- The job (`python -m benchmarks.range_run`): {measured.job_seconds:.0f} s from its first "
+            f"file, its {job['market']['tickers']} tickers taken to {TICKERS:,}. It wrote {rate:,.0f} files "
+            f"a second, on {job['machine']['cpus']} CPUs that it shared with the emulated S3.",
+            f"- Sizes and reads (`python -m benchmarks reads`): sessions of {reads['market']['tickers']} "
+            f"tickers, taken to {TICKERS:,}: {reads['files']['wide_bytes']:,.0f} bytes a wide file, "
+            f"{reads['files']['raw_bytes_a_quote']:.0f} bytes of raw Parquet a quote.",
+            f"- The scraper's function (`python -m benchmarks handler_memory`): "
+            f"{measured.scraper_seconds:.1f} s for {handler['quotes']:,} quotes, its cold start included.",
+        ]
+    )
+
+
+def price_table() -> str:
+    """The prices in both regions."""
+    names = {
+        "S3_PUT": ("S3 PUT, LIST, a thousand", 1_000),
+        "S3_GET": ("S3 GET, a thousand", 1_000),
+        "S3_GB_MONTH": ("S3 Standard, a GB and month", 1),
+        "GLUE_DPU_HOUR": ("Glue, a DPU-hour", 1),
+        "CATALOG_OBJECT_MONTH": ("Glue Data Catalog, 100,000 objects and month", 100_000),
+        "LAMBDA_GB_SECOND": ("Lambda, a million GB-seconds", 1_000_000),
+        "ATHENA_TB": ("Athena, a TB", 1),
+        "LOGS_GB": ("CloudWatch Logs, a GB taken in", 1),
+    }
+    lines = [
+        [label, *(f"{(prices.of(name, region) * unit).normalize():f}" for region in REGIONS), SEEN[name]]
+        for name, (label, unit) in names.items()
+    ]
+    header = ["USD", *REGIONS, "last seen"]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (header, ["---", "---:", "---:", "---"], *lines))
+
+
+REGIONS = (prices.REGION, prices.SAO_PAULO)
+
+_SAMPLE = "us-east-1: cost table of an AWS sample, 2024-07-09 (us-east-2, the same)"
+_LIST = "sa-east-1: AWS's price list of 2026-09-26, quoted by a third party"
+SEEN = {
+    "S3_PUT": f"{_SAMPLE}; {_LIST}",
+    "S3_GET": f"{_SAMPLE}; {_LIST}",
+    "S3_GB_MONTH": f"{_SAMPLE}; {_LIST}",
+    "GLUE_DPU_HOUR": f"{_SAMPLE}; sa-east-1: PerfKitBenchmarker's list, made from AWS's prices, undated",
+    "CATALOG_OBJECT_MONTH": "us-east-1: awsnegotiations.com, May 2026; sa-east-1: **to be checked**",
+    "LAMBDA_GB_SECOND": "**to be checked**",
+    "ATHENA_TB": "us-east-1: AWS's page, undated, and athena.guide, 2020-10; sa-east-1: **to be checked**",
+    "LOGS_GB": "us-east-1: AWS's price API, 2025-10-28, by a third party; sa-east-1: **to be checked**",
+}
+"""Where each price was last seen, in stored copies of public pages: AWS's own price pages fetch their figures
+when they are opened, and a copy has none."""
+
+
+def _scaled(name: str, table: str, reads: Mapping[str, Any], a_file: float) -> Reads:
+    scanned = reads["footer_bytes"] + reads["column_bytes"]
+    # A query for one ticker opens as many wide files however many tickers there are
+    if table == "wide" and not name.startswith("one ticker"):
+        return Reads(reads["objects"] * a_file, reads["requests"] * a_file, scanned * a_file)
+    more = a_file if table == "compact" else 1
+    return Reads(reads["objects"], reads["requests"], reads["footer_bytes"] + reads["column_bytes"] * more)
+
+
+def _is_named(query: str) -> bool:
+    """Named queries go by their files' names."""
+    return " " not in query
+
+
+def _of_query(tables: Mapping[str, Reads], region: str) -> Decimal:
+    scanned = sum(reads.scanned_bytes for reads in tables.values())
+    requests = sum(reads.requests for reads in tables.values())
+    athena = Decimal(_billed(scanned)) / 10**12 * prices.of("ATHENA_TB", region)
+    return athena + Decimal(str(requests)) * prices.of("S3_GET", region)
+
+
+def _billed(scanned: float) -> int:
+    """Bytes that Athena bills: whole megabytes, and its least."""
+    return max(math.ceil(scanned / 1e6) * 10**6, prices.ATHENA_MINIMUM_BYTES)
+
+
+def _invocation(gib: Decimal, seconds: float, region: str) -> Decimal:
+    compute = gib * Decimal(str(seconds)) * prices.of("LAMBDA_GB_SECOND", region)
+    return prices.of("LAMBDA_REQUEST", region) + compute
+
+
+def _repeated(name: str, basis: str, *, session: Decimal = Decimal(0), day: Decimal = Decimal(0)) -> Line:
+    """A line of what happens with each session, and on each day of the calendar."""
+    month = session * SESSIONS_A_MONTH + day * DAYS_A_MONTH
+    return Line(name, basis, session + day, month, session * SESSIONS_A_YEAR + day * 365)
+
+
+def _once(load: Load, run: Refinement) -> Decimal:
+    return load.request_cost + run.cost
+
+
+def _storage(measured: Measured, load: Load, days: Span, *, compact_only: bool) -> Decimal:
+    """Of raw and refined files, by their measured sizes."""
+    wide = refinement_of(days, compact_only=False)
+    tickers = wide.partitions - wide.sessions
+    a_ticker = measured.compact_bytes + (0 if compact_only else measured.wide_bytes)
+    size = measured.raw_bytes / QUOTES * load.quotes + a_ticker / TICKERS * tickers
+    return Decimal(str(size)) / 10**9 * prices.S3_GB_MONTH
+
+
+def _span(days: Span) -> str:
+    years = days.last.year - days.first.year + 1
+    return f"{days.first.year}" if years == 1 else f"{years} years"
+
+
+def _mode(compact_only: bool) -> str:
+    return "compact only" if compact_only else "wide and compact"
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def _usd(amount: Decimal) -> str:
+    """Two decimals, or two digits of what is less than a cent."""
+    if not amount or amount >= Decimal("0.01"):
+        return f"{amount:,.2f}" if amount else "0"
+    return f"{amount:.{1 - amount.adjusted()}f}"
+
+
+if __name__ == "__main__":
+    main()
