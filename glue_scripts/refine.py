@@ -153,9 +153,9 @@ FILE_NAME = "part-00000.parquet"
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
 _BATCH_SESSIONS = 60
-_TASKS_PER_CORE = 3  # of a batch: few enough to start quickly, enough that no core waits long for the last
 _S3_CALLS = 16  # in flight in each task; each waits for S3, none computes for long
 _FOOTER_CALLS = 32  # in flight in the driver
+_FOOTER_PORTION = 1000  # files after which the log tells how far it is
 _FOOTER_BYTES = 64 * 1024  # more than the footer of any raw file
 _GLUE_CALLS = 8  # in flight; Glue allows an account few calls a second, and the client slows down by itself
 _CATALOG_BATCH = 100  # partitions that one call of the Glue API takes
@@ -473,7 +473,12 @@ def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -
             )
         return int(footer.num_rows)
 
-    return _in_parallel(count, paths, _FOOTER_CALLS)
+    counts: list[int] = []
+    for portion in _portions(paths, _FOOTER_PORTION):
+        counts += _in_parallel(count, portion, _FOOTER_CALLS)
+        if len(paths) > _FOOTER_PORTION:
+            _log(f"{len(counts):,} of {len(paths):,} raw files have the columns that they should")
+    return counts
 
 
 def _footer(s3: S3Client, path: str) -> pq.FileMetaData:
@@ -915,7 +920,8 @@ def publish(
         compact_only=compact_only,
         region=boto3.Session().region_name,
     )
-    tasks = min(len(sessions), _TASKS_PER_CORE * refined.sparkSession.sparkContext.defaultParallelism)
+    # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
+    tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
     answers = (
         refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
         .repartitionByRange(tasks, "trade_date")
@@ -931,6 +937,10 @@ def publish(
             "rows changed after they had been reconciled, as when raw files are replaced meanwhile; nothing "
             "of these sessions was written:\n  " + "\n  ".join(problems) + "\nRun the job again."
         )
+    _log(
+        f"{_span([one.trade_date for one in published])}  {sum(one.written for one in published):,} files "
+        f"written, {sum(one.unchanged for one in published):,} unchanged"
+    )
     return published
 
 
@@ -948,6 +958,8 @@ def _write_sessions(
         return
     rows = pa.Table.from_batches(parts).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
     s3 = boto3.client("s3", region_name=region, config=aws_config(_S3_CALLS))
+    # Otherwise each file takes two round trips: boto3 first asks S3 whether it would take the body at all
+    s3.meta.events.register_last("before-call.s3", _without_expect)
     done = []
     with ThreadPoolExecutor(_S3_CALLS) as threads:
         for session in expected:
@@ -1000,6 +1012,10 @@ def _write_session(
     written = sum(threads.map(put, files))
     stale = sorted(there.keys() - files.keys())
     return Published(dt.date.fromisoformat(trade_date), tickers, written, len(files) - written, stale, "")
+
+
+def _without_expect(params: dict[str, Any], **_: object) -> None:
+    params["headers"].pop("Expect", None)
 
 
 def partition_folder(root: str, keys: Iterable[Field], values: Iterable[str]) -> str:
@@ -1191,6 +1207,8 @@ def main(argv: Sequence[str]) -> None:
                 finishing.result()
                 finishing = background.submit(finish, s3, catalogs, bucket, published, phases)
                 done += sessions
+                if len(raw.rows) > len(sessions):
+                    _log(f"{len(done):,} of {len(raw.rows):,} sessions")
             finishing.result()
         except Exception as error:
             finishing.result()
@@ -1223,6 +1241,11 @@ def _refined(
     try:
         with phases.of("rows"):
             sessions = reconcile(quotes, refined)
+        _log(
+            f"{_span(days)}  {sum(session.lines for session in sessions):,} quotes make "
+            f"{sum(session.tickers for session in sessions):,} rows, volume "
+            f"{sum(session.volume for session in sessions):,} BRL"
+        )
         yield refined, sessions
     finally:
         refined.unpersist()

@@ -121,7 +121,7 @@ class TestBatches:
     def test_make_the_same_files_and_partitions_as_a_run_a_session(
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        market = SimulatedMarket(tickers=12, quotes=60)
+        market = SimulatedMarket(tickers=40, quotes=200)
         for number, day in enumerate(DAYS):
             lake.put_session(market.session(day), day, "backfill" if number < 3 else "daily")
             lake.put_portfolio(
@@ -131,7 +131,7 @@ class TestBatches:
         for day in DAYS:
             lake.run("--trade_date", str(day))
         by_session = bodies(lake), lake.partitions(), lake.partitions("_compact")
-        assert len(by_session[0]) == 5 * (12 + 1)
+        assert len(by_session[0]) == 5 * (40 + 1)
 
         s3 = boto3.client("s3")
         for file in by_session[0]:
