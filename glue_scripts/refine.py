@@ -8,8 +8,8 @@ files of another schema, and rows that do not add up to the raw quotes: it then 
 leaves refined files and catalog as they were.
 
 A range goes in batches of sessions, so that it takes the memory of a batch, however long it is. Spark reads
-and computes; its tasks, a session each, write the files by S3's own API, since a committer would rename a
-year's 330,000 one by one.
+and computes; its tasks write the files by S3's own API, each those of whole sessions, since Spark's own
+committer would rename a year's 330,000 one by one.
 
 Prices are in BRL for one unit, volumes in BRL; both are decimal from end to end.
 """
@@ -404,13 +404,14 @@ def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dic
     """
     root = "raw/cotahist"
     name_of_key = re.compile(rf"{root}/trade_date=(\d{{4}}-\d{{2}}-\d{{2}})/(daily|backfill)\.parquet")
+    days = {str(day): day for day in (first + dt.timedelta(n) for n in range((last - first).days + 1))}
     keys: dict[dt.date, str] = {}
     for item in _objects(s3, bucket, f"{root}/trade_date=", after=f"{root}/trade_date={first}"):
         if item["Key"] > f"{root}/trade_date={last}0":  # a 0 comes after the slash
             break
-        if name := name_of_key.fullmatch(item["Key"]):
-            # By key, the backfill comes before the daily file
-            keys[dt.date.fromisoformat(name[1])] = item["Key"]
+        name = name_of_key.fullmatch(item["Key"])
+        if name and name[1] in days:
+            keys[days[name[1]]] = item["Key"]  # by key, the backfill comes before the daily file
     if not keys:
         folder = f"s3://{bucket}/{root}/trade_date="
         wanted = f"{folder}{first}/" + (f" to {folder}{last}/" if last != first else "")
@@ -419,29 +420,28 @@ def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dic
             f"first (python -m scraper ingest --date {first}); if B3 was closed on that day, there is "
             "nothing to refine."
         )
-    days = (first + dt.timedelta(days) for days in range((last - first).days + 1))
-    missing = [str(day) for day in days if day not in keys]
+    missing = [name for name, day in days.items() if day not in keys]
     if missing:
         _log(f"no raw quotes, so taken for days without a session: {_listed(missing, 'days')}")
     return {day: f"s3://{bucket}/{key}" for day, key in sorted(keys.items())}
 
 
-def find_portfolios(s3: S3Client, bucket: str) -> dict[dt.date, str]:
-    """The raw portfolios of the index by date, oldest first: `s3://` paths."""
+def find_portfolios(s3: S3Client, bucket: str) -> dict[str, str]:
+    """The raw portfolios of the index, oldest first: `s3://` paths by date, as it stands in the path."""
     root = "raw/index_portfolio"
     date_of_key = re.compile(rf"{root}/portfolio_date=(\d{{4}}-\d{{2}}-\d{{2}})/{INDEX}\.parquet")
     keys = (item["Key"] for item in _objects(s3, bucket, f"{root}/portfolio_date="))
     dates = ((date_of_key.fullmatch(key), key) for key in keys)
-    return {dt.date.fromisoformat(date[1]): f"s3://{bucket}/{key}" for date, key in dates if date}
+    return {date[1]: f"s3://{bucket}/{key}" for date, key in dates if date}
 
 
-def portfolios_in_force(portfolios: Mapping[dt.date, str], first: dt.date, last: dt.date) -> list[str]:
-    """Those that sessions of a range may need, oldest first.
+def portfolios_in_force(portfolios: Mapping[str, str], first: dt.date, last: dt.date) -> dict[str, str]:
+    """Those of the portfolios that sessions of a range may need, oldest first.
 
     They are the ones dated within the range, and the newest one up to its first day.
     """
-    begin = max((date for date in portfolios if date <= first), default=first)
-    return [path for date, path in portfolios.items() if begin <= date <= last]
+    begin = max((date for date in portfolios if date <= str(first)), default=str(first))
+    return {date: path for date, path in portfolios.items() if begin <= date <= str(last)}
 
 
 def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -> list[int]:
@@ -508,7 +508,7 @@ class Raw(NamedTuple):
     root: str
     quotes: dict[dt.date, str]
     rows: dict[dt.date, int]
-    portfolios: dict[dt.date, str]
+    portfolios: dict[str, str]
 
 
 def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> Raw:
@@ -518,15 +518,13 @@ def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> Raw:
         RefineError: There are none, one has no quotes, or not the columns that the job relies on.
     """
     quotes = find_quotes(s3, bucket, first, last)
-    dated = find_portfolios(s3, bucket)
-    needed = portfolios_in_force(dated, first, last)
-    _log(f"reading {_listed([*quotes.values(), *needed], 'files')}")
+    portfolios = portfolios_in_force(find_portfolios(s3, bucket), first, last)
+    _log(f"reading {_listed([*quotes.values(), *portfolios.values()], 'files')}")
     rows = dict(zip(quotes, count_rows(s3, [*quotes.values()], QUOTE_COLUMNS), strict=True))
     without_quotes = [day for day, count in rows.items() if not count]
     if without_quotes:
         raise RefineError(f"{quotes[without_quotes[0]]} holds no quotes, expected some; nothing was written")
-    count_rows(s3, needed, PORTFOLIO_COLUMNS)
-    portfolios = {date: path for date, path in dated.items() if path in needed}
+    count_rows(s3, [*portfolios.values()], PORTFOLIO_COLUMNS)
     return Raw(f"s3://{bucket}/raw", quotes, rows, portfolios)
 
 
@@ -1232,7 +1230,7 @@ def _refined(
         )
         portfolios = read_raw(
             spark,
-            portfolios_in_force(raw.portfolios, days[0], days[-1]),
+            [*portfolios_in_force(raw.portfolios, days[0], days[-1]).values()],
             f"{raw.root}/index_portfolio",
             "portfolio_date",
             PORTFOLIO_COLUMNS,
