@@ -11,8 +11,9 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KINDS = {"pyspark.daemon": "workers", "java": "JVM", "sandbox.spark_runner": "driver"}
-
 _OTHER = "other"
+PROCESSES = ("emulator", *_KINDS.values())
+"""The kinds of process."""
 
 
 class ProcessTree:
@@ -24,6 +25,7 @@ class ProcessTree:
     Attributes:
         peak_bytes: Most memory at one look, by kind of process, and of the "job", which are all but the
             emulator; memory that processes share counts once.
+        job_bytes: The job's memory at each look.
     """
 
     def __init__(self, root: int) -> None:
@@ -31,6 +33,7 @@ class ProcessTree:
         self._ticks: dict[int, tuple[str, int]] = {}
         self._before = _ticks(root)
         self.peak_bytes: dict[str, int] = {}
+        self.job_bytes: list[int] = []
 
     def look(self) -> None:
         """Take note of what there is now."""
@@ -49,6 +52,7 @@ class ProcessTree:
             size = _bytes(process)
             for each in (kind, "job"):
                 held[each] = held.get(each, 0) + size
+        self.job_bytes.append(held.get("job", 0))
         for kind, size in held.items():
             self.peak_bytes[kind] = max(size, self.peak_bytes.get(kind, 0))
 

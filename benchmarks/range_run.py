@@ -8,13 +8,10 @@ share is told apart, in processor seconds.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -23,7 +20,8 @@ from uuid import uuid4
 import boto3
 import pyarrow as pa
 
-from benchmarks.process_tree import ProcessTree
+from benchmarks import figures
+from benchmarks.process_tree import PROCESSES, ProcessTree
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.years import write_year
 from sandbox.ministack import REPOSITORY, MiniStack
@@ -31,7 +29,6 @@ from scraper.calendar import sessions_between
 from scraper.cotahist import read_year
 from scraper.raw import Lineage, encode_session
 
-BUILD = REPOSITORY / "build" / "benchmarks"
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
 
 YEAR = 2024
@@ -62,6 +59,7 @@ class Run:
         phases: Seconds by phase, some of them beside others.
         processor_seconds: By process: the driver's Python, the JVM, the workers' Python, the emulator.
         peak_bytes: Most memory at one time (proportional set size), by process, and of all the job's.
+        peak_by_quarter: The latter in each quarter of the run's time: whether memory grows as it goes on.
     """
 
     span: str
@@ -74,6 +72,7 @@ class Run:
     phases: dict[str, float] = field(default_factory=dict)
     processor_seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: dict[str, int] = field(default_factory=dict)
+    peak_by_quarter: list[int] = field(default_factory=list)
 
 
 def main(spans: tuple[str, ...] = tuple(SPANS)) -> None:
@@ -86,7 +85,6 @@ def main(spans: tuple[str, ...] = tuple(SPANS)) -> None:
         RuntimeError: A run failed; the message is the job's.
         AssertionError: A run did not write a file and a partition for each session, and session and ticker.
     """
-    BUILD.mkdir(parents=True, exist_ok=True)
     runs = []
     with tempfile.TemporaryDirectory(prefix="range-run-") as scratch, MiniStack.start() as aws:
         aws.enter()
@@ -103,14 +101,10 @@ def main(spans: tuple[str, ...] = tuple(SPANS)) -> None:
                 runs.append(run)
     report = {
         "market": {"tickers": TICKERS, "quotes": QUOTES},
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+        "machine": figures.machine(),
         "runs": [asdict(run) for run in runs],
     }
-    (BUILD / "range_run.json").write_text(json.dumps(report, indent=2) + "\n")
+    figures.write("range_run", report)
     _print_tables(runs)
 
 
@@ -177,6 +171,9 @@ def _measure(aws: MiniStack, run: Run) -> None:
     if state["JobRunState"] != "SUCCEEDED":
         raise RuntimeError(f"the job run failed: {state.get('ErrorMessage')}; see {log}")
     run.processor_seconds, run.peak_bytes = tree.processor_seconds(), tree.peak_bytes
+    looks = len(tree.job_bytes)
+    quarters = [tree.job_bytes[looks * n // 4 : looks * (n + 1) // 4] for n in range(4)]
+    run.peak_by_quarter = [max(quarter, default=0) for quarter in quarters]
     (done,) = (line for line in log.read_text().splitlines() if "  done: " in line)
     run.seconds = float(done.split()[0])
     run.phases = {phase: float(seconds) for phase, seconds in _PHASE.findall(done.partition(";")[2])}
@@ -200,34 +197,47 @@ def _partitions(database: str, table: str) -> int:
         return 0
 
 
-def _print_tables(runs: list[Run]) -> None:
+def _print_tables(runs: Sequence[Run]) -> None:
     print(f"### The job over a range: {TICKERS} tickers and about {QUOTES:,} quotes a session\n")
-    print("| range | tables | sessions | quotes | files | seconds | quotes/s | files/s | peak memory |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for run in runs:
-        kind = "compact" if run.compact_only else "wide and compact"
-        print(
-            f"| {run.span} | {kind} | {run.sessions:,} | {run.quotes:,} | {run.files:,} | {run.seconds:.1f} "
-            f"| {run.quotes / run.seconds:,.0f} | {run.files / run.seconds:,.1f} "
-            f"| {run.peak_bytes['job'] / 2**20:,.0f} MiB |"
-        )
-    print("\nWhere the time goes: seconds of each phase, then processor seconds of each process.\n")
-    for what, table in (
-        ("phase", [run.phases for run in runs]),
-        ("processor", [run.processor_seconds for run in runs]),
-        ("peak MiB", [{name: size / 2**20 for name, size in run.peak_bytes.items()} for run in runs]),
-    ):
-        _print_columns(what, runs, table)
+    headings = ("sessions", "quotes", "files", "seconds", "quotes/s", "files/s", "peak memory")
+    _print_table(
+        headings,
+        runs,
+        lambda run: (
+            f"{run.sessions:,}",
+            f"{run.quotes:,}",
+            f"{run.files:,}",
+            f"{run.seconds:.1f}",
+            f"{run.quotes / run.seconds:,.0f}",
+            f"{run.files / run.seconds:,.1f}",
+            _mebibytes(run.peak_bytes["job"]),
+        ),
+    )
+    print("Seconds of each phase; catalog and deletions go on beside the next sessions' rows and files:\n")
+    phases = list(dict.fromkeys(phase for run in runs for phase in run.phases))
+    _print_table(phases, runs, lambda run: [f"{run.phases.get(phase, 0):.1f}" for phase in phases])
+    print("Processor seconds of each process; the emulator's are not the job's:\n")
+    _print_table(
+        PROCESSES, runs, lambda run: [f"{run.processor_seconds.get(each, 0):.1f}" for each in PROCESSES]
+    )
+    print("Most memory of each process, and of the whole job in each quarter of its time:\n")
+    _print_table(
+        (*PROCESSES[1:], "first quarter", "second", "third", "last"),
+        runs,
+        lambda run: [
+            *(_mebibytes(run.peak_bytes.get(each, 0)) for each in PROCESSES[1:]),
+            *map(_mebibytes, run.peak_by_quarter),
+        ],
+    )
 
 
-def _print_columns(what: str, runs: list[Run], table: Sequence[Mapping[str, float]]) -> None:
-    names = list(dict.fromkeys(name for row in table for name in row))
-    print(f"| {what} | " + " | ".join(names) + " |")
-    print("| --- |" + " ---: |" * len(names))
-    for run, row in zip(runs, table, strict=True):
-        kind = "compact" if run.compact_only else "wide and compact"
-        print(f"| {run.span}, {kind} | " + " | ".join(f"{row.get(name, 0):,.1f}" for name in names) + " |")
-    print()
+def _print_table(headings: Sequence[str], runs: Sequence[Run], row: Callable[[Run], Sequence[str]]) -> None:
+    rows = [(run.span, "compact" if run.compact_only else "wide and compact", *row(run)) for run in runs]
+    print(figures.table(("range", "tables", *headings), rows, left=2), end="\n\n")
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
 
 
 if __name__ == "__main__":

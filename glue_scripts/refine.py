@@ -8,8 +8,8 @@ files of another schema, and rows that do not add up to the raw quotes: it then 
 leaves refined files and catalog as they were.
 
 A range goes in batches of sessions, so that it takes the memory of a batch, however long it is. Spark reads
-and computes; its tasks, a session each, write the files by S3's own API, since a committer would rename a
-year's 330,000 one by one.
+and computes; its tasks write the files by S3's own API, each those of whole sessions, since Spark's own
+committer would rename a year's 330,000 one by one.
 
 Prices are in BRL for one unit, volumes in BRL; both are decimal from end to end.
 """
@@ -153,9 +153,9 @@ FILE_NAME = "part-00000.parquet"
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
 _BATCH_SESSIONS = 60
-_TASKS_PER_CORE = 3  # of a batch: few enough to start quickly, enough that no core waits long for the last
 _S3_CALLS = 16  # in flight in each task; each waits for S3, none computes for long
 _FOOTER_CALLS = 32  # in flight in the driver
+_FOOTER_PORTION = 1000  # files after which the log tells how far it is
 _FOOTER_BYTES = 64 * 1024  # more than the footer of any raw file
 _GLUE_CALLS = 8  # in flight; Glue allows an account few calls a second, and the client slows down by itself
 _CATALOG_BATCH = 100  # partitions that one call of the Glue API takes
@@ -404,13 +404,14 @@ def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dic
     """
     root = "raw/cotahist"
     name_of_key = re.compile(rf"{root}/trade_date=(\d{{4}}-\d{{2}}-\d{{2}})/(daily|backfill)\.parquet")
+    days = {str(day): day for day in (first + dt.timedelta(n) for n in range((last - first).days + 1))}
     keys: dict[dt.date, str] = {}
     for item in _objects(s3, bucket, f"{root}/trade_date=", after=f"{root}/trade_date={first}"):
         if item["Key"] > f"{root}/trade_date={last}0":  # a 0 comes after the slash
             break
-        if name := name_of_key.fullmatch(item["Key"]):
-            # By key, the backfill comes before the daily file
-            keys[dt.date.fromisoformat(name[1])] = item["Key"]
+        name = name_of_key.fullmatch(item["Key"])
+        if name and name[1] in days:
+            keys[days[name[1]]] = item["Key"]  # by key, the backfill comes before the daily file
     if not keys:
         folder = f"s3://{bucket}/{root}/trade_date="
         wanted = f"{folder}{first}/" + (f" to {folder}{last}/" if last != first else "")
@@ -419,29 +420,28 @@ def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dic
             f"first (python -m scraper ingest --date {first}); if B3 was closed on that day, there is "
             "nothing to refine."
         )
-    days = (first + dt.timedelta(days) for days in range((last - first).days + 1))
-    missing = [str(day) for day in days if day not in keys]
+    missing = [name for name, day in days.items() if day not in keys]
     if missing:
         _log(f"no raw quotes, so taken for days without a session: {_listed(missing, 'days')}")
     return {day: f"s3://{bucket}/{key}" for day, key in sorted(keys.items())}
 
 
-def find_portfolios(s3: S3Client, bucket: str) -> dict[dt.date, str]:
-    """The raw portfolios of the index by date, oldest first: `s3://` paths."""
+def find_portfolios(s3: S3Client, bucket: str) -> dict[str, str]:
+    """The raw portfolios of the index, oldest first: `s3://` paths by date, as it stands in the path."""
     root = "raw/index_portfolio"
     date_of_key = re.compile(rf"{root}/portfolio_date=(\d{{4}}-\d{{2}}-\d{{2}})/{INDEX}\.parquet")
     keys = (item["Key"] for item in _objects(s3, bucket, f"{root}/portfolio_date="))
     dates = ((date_of_key.fullmatch(key), key) for key in keys)
-    return {dt.date.fromisoformat(date[1]): f"s3://{bucket}/{key}" for date, key in dates if date}
+    return {date[1]: f"s3://{bucket}/{key}" for date, key in dates if date}
 
 
-def portfolios_in_force(portfolios: Mapping[dt.date, str], first: dt.date, last: dt.date) -> list[str]:
-    """Those that sessions of a range may need, oldest first.
+def portfolios_in_force(portfolios: Mapping[str, str], first: dt.date, last: dt.date) -> dict[str, str]:
+    """Those of the portfolios that sessions of a range may need, oldest first.
 
     They are the ones dated within the range, and the newest one up to its first day.
     """
-    begin = max((date for date in portfolios if date <= first), default=first)
-    return [path for date, path in portfolios.items() if begin <= date <= last]
+    begin = max((date for date in portfolios if date <= str(first)), default=str(first))
+    return {date: path for date, path in portfolios.items() if begin <= date <= str(last)}
 
 
 def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -> list[int]:
@@ -473,7 +473,12 @@ def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -
             )
         return int(footer.num_rows)
 
-    return _in_parallel(count, paths, _FOOTER_CALLS)
+    counts: list[int] = []
+    for portion in _portions(paths, _FOOTER_PORTION):
+        counts += _in_parallel(count, portion, _FOOTER_CALLS)
+        if len(paths) > _FOOTER_PORTION:
+            _log(f"{len(counts):,} of {len(paths):,} raw files have the columns that they should")
+    return counts
 
 
 def _footer(s3: S3Client, path: str) -> pq.FileMetaData:
@@ -503,7 +508,7 @@ class Raw(NamedTuple):
     root: str
     quotes: dict[dt.date, str]
     rows: dict[dt.date, int]
-    portfolios: dict[dt.date, str]
+    portfolios: dict[str, str]
 
 
 def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> Raw:
@@ -513,15 +518,13 @@ def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> Raw:
         RefineError: There are none, one has no quotes, or not the columns that the job relies on.
     """
     quotes = find_quotes(s3, bucket, first, last)
-    dated = find_portfolios(s3, bucket)
-    needed = portfolios_in_force(dated, first, last)
-    _log(f"reading {_listed([*quotes.values(), *needed], 'files')}")
+    portfolios = portfolios_in_force(find_portfolios(s3, bucket), first, last)
+    _log(f"reading {_listed([*quotes.values(), *portfolios.values()], 'files')}")
     rows = dict(zip(quotes, count_rows(s3, [*quotes.values()], QUOTE_COLUMNS), strict=True))
     without_quotes = [day for day, count in rows.items() if not count]
     if without_quotes:
         raise RefineError(f"{quotes[without_quotes[0]]} holds no quotes, expected some; nothing was written")
-    count_rows(s3, needed, PORTFOLIO_COLUMNS)
-    portfolios = {date: path for date, path in dated.items() if path in needed}
+    count_rows(s3, [*portfolios.values()], PORTFOLIO_COLUMNS)
     return Raw(f"s3://{bucket}/raw", quotes, rows, portfolios)
 
 
@@ -915,7 +918,8 @@ def publish(
         compact_only=compact_only,
         region=boto3.Session().region_name,
     )
-    tasks = min(len(sessions), _TASKS_PER_CORE * refined.sparkSession.sparkContext.defaultParallelism)
+    # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
+    tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
     answers = (
         refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
         .repartitionByRange(tasks, "trade_date")
@@ -931,6 +935,10 @@ def publish(
             "rows changed after they had been reconciled, as when raw files are replaced meanwhile; nothing "
             "of these sessions was written:\n  " + "\n  ".join(problems) + "\nRun the job again."
         )
+    _log(
+        f"{_span([one.trade_date for one in published])}  {sum(one.written for one in published):,} files "
+        f"written, {sum(one.unchanged for one in published):,} unchanged"
+    )
     return published
 
 
@@ -948,6 +956,8 @@ def _write_sessions(
         return
     rows = pa.Table.from_batches(parts).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
     s3 = boto3.client("s3", region_name=region, config=aws_config(_S3_CALLS))
+    # Otherwise each file takes two round trips: boto3 first asks S3 whether it would take the body at all
+    s3.meta.events.register_last("before-call.s3", _without_expect)
     done = []
     with ThreadPoolExecutor(_S3_CALLS) as threads:
         for session in expected:
@@ -1000,6 +1010,10 @@ def _write_session(
     written = sum(threads.map(put, files))
     stale = sorted(there.keys() - files.keys())
     return Published(dt.date.fromisoformat(trade_date), tickers, written, len(files) - written, stale, "")
+
+
+def _without_expect(params: dict[str, Any], **_: object) -> None:
+    params["headers"].pop("Expect", None)
 
 
 def partition_folder(root: str, keys: Iterable[Field], values: Iterable[str]) -> str:
@@ -1191,6 +1205,8 @@ def main(argv: Sequence[str]) -> None:
                 finishing.result()
                 finishing = background.submit(finish, s3, catalogs, bucket, published, phases)
                 done += sessions
+                if len(raw.rows) > len(sessions):
+                    _log(f"{len(done):,} of {len(raw.rows):,} sessions")
             finishing.result()
         except Exception as error:
             finishing.result()
@@ -1214,7 +1230,7 @@ def _refined(
         )
         portfolios = read_raw(
             spark,
-            portfolios_in_force(raw.portfolios, days[0], days[-1]),
+            [*portfolios_in_force(raw.portfolios, days[0], days[-1]).values()],
             f"{raw.root}/index_portfolio",
             "portfolio_date",
             PORTFOLIO_COLUMNS,
@@ -1223,6 +1239,11 @@ def _refined(
     try:
         with phases.of("rows"):
             sessions = reconcile(quotes, refined)
+        _log(
+            f"{_span(days)}  {sum(session.lines for session in sessions):,} quotes make "
+            f"{sum(session.tickers for session in sessions):,} rows, volume "
+            f"{sum(session.volume for session in sessions):,} BRL"
+        )
         yield refined, sessions
     finally:
         refined.unpersist()

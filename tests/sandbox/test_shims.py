@@ -250,3 +250,18 @@ raise RuntimeError("after its work")
     (parquet,) = [key for key in keys if key.endswith(".parquet")]
     s3.download_file(bucket, parquet, str(tmp_path / "total.parquet"))
     assert pq.read_table(tmp_path / "total.parquet").to_pylist() == [{"total": 321}]
+
+
+def test_spark_has_no_mirror_of_the_bucket_that_a_script_writes_to_by_s3s_api(
+    bucket: str, aws: MiniStack
+) -> None:
+    script = """
+import sys, boto3
+bucket = sys.argv[sys.argv.index("--refined_bucket") + 1]
+boto3.client("s3").put_object(Bucket=bucket, Key="refined/a", Body=b"1")
+"""
+    job = make_job(bucket, script, refined_bucket=bucket)
+    run = boto3.client("glue").start_job_run(JobName=job)["JobRunId"]
+    assert [one["JobRunState"] for one in ended(job, [run])] == ["SUCCEEDED"]
+    assert boto3.client("s3").get_object(Bucket=bucket, Key="refined/a")["Body"].read() == b"1"
+    assert not (aws.mirror / bucket).exists()

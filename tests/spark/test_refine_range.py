@@ -121,7 +121,7 @@ class TestBatches:
     def test_make_the_same_files_and_partitions_as_a_run_a_session(
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        market = SimulatedMarket(tickers=12, quotes=60)
+        market = SimulatedMarket(tickers=40, quotes=200)
         for number, day in enumerate(DAYS):
             lake.put_session(market.session(day), day, "backfill" if number < 3 else "daily")
             lake.put_portfolio(
@@ -131,7 +131,7 @@ class TestBatches:
         for day in DAYS:
             lake.run("--trade_date", str(day))
         by_session = bodies(lake), lake.partitions(), lake.partitions("_compact")
-        assert len(by_session[0]) == 5 * (12 + 1)
+        assert len(by_session[0]) == 5 * (40 + 1)
 
         s3 = boto3.client("s3")
         for file in by_session[0]:
@@ -386,9 +386,22 @@ class TestRawFiles:
         assert len(lake.rows(compact_key())) == 4_000
 
     def test_of_portfolios_are_those_in_force(self) -> None:
-        dated = {date(2031, 3, day): f"of {day}" for day in (1, 5, 9, 12, 20)}
-        assert portfolios_in_force(dated, date(2031, 3, 10), date(2031, 3, 12)) == ["of 9", "of 12"]
-        assert portfolios_in_force(dated, date(2031, 3, 9), date(2031, 3, 9)) == ["of 9"]
-        assert portfolios_in_force(dated, date(2031, 2, 20), date(2031, 3, 5)) == ["of 1", "of 5"]
-        assert portfolios_in_force(dated, date(2031, 2, 20), date(2031, 2, 25)) == []
-        assert portfolios_in_force({}, SESSION, SESSION) == []
+        dated = {f"2031-03-{day:02}": f"of {day}" for day in (1, 5, 9, 12, 20)}
+
+        def needed(first: date, last: date) -> list[str]:
+            return [*portfolios_in_force(dated, first, last).values()]
+
+        assert needed(date(2031, 3, 10), date(2031, 3, 12)) == ["of 9", "of 12"]
+        assert needed(date(2031, 3, 9), date(2031, 3, 9)) == ["of 9"]
+        assert needed(date(2031, 2, 20), date(2031, 3, 5)) == ["of 1", "of 5"]
+        assert needed(date(2031, 2, 20), date(2031, 2, 25)) == []
+
+    def test_under_dates_that_there_are_not_are_passed_over(self, lake: Lake) -> None:
+        first, last = date(2031, 2, 28), date(2031, 3, 1)
+        lake.put_session(AA, first)
+        for folder in ("trade_date=2031-02-30", "trade_date=2031-02-28-old", "trade_date=today"):
+            copy = lake.folder / RAW / "raw/cotahist" / folder / "daily.parquet"
+            copy.parent.mkdir()
+            copy.write_bytes(b"no Parquet")
+        lake.run_range(first, last)
+        assert lake.files().keys() == keys("ZZAA3", day=first)

@@ -140,7 +140,8 @@ def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None =
         path for day, path in files("cotahist", "trade_date", "*.parquet").items() if first <= day <= last
     ]
     dated = files("index_portfolio", "portfolio_date", f"{refine.INDEX}.parquet")
-    portfolios = refine.portfolios_in_force(dated, first, last)
+    by_text = {str(day): path for day, path in dated.items()}
+    portfolios = [*refine.portfolios_in_force(by_text, first, last).values()]
     return refine.transform(
         refine.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refine.QUOTE_COLUMNS),
         refine.read_raw(
