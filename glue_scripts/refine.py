@@ -24,7 +24,7 @@ import hashlib
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -583,14 +583,16 @@ class Table(NamedTuple):
     is_indexed: bool = False
 
 
-def wide_table(name: str, bucket: str) -> Table:
-    """The table of one file for each session and ticker."""
+def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
+    """The table of one file for each session and ticker; of the newest so many sessions, or of all with 0."""
+    older = f", and those older than the newest {sessions:,}" if sessions else ""
     return Table(
         name=name,
         location=f"s3://{bucket}/{WIDE_FOLDER}",
         description="One row per stock and trading session of B3, over all markets. A partition for each "
         "session and ticker, about 330,000 a year: for one session, or one ticker in few sessions. For more "
-        f"sessions use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only.",
+        f"sessions use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only"
+        f"{older}.",
         columns=COLUMNS,
         keys=PARTITION_KEYS,
         # Athena asks the catalog for the partitions of a query alone, and the catalog finds them by its index
@@ -686,6 +688,17 @@ class Catalog:
         _in_parallel(self._update, _portions(changed, _CATALOG_BATCH), _GLUE_CALLS)
         _in_parallel(self._unregister, stale, _GLUE_CALLS)
         return {"registered": len(new), "updated": len(changed), "unregistered": len(stale)}
+
+    def sessions(self, among: Iterable[dt.date]) -> set[dt.date]:
+        """Those of some sessions that have a partition."""
+        days = {str(session) for session in among}
+        return {dt.date.fromisoformat(values[0]) for values in self._registered(days)} if days else set()
+
+    def unregister(self, session: dt.date) -> int:
+        """Take the partitions of a session out of the table; how many there were."""
+        partitions = sorted(self._registered({str(session)}))
+        _in_parallel(self._unregister, partitions, _GLUE_CALLS)
+        return len(partitions)
 
     def _create(self) -> None:
         try:
@@ -1084,16 +1097,78 @@ def finish(
             _log(f"{span}  partitions of {catalog.name}: {counts}")
     stale = [key for one in published for key in one.stale]
     with phases.of("deletions"):
-        for keys in _portions(stale, _DELETE_BATCH):
-            objects: Any = [{"Key": key} for key in keys]
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-            if errors := answer.get("Errors"):
-                raise RefineError(
-                    f"{len(errors)} objects of s3://{bucket} were not deleted, the first because of "
-                    f"{errors[0]}. No partition holds them any more: run the job again for {span}."
-                )
+        _delete(s3, bucket, stale, span)
     if stale:
         _log(f"{span}  deleted, no longer there: {_listed(stale, 'objects')}")
+
+
+def _delete(s3: S3Client, bucket: str, keys: Sequence[str], span: str) -> None:
+    """Delete objects of sessions, to which the catalog leads nobody any more."""
+    for portion in _portions(keys, _DELETE_BATCH):
+        objects: Any = [{"Key": key} for key in portion]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise RefineError(
+                f"{len(errors)} objects of s3://{bucket} were not deleted, the first because of "
+                f"{errors[0]}. No partition holds them any more: run the job again for {span}."
+            )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Retention
+# ---------------------------------------------------------------------------------------------------------
+def compact_sessions(s3: S3Client, bucket: str) -> set[dt.date]:
+    """The sessions that have a compact file."""
+    root = f"{COMPACT_FOLDER}/trade_date="
+    # The visual mode names its files otherwise than this script
+    name_of_key = re.compile(rf"{root}(\d{{4}}-\d{{2}}-\d{{2}})/[^/_.][^/]*\.parquet")
+    names = (name_of_key.fullmatch(item["Key"]) for item in _objects(s3, bucket, root))
+    return {dt.date.fromisoformat(name[1]) for name in names if name}
+
+
+def wide_sessions(s3: S3Client, bucket: str) -> set[dt.date]:
+    """The sessions that have a wide folder; the files in it, a thousand and more, are not listed."""
+    root = f"{WIDE_FOLDER}/trade_date="
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root, Delimiter="/")
+    folders = (folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", []))
+    names = (re.fullmatch(rf"{root}(\d{{4}}-\d{{2}}-\d{{2}})/", folder) for folder in folders)
+    return {dt.date.fromisoformat(name[1]) for name in names if name}
+
+
+def newest(sessions: Iterable[dt.date], count: int) -> set[dt.date]:
+    """The newest so many sessions; all with 0."""
+    return set(sorted(sessions)[-count:])
+
+
+def retire(s3: S3Client, wide: Catalog, compact: Catalog, bucket: str, count: int) -> None:
+    """Leave the newest so many sessions of the compact table in the wide one, and take the older ones out.
+
+    A session's partitions go before its files, so that nobody is led to a file that is gone. After a crash in
+    between, what is left of its folder tells the next run to go on. A session whose file or partition the
+    compact table lacks stays: its rows are nowhere else.
+
+    Raises:
+        RefineError: S3 refused to delete an object.
+    """
+    refined_compact = compact_sessions(s3, bucket)
+    surplus = wide_sessions(s3, bucket) - newest(refined_compact, count)
+    expendable = sorted(compact.sessions(surplus & refined_compact))
+    if expendable:
+        _log(f"{_span(expendable)}  older than the newest {count:,}: to be taken out of {wide.name}")
+    for session in expendable:
+        partitions = wide.unregister(session)
+        folder = partition_folder(WIDE_FOLDER, PARTITION_KEYS[:1], [str(session)])
+        keys = [item["Key"] for item in _objects(s3, bucket, f"{folder}/")]
+        _delete(s3, bucket, keys, str(session))
+        _log(
+            f"{session}  taken out of {wide.name}: {partitions:,} partitions, {len(keys):,} files; "
+            f"its rows are in {compact.name}"
+        )
+    if remaining := sorted(surplus - set(expendable)):
+        _log(
+            f"{_span(remaining)}  not taken out of {wide.name}: no file or no partition in {compact.name}; "
+            "run the job over them once more"
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -1123,7 +1198,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
     Returns:
         `start_date`, `end_date` (dates, both the session's for `--trade_date`), `raw_bucket`,
-        `refined_bucket`, `refined_database`, `refined_table` (the wide one's name), `compact_only` (a bool).
+        `refined_bucket`, `refined_database`, `refined_table` (the wide one's name), `compact_only` (a bool),
+        `wide_sessions` (a number, 0 for no bound).
     """
     parser = argparse.ArgumentParser(prog="refine", description=__doc__, allow_abbrev=False)
     parser.add_argument("--trade_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="one session")
@@ -1140,6 +1216,13 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--compact_only", choices=("true", "false"), default="false", help="leave the wide table as it is"
     )
+    parser.add_argument(
+        "--wide_sessions",
+        type=int,
+        default=0,
+        metavar="N",
+        help="sessions that the wide table keeps, the newest; 0 keeps all (the default)",
+    )
     arguments, _ = parser.parse_known_args(argv)
     dates = (
         arguments.trade_date is not None,
@@ -1148,6 +1231,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     if dates not in {(True, False, False), (False, True, True)}:
         parser.error("give either --trade_date, or --start_date and --end_date")
+    if arguments.wide_sessions < 0:
+        parser.error(f"--wide_sessions is {arguments.wide_sessions}, expected 0 or more")
     arguments.compact_only = arguments.compact_only == "true"
     if arguments.trade_date:
         arguments.start_date = arguments.end_date = arguments.trade_date
@@ -1170,6 +1255,8 @@ def main(argv: Sequence[str]) -> None:
 
     A range goes in batches of sessions: each is read and reconciled, then its files are written; its
     partitions follow while the next batch is computed. Where one fails, those before it are published whole.
+    Sessions older than the wide table's bound are published in the compact one alone, and what the bound
+    leaves out is taken from the wide table at the end. With `--compact_only` the wide table is not touched.
 
     Raises:
         RefineError: There is nothing to refine, the raw files or a table are not as expected, or the rows do
@@ -1177,13 +1264,17 @@ def main(argv: Sequence[str]) -> None:
     """
     arguments = parse_arguments(argv)
     bucket, compact_only = arguments.refined_bucket, arguments.compact_only
+    bound = arguments.wide_sessions
     phases = Phases()
     s3 = boto3.client("s3", config=aws_config(_FOOTER_CALLS))
     with phases.of("search"):
         raw = find_raw(s3, arguments.raw_bucket, arguments.start_date, arguments.end_date)
+        to_be_wide = set() if compact_only else set(raw.rows)
+        if bound and to_be_wide:
+            to_be_wide &= newest(to_be_wide | compact_sessions(s3, bucket), bound)
     tables = [compact_table(arguments.refined_table, bucket)]
     if not compact_only:
-        tables.append(wide_table(arguments.refined_table, bucket))
+        tables.append(wide_table(arguments.refined_table, bucket, bound))
     glue = boto3.client("glue", config=aws_config(_GLUE_CALLS))
     catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
     for catalog in catalogs:
@@ -1195,15 +1286,16 @@ def main(argv: Sequence[str]) -> None:
     with ThreadPoolExecutor(1) as background:
         finishing: Future[None] = background.submit(lambda: None)
         try:
-            for days in batches_of_sessions(raw.rows):
+            for days, is_wide in _batches(raw.rows, to_be_wide):
                 with _refined(spark, raw, days, phases) as (refined, sessions):
                     if not done:
                         for catalog in catalogs:
                             catalog.prepare()
                     with phases.of("files"):
-                        published = publish(refined, sessions, bucket, compact_only=compact_only)
+                        published = publish(refined, sessions, bucket, compact_only=not is_wide)
                 finishing.result()
-                finishing = background.submit(finish, s3, catalogs, bucket, published, phases)
+                followers = catalogs if is_wide else catalogs[:1]
+                finishing = background.submit(finish, s3, followers, bucket, published, phases)
                 done += sessions
                 if len(raw.rows) > len(sessions):
                     _log(f"{len(done):,} of {len(raw.rows):,} sessions")
@@ -1216,7 +1308,19 @@ def main(argv: Sequence[str]) -> None:
                 f"{error}\nThe sessions up to {done[-1].trade_date} are published; run the job again for "
                 "those after."
             ) from error
+    if bound and not compact_only:
+        with phases.of("retention"):
+            compact, wide = catalogs
+            retire(s3, wide, compact, bucket, bound)
     _log(f"done: {_span([session.trade_date for session in done])}; {phases}")
+
+
+def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterator[tuple[list[dt.date], bool]]:
+    """The batches of a run's sessions, and whether they go to both tables or to the compact one alone."""
+    for is_wide in (False, True):  # by date: what is not to be wide is older than what is
+        some = {day: count for day, count in quotes.items() if (day in to_be_wide) is is_wide}
+        if some:
+            yield from ((days, is_wide) for days in batches_of_sessions(some))
 
 
 @contextmanager

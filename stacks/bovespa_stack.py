@@ -50,6 +50,7 @@ class BovespaStack(Stack):
             refined_bucket=storage.refined_bucket,
             refined_database=config.refined_database,
             refined_table=config.refined_table,
+            wide_sessions=config.wide_sessions,
             worker_count=config.glue_worker_count,
             timeout_minutes=config.glue_timeout_minutes,
             tags=config.tags,

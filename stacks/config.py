@@ -57,6 +57,9 @@ class Config:
         raw_database: Glue database with the raw tables; the stack creates it.
         refined_database: Glue database of the refined table; the job creates it where it is missing.
         refined_table: The refined table; the job creates it.
+        wide_sessions: How many sessions the refined table keeps, the newest; 0 keeps all. The compact table
+            has every session all the same. The Data Catalog charges for partitions beyond its first million
+            objects, and the refined table has some 1,400 a session, in its index once more.
         quotes_base_url: Address below which B3 serves COTAHIST.
         index_base_url: Address below which B3 serves index portfolios.
         index_codes: Indices whose portfolios are taken, such as IBOV.
@@ -78,6 +81,7 @@ class Config:
     raw_database: str
     refined_database: str
     refined_table: str
+    wide_sessions: int
     quotes_base_url: str
     index_base_url: str
     index_codes: tuple[str, ...]
@@ -110,6 +114,7 @@ class Config:
             raw_database=read.identifier("raw_database"),
             refined_database=read.identifier("refined_database"),
             refined_table=read.identifier("refined_table"),
+            wide_sessions=read.integer("wide_sessions", 0, 10_000),
             quotes_base_url=read.address("quotes_base_url"),
             index_base_url=read.address("index_base_url"),
             index_codes=read.texts("index_codes", r"[A-Z0-9]{1,12}", "index codes such as IBOV"),
@@ -135,6 +140,12 @@ class Config:
             raise ConfigError(
                 f"raw_database and refined_database are both {config.raw_database!r}, expected two names: "
                 "the stack owns the first database and the job the second"
+            )
+        if config.wide_sessions and config.glue_job_mode is JobMode.VISUAL:
+            raise ConfigError(
+                f"wide_sessions is {config.wide_sessions} and glue_job_mode is {JobMode.VISUAL.value!r}: the "
+                "visual job takes no session out of its tables; set wide_sessions to 0, or glue_job_mode to "
+                f"{JobMode.SCRIPT.value!r}"
             )
         read.refuse_unknown()
         return config

@@ -63,6 +63,7 @@ class RefineJob(Construct):
         refined_bucket: Bucket,
         refined_database: str,
         refined_table: str,
+        wide_sessions: int,
         worker_count: int,
         timeout_minutes: int,
         tags: Mapping[str, str],
@@ -92,7 +93,8 @@ class RefineJob(Construct):
         }
         self.job: IJob
         if mode is JobMode.SCRIPT:
-            self.job = self._build_script_job(role, arguments, worker_count, timeout_minutes)
+            script_arguments = {**arguments, "--wide_sessions": str(wide_sessions)}
+            self.job = self._build_script_job(role, script_arguments, worker_count, timeout_minutes)
         else:
             self.job = VisualJob(
                 self,

@@ -1,7 +1,7 @@
-"""`python -m stacks.teardown`: empty a stack's buckets and drop its refined table, before `cdk destroy`.
+"""`python -m stacks.teardown`: empty a stack's buckets and drop its refined tables, before `cdk destroy`.
 
-CloudFormation deletes only empty buckets, and the refined table is the job's, not the stack's. What goes is
-gone: every object, every earlier version of it, and the table. The command says what it will remove and asks
+CloudFormation deletes only empty buckets, and the refined tables are the job's, not the stack's. What goes is
+gone: every object, every earlier version of it, and the tables. The command says what it will remove and asks
 for the stack's name first.
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 BUCKETS = ("RawBucket", "RefinedBucket", "QueryResultsBucket")
+TABLES = ("RefinedTable", "RefinedCompactTable")
 
 
 class TeardownError(RuntimeError):
@@ -85,16 +86,20 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         found = outputs(arguments.stack)
-        table = found["RefinedDatabase"], found["RefinedTable"]
+        database = found["RefinedDatabase"]
+        # A stack of before the compact table has no output of it, and its job made none
+        tables = [found[table] for table in TABLES if table in found]
         names = [found[bucket] for bucket in BUCKETS]
-        sys.stdout.write(f"All data of {arguments.stack}: {', '.join(names)}, table {'.'.join(table)}\n")
+        listed = ", ".join([*names, *(f"table {database}.{table}" for table in tables)])
+        sys.stdout.write(f"All data of {arguments.stack}: {listed}\n")
         if not arguments.yes and input("Delete them? Type the stack's name: ") != arguments.stack:
             sys.stdout.write("Nothing was deleted.\n")
             return 1
         for name in names:
             empty(name)
-        state = "dropped" if drop_table(*table) else "was not there"
-        sys.stdout.write(f"  table {'.'.join(table)} {state}\n")
+        for table in tables:
+            state = "dropped" if drop_table(database, table) else "was not there"
+            sys.stdout.write(f"  table {database}.{table} {state}\n")
     except (BotoCoreError, ClientError, TeardownError, EOFError) as error:
         sys.stderr.write(f"{arguments.stack}: {error}\n")
         return 1

@@ -20,6 +20,7 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     assert config.stack_name == "BovespaPipeline"
     assert config.removal_policy is RemovalPolicy.RETAIN
     assert (config.refined_database, config.refined_table) == ("default", "bovespa_daily")
+    assert config.wide_sessions == 0
     assert config.index_codes == ("IBOV",)
     assert config.schedule_hours == (7, 9, 11)
     assert config.log_retention is RetentionDays.ONE_MONTH
@@ -32,6 +33,7 @@ def test_the_command_line_says_everything_in_text() -> None:
         removal_policy="destroy",
         index_codes="IBOV, SMLL",
         lookback_sessions="3",
+        wide_sessions="250",
         schedule_hours="11,7",
         glue_worker_count="4",
         log_retention_days="7",
@@ -41,6 +43,7 @@ def test_the_command_line_says_everything_in_text() -> None:
     assert config.removal_policy is RemovalPolicy.DESTROY
     assert config.index_codes == ("IBOV", "SMLL")
     assert config.lookback_sessions == 3
+    assert config.wide_sessions == 250
     assert config.schedule_hours == (7, 11)
     assert config.glue_worker_count == 4
     assert config.log_retention is RetentionDays.ONE_WEEK
@@ -54,6 +57,8 @@ def test_the_command_line_says_everything_in_text() -> None:
         ("removal_policy", "delete", "one of retain, destroy"),
         ("raw_database", "Bovespa", "lower-case"),
         ("refined_table", "bovespa-daily", "underscores"),
+        ("wide_sessions", "-1", "whole number from 0 to 10000"),
+        ("wide_sessions", "all", "whole number from 0 to 10000"),
         ("quotes_base_url", "bvmf.bmfbovespa.com.br", "https://<host>"),
         ("quotes_base_url", "http://bvmf.bmfbovespa.com.br", "https://<host>"),
         ("index_base_url", "https://", "https://<host>"),
@@ -97,6 +102,13 @@ def test_a_misspelt_setting_is_refused_and_the_cdk_s_own_context_is_not() -> Non
 def test_raw_and_refined_data_need_two_databases() -> None:
     with pytest.raises(ConfigError, match="raw_database and refined_database"):
         _config(raw_database="bovespa", refined_database="bovespa")
+
+
+def test_the_visual_job_cannot_bound_the_wide_table() -> None:
+    with pytest.raises(ConfigError, match=r"^wide_sessions is 250 and glue_job_mode is 'visual': .* set "):
+        _config(wide_sessions=250, glue_job_mode="visual")
+
+    assert _config(wide_sessions=0, glue_job_mode="visual").wide_sessions == 0
 
 
 def test_the_slash_at_the_end_of_an_address_does_not_count() -> None:

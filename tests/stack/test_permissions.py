@@ -124,6 +124,10 @@ def test_the_job_reads_raw_and_writes_refined(document: dict[str, Any]) -> None:
     }
 
 
+def test_to_bound_the_wide_table_the_job_needs_no_further_permission(document: dict[str, Any]) -> None:
+    assert permissions(synthesise(wide_sessions=250), "RefineRole") == permissions(document, "RefineRole")
+
+
 def test_the_job_in_visual_mode_may_also_read_what_it_writes_and_in_parts() -> None:
     allowed = permissions(synthesise(glue_job_mode="visual"), "RefineRole")
     folders = ("refined", "refined/*", "refined_compact", "refined_compact/*")

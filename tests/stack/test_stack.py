@@ -347,8 +347,15 @@ def test_the_job_s_arguments_are_those_of_the_contract(document: dict[str, Any])
         "--job-language": "python",
         "--refined_database": "default",
         "--refined_table": "bovespa_daily",
+        "--wide_sessions": "0",
         "--custom-logGroup-prefix": "/aws-glue/jobs/BovespaPipeline",
     }
+
+
+def test_the_job_is_told_how_many_sessions_the_wide_table_keeps() -> None:
+    ((_, job),) = resources(synthesise(wide_sessions="250"), "AWS::Glue::Job")
+
+    assert job["Properties"]["DefaultArguments"]["--wide_sessions"] == "250"
 
 
 def test_folders_and_the_compact_table_are_named_as_the_script_names_them(document: dict[str, Any]) -> None:

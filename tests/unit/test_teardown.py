@@ -1,4 +1,4 @@
-"""Before the stack is destroyed: its buckets emptied, its table dropped, against a real S3 and Glue API."""
+"""Before the stack is destroyed: its buckets emptied, its tables dropped, against a real S3 and Glue API."""
 
 from __future__ import annotations
 
@@ -29,16 +29,34 @@ def bucket() -> str:
 
 
 @pytest.fixture
-def stack(bucket: str) -> str:
+def database() -> str:
+    """A database with both refined tables, and one that is not the stack's."""
+    glue = boto3.client("glue")
+    name = f"db_{uuid.uuid4().hex[:8]}"
+    glue.create_database(DatabaseInput={"Name": name})
+    for table in ("bovespa_daily", "bovespa_daily_compact", "somebody_elses"):
+        glue.create_table(DatabaseName=name, TableInput={"Name": table})
+    return name
+
+
+@pytest.fixture
+def stack(bucket: str, database: str) -> str:
     """A deployed stack with the outputs that the teardown reads; all three buckets are the same one."""
+    return deploy(
+        dict.fromkeys(teardown.BUCKETS, bucket)
+        | {
+            "RefinedDatabase": database,
+            "RefinedTable": "bovespa_daily",
+            "RefinedCompactTable": "bovespa_daily_compact",
+        }
+    )
+
+
+def deploy(outputs: dict[str, str]) -> str:
     name = f"Teardown{uuid.uuid4().hex[:8]}"
-    values = dict.fromkeys(teardown.BUCKETS, bucket) | {
-        "RefinedDatabase": f"db_{uuid.uuid4().hex[:8]}",
-        "RefinedTable": "bovespa_daily",
-    }
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-        "Outputs": {key: {"Value": value} for key, value in values.items()},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
     }
     cloudformation = boto3.client("cloudformation")
     cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
@@ -46,6 +64,10 @@ def stack(bucket: str) -> str:
         StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
     )
     return name
+
+
+def tables(database: str) -> set[str]:
+    return {table["Name"] for table in boto3.client("glue").get_tables(DatabaseName=database)["TableList"]}
 
 
 def remaining(bucket: str) -> int:
@@ -58,32 +80,48 @@ def test_every_version_and_delete_marker_goes(bucket: str) -> None:
     assert remaining(bucket) == 0
 
 
-def test_a_table_is_dropped_once() -> None:
-    glue = boto3.client("glue")
-    database = f"db_{uuid.uuid4().hex[:8]}"
-    glue.create_database(DatabaseInput={"Name": database})
-    glue.create_table(DatabaseName=database, TableInput={"Name": "bovespa_daily"})
+def test_a_table_is_dropped_once(database: str) -> None:
     assert teardown.drop_table(database, "bovespa_daily")
     assert not teardown.drop_table(database, "bovespa_daily")
 
 
 def test_nothing_is_deleted_unless_the_stacks_name_is_typed(
-    stack: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+    stack: str, bucket: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["teardown", "--stack", stack])
     monkeypatch.setattr("builtins.input", lambda _: "yes")
     assert teardown.main() == 1
     assert remaining(bucket) == 4
+    assert {"bovespa_daily", "bovespa_daily_compact"} < tables(database)
 
 
 def test_the_whole_stacks_data_go_when_its_name_is_typed(
-    stack: str, bucket: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: str,
+    bucket: str,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sys.argv", ["teardown", "--stack", stack])
     monkeypatch.setattr("builtins.input", lambda _: stack)
     assert teardown.main() == 0
     assert remaining(bucket) == 0
-    assert f"{bucket}: 4 object versions deleted" in capsys.readouterr().out
+    assert tables(database) == {"somebody_elses"}
+    told = capsys.readouterr().out
+    wide, compact = f"table {database}.bovespa_daily", f"table {database}.bovespa_daily_compact"
+    assert told.splitlines()[0].endswith(f"{bucket}, {wide}, {compact}")
+    for line in (f"{bucket}: 4 object versions deleted", f"{wide} dropped\n", f"{compact} dropped\n"):
+        assert line in told
+
+
+def test_a_stack_of_before_the_compact_table_loses_its_one_table(
+    bucket: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = {"RefinedDatabase": database, "RefinedTable": "bovespa_daily"}
+    name = deploy(dict.fromkeys(teardown.BUCKETS, bucket) | outputs)
+    monkeypatch.setattr("sys.argv", ["teardown", "--stack", name, "--yes"])
+    assert teardown.main() == 0
+    assert tables(database) == {"bovespa_daily_compact", "somebody_elses"}
 
 
 def test_a_stack_that_is_not_there_is_an_error_that_names_it(

@@ -1,0 +1,316 @@
+"""The bound of the wide table: which sessions it keeps, what is taken out of it, and what must not be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from pyspark.sql import SparkSession
+
+from glue_scripts import refine
+from glue_scripts.refine import Catalog, newest, parse_arguments, wide_sessions, wide_table
+from sandbox.ministack import MiniStack
+from tests.spark.conftest import REFINED
+from tests.spark.rows import cash
+from tests.spark.test_refine_job import Lake, compact_key, key
+
+pytestmark = pytest.mark.xdist_group("spark")
+
+# A week's sessions, from Monday to Friday
+DAYS = MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = tuple(
+    date(2031, 3, 10) + timedelta(days) for days in range(5)
+)
+TICKERS = ("ZZAA3", "A/B=C%")
+QUOTES = [cash("ZZAA3", voltot=Decimal("10.00")), cash("A/B=C%", codisi="BRZZABACNPR0")]
+
+
+class BoundLake(Lake):
+    """A lake in which each session has two tickers, one of them with a name that folders escape."""
+
+    def put_days(self, days: Iterable[date]) -> None:
+        for day in days:
+            self.put_session(QUOTES, day)
+
+    def keep(self, bound: int, first: date, last: date | None = None, *argv: str) -> None:
+        """Run the job over a session or a range, with the wide table bound to so many sessions."""
+        self.run_range(first, last or first, "--wide_sessions", str(bound), *argv)
+
+    def wide_days(self) -> set[date]:
+        """The sessions of the wide table, each of which has both tickers' files and their partitions."""
+        files = {file for file in self.files() if file.startswith("refined/")}
+        registered = self.partitions()
+        days = {date.fromisoformat(day) for day, _ in registered}
+        assert files == {key(name, day) for name in ("ZZAA3", "A%2FB%3DC%25") for day in days}
+        assert registered.keys() == {(str(day), ticker) for day in days for ticker in TICKERS}
+        return days
+
+    def compact_days(self) -> set[date]:
+        """The sessions of the compact table, each of which has its file and its partition."""
+        files = {file for file in self.files() if file.startswith("refined_compact/")}
+        days = {date.fromisoformat(day) for (day,) in self.partitions("_compact")}
+        assert files == {compact_key(day) for day in days}
+        return days
+
+    def compact(self) -> Any:
+        """Versions and bytes of the compact files, and the compact table's partitions."""
+        files = {file: body for file, body in self.files().items() if file.startswith("refined_compact/")}
+        return files, self.partitions("_compact")
+
+    def versions(self, day: date) -> int:
+        """How many objects were ever written into or deleted from a session's wide folder."""
+        found = boto3.client("s3").list_object_versions(Bucket=REFINED, Prefix=f"refined/trade_date={day}/")
+        return len(found.get("Versions", [])) + len(found.get("DeleteMarkers", []))
+
+
+@pytest.fixture
+def lake(spark: SparkSession, s3_buckets: Path) -> BoundLake:
+    return BoundLake(folder=s3_buckets, glue=boto3.client("glue"))
+
+
+def test_a_range_writes_its_newest_sessions_wide_and_the_older_ones_compact_only(lake: BoundLake) -> None:
+    lake.put_days(DAYS)
+    before = {day: lake.versions(day) for day in DAYS}
+    lake.keep(2, MONDAY, FRIDAY)
+    assert lake.wide_days() == {THURSDAY, FRIDAY}
+    assert lake.compact_days() == set(DAYS)
+    # Not first written and then removed
+    assert {day for day in DAYS if lake.versions(day) != before[day]} == {THURSDAY, FRIDAY}
+    assert "those older than the newest 2" in lake.tables()[0]["Description"]
+
+
+def test_a_daily_run_beyond_the_bound_takes_out_one_session_and_leaves_all_else_as_it_is(
+    lake: BoundLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.put_days(DAYS[:4])
+    lake.keep(3, MONDAY, WEDNESDAY)
+    assert lake.wide_days() == {MONDAY, TUESDAY, WEDNESDAY}
+    before = lake.files()
+    assert "taken out" not in capsys.readouterr().out
+
+    lake.keep(3, THURSDAY)
+
+    assert lake.wide_days() == {TUESDAY, WEDNESDAY, THURSDAY}
+    assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY, THURSDAY}
+    after = lake.files()
+    assert {file: after.get(file) for file in before if after.get(file) != before[file]} == {
+        key("ZZAA3", MONDAY): None,
+        key("A%2FB%3DC%25", MONDAY): None,
+    }
+    name = f"{lake.database}.bovespa_daily"
+    assert (
+        f"2031-03-10  taken out of {name}: 2 partitions, 2 files; its rows are in {name}_compact"
+        in capsys.readouterr().out
+    )
+
+
+def test_a_lower_bound_takes_out_all_that_is_older_and_none_of_the_compact_table(lake: BoundLake) -> None:
+    lake.put_days(DAYS)
+    lake.keep(0, MONDAY, FRIDAY)
+    compact = lake.compact()
+    lake.keep(2, FRIDAY)
+    assert lake.wide_days() == {THURSDAY, FRIDAY}
+    assert lake.compact() == compact
+    assert compact[0].keys() == {compact_key(day) for day in DAYS}
+
+
+def test_an_old_session_that_is_refined_again_is_corrected_in_the_compact_table_alone(
+    lake: BoundLake,
+) -> None:
+    lake.put_days(DAYS[:3])
+    lake.keep(2, MONDAY, WEDNESDAY)
+    before = lake.versions(MONDAY)
+    lake.put_session([cash("ZZAA3", voltot=Decimal("99.00"))], MONDAY)
+    lake.keep(2, MONDAY)
+    assert [(row["ticker"], row["volume"]) for row in lake.rows(compact_key(MONDAY))] == [
+        ("ZZAA3", Decimal("99.00"))
+    ]
+    assert lake.wide_days() == {TUESDAY, WEDNESDAY}
+    assert lake.versions(MONDAY) == before
+
+
+@pytest.mark.parametrize("argv", [(), ("--wide_sessions", "0")], ids=["by default", "with 0"])
+def test_every_session_stays_wide_by_default_and_with_0(lake: BoundLake, argv: tuple[str, ...]) -> None:
+    lake.put_days(DAYS[:3])
+    lake.run_range(MONDAY, TUESDAY, *argv)
+    lake.run_range(WEDNESDAY, WEDNESDAY, *argv)
+    assert lake.wide_days() == lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY}
+    assert "older than the newest" not in lake.tables()[0]["Description"]
+
+
+def test_a_run_with_compact_only_leaves_the_wide_table_as_it_is_whatever_its_bound(lake: BoundLake) -> None:
+    lake.put_days(DAYS[:3])
+    lake.keep(0, MONDAY, TUESDAY)
+    wide = lake.partitions(), lake.tables()[0]
+    lake.keep(1, WEDNESDAY, None, "--compact_only", "true")
+    assert lake.wide_days() == {MONDAY, TUESDAY}
+    assert (lake.partitions(), lake.tables()[0]) == wide
+    assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY}
+
+
+def test_sessions_that_the_compact_table_lacks_stay_wide_until_they_are_refined_again(
+    lake: BoundLake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake.put_days(DAYS[:4])
+    lake.keep(0, MONDAY, THURSDAY)
+    boto3.client("s3").delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
+    lake.glue.delete_partition(
+        DatabaseName=lake.database, TableName="bovespa_daily_compact", PartitionValues=[str(TUESDAY)]
+    )
+
+    lake.keep(1, THURSDAY)
+    assert lake.wide_days() == {MONDAY, TUESDAY, THURSDAY}
+    assert (
+        f"2031-03-10 to 2031-03-11 (2 sessions)  not taken out of {lake.database}.bovespa_daily: "
+        "no file or no partition in" in capsys.readouterr().out
+    )
+
+    lake.keep(1, MONDAY, TUESDAY)
+    assert lake.wide_days() == {THURSDAY}
+    assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY, THURSDAY}
+
+
+def test_a_session_stays_wide_beside_a_compact_folder_without_a_parquet_file(lake: BoundLake) -> None:
+    lake.put_days(DAYS[:2])
+    lake.keep(0, MONDAY, TUESDAY)
+    s3 = boto3.client("s3")
+    s3.delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
+    for name in ("_SUCCESS", "_temporary/0/part-00000.parquet", ".part-00000.parquet"):
+        s3.put_object(Bucket=REFINED, Key=f"refined_compact/trade_date={MONDAY}/{name}", Body=b"")
+    lake.keep(1, TUESDAY)
+    assert lake.wide_days() == {MONDAY, TUESDAY}
+
+
+def test_sessions_whose_compact_file_the_visual_job_has_named_count_and_are_taken_out(
+    lake: BoundLake,
+) -> None:
+    lake.put_days(DAYS[:2])
+    lake.keep(0, MONDAY)
+    s3 = boto3.client("s3")
+    other_name = f"refined_compact/trade_date={MONDAY}/run-1-part-block-0-0-r-00000-snappy.parquet"
+    s3.copy_object(Bucket=REFINED, Key=other_name, CopySource=f"{REFINED}/{compact_key(MONDAY)}")
+    s3.delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
+    lake.keep(1, TUESDAY)
+    assert lake.wide_days() == {TUESDAY}
+
+
+class TestCrash:
+    """The next run ends what was begun; in between no partition is without its file."""
+
+    def test_between_catalog_and_files(self, lake: BoundLake, monkeypatch: pytest.MonkeyPatch) -> None:
+        lake.put_days(DAYS[:3])
+        lake.keep(0, MONDAY, WEDNESDAY)
+        compact = lake.compact()
+        with monkeypatch.context() as crash:
+            crash.setattr(refine, "_delete", _fail_on_objects)
+            with pytest.raises(ConnectionError, match="2 objects of 2031-03-10"):
+                lake.keep(1, WEDNESDAY)
+        # Monday is out of the catalog with its files still there, Tuesday is as it was
+        assert {day for day, _ in lake.partitions()} == {str(TUESDAY), str(WEDNESDAY)}
+        assert {key("ZZAA3", day) for day in DAYS[:3]} < lake.files().keys()
+
+        lake.keep(1, WEDNESDAY)
+        assert lake.wide_days() == {WEDNESDAY}
+        assert lake.compact() == compact
+
+    def test_in_the_midst_of_a_sessions_partitions(
+        self, lake: BoundLake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lake.put_days(DAYS[:2])
+        lake.keep(0, MONDAY, TUESDAY)
+        unregister = Catalog._unregister
+
+        def fail_on_the_second(catalog: Catalog, values: tuple[str, ...]) -> None:
+            if values[1] == "ZZAA3":
+                raise ConnectionError("the catalog is away")
+            unregister(catalog, values)
+
+        with monkeypatch.context() as crash:
+            crash.setattr(Catalog, "_unregister", fail_on_the_second)
+            with pytest.raises(ConnectionError, match="the catalog is away"):
+                lake.keep(1, TUESDAY)
+        assert (str(MONDAY), "ZZAA3") in lake.partitions()
+        assert (str(MONDAY), "A/B=C%") not in lake.partitions()
+        assert key("ZZAA3", MONDAY) in lake.files()
+
+        lake.keep(1, TUESDAY)
+        assert lake.wide_days() == {TUESDAY}
+
+    def test_in_the_midst_of_a_sessions_files(self, lake: BoundLake) -> None:
+        """As another run has left it: no partition, and one file of two."""
+        lake.put_days(DAYS[:2])
+        lake.keep(0, MONDAY, TUESDAY)
+        for ticker in TICKERS:
+            lake.glue.delete_partition(
+                DatabaseName=lake.database, TableName=lake.table, PartitionValues=[str(MONDAY), ticker]
+            )
+        boto3.client("s3").delete_object(Bucket=REFINED, Key=key("ZZAA3", MONDAY))
+        lake.keep(1, TUESDAY)
+        assert lake.wide_days() == {TUESDAY}
+
+
+def _fail_on_objects(_s3: Any, _bucket: str, keys: list[str], span: str) -> None:
+    if keys:
+        raise ConnectionError(f"{len(keys)} objects of {span}")
+
+
+def test_wide_sessions_are_found_by_their_folders_page_by_page(aws: MiniStack) -> None:
+    s3 = boto3.client("s3")
+    query = {"Bucket": REFINED, "Prefix": "refined/trade_date=", "Delimiter": "/"}
+
+    def folders(*names: str) -> Any:
+        return [{"Prefix": f"refined/trade_date={name}/"} for name in names]
+
+    first: Any = {"CommonPrefixes": folders("2031-03-10", "__HIVE_DEFAULT_PARTITION__"), "IsTruncated": True}
+    second: Any = {"CommonPrefixes": folders("2031-03-11"), "IsTruncated": False}
+    with Stubber(s3) as stub:
+        stub.add_response("list_objects_v2", {**first, "NextContinuationToken": "more"}, query)
+        stub.add_response("list_objects_v2", second, {**query, "ContinuationToken": "more"})
+        assert wide_sessions(s3, REFINED) == {MONDAY, TUESDAY}
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("count", "kept"),
+    [
+        (0, {MONDAY, WEDNESDAY, FRIDAY}),
+        (1, {FRIDAY}),
+        (2, {WEDNESDAY, FRIDAY}),
+        (9, {MONDAY, WEDNESDAY, FRIDAY}),
+    ],
+)
+def test_the_newest_are_by_date_and_0_is_all(count: int, kept: set[date]) -> None:
+    assert newest({WEDNESDAY, FRIDAY, MONDAY}, count) == kept
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("-1", "--wide_sessions is -1, expected 0 or more"),
+        ("many", "argument --wide_sessions: invalid int value: 'many'"),
+    ],
+)
+def test_a_bound_that_is_no_number_of_sessions_ends_the_job(
+    value: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("raw_bucket", "refined_bucket", "refined_database", "refined_table")
+    argv = ["--trade_date", "2031-03-10", *(text for name in names for text in (f"--{name}", "x"))]
+    assert parse_arguments(argv).wide_sessions == 0
+    with pytest.raises(SystemExit) as end:
+        parse_arguments([*argv, "--wide_sessions", value])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_wide_tables_description_says_its_bound_and_where_the_older_sessions_are() -> None:
+    bound, boundless = (wide_table("t", REFINED, count).description for count in (250, 0))
+    assert bound.endswith(
+        "use t_compact, which alone has those that were refined with --compact_only, and those older than "
+        "the newest 250."
+    )
+    assert boundless.endswith("which alone has those that were refined with --compact_only.")
