@@ -16,9 +16,8 @@ from pyspark.sql import SparkSession
 from glue_scripts import refine
 from glue_scripts.refine import Catalog, newest, parse_arguments, wide_sessions, wide_table
 from sandbox.ministack import MiniStack
-from tests.spark.conftest import REFINED
+from tests.spark.lake import REFINED, Lake, compact_key, key
 from tests.spark.rows import cash
-from tests.spark.test_refine_job import Lake, compact_key, key
 
 pytestmark = pytest.mark.xdist_group("spark")
 
