@@ -165,7 +165,11 @@ _DELETE_BATCH = 1000  # objects that one call of S3 takes
 # single row, compression, dictionaries and statistics would be most of the file
 _FILE = {"use_dictionary": False, "store_schema": False}
 _WIDE_FILE: dict[str, Any] = {**_FILE, "compression": "none", "write_statistics": False}
-_COMPACT_FILE: dict[str, Any] = {**_FILE, "compression": "zstd"}
+# Some builds of Arrow, such as that of AWS's pandas layer for Lambda, have no zstd
+_COMPACT_FILE: dict[str, Any] = {
+    **_FILE,
+    "compression": "zstd" if pa.Codec.is_available("zstd") else "snappy",
+}
 
 
 class RefineError(RuntimeError):
