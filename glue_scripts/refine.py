@@ -1125,9 +1125,8 @@ def compact_sessions(s3: S3Client, bucket: str) -> set[dt.date]:
     """The sessions that have a compact file."""
     root = f"{COMPACT_FOLDER}/trade_date="
     # The visual mode names its files otherwise than this script
-    name_of_key = re.compile(rf"{root}(\d{{4}}-\d{{2}}-\d{{2}})/[^/_.][^/]*\.parquet")
-    names = (name_of_key.fullmatch(item["Key"]) for item in _objects(s3, bucket, root))
-    return {dt.date.fromisoformat(name[1]) for name in names if name}
+    files = (item["Key"] for item in _objects(s3, bucket, root))
+    return _dates(rf"{root}{_DATE}/[^/_.][^/]*\.parquet", files)
 
 
 def wide_sessions(s3: S3Client, bucket: str) -> set[dt.date]:
@@ -1135,8 +1134,19 @@ def wide_sessions(s3: S3Client, bucket: str) -> set[dt.date]:
     root = f"{WIDE_FOLDER}/trade_date="
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=root, Delimiter="/")
     folders = (folder["Prefix"] for page in pages for folder in page.get("CommonPrefixes", []))
-    names = (re.fullmatch(rf"{root}(\d{{4}}-\d{{2}}-\d{{2}})/", folder) for folder in folders)
-    return {dt.date.fromisoformat(name[1]) for name in names if name}
+    return _dates(rf"{root}{_DATE}/", folders)
+
+
+_DATE = r"(\d{4}-\d{2}-\d{2})"
+
+
+def _dates(pattern: str, keys: Iterable[str]) -> set[dt.date]:
+    """The dates that a pattern finds in keys; a folder whose name is no date is no session."""
+    found = set()
+    for name in filter(None, map(re.compile(pattern).fullmatch, keys)):
+        with suppress(ValueError):
+            found.add(dt.date.fromisoformat(name[1]))
+    return found
 
 
 def newest(sessions: Iterable[dt.date], count: int) -> set[dt.date]:

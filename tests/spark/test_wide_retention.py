@@ -265,8 +265,11 @@ def test_wide_sessions_are_found_by_their_folders_page_by_page(aws: MiniStack) -
     def folders(*names: str) -> Any:
         return [{"Prefix": f"refined/trade_date={name}/"} for name in names]
 
-    first: Any = {"CommonPrefixes": folders("2031-03-10", "__HIVE_DEFAULT_PARTITION__"), "IsTruncated": True}
-    second: Any = {"CommonPrefixes": folders("2031-03-11"), "IsTruncated": False}
+    first: Any = {"CommonPrefixes": folders("2031-03-10", "2031-02-30", "20310312"), "IsTruncated": True}
+    second: Any = {
+        "CommonPrefixes": folders("2031-03-11", "__HIVE_DEFAULT_PARTITION__"),
+        "IsTruncated": False,
+    }
     with Stubber(s3) as stub:
         stub.add_response("list_objects_v2", {**first, "NextContinuationToken": "more"}, query)
         stub.add_response("list_objects_v2", second, {**query, "ContinuationToken": "more"})
