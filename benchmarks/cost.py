@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from benchmarks import figures
 from scraper import prices
 from scraper.backfill import Span, tasks
-from scraper.estimate import Load, Refinement, load_of, refinement_of, total
+from scraper.estimate import CATALOG_OBJECTS_A_TICKER, Load, Refinement, load_of, refinement_of, total
 from scraper.range_run import START_SECONDS
 
 TICKERS, QUOTES = 1_383, 12_226
@@ -200,7 +200,7 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         _repeated("Glue Data Catalog, requests", f"{calls} of a session; a million a month are free"),
         Line(
             "Glue Data Catalog, partitions",
-            f"{TICKERS + 1:,} of a session; the first million are free",
+            f"{TICKERS + 1:,} of a session, and their index; the first million objects are free",
             Decimal(0),
             catalog_month(MONTHS),
             sum((catalog_month(month) for month in range(1, MONTHS + 1)), Decimal(0)),
@@ -218,15 +218,20 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
     ]
 
 
+def catalog_objects(sessions: int) -> int:
+    """What the catalog holds of so many sessions: wide partitions, their index's entries, compact ones."""
+    return sessions * (TICKERS * CATALOG_OBJECTS_A_TICKER + 1)
+
+
 def catalog_month(months: int) -> Decimal:
     """What the partitions cost in the given month of daily operation, counted from 1 [USD]."""
-    objects = months * SESSIONS_A_MONTH * (TICKERS + 1)
+    objects = catalog_objects(months * SESSIONS_A_MONTH)
     return max(objects - prices.CATALOG_FREE_OBJECTS, 0) * prices.CATALOG_OBJECT_MONTH
 
 
 def first_paid_month() -> int:
     """The month of daily operation in which the partitions begin to cost, counted from 1."""
-    return prices.CATALOG_FREE_OBJECTS // (SESSIONS_A_MONTH * (TICKERS + 1)) + 1
+    return prices.CATALOG_FREE_OBJECTS // catalog_objects(SESSIONS_A_MONTH) + 1
 
 
 def operation_table(measured: Measured) -> str:
@@ -254,14 +259,14 @@ def catalog_table() -> str:
     """What the wide table's partitions come to cost."""
     first = first_paid_month()
     lines = [
-        [f"{years}", f"{years * SESSIONS_A_YEAR * (TICKERS + 1):,}", _usd(catalog_month(years * MONTHS))]
+        [f"{years}", f"{catalog_objects(years * SESSIONS_A_YEAR):,}", _usd(catalog_month(years * MONTHS))]
         for years in (1, 2, 3, 4, 5, 10)
     ]
     sentence = (
-        f"They begin to cost in month {first} of daily operation: the {_ordinal((first - 1) // MONTHS + 1)} "
-        "year."
+        f"They begin to cost in month {first} of daily operation, in the "
+        f"{_ordinal((first - 1) // MONTHS + 1)} year. Bound to 250 sessions (`wide_sessions`), they stay at {catalog_objects(250):,}, and free."
     )
-    return f"{figures.table(['after years', 'partitions', 'USD a month'], lines, left=0)}\n\n{sentence}"
+    return f"{figures.table(['after years', 'objects', 'USD a month'], lines, left=0)}\n\n{sentence}"
 
 
 def backfill_table(measured: Measured) -> str:
@@ -293,7 +298,7 @@ def backfill_table(measured: Measured) -> str:
         "storage, a month": [
             _usd(_storage(measured, load, days, compact_only=compact)) for days, compact, load, _ in columns
         ],
-        "partitions, a month": [_usd(run.catalog_month_cost) for *_, run in columns],
+        "partitions and index, a month": [_usd(run.catalog_month_cost) for *_, run in columns],
     }
     return figures.table(headings, [[name, *values] for name, values in rows.items()])
 

@@ -45,8 +45,11 @@ LAMBDA_STORAGE_GB = 2
 WIDE_PUTS_A_TICKER = 1
 """The job writes each file once."""
 COMPACT_PUTS_A_SESSION = 1
+CATALOG_OBJECTS_A_TICKER = 2
+"""The catalog charges for a partition, and for its entry in the wide table's partition index.
+Source: AWS Glue's guide, "Creating partition indexes"."""
 WIDE_RECOMMENDED_SESSIONS = 260
-"""A year of sessions makes 330,000 partitions, a third of what the catalog holds for free."""
+"""A year of sessions makes 690,000 objects, two thirds of what the catalog holds for free."""
 
 _LIST_PAGE = 1000
 _CATALOG_BATCH = 100
@@ -142,7 +145,8 @@ class Refinement:
         put_cost: Of the requests [USD].
         catalog_cost: Of the requests to the catalog [USD], as if no other used the free ones.
         storage_cost: Of the files, a month [USD].
-        catalog_month_cost: Of the partitions in the catalog, a month [USD], as if there were no others.
+        catalog_month_cost: Of the partitions in the catalog, and of the entries of their index, a month [USD],
+            as if there were no others.
     """
 
     sessions: int
@@ -179,6 +183,7 @@ def refinement_of(days: Span, *, compact_only: bool) -> Refinement:
     size = size_of(sessions=sessions, partitions=tickers, compact_only=compact_only)
     # The compact table has a partition a session, the wide one a partition a ticker besides
     partitions = sessions + (0 if compact_only else tickers)
+    objects = sessions + (0 if compact_only else tickers * CATALOG_OBJECTS_A_TICKER)
     puts = sessions * COMPACT_PUTS_A_SESSION + (0 if compact_only else tickers * WIDE_PUTS_A_TICKER)
     size_bytes = tickers * (REFINED_BYTES_A_TICKER + (0 if compact_only else WIDE_BYTES_A_TICKER))
     billed_hours = Decimal(str(max(size.minutes * 60, prices.GLUE_MINIMUM_SECONDS))) / 3600
@@ -192,7 +197,7 @@ def refinement_of(days: Span, *, compact_only: bool) -> Refinement:
         catalog_cost=max(partitions // _CATALOG_BATCH - prices.CATALOG_FREE_REQUESTS, 0)
         * prices.CATALOG_REQUEST,
         storage_cost=Decimal(size_bytes) / 10**9 * prices.S3_GB_MONTH,
-        catalog_month_cost=max(partitions - prices.CATALOG_FREE_OBJECTS, 0) * prices.CATALOG_OBJECT_MONTH,
+        catalog_month_cost=max(objects - prices.CATALOG_FREE_OBJECTS, 0) * prices.CATALOG_OBJECT_MONTH,
     )
 
 

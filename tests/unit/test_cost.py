@@ -111,10 +111,11 @@ def test_the_columns_of_a_compact_file_grow_with_the_tickers_and_its_footer_does
 
 
 def test_partitions_cost_nothing_until_the_catalog_s_million_is_used_up() -> None:
-    # 21 sessions of 1,384 partitions are 29,064 a month: a million in the 35th
-    assert cost.catalog_month(34) == 0
-    assert cost.catalog_month(35) == (35 * 29_064 - 1_000_000) * Decimal("0.00001")
-    assert cost.first_paid_month() == 35
+    # 21 sessions of 1,383 partitions, as many entries in their index, and a compact partition are 58,107 a
+    # month: a million in the 18th
+    assert cost.catalog_month(17) == 0
+    assert cost.catalog_month(18) == (18 * 58_107 - 1_000_000) * Decimal("0.00001")
+    assert cost.first_paid_month() == 18
 
 
 @pytest.mark.parametrize(
