@@ -264,7 +264,8 @@ def catalog_table() -> str:
     ]
     sentence = (
         f"They begin to cost in month {first} of daily operation, in the "
-        f"{_ordinal((first - 1) // MONTHS + 1)} year. Bound to 250 sessions (`wide_sessions`), they stay at {catalog_objects(250):,}, and free."
+        f"{_ordinal((first - 1) // MONTHS + 1)} year. "
+        f"Bound to 250 sessions (`wide_sessions`), they stay at {catalog_objects(250):,}, and free."
     )
     return f"{figures.table(['after years', 'objects', 'USD a month'], lines, left=0)}\n\n{sentence}"
 

@@ -145,7 +145,7 @@ class Refinement:
         put_cost: Of the requests [USD].
         catalog_cost: Of the requests to the catalog [USD], as if no other used the free ones.
         storage_cost: Of the files, a month [USD].
-        catalog_month_cost: Of the partitions in the catalog, and of the entries of their index, a month [USD],
+        catalog_month_cost: Of the partitions in the catalog, and of their index's entries, a month [USD],
             as if there were no others.
     """
 
