@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import peak_bytes, processor_seconds
+from benchmarks.measure import machine_seconds, peak_bytes, processor_seconds
 from scraper.schema import FIELDS, Field
 
 Figures = dict[str, int]
@@ -286,17 +286,17 @@ def _pandas_figures(frame: Any, columns: dict[str, str]) -> Figures:
 def main() -> None:
     name, zip_path = sys.argv[1:]
     read = CONTENDERS[name](Path(zip_path))
-    processor = processor_seconds()
-    start = time.perf_counter()
+    processor, machine, start = processor_seconds(), machine_seconds(), time.perf_counter()
     figures = read()
-    seconds = time.perf_counter() - start
+    seconds, processor = time.perf_counter() - start, processor_seconds() - processor
+    elsewhere = max(machine_seconds() - machine - processor, 0.0)
     installed = {package.name.lower(): package.version for package in importlib.metadata.distributions()}
     json.dump(
         {
             "seconds": seconds,
-            "processor_seconds": processor_seconds() - processor,
+            "processor_seconds": processor,
             "peak_bytes": peak_bytes(),
-            "load": os.getloadavg()[0],
+            "elsewhere": elsewhere / seconds / (os.cpu_count() or 1),
             "figures": figures,
             "versions": {package: installed[package] for package in PACKAGES if package in installed},
         },
