@@ -4,7 +4,8 @@
 reads it in a process and an environment of its own, in turns, so that a busy moment of the machine meets all
 of them; a process reads once. Before each reading this waits for a quiet moment, but not for long; how much
 of the processors went elsewhere all the same is reported. What the contenders sum up is compared with what
-this module works out record by record. The table goes to the screen and into `docs/benchmarks.md`, the plot to `docs/benchmark_reader.svg`.
+this module works out record by record. The table goes to the screen and into `docs/benchmarks.md`, the plot
+to `docs/benchmark_reader.svg`.
 """
 
 from __future__ import annotations
