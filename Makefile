@@ -67,7 +67,7 @@ deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c
 	@cdk bootstrap $(STACK_ARGS)
 	@cdk deploy $(STACK_ARGS)
 
-destroy: setup ## empty the buckets, drop the table, delete the stack (deployed with removal_policy=destroy)
+destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed with removal_policy=destroy)
 	@python -m stacks.teardown
 	@cdk destroy --force $(STACK_ARGS)
 

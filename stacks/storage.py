@@ -92,6 +92,8 @@ class Storage(Construct):
                 LifecycleRule(
                     abort_incomplete_multipart_upload_after=Duration.days(1),
                     noncurrent_version_expiration=Duration.days(_REPLACED_VERSION_DAYS),
+                    # A deletion leaves a marker, which outlives the versions that it hides
+                    expired_object_delete_marker=True,
                 ),
                 *lifecycle_rules,
             ],

@@ -77,6 +77,7 @@ def test_what_uploads_and_replaced_versions_leave_behind_goes(document: dict[str
 
     assert general["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert general["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert general["ExpiredObjectDeleteMarker"] is True
     assert "ExpirationInDays" not in general
 
 
