@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 
+import boto3
 import pyarrow.parquet as pq
 import pytest
 
@@ -49,10 +51,14 @@ def test_the_partitions_of_recorded_sessions_are_their_folders(recorded: Deploye
     assert recorded.pipeline.registered_partitions() == recorded.pipeline.refined_folders()
 
 
-def test_petr4_of_2024_11_08_has_the_figures_of_its_643_lines(recorded: Deployed) -> None:
-    file = recorded.sandbox.aws.mirror / recorded.sandbox.deployment.refined_bucket
-    file /= "refined/trade_date=2024-11-08/ticker=PETR4/part-00000.parquet"
-    (row,) = pq.read_table(file, partitioning=None).to_pylist()
+def test_petr4_of_2024_11_08_has_the_figures_of_its_643_lines(
+    recorded: Deployed, in_sandbox: Deployed
+) -> None:
+    file = boto3.client("s3").get_object(
+        Bucket=recorded.sandbox.deployment.refined_bucket,
+        Key="refined/trade_date=2024-11-08/ticker=PETR4/part-00000.parquet",
+    )
+    (row,) = pq.read_table(BytesIO(file["Body"].read())).to_pylist()
     assert row["lines"] == 643
     assert row["trades"] == 160_639
     assert row["volume"] == Decimal("1961907532.37")

@@ -156,6 +156,8 @@ def test_the_two_jobs_are_defined_alike(document: Document, request_of_visual: d
     script = _resolved(job["Properties"])
     for each in (script, request_of_visual):
         del each["Command"]["ScriptLocation"]
+    # The graph takes no session out of its tables: the setting is the script's alone (see stacks.config)
+    assert script["DefaultArguments"].pop("--wide_sessions") == "0"
 
     assert {name: request_of_visual.get(name) for name in script} == script
     assert request_of_visual.keys() - script.keys() == {"Name", "JobMode", "CodeGenConfigurationNodes"}
