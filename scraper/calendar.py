@@ -6,7 +6,7 @@ open; whether it did is for B3's site to say, and B3's answer outranks the calen
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+
+_SATURDAY = 5
 
 
 @lru_cache(maxsize=8)
@@ -74,6 +76,16 @@ def sessions_between(first: date, last: date) -> list[date]:
         for session in _sessions_of(year)
         if first <= session <= last
     ]
+
+
+def closed_weekdays(first: date, last: date) -> list[date]:
+    """The weekdays of a range, both ends included, that the calendar takes for no sessions, oldest first.
+
+    The calendar may be wrong: B3 moves a holiday, or opens on one.
+    """
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    known = set(sessions_between(first, last))
+    return [day for day in days if day.weekday() < _SATURDAY and day not in known]
 
 
 def last_session(now: datetime) -> date:

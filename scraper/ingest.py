@@ -4,7 +4,8 @@ A run takes the portfolios first, so that they are there when the quotes' arriva
 the quotes of D-1, then those of every other recent session that the raw bucket lacks. Each file is for
 itself: one that fails is reported, and the others go on.
 
-Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error.
+Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error, and B3 is
+asked for the weekdays on which the calendar has the exchange closed, too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scraper.calendar import day_in_sao_paulo, sessions_before
+from scraper.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
 from scraper.client import Absent, B3Client, Found
 from scraper.cotahist import open_text, read_text
 from scraper.errors import InvalidData, ScraperError
@@ -142,7 +143,8 @@ def ingest(
         raw: Where to write to.
         now: An instant with its time zone; it says what D-1 is.
         session: Take exactly this one. Without it: D-1, also when it is there, as B3 republishes corrections,
-            and every session that is missing from the bucket among the last `lookback_sessions`.
+            and every session that is missing from the bucket among the last `lookback_sessions`; B3 is also
+            asked for the weekdays among them that the calendar takes for holidays.
         index_codes: Indices whose portfolios are taken.
         lookback_sessions: How many sessions up to D-1 are to be in the bucket.
 
@@ -154,12 +156,23 @@ def ingest(
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: The bucket cannot be listed.
     """
     today = day_in_sao_paulo(now)
-    asked_for, *before = [session] if session else sessions_before(now, lookback_sessions)[::-1]
+    asked_for, *before = [session] if session else _days_to_look_at(now, lookback_sessions)
     present = raw.sessions_present([asked_for, *before])
     for index in index_codes:
         yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
     for day in [asked_for, *(day for day in before if day not in present)]:
         yield _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+
+
+def _days_to_look_at(now: datetime, lookback_sessions: int) -> list[date]:
+    """D-1 by the calendar; then, newest first, what else may have been a session since the first one.
+
+    Those are the calendar's other sessions, and the weekdays on which it has the exchange closed: should it
+    be wrong, B3 has a file.
+    """
+    *before, last = sessions_before(now, lookback_sessions)
+    closed = closed_weekdays(min([*before, last]), day_in_sao_paulo(now) - timedelta(days=1))
+    return [last, *sorted([*before, *closed], reverse=True)]
 
 
 def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Result:

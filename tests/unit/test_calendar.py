@@ -4,7 +4,14 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before, sessions_between
+from scraper.calendar import (
+    SAO_PAULO,
+    closed_weekdays,
+    day_in_sao_paulo,
+    last_session,
+    sessions_before,
+    sessions_between,
+)
 
 
 def morning(year: int, month: int, day: int) -> datetime:
@@ -93,6 +100,17 @@ def test_the_sessions_of_a_range_include_both_its_ends_over_the_turn_of_the_year
         date(2025, 1, 3),
     ]
     assert sessions_between(date(2024, 12, 31), date(2025, 1, 1)) == []
+
+
+def test_the_weekdays_without_a_session_are_the_holidays_not_the_weekends() -> None:
+    # 24 December 2024 is a Tuesday; the exchange is closed on the 24th, 25th and 31st, and on 1 January
+    assert closed_weekdays(date(2024, 12, 20), date(2025, 1, 2)) == [
+        date(2024, 12, 24),
+        date(2024, 12, 25),
+        date(2024, 12, 31),
+        date(2025, 1, 1),
+    ]
+    assert closed_weekdays(date(2024, 12, 21), date(2024, 12, 22)) == []
 
 
 def test_years_long_past_have_about_as_many_sessions_as_files() -> None:

@@ -141,6 +141,33 @@ def test_missing_sessions_are_taken_newest_first_and_those_present_left_alone(
     ]
 
 
+AFTER_A_HOLIDAY = datetime(2024, 11, 18, 7, tzinfo=SAO_PAULO)
+"""Monday after Friday 2024-11-15, on which the calendar has the exchange closed."""
+
+
+def test_a_session_on_a_day_that_the_calendar_takes_for_a_holiday_is_taken(
+    shelves: Shelves, run: Run
+) -> None:
+    for day in (13, 14, 15):
+        shelves.put_session(date(2024, 11, day))
+    assert list(outcomes(run(now=AFTER_A_HOLIDAY, lookback_sessions=2)).items()) == [
+        ("cotahist 2024-11-14", Outcome.NEW),
+        ("cotahist 2024-11-15", Outcome.NEW),
+        ("cotahist 2024-11-13", Outcome.NEW),
+    ]
+
+
+def test_a_holiday_is_no_error_and_costs_one_question(shelves: Shelves, b3: B3Server, run: Run) -> None:
+    shelves.put_session(date(2024, 11, 14))
+    results = run(now=AFTER_A_HOLIDAY)
+    assert outcomes(results) == {
+        "cotahist 2024-11-14": Outcome.NEW,
+        "cotahist 2024-11-15": Outcome.NO_SESSION,
+    }
+    assert not any(result.is_error for result in results)
+    assert [seen.path for seen in b3.requests_seen].count(f"{QUOTES}COTAHIST_D15112024.ZIP") == 1
+
+
 def test_an_explicit_session_is_the_only_one_taken_even_if_it_is_there(
     run: Run, b3: B3Server, shelves: Shelves
 ) -> None:
