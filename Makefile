@@ -21,7 +21,7 @@ B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
 
-.PHONY: help setup sandbox test check lint types synth deploy destroy bench bench-reader cost docs clean lock
+.PHONY: help setup sandbox test test-faults check lint types synth deploy destroy bench bench-reader cost docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,11 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-test: check ## every check and every test
-	@python -m pytest -n 2 --dist loadgroup
+test: check ## every check and every test but those of faults
+	@python -m pytest -n 2 --dist loadgroup -m "not faults"
+
+test-faults: setup ## break the pipeline in every way of docs/faults.md, and look what is left
+	@python -m pytest -n 2 --dist loadgroup -m faults
 
 synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"

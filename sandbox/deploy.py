@@ -36,6 +36,7 @@ class Deployment:
     scraper_function: str
     backfill_function: str
     schedule_name: str
+    starter_function: str
     dead_letter_queue: str
     glue_job_name: str
     raw_database: str

@@ -39,6 +39,14 @@ def test_every_file_that_the_readme_names_exists(language: str) -> None:
     assert [name for name in linked if not (REPOSITORY / name).exists()] == []
 
 
+def test_every_fault_has_a_test_that_exists() -> None:
+    text = (REPOSITORY / "docs" / "faults.md").read_text(encoding="utf-8")
+    proofs = re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)
+    assert len(proofs) >= 25
+    for file, test in proofs:
+        assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
 @pytest.mark.parametrize("language", tables.READMES)
 def test_every_test_that_proves_a_requirement_exists(language: str) -> None:
     text = tables.READMES[language].read_text(encoding="utf-8")

@@ -1,0 +1,29 @@
+"""One bench for the faults that need the deployed stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+
+from sandbox.console import Show
+from sandbox.environment import start
+from sandbox.pipeline import Pipeline
+from tests.faults.bench import Bench, BrokenB3, Shelf
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The stack, deployed, its lake empty; this process's environment leads to it until the end."""
+    shelf = Shelf()
+    folder = tmp_path_factory.mktemp("faults")
+    with (
+        BrokenB3(shelf) as b3,
+        start(folder, b3=b3, lookback=1, show=Show(StringIO())) as sandbox,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        for name, value in sandbox.aws.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        yield Bench(sandbox=sandbox, pipeline=Pipeline(sandbox.deployment), b3=b3, shelf=shelf)

@@ -1,0 +1,405 @@
+"""What B3 does to us: each fault hits one session; then B3 is mended and the next morning comes.
+
+Every session has its own fault, so that one morning meets them all, as none may stop another. What is
+expected of each is written beside it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sandbox.b3.formats import (
+    Quote,
+    daily_member_name,
+    daily_zip_name,
+    encode_portfolio,
+    encode_session,
+    zip_file,
+)
+from sandbox.b3.server import PORTFOLIO_PATH, QUOTES_PATH, Answer
+from sandbox.pipeline import JobRun
+from scraper.calendar import sessions_between
+from scraper.ingest import Outcome, Result
+from tests.faults.bench import MARKET, Bench, Lake, path_of, volume_made
+
+pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("faults")]
+
+HTML = b"<!DOCTYPE html><html><body>Em manuten\xe7\xe3o</body></html>"
+MIB = 2**20
+
+
+def good_zip(session: date) -> bytes:
+    return _zipped(session, encode_session(session, MARKET.session(session)))
+
+
+def _zipped(session: date, text: bytes) -> bytes:
+    return zip_file(text, daily_member_name(session))
+
+
+def _with_trailer(session: date, count: int) -> bytes:
+    *records, trailer, end = encode_session(session, MARKET.session(session)).split(b"\r\n")
+    return _zipped(
+        session, b"\r\n".join([*records, trailer[:31] + f"{count:011d}".encode() + trailer[42:], end])
+    )
+
+
+def _with_letters_for_a_price(session: date) -> bytes:
+    header, first, *rest = encode_session(session, MARKET.session(session)).split(b"\r\n")
+    return _zipped(session, b"\r\n".join([header, first[:108] + b"00000000X1234" + first[121:], *rest]))
+
+
+def _bomb(session: date) -> bytes:
+    return _zipped(session, b"0" * 70 * MIB)
+
+
+def _empty_zip() -> bytes:
+    packed = io.BytesIO()
+    zipfile.ZipFile(packed, "w").close()
+    return packed.getvalue()
+
+
+def _unusual(session: date) -> list[Quote]:
+    """What no table lists, and a letter that is not ASCII: accepted, as B3 means it."""
+    known = MARKET.session(session)
+    stranger = replace(
+        known[0], codneg="ZXXX3", codisi="BRZXXXACNOR9", tpmerc="021", codbdi="93", nomres="CAF\xc9"
+    )
+    return [*known, stranger]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault of one session's file.
+
+    Attributes:
+        answer: What B3 answers for it.
+        outcome: What becomes of the file meanwhile.
+        says: What the operator reads.
+    """
+
+    answer: Callable[[date], Answer]
+    outcome: Outcome
+    says: str
+
+
+def _always(answer: Answer) -> Callable[[date], Answer]:
+    return lambda _session: answer
+
+
+def _body(make: Callable[[date], bytes]) -> Callable[[date], Answer]:
+    return lambda session: Answer(body=make(session))
+
+
+FAULTS: dict[str, Fault] = {
+    "403": Fault(answer=_always(Answer(status=403)), outcome=Outcome.FAILED, says="HTTP 403"),
+    "429 with Retry-After": Fault(
+        answer=_always(Answer(status=429, headers={"Retry-After": "1"})),
+        outcome=Outcome.FAILED,
+        says="HTTP 429",
+    ),
+    "500": Fault(answer=_always(Answer(status=500)), outcome=Outcome.FAILED, says="HTTP 500"),
+    "520": Fault(answer=_always(Answer(status=520)), outcome=Outcome.FAILED, says="HTTP 520"),
+    "slow drip": Fault(
+        answer=lambda session: Answer(body=good_zip(session), drip=(1, 0.1)),
+        outcome=Outcome.FAILED,
+        says="bytes had come after 2 s",
+    ),
+    "stall": Fault(
+        answer=lambda session: Answer(body=good_zip(session), stall_after=100),
+        outcome=Outcome.FAILED,
+        says="Read timed out",
+    ),
+    "cut in the middle": Fault(
+        answer=lambda session: Answer(body=good_zip(session), cut_after=1000),
+        outcome=Outcome.FAILED,
+        says="gave up after 2 of 2 attempts",
+    ),
+    "empty body": Fault(answer=_always(Answer(body=b"")), outcome=Outcome.NO_SESSION, says="an empty body"),
+    "HTML": Fault(answer=_always(Answer(body=HTML)), outcome=Outcome.NO_SESSION, says="an HTML page"),
+    "empty ZIP": Fault(
+        answer=_always(Answer(body=_empty_zip())), outcome=Outcome.NO_SESSION, says="an empty ZIP"
+    ),
+    "truncated ZIP": Fault(
+        answer=_body(lambda session: good_zip(session)[:-500]), outcome=Outcome.INVALID, says="ZIP"
+    ),
+    "ZIP bomb": Fault(answer=_body(_bomb), outcome=Outcome.INVALID, says="more than 67108864 bytes of text"),
+    "another session's file": Fault(
+        answer=_body(lambda session: good_zip(session - timedelta(days=7))),
+        outcome=Outcome.INVALID,
+        says="DATA",
+    ),
+    "wrong trailer": Fault(
+        answer=_body(lambda session: _with_trailer(session, 99)), outcome=Outcome.INVALID, says="99"
+    ),
+    "corrupted record": Fault(
+        answer=_body(_with_letters_for_a_price), outcome=Outcome.INVALID, says="PREULT"
+    ),
+}
+ACCEPTED = {"Latin-1 bytes and unknown codes"}
+
+SESSIONS = sessions_between(date(2025, 2, 3), date(2025, 3, 31))[: len(FAULTS) + len(ACCEPTED) + 1]
+SESSION_OF = dict(zip([*FAULTS, *ACCEPTED], SESSIONS, strict=False))
+LAST = SESSIONS[-1]
+"""D-1, with which nothing is wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """Two mornings."""
+
+    broken: dict[str, Result]
+    after_broken: Lake
+    mended: dict[str, Result]
+    after_mended: Lake
+    job_runs: Sequence[JobRun]
+
+
+@pytest.fixture(scope="module")
+def story(bench: Bench) -> Iterator[Story]:
+    for session in SESSIONS:
+        bench.shelf.files[daily_zip_name(session)] = good_zip(session)
+    for name in ACCEPTED:
+        session = SESSION_OF[name]
+        text = encode_session(session, _unusual(session))
+        bench.shelf.files[daily_zip_name(session)] = _zipped(session, text)
+    for name, fault in FAULTS.items():
+        bench.b3.faults[path_of(SESSION_OF[name])] = fault.answer(SESSION_OF[name])
+    broken = bench.morning(LAST, lookback=len(SESSIONS))
+    bench.wait_for([LAST, *(SESSION_OF[name] for name in ACCEPTED)], [])
+    after_broken = bench.lake()
+    bench.b3.faults.clear()
+    mended = bench.morning(LAST, lookback=len(SESSIONS))
+    job_runs = bench.wait_for(SESSIONS, [])
+    yield Story(
+        broken=broken,
+        after_broken=after_broken,
+        mended=mended,
+        after_mended=bench.lake(),
+        job_runs=job_runs,
+    )
+    bench.shelf.files.clear()
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_bad_file_leaves_nothing_in_the_lake_and_says_why(story: Story, name: str) -> None:
+    fault, session = FAULTS[name], SESSION_OF[name]
+    result = story.broken[f"cotahist {session}"]
+    assert result.outcome == fault.outcome
+    assert fault.says in (result.message or "")
+    assert path_of(session) in (result.message or ""), "the message names the address"
+    assert session not in story.after_broken.raw
+    assert session not in story.after_broken.sessions
+    assert session not in {day for day, _ in story.after_broken.wide}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_a_reader_refused_is_in_quarantine_with_its_reason_and_nothing_else_is(
+    story: Story, name: str
+) -> None:
+    reasons = [
+        reason for key, reason in story.after_broken.quarantined.items() if f"/{SESSION_OF[name]}/" in key
+    ]
+    assert len(reasons) == (FAULTS[name].outcome == Outcome.INVALID)
+    assert all(FAULTS[name].says in reason for reason in reasons)
+
+
+def test_one_session_s_fault_stops_no_other(story: Story) -> None:
+    good = {LAST, *(SESSION_OF[name] for name in ACCEPTED)}
+    assert set(story.after_broken.raw) == set(story.after_broken.sessions) == good
+    assert {story.broken[f"cotahist {session}"].outcome for session in good} == {Outcome.NEW}
+
+
+@pytest.mark.parametrize("name", [*FAULTS, *ACCEPTED])
+def test_after_the_next_morning_the_session_is_there_once_and_whole(
+    bench: Bench, story: Story, name: str
+) -> None:
+    session = SESSION_OF[name]
+    assert story.after_mended.raw[session] == ["daily.parquet"]
+    assert story.after_mended.sessions[session] == 1
+    volume = sum((quote.voltot for quote in _unusual(session)), Decimal(0))
+    assert bench.volume_in_every_table(session) == (volume if name in ACCEPTED else volume_made(session))
+
+
+def test_nothing_that_was_there_is_taken_or_refined_again(story: Story) -> None:
+    assert story.mended[f"cotahist {LAST}"].outcome == Outcome.UNCHANGED
+    assert {run.state for run in story.job_runs} == {"SUCCEEDED"}
+    assert sorted(run.trade_date for run in story.job_runs) == sorted(map(str, SESSIONS))
+
+
+def test_a_latin_1_letter_and_codes_of_no_table_are_kept_as_b3_means_them(bench: Bench, story: Story) -> None:
+    names = bench.sandbox.deployment
+    (row,) = bench.pipeline.query(
+        f'SELECT nomres, tpmerc, codbdi FROM "{names.raw_database}"."cotahist" '  # noqa: S608 - our own names
+        f"WHERE trade_date = DATE '{SESSION_OF['Latin-1 bytes and unknown codes']}' AND codneg = 'ZXXX3'"
+    ).rows
+    assert row == ["CAF\xc9", "021", "93"]
+
+
+def test_a_b3_that_is_down_changes_nothing(bench: Bench, story: Story) -> None:
+    before, job_runs = bench.lake(), bench.pipeline.job_runs()
+    results = bench.morning(LAST + timedelta(days=1), base_url="http://127.0.0.1:9", lookback=3)
+    assert {result.outcome for result in results.values()} == {Outcome.FAILED}
+    assert all("127.0.0.1:9" in (result.message or "") for result in results.values())
+    assert (bench.lake(), bench.pipeline.job_runs()) == (before, job_runs)
+
+
+def test_an_outage_of_five_days_is_caught_up_by_one_morning(bench: Bench) -> None:
+    days = sessions_between(date(2025, 4, 1), date(2025, 4, 8))[:5]
+    for day in days:
+        bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    bench.b3.faults[QUOTES_PATH] = Answer(status=503)
+    before = bench.pipeline.job_runs()
+    for day in days:
+        results = bench.morning(day)
+        assert [result.outcome for result in results.values()] == [Outcome.FAILED]
+    assert not set(days) & set(bench.lake().raw)
+    del bench.b3.faults[QUOTES_PATH]
+    results = bench.morning(days[-1], lookback=10)
+    assert [results[f"cotahist {day}"].outcome for day in days] == [Outcome.NEW] * 5
+    runs = bench.wait_for(days, before)
+    assert sorted((run.trade_date, run.state) for run in runs) == [(str(day), "SUCCEEDED") for day in days]
+    lake = bench.lake()
+    assert [lake.sessions[day] for day in days] == [1] * 5
+    assert [bench.volume_in_every_table(day) for day in days] == [volume_made(day) for day in days]
+
+
+def test_a_file_that_comes_at_nine_is_taken_at_nine(bench: Bench) -> None:
+    day = date(2025, 4, 9)
+    before = bench.pipeline.job_runs()
+    assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NOT_YET_PUBLISHED
+    bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    assert bench.morning(day, hour=9)[f"cotahist {day}"].outcome == Outcome.NEW
+    assert bench.morning(day, hour=11)[f"cotahist {day}"].outcome == Outcome.UNCHANGED
+    (run,) = bench.wait_for([day], before)
+    assert run.state == "SUCCEEDED"
+    assert bench.lake().sessions[day] == 1
+    assert bench.volume_in_every_table(day) == volume_made(day)
+
+
+def test_a_file_that_b3_corrects_replaces_the_session_and_what_it_takes_back_is_gone(bench: Bench) -> None:
+    day = date(2025, 4, 10)
+    quotes = MARKET.session(day)
+    gone = next(quote for quote in quotes if quote.tpmerc == "010").codisi
+    corrected = [replace(quote, voltot=quote.voltot + 1) for quote in quotes if quote.codisi != gone]
+    before = bench.pipeline.job_runs()
+    for version in (quotes, corrected):
+        bench.shelf.files[daily_zip_name(day)] = _zipped(day, encode_session(day, version))
+        assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NEW
+        runs = bench.wait_for([day], before)
+        before = [*before, *runs]
+    lake = bench.lake()
+    assert (lake.raw[day], lake.sessions[day]) == (["daily.parquet"], 1)
+    assert len({ticker for session, ticker in lake.wide if session == day}) == len(
+        {quote.codisi for quote in corrected}
+    )
+    assert bench.volume_in_every_table(day) == sum(quote.voltot for quote in corrected)
+
+
+def test_a_holiday_that_the_calendar_does_not_know_is_no_error_and_leaves_no_trace(bench: Bench) -> None:
+    day, next_day = date(2025, 4, 14), date(2025, 4, 15)
+    bench.shelf.files[daily_zip_name(next_day)] = good_zip(next_day)
+    before = bench.pipeline.job_runs()
+    assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NOT_YET_PUBLISHED
+    results = bench.morning(next_day, lookback=2)
+    assert results[f"cotahist {day}"].outcome == Outcome.NO_SESSION
+    assert results[f"cotahist {next_day}"].outcome == Outcome.NEW
+    bench.wait_for([next_day], before)
+    lake = bench.lake()
+    assert day not in lake.raw
+    assert (lake.sessions[day], lake.sessions[next_day]) == (0, 1)
+
+
+def test_a_session_on_what_the_calendar_takes_for_a_holiday_is_in_the_lake(bench: Bench) -> None:
+    holiday, next_session = date(2025, 4, 18), date(2025, 4, 22)  # Good Friday; Monday is Tiradentes
+    assert holiday not in sessions_between(holiday, holiday)
+    for day in (holiday, next_session):
+        bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    before = bench.pipeline.job_runs()
+    results = bench.morning(next_session, lookback=3)
+    assert results[f"cotahist {holiday}"].outcome == Outcome.NEW
+    assert results["cotahist 2025-04-21"].outcome == Outcome.NO_SESSION
+    bench.wait_for([holiday, next_session], before)
+    assert bench.lake().sessions[holiday] == 1
+    assert bench.volume_in_every_table(holiday) == volume_made(holiday)
+
+
+# The portfolio
+
+
+def _page(day: date) -> dict[str, Any]:
+    (page,) = encode_portfolio(day, MARKET.portfolio(day), reductor=MARKET.reductor)
+    return page
+
+
+def _changed_in_shape(day: date) -> bytes:
+    page = _page(day)
+    page["items"] = page.pop("results")
+    return json.dumps(page).encode()
+
+
+@pytest.mark.parametrize(
+    ("day", "portfolio", "outcome", "says", "consulted"),
+    [
+        pytest.param(date(2025, 5, 5), None, Outcome.FAILED, "503", None, id="down"),
+        pytest.param(
+            date(2025, 5, 6), _changed_in_shape, Outcome.INVALID, "results", None, id="changed in shape"
+        ),
+        pytest.param(
+            date(2025, 5, 7),
+            lambda day: json.dumps(_page(day + timedelta(days=7))).encode(),
+            Outcome.NEW,
+            None,
+            None,
+            id="dated in the future",
+        ),
+        pytest.param(
+            date(2025, 5, 8),
+            lambda day: json.dumps(json.dumps(_page(day))).encode(),
+            Outcome.NEW,
+            None,
+            "2025-05-08",
+            id="JSON within JSON",
+        ),
+    ],
+)
+def test_a_portfolio_s_fault_costs_no_quote_and_no_row_gets_a_portfolio_of_another_time(
+    *,
+    bench: Bench,
+    day: date,
+    portfolio: Callable[[date], bytes] | None,
+    outcome: Outcome,
+    says: str | None,
+    consulted: str | None,
+) -> None:
+    bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    if portfolio is None:
+        bench.b3.faults[PORTFOLIO_PATH] = Answer(status=503)
+    else:
+        bench.b3.faults[PORTFOLIO_PATH] = Answer(body=portfolio(day))
+    before = bench.pipeline.job_runs()
+    results = bench.morning(day, indices=("IBOV",))
+    bench.b3.faults.clear()
+    bench.wait_for([day], before)
+
+    (of_portfolio,) = (result for result in results.values() if result.source == "index_portfolio")
+    assert of_portfolio.outcome == outcome
+    assert (says or "") in (of_portfolio.message or "")
+    assert results[f"cotahist {day}"].outcome == Outcome.NEW
+    assert bench.lake().sessions[day] == 1
+    assert bench.volume_in_every_table(day) == volume_made(day)
+    names = bench.sandbox.deployment
+    (row,) = bench.pipeline.query(
+        f'SELECT max(portfolio_date), count(index_weight) FROM "{names.refined_database}"."'  # noqa: S608 - our own names
+        f"{names.refined_compact_table}\" WHERE trade_date = DATE '{day}'"
+    ).rows
+    assert row[0] == consulted
+    assert (int(row[1] or 0) > 0) == (consulted is not None)

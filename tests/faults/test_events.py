@@ -1,0 +1,254 @@
+"""Between the raw bucket and the job, and in the catalog: events, the starter, Glue, and people's hands."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
+from scraper.ingest import Outcome
+from tests.faults.bench import MARKET, Bench, volume_made
+from tests.faults.proxy import Proxy
+
+pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("faults")]
+
+_SECONDS = 240
+
+
+def _serve(bench: Bench, *days: date) -> None:
+    for day in days:
+        text = encode_session(day, MARKET.session(day))
+        bench.shelf.files[daily_zip_name(day)] = zip_file(text, daily_member_name(day))
+
+
+def _take(bench: Bench, *days: date) -> None:
+    """Ingest sessions and wait until the job has refined them."""
+    _serve(bench, *days)
+    before = bench.pipeline.job_runs()
+    for day in days:
+        assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NEW
+    assert {run.state for run in bench.wait_for(days, before)} == {"SUCCEEDED"}
+
+
+def _event(bench: Bench, *days: date) -> bytes:
+    """What S3 tells of raw sessions."""
+    records = [
+        {
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "s3": {
+                "bucket": {"name": bench.sandbox.deployment.raw_bucket},
+                "object": {"key": f"raw/cotahist/trade_date%3D{day}/daily.parquet"},
+            },
+        }
+        for day in days
+    ]
+    return json.dumps({"Records": records}).encode()
+
+
+def _deliver(bench: Bench, *events: bytes) -> None:
+    for event in events:
+        boto3.client("lambda").invoke(
+            FunctionName=bench.sandbox.deployment.starter_function, InvocationType="Event", Payload=event
+        )
+
+
+def _files(bench: Bench, day: date) -> dict[str, tuple[str, str]]:
+    """ETag and version of every refined file of a session."""
+    s3, bucket = boto3.client("s3"), bench.sandbox.deployment.refined_bucket
+    found = {}
+    for folder in ("refined", "refined_compact"):
+        pages = s3.get_paginator("list_object_versions").paginate(
+            Bucket=bucket, Prefix=f"{folder}/trade_date={day}/"
+        )
+        for page in pages:
+            for item in page.get("Versions", []):
+                found[f"{item['Key']} {item['VersionId']}"] = (item["Key"], item["ETag"])
+    return found
+
+
+def _is_whole(bench: Bench, *days: date) -> None:
+    lake = bench.lake()
+    for day in days:
+        assert (lake.raw[day], lake.sessions[day]) == (["daily.parquet"], 1)
+        assert bench.volume_in_every_table(day) == volume_made(day)
+
+
+def test_duplicate_events_out_of_order_and_two_at_once_change_nothing(bench: Bench) -> None:
+    first, second = date(2025, 6, 2), date(2025, 6, 3)
+    _take(bench, first, second)
+    before, files = bench.pipeline.job_runs(), (_files(bench, first), _files(bench, second))
+    # The later session first, one event with both, and each once more
+    _deliver(
+        bench,
+        _event(bench, second),
+        _event(bench, first),
+        _event(bench, second, first),
+    )
+    runs = _wait_for_runs(bench, before, 4)
+    assert sorted((run.trade_date, run.state) for run in runs) == [
+        *[(str(first), "SUCCEEDED")] * 2,
+        *[(str(second), "SUCCEEDED")] * 2,
+    ]
+    assert (_files(bench, first), _files(bench, second)) == files, "not one file was written again"
+    _is_whole(bench, first, second)
+
+
+def _wait_for_runs(bench: Bench, before: Sequence[Any], count: int) -> list[Any]:
+    """Wait until so many more runs have ended."""
+    old = {run.id for run in before}
+    deadline = time.monotonic() + _SECONDS
+    while time.monotonic() < deadline:
+        runs = [run for run in bench.pipeline.job_runs() if run.id not in old]
+        if len(runs) >= count and all(run.has_ended for run in runs):
+            return runs
+        time.sleep(0.2)
+    raise AssertionError(f"{len(runs)} of {count} runs after {_SECONDS} s: {runs}")
+
+
+def test_a_raw_file_put_by_hand_with_a_wrong_schema_is_refused_and_the_session_stays(bench: Bench) -> None:
+    day = date(2025, 6, 4)
+    _take(bench, day)
+    before, lake, files = bench.pipeline.job_runs(), bench.lake(), _files(bench, day)
+    wrong = io.BytesIO()
+    pq.write_table(pa.table({"codneg": ["ZXAA3"], "preult": [1.5]}), wrong)
+    key = f"raw/cotahist/trade_date={day}/daily.parquet"
+    boto3.client("s3").put_object(Bucket=bench.sandbox.deployment.raw_bucket, Key=key, Body=wrong.getvalue())
+    (run,) = _wait_for_runs(bench, before, 1)
+    assert run.state == "FAILED"
+    assert key in run.message
+    assert "column preult: expected decimal(13,2), found double" in run.message
+    assert (bench.lake().wide, bench.lake().compact, _files(bench, day)) == (lake.wide, lake.compact, files)
+
+    # The next morning asks B3 for the last session again, and puts its file back
+    before = bench.pipeline.job_runs()
+    assert bench.morning(day, hour=9)[f"cotahist {day}"].outcome == Outcome.NEW
+    bench.wait_for([day], before)
+    _is_whole(bench, day)
+    assert _files(bench, day) == files
+
+
+@contextmanager
+def _starter_through(bench: Bench, proxy: Proxy) -> Iterator[None]:
+    """Lead the deployed starter's calls of Glue through a proxy."""
+    functions, name = boto3.client("lambda"), bench.sandbox.deployment.starter_function
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    through = {**variables, "AWS_ENDPOINT_URL_GLUE": proxy.endpoint}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": through})
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+@pytest.mark.parametrize(
+    ("day", "code", "times"),
+    [
+        pytest.param(date(2025, 6, 5), "ThrottlingException", 3, id="throttled"),
+        pytest.param(date(2025, 6, 6), "ConcurrentRunsExceededException", 2, id="too many runs"),
+        pytest.param(date(2025, 6, 9), "ResourceNumberLimitExceededException", 2, id="out of capacity"),
+    ],
+)
+def test_a_starter_that_glue_refuses_for_a_while_starts_the_run_in_the_end(
+    bench: Bench, day: date, code: str, times: int
+) -> None:
+    with Proxy(bench.sandbox.aws.endpoint) as proxy, _starter_through(bench, proxy):
+        proxy.refuse("StartJobRun", code, times)
+        _take(bench, day)
+        assert (proxy.refused["StartJobRun"], proxy.forwarded["StartJobRun"]) == (times, 1)
+    _is_whole(bench, day)
+
+
+def test_an_event_that_glue_never_takes_waits_on_the_dead_letter_queue_and_loses_nothing(
+    bench: Bench,
+) -> None:
+    day, names = date(2025, 6, 10), bench.sandbox.deployment
+    _serve(bench, day)
+    with Proxy(bench.sandbox.aws.endpoint) as proxy, _starter_through(bench, proxy):
+        proxy.refuse("StartJobRun", "ResourceNumberLimitExceededException", 1_000)
+        assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NEW
+        queue = boto3.client("sqs")
+        deadline = time.monotonic() + _SECONDS
+        waiting: list[Any] = []
+        while not waiting and time.monotonic() < deadline:
+            found = queue.receive_message(
+                QueueUrl=names.dead_letter_queue, WaitTimeSeconds=5, VisibilityTimeout=0
+            )
+            waiting = found.get("Messages", [])
+    (message,) = waiting
+    assert str(day) in message["Body"]
+    assert day not in bench.lake().sessions
+
+    before = bench.pipeline.job_runs()
+    _deliver(bench, message["Body"].encode())
+    bench.wait_for([day], before)
+    _is_whole(bench, day)
+    queue.purge_queue(QueueUrl=names.dead_letter_queue)
+
+
+def _refine_again(bench: Bench, day: date) -> Any:
+    before = bench.pipeline.job_runs()
+    boto3.client("glue").start_job_run(
+        JobName=bench.sandbox.deployment.glue_job_name, Arguments={"--trade_date": str(day)}
+    )
+    (run,) = _wait_for_runs(bench, before, 1)
+    return run
+
+
+def test_partitions_deleted_by_hand_in_s3_and_in_the_catalog_come_back(bench: Bench) -> None:
+    day, names = date(2025, 6, 11), bench.sandbox.deployment
+    _take(bench, day)
+    lake = bench.lake()
+    _session, ticker = min(item for item in lake.wide if item[0] == day)
+    s3, glue = boto3.client("s3"), boto3.client("glue")
+    for key in (
+        f"refined/trade_date={day}/ticker={ticker}/part-00000.parquet",
+        f"refined_compact/trade_date={day}/part-00000.parquet",
+    ):
+        s3.delete_object(Bucket=names.refined_bucket, Key=key)
+    for table, values in (
+        (names.refined_table, [str(day), ticker]),
+        (names.refined_compact_table, [str(day)]),
+    ):
+        glue.delete_partition(DatabaseName=names.refined_database, TableName=table, PartitionValues=values)
+    assert bench.lake() != lake
+    assert _refine_again(bench, day).state == "SUCCEEDED"
+    assert bench.lake() == lake
+    _is_whole(bench, day)
+
+
+def test_a_table_whose_schema_somebody_changed_is_refused_by_name_until_it_is_put_right(
+    bench: Bench,
+) -> None:
+    day, names, glue = date(2025, 6, 12), bench.sandbox.deployment, boto3.client("glue")
+    _take(bench, day)
+    lake, files = bench.lake(), _files(bench, day)
+    where: Any = {"DatabaseName": names.refined_database}
+    table = glue.get_table(**where, Name=names.refined_compact_table)["Table"]
+    taken = {"Name", "PartitionKeys", "StorageDescriptor", "TableType", "Parameters", "Description"}
+    former: Any = {name: value for name, value in table.items() if name in taken}
+    changed = json.loads(json.dumps(former))
+    for column in changed["StorageDescriptor"]["Columns"]:
+        if column["Name"] == "volume":
+            column["Type"] = "double"
+    glue.update_table(**where, TableInput=changed)
+    try:
+        run = _refine_again(bench, day)
+    finally:
+        glue.update_table(**where, TableInput=former)
+    assert run.state == "FAILED"
+    assert f"table {names.refined_database}.{names.refined_compact_table} is not the one" in run.message
+    assert "column volume: expected decimal(24,2), found double" in run.message
+    assert (bench.lake(), _files(bench, day)) == (lake, files)
+    assert _refine_again(bench, day).state == "SUCCEEDED"
+    assert (bench.lake(), _files(bench, day)) == (lake, files)

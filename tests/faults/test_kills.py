@@ -1,0 +1,249 @@
+"""The job killed, at moments of chance and at chosen ones, and run again: the lake of clean runs, each time.
+
+Each run is a process of its own, with its JVM and its workers, as the sandbox starts it; the signal is
+SIGKILL, to all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pyarrow.parquet as pq
+import pytest
+
+from sandbox.b3.formats import encode_session
+from sandbox.b3.market import SimulatedMarket
+from sandbox.ministack import REPOSITORY, MiniStack
+from scraper.cotahist import read_session
+from scraper.raw import Lineage, RawBucket
+from tests.faults.proxy import Proxy
+
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
+
+MARKET = SimulatedMarket(seed=5, tickers=120, quotes=500)
+KILLS = 20
+DAYS = [date(2025, 9, 1) + timedelta(days=number) for number in range(KILLS)]
+BETWEEN_FILES_AND_CATALOG, TWICE_AT_ONCE = date(2025, 10, 1), date(2025, 10, 2)
+_SECONDS = 300
+_NAME = uuid4().hex[:8]
+RAW = f"raw-{_NAME}"
+
+State = tuple[dict[str, str], set[tuple[str, ...]], set[tuple[str, ...]]]
+"""ETag of each refined file; the partitions of the wide table; those of the compact one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Buckets, a catalog, and the job on them.
+
+    Attributes:
+        aws: The emulator.
+        name: Of the database, and in those of the buckets.
+        folder: For the mirror of the raw bucket.
+        seconds: How long a run takes.
+    """
+
+    aws: MiniStack
+    name: str
+    folder: Path
+    seconds: float = 0.0
+
+    @property
+    def refined(self) -> str:
+        """The refined bucket."""
+        return f"refined-{self.name}"
+
+    def start(
+        self, first: date, last: date | None = None, glue: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a run in a process group of its own."""
+        dates = (
+            ["--trade_date", str(first)]
+            if last is None
+            else ["--start_date", str(first), "--end_date", str(last)]
+        )
+        arguments = {
+            "--job": "refine",
+            "--script": f"s3://{RAW}/refine.py",
+            "--mirror": str(self.folder),
+            "--raw_bucket": RAW,
+            "--refined_bucket": self.refined,
+            "--refined_database": self.name,
+            "--refined_table": "bovespa_daily",
+        }
+        command = [sys.executable, "-m", "sandbox.spark_runner", *dates]
+        command += [part for pair in arguments.items() for part in pair]
+        environment = {**os.environ, **({"AWS_ENDPOINT_URL_GLUE": glue} if glue else {})}
+        return subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def run(self, first: date, last: date | None = None) -> float:
+        """Run to the end; the seconds that it took."""
+        started = time.monotonic()
+        assert self.start(first, last).wait(timeout=_SECONDS) == 0
+        return time.monotonic() - started
+
+    def files(self, day: date) -> dict[str, str]:
+        """ETag of each refined file of a session, by key."""
+        s3 = boto3.client("s3")
+        return {
+            item["Key"]: item["ETag"]
+            for folder in ("refined", "refined_compact")
+            for page in s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.refined, Prefix=f"{folder}/trade_date={day}/"
+            )
+            for item in page.get("Contents", [])
+        }
+
+    def partitions(self, day: date, suffix: str = "") -> set[tuple[str, ...]]:
+        """The partitions of a session."""
+        glue = boto3.client("glue")
+        pages = glue.get_paginator("get_partitions").paginate(
+            DatabaseName=self.name, TableName=f"bovespa_daily{suffix}", Expression=f"trade_date = '{day}'"
+        )
+        try:
+            return {tuple(each["Values"]) for page in pages for each in page["Partitions"]}
+        except glue.exceptions.EntityNotFoundException:
+            return set()
+
+    def state(self, day: date) -> State:
+        """All that a run leaves of a session."""
+        return self.files(day), self.partitions(day), self.partitions(day, "_compact")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _make_bench(aws: MiniStack, folder: Path, name: str) -> Bench:
+    bench = Bench(aws=aws, name=f"{name}{_NAME}", folder=folder / name)
+    bench.folder.mkdir()
+    boto3.client("s3").create_bucket(Bucket=bench.refined)
+    return bench
+
+
+@pytest.fixture(scope="module")
+def benches(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Bench]]:
+    """A lake of clean runs, and one without any yet."""
+    folder = tmp_path_factory.mktemp("kills")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in emulator.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        s3, glue = boto3.client("s3"), boto3.client("glue")
+        s3.create_bucket(Bucket=RAW)
+        s3.upload_file(str(REPOSITORY / "glue_scripts" / "refine.py"), RAW, "refine.py")
+        glue.create_job(
+            Name="refine",
+            Role="arn:aws:iam::000000000000:role/refine",
+            Command={"Name": "glueetl", "ScriptLocation": f"s3://{RAW}/refine.py"},
+        )
+        for day in (*DAYS, BETWEEN_FILES_AND_CATALOG, TWICE_AT_ONCE):
+            frame = read_session(encode_session(day, MARKET.session(day)), session=day, source="simulated")
+            RawBucket(RAW).write_session(frame, session=day, lineage=Lineage("simulated", str(day)))
+        clean = _make_bench(emulator, folder, "clean")
+        clean.run(DAYS[0], TWICE_AT_ONCE)
+        killed = _make_bench(emulator, folder, "killed")
+        seconds = killed.run(DAYS[0])
+        yield clean, Bench(aws=emulator, name=killed.name, folder=killed.folder, seconds=seconds)
+
+
+def _at_a_time(chance: random.Random) -> Callable[[Bench, date], bool]:
+    share = chance.random()
+
+    def reached(bench: Bench, _day: date) -> bool:
+        time.sleep(share * bench.seconds)
+        return True
+
+    return reached
+
+
+def _at_a_file(chance: random.Random) -> Callable[[Bench, date], bool]:
+    count = chance.randint(1, 115)
+    return lambda bench, day: len(bench.files(day)) >= count
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_run_killed_at_a_moment_of_chance_and_run_again_leaves_the_lake_of_a_clean_run(
+    benches: tuple[Bench, Bench], number: int
+) -> None:
+    clean, bench = benches
+    day, chance = DAYS[number], random.Random(number)  # noqa: S311 - the same moments each time
+    before = bench.state(day)
+    reached = (_at_a_time if number % 2 else _at_a_file)(chance)
+    process = bench.start(day)
+    while process.poll() is None and not reached(bench, day):
+        time.sleep(0.005)
+    _kill(process)
+
+    files, partitions, compact = bench.state(day)
+    expected = clean.state(day)
+    assert files.items() <= expected[0].items(), "whatever is there is whole"
+    assert partitions <= expected[1]
+    assert compact <= expected[2]
+    assert all(_has_its_file(files, values) for values in partitions), "no partition leads nowhere"
+    assert before[0].items() <= files.items(), "nothing that was there is lost"
+
+    bench.run(day)
+    assert bench.state(day) == expected
+
+
+def _has_its_file(files: dict[str, str], values: tuple[str, ...]) -> bool:
+    trade_date, ticker = values
+    return f"refined/trade_date={trade_date}/ticker={ticker}/part-00000.parquet" in files
+
+
+def test_a_run_killed_between_files_and_catalog_shows_no_half_session_and_ends_as_a_clean_one(
+    benches: tuple[Bench, Bench],
+) -> None:
+    clean, bench = benches
+    day = BETWEEN_FILES_AND_CATALOG
+    expected: Any = clean.state(day)
+    with Proxy(bench.aws.endpoint) as glue:
+        glue.hold("BatchCreatePartition")
+        process = bench.start(day, glue=glue.endpoint)
+        assert glue.held.wait(_SECONDS)
+        _kill(process)
+    assert bench.state(day) == (expected[0], set(), set()), "every file, and no partition"
+    bench.run(day)
+    assert bench.state(day) == expected
+
+
+def test_two_runs_of_one_session_at_once_leave_the_lake_of_one(benches: tuple[Bench, Bench]) -> None:
+    clean, bench = benches
+    both = [bench.start(TWICE_AT_ONCE), bench.start(TWICE_AT_ONCE)]
+    assert [process.wait(timeout=_SECONDS) for process in both] == [0, 0]
+    assert bench.state(TWICE_AT_ONCE) == clean.state(TWICE_AT_ONCE)
+
+
+def test_the_lake_of_clean_runs_holds_every_quote(benches: tuple[Bench, Bench]) -> None:
+    clean, _ = benches
+    s3 = boto3.client("s3")
+    for day in (*DAYS, BETWEEN_FILES_AND_CATALOG, TWICE_AT_ONCE):
+        key = f"refined_compact/trade_date={day}/part-00000.parquet"
+        body = s3.get_object(Bucket=clean.refined, Key=key)["Body"].read()
+        rows = pq.read_table(BytesIO(body)).to_pylist()
+        quotes = MARKET.session(day)
+        assert sum(row["volume"] for row in rows) == sum(quote.voltot for quote in quotes)
+        assert sum(row["lines"] for row in rows) == len(quotes)
