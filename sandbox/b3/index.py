@@ -68,7 +68,7 @@ class Index:
         since, until = _first_day(period), _first_day(period + 1)
         listed = np.array([listing.is_share and listing.is_listed(since) for listing in self._listings])
         eligible = [
-            (listing.listed_from == EPOCH or listing.listed_from + _SEASONING <= since)
+            listing.listed_from + _SEASONING <= since
             and (listing.listed_until is None or listing.listed_until >= until)
             for listing in self._listings
         ]

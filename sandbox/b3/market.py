@@ -36,7 +36,7 @@ _SESSION_STREAM, _PUTS_STREAM = 2, 4
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
 _MAX_TRADES = 99_999  # TOTNEG has five digits
 _OPTIONS_AFTER = 60  # days from a share's listing to its first series
-# What is traded so much, BRL, does not trade in one session of e = 2.718...: in round lots, in odd lots
+# That nothing trades has the probability exp(-turnover / this), BRL: in round lots, in odd lots
 _QUIET, _QUIET_ODD_LOTS = 4e4, 400.0
 _INDEX_CODE = "IBOV"
 _CASH_LINE: Mapping[str, Any] = {
@@ -59,7 +59,7 @@ class _Day:
         rng: Where its chance comes from.
         listed: Whether it may trade.
         paths: Open, high, low and close in rows, BRL for one unit.
-        turnover: BRL in the cash market.
+        turnover: BRL in the cash market, if it trades.
         volatility: The market's, by that of the long run.
         week_ago: Close of the week before, BRL for one unit.
         quantities: Theoretical quantity in the index.
@@ -98,7 +98,6 @@ class SimulatedMarket:
         self._listed_until = np.array(
             [(listing.listed_until or date.max).toordinal() for listing in self._listings]
         )
-        self._noise = np.array([listing.noise for listing in self._listings])
         self._turnover = np.array([listing.turnover for listing in self._listings])
         self._lot = np.array([listing.lot for listing in self._listings])
         self._fatcot = np.array([listing.fatcot for listing in self._listings])
@@ -186,20 +185,20 @@ class SimulatedMarket:
         # What came to light overnight is in the open
         overnight = rng.uniform(0.15, 0.7) + rng.normal(0, 0.1, size=size)
         open_ = before * np.exp(overnight * moved + 0.2 * noise * rng.normal(size=size))
-        up, down = np.exp(0.4 * noise * np.abs(rng.normal(size=(2, size))))
+        up, down = np.exp(0.5 * noise * np.abs(rng.normal(size=(2, size))))
         paths = np.stack([open_, np.maximum(open_, close) * up, np.minimum(open_, close) / down, close])
 
-        # Most is traded where prices move, when they move, and by a share's first owners
-        activity = 0.3 * np.log(volatility) + rng.normal(0, 0.12) + rng.normal(0, 0.3, size=size)
-        stir = 0.75 + 0.3 * np.minimum(np.abs(moved) / noise, 5)
+        # Most is traded in storms, of what moves, and of what is new
         age = trade_date.toordinal() - self._listed_from
-        debut = np.where(self._listed_from > EPOCH.toordinal(), 2 * np.exp(-np.maximum(age, 0) / 10), 0)
+        listed = (age >= 0) & (trade_date.toordinal() <= self._listed_until)
+        activity = 0.3 * np.log(volatility) + rng.normal(0, 0.12) + rng.normal(0, 0.3, size=size)
+        stir = 0.75 + 0.3 * np.minimum(np.abs(moved) / noise, 5) + 2 * np.exp(-np.maximum(age, 0) / 10)
         return _Day(
             trade_date=trade_date,
             rng=rng,
-            listed=(age >= 0) & (trade_date.toordinal() <= self._listed_until),
+            listed=listed,
             paths=paths,
-            turnover=self._turnover * np.exp(activity) * stir * (1 + debut),
+            turnover=np.where(listed, self._turnover * np.exp(activity) * stir, 0),
             volatility=volatility,
             week_ago=self._prices.closes(max(trade_date - timedelta(days=7), EPOCH)),
             quantities=self._composition.quantities(trade_date),
@@ -260,7 +259,6 @@ class SimulatedMarket:
     def _optionable(self, day: _Day) -> NDArray[np.intp]:
         """The shares that may have options: not at once when they are new."""
         seasoned = day.trade_date.toordinal() - self._listed_from >= _OPTIONS_AFTER
-        seasoned |= self._listed_from == EPOCH.toordinal()
         return np.flatnonzero(self._has_options & day.listed & seasoned)
 
     def _forwards(self, day: _Day) -> dict[str, Any]:
@@ -296,21 +294,20 @@ class SimulatedMarket:
 
     def _options(self, day: _Day, count: int) -> list[dict[str, Any]]:
         """Lines of that many option series, and of a few exercises of what is in the money."""
-        shares = self._optionable(day)
+        expiries = [next_expiries(day.trade_date, rule) for rule in (share_expiry, index_expiry)]
+        years = np.array([[(expiry - day.trade_date).days for expiry in each] for each in expiries]) / 365
+        # No series outlasts its share
+        ends, shares = [expiry.toordinal() for expiry in expiries[0]], self._optionable(day)
+        shares = shares[self._listed_until[shares] >= ends[0]]
+        months = np.append(np.searchsorted(ends, self._listed_until[shares], side="right"), len(ends))
+
         underlying = np.append(shares, self._index)
         paths = np.column_stack([day.paths[:, shares], self._index_path(day)])
         turnover = np.append(day.turnover[shares], day.turnover.max() / 5)
         volatility = self._volatility[underlying] * day.volatility**0.7  # some of it is going to pass
         puts = self._puts_lean(day, underlying, paths[3])
-
-        expiries = [next_expiries(day.trade_date, rule) for rule in (share_expiry, index_expiry)]
-        years = np.array([[(expiry - day.trade_date).days for expiry in each] for each in expiries]) / 365
-        # No series outlasts its share
-        ends = [expiry.toordinal() for expiry in expiries[0]]
-        months = np.append(np.searchsorted(ends, self._listed_until[shares], side="right"), len(ends))
-
         drawn = []
-        for n, wanted in enumerate(apportion(count, np.sqrt(turnover) * (months > 0)).tolist()):
+        for n, wanted in enumerate(apportion(count, np.sqrt(turnover)).tolist()):
             series = draw_series(
                 day.rng,
                 close=float(paths[3, n]),
@@ -341,7 +338,7 @@ class SimulatedMarket:
                 years=years[on_index.astype(int), month],
                 is_call=is_call,
             ),
-            turnover[nth] * 0.03 * interest * np.exp(day.rng.normal(size=len(of))),
+            turnover[nth] * 0.03 * interest * np.exp(day.rng.normal(0, 0.8, size=len(of))),
             lot=np.where(on_index, 1, 100),
             ticket=2.0,
             one_sided=0.4,

@@ -20,10 +20,10 @@ Floats = NDArray[np.float64]
 _WALK_STREAM = 1
 _REVERSION = 0.35 / 252  # a session: prices forget half a shock in two years
 # Standard deviations of a day's log returns, in the long run
-MARKET_NOISE = 0.011
-_SECTOR_NOISE, _CLASS_NOISE = 0.009, 0.002
+MARKET_NOISE = 0.0105
+_SECTOR_NOISE, _CLASS_NOISE = 0.009, 0.004
 # The market's log volatility: it forgets half a shock in seven weeks, and a fall raises it
-_MEMORY, _SPREAD, _LEVERAGE = 0.98, 0.45, -0.5
+_MEMORY, _SPREAD, _LEVERAGE = 0.98, 0.4, -0.5
 
 
 @dataclass(frozen=True, slots=True)

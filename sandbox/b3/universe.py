@@ -40,11 +40,12 @@ INDEX_ISIN = "BRIBOVINDM18"
 EPOCH = date(2000, 1, 1)
 """The market's first day."""
 
+_FOUNDED = date(1990, 1, 1)  # so that nothing is new on the first day
 _UNIVERSE_STREAM = 0
 _LAST_CHANGE = date(2046, 1, 1)  # afterwards nobody comes or goes
 _CHANGE_EVERY = 65  # days from an arrival to the next, and so of departures; in a small market more
 _JITTER = 18  # days by which each may be late: no window of 60 sessions is without one
-_SETTLED = timedelta(days=500)  # who has arrived does not leave before
+_SETTLED = timedelta(days=1000)  # who has arrived does not leave before
 _THIN = (6e3, 1.2e5)  # typical cash volume of a session, BRL, of the tenth that does not trade in all of them
 _NEVER_THIN = 6e5
 _SUFFIX = {"ON": "3", "PN": "4", "PNA": "5", "UNT": "11", "DRN": "34", "CI": "11"}
@@ -101,7 +102,7 @@ class Listing:
     free_float: int = 0
     only_odd_lots: bool = False
     has_options: bool = False
-    listed_from: date = EPOCH
+    listed_from: date = _FOUNDED
     listed_until: date | None = None
 
     def especi(self, rights: str = "") -> str:
@@ -266,8 +267,8 @@ def _come_and_go(rng: np.random.Generator, founders: list[Listing]) -> list[List
             EPOCH + timedelta(days=int((change + phase) * every + rng.uniform(0, _JITTER)))
             for phase in (0.0, 0.5)
         )
-        settled = max(EPOCH, departure - _SETTLED)
-        leaving = int(rng.choice([n for n in mortal if companies[n][0].listed_from <= settled]))
+        settled = [n for n in mortal if companies[n][0].listed_from <= departure - _SETTLED]
+        leaving = int(rng.choice(settled))
         mortal.remove(leaving)
         mortal.append(len(companies))
         companies.append(_newcomers(rng, companies[leaving], len(companies), arrival))
