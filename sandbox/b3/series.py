@@ -35,12 +35,12 @@ def wednesday_nearest_15th(year: int, month: int) -> date:
 
 
 def share_expiry(year: int, month: int) -> date:
-    """The session on which a month's options on shares expire: the third Friday or the one before it."""
+    """The session on which a month's options on shares expire: their Friday or the one before it."""
     return last_session_until(third_friday(year, month))
 
 
 def index_expiry(year: int, month: int) -> date:
-    """The session on which a month's options on the index expire, which has its Wednesday or is before it."""
+    """The session on which a month's options on the index expire: their Wednesday or the one before it."""
     return last_session_until(wednesday_nearest_15th(year, month))
 
 

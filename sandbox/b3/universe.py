@@ -80,8 +80,8 @@ class Listing:
         free_float: Units that investors may hold, which are its quantity in the index; 0 if not a share.
         only_odd_lots: It trades in odd lots and in no other market.
         has_options: It has option series, once it has been listed for a while.
-        listed_from: The first day on which it may trade.
-        listed_until: The last one, None while nobody knows.
+        listed_from: The first day on which it may trade, if there is a session.
+        listed_until: The last one, None if it stays.
     """
 
     code: str
@@ -229,11 +229,9 @@ def _list_funds(
 def _identity(company: int, share_class: str) -> dict[str, Any]:
     """The names of one of a company's papers, which follow from the company's number and are its alone."""
     letters = string.ascii_uppercase
-    first, last = divmod(company, 26)
-    if first >= 26:  # of two letters there are no more: ZXA0
-        first, last = divmod(company - 26 * 26, 10)
-        letters = string.digits
-    code = "ZX" + string.ascii_uppercase[first] + letters[last]
+    # From ZXAA to ZXZZ, and then from ZXA0 to ZXZ9
+    ends, number = (letters, company) if company < 26 * 26 else (string.digits, company - 26 * 26)
+    code = "ZX" + letters[number // len(ends)] + ends[number % len(ends)]
     return {
         "code": code,
         "ticker": code + _SUFFIX[share_class],
