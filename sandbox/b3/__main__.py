@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import B3Server
+from sandbox.b3.sessions import last_session_until
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 
 
@@ -19,6 +20,10 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     asked = parser.parse_args()
+    if not asked.folder:
+        for day in asked.sessions:
+            if (last := last_session_until(day)) != day:
+                parser.error(f"{day:%A} {day} is no session, the last before it is {last}")
     source = (
         RecordedFolder(asked.folder, max(asked.sessions))
         if asked.folder

@@ -1,11 +1,9 @@
 """A simulated market: what traded on a date, in the shape of B3's quote file and index portfolio.
 
 No price, volume or company is anybody's: everything follows from a seed and the date. A session is the same
-whichever sessions were asked for before it, and prices continue from one session to the next.
-
-Log prices revert slowly to an anchor and move with the market, their sector, their company and a little on
-their own. Shocks are drawn a calendar year at a time, so that a date costs the years since EPOCH once in a
-process, and then nothing. Random numbers are floats; what a quote holds is decimal, to the cent.
+whichever sessions were asked for before it, and prices continue from one session to the next. Who is listed
+when is in `universe`, closing prices in `prices`, the index's composition in `index`. Random numbers are
+floats; what a quote holds is decimal, to the cent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,28 +17,27 @@ from numpy.typing import NDArray
 
 from sandbox.b3.columns import NO_EXPIRY, Columns, quotes_of, stack, take
 from sandbox.b3.formats import PortfolioRow, Quote
+from sandbox.b3.index import Index, Ints
+from sandbox.b3.prices import MARKET_NOISE, Floats, Prices
 from sandbox.b3.series import (
     INTEREST,
-    Floats,
     draw_series,
+    index_expiry,
     next_expiries,
     series_codes,
     series_values,
+    share_expiry,
     strike_ladder,
-    third_friday,
-    wednesday_nearest_15th,
 )
-from sandbox.b3.universe import FUND_SECTOR, INDEX_ISIN, SECTORS, Listing, build_universe
+from sandbox.b3.sessions import last_session_until
+from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, build_universe
 
-EPOCH = date(2000, 1, 1)
-
-Ints = NDArray[np.int64]
-
-_WALK_STREAM, _SESSION_STREAM = 1, 2
-_REVERSION = 0.35 / 252  # a session: prices forget half a shock in two years
-_MARKET_NOISE, _SECTOR_NOISE, _CLASS_NOISE = 0.010, 0.007, 0.002
+_SESSION_STREAM, _PUTS_STREAM = 2, 4
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
 _MAX_TRADES = 99_999  # TOTNEG has five digits
+_OPTIONS_AFTER = 60  # days from a share's listing to its first series
+# That nothing trades has the probability exp(-turnover / this), BRL: in round lots, in odd lots
+_QUIET, _QUIET_ODD_LOTS = 4e4, 400.0
 _INDEX_CODE = "IBOV"
 _CASH_LINE: Mapping[str, Any] = {
     "prazot": b"",
@@ -55,12 +52,27 @@ _CASH_LINE: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class _Day:
-    """A session while it is made; `paths` has each listing's open, high, low and close, BRL for one unit."""
+    """A session while it is made; its arrays have a value or a column a listing.
+
+    Attributes:
+        trade_date: The session.
+        rng: Where its chance comes from.
+        listed: Whether it may trade.
+        paths: Open, high, low and close in rows, BRL for one unit.
+        turnover: BRL in the cash market, if it trades.
+        volatility: The market's, by that of the long run.
+        week_ago: Close of the week before, BRL for one unit.
+        quantities: Theoretical quantity in the index.
+    """
 
     trade_date: date
     rng: np.random.Generator
+    listed: NDArray[np.bool_]
     paths: Floats
-    turnover: Floats  # BRL in the cash market, by listing
+    turnover: Floats
+    volatility: float
+    week_ago: Floats
+    quantities: Ints
 
 
 class SimulatedMarket:
@@ -68,8 +80,8 @@ class SimulatedMarket:
 
     Args:
         seed: Another seed is another market.
-        tickers: Rows of the refined table in a session: cash tickers, one that trades in odd lots only, and
-            the index, on which there are options.
+        tickers: How many are listed at a time, one or two more or less, with the index, on which there are
+            options; a few do not trade in a session.
         quotes: Lines of a session's file, which option series fill up; sessions vary around it.
 
     Raises:
@@ -79,35 +91,34 @@ class SimulatedMarket:
     def __init__(self, *, seed: int = 1890, tickers: int = 150, quotes: int = 3000) -> None:
         self._seed = seed
         self._quotes = quotes
-        universe = build_universe(seed, tickers - 1)
-        self._listings = universe.listings
-        self._reductor_units = universe.reductor_units
-        self._anchor = np.array([listing.anchor for listing in self._listings])
-        self._beta = np.array([listing.beta for listing in self._listings])
-        self._noise = np.array([listing.noise for listing in self._listings])
+        self._listings = build_universe(seed, tickers - 1)
+        self._prices = Prices(seed, self._listings)
+        self._composition = Index(seed, self._listings, self._prices)
+        self._listed_from = np.array([listing.listed_from.toordinal() for listing in self._listings])
+        self._listed_until = np.array(
+            [(listing.listed_until or date.max).toordinal() for listing in self._listings]
+        )
         self._turnover = np.array([listing.turnover for listing in self._listings])
         self._lot = np.array([listing.lot for listing in self._listings])
         self._fatcot = np.array([listing.fatcot for listing in self._listings])
         self._is_share = np.array([listing.is_share for listing in self._listings])
         self._only_odd_lots = np.array([listing.only_odd_lots for listing in self._listings])
+        self._has_options = np.array([listing.has_options for listing in self._listings])
         self._ticker = _bytes(listing.ticker for listing in self._listings)
         self._company = _bytes(listing.company for listing in self._listings)
         self._especi = _bytes(listing.especi() for listing in self._listings)
         self._especi_ex_dividend = _bytes(listing.especi("ED") for listing in self._listings)
         self._isin = _bytes(listing.isin for listing in self._listings)
         self._codbdi = _bytes(listing.codbdi for listing in self._listings)
-        self._theoretical = np.array([listing.theoretical_quantity for listing in self._listings])
-        self._optionable = np.flatnonzero([listing.has_options for listing in self._listings])
-        # What there are options on: these shares, and at last the index
-        self._index = len(self._optionable)
-        optionable = [listing for listing in self._listings if listing.has_options]
-        self._option_code = _bytes([*(listing.code for listing in optionable), _INDEX_CODE])
-        ladders = [*(strike_ladder(listing.anchor) for listing in optionable), (100_000, 100_000)]
+        # What there are options on: the listings, and at last the index
+        self._index = len(self._listings)
+        self._option_code = _bytes([*(listing.code for listing in self._listings), _INDEX_CODE])
+        ladders = [*(strike_ladder(listing.anchor) for listing in self._listings), (100_000, 100_000)]
         self._strike_step, self._strike_unit = np.array(ladders).T
-        daily = [_daily_volatility(listing) for listing in optionable]
-        self._volatility = np.sqrt(252) * np.array([*daily, _MARKET_NOISE * 1.1])
-        # One row a weekday of the year, after the row that the year starts from
-        self._deviations: dict[int, Floats] = {}
+        self._volatility = np.sqrt(252) * np.append(self._prices.noise, MARKET_NOISE * 1.1)
+        # Of each: the logarithm of what puts trade, by what calls do
+        puts = np.random.default_rng([seed, _PUTS_STREAM]).normal(-0.45, 0.25, size=self._index)
+        self._puts = np.append(puts, 0.0)
 
     def session(self, trade_date: date) -> list[Quote]:
         """What traded on a date, whichever weekday it is: which days are sessions is the calendar's matter.
@@ -122,20 +133,17 @@ class SimulatedMarket:
 
     def columns(self, trade_date: date) -> Columns:
         """The lines of `session` in columns, which takes a tenth of the time."""
-        rng = np.random.default_rng([self._seed, _SESSION_STREAM, trade_date.toordinal()])
-        paths = self._paths(rng, trade_date)
-        activity = float(np.exp(rng.normal(0, 0.15)))
-        turnover = self._turnover * activity * np.exp(rng.normal(0, 0.35, size=self._turnover.size))
-        day = _Day(trade_date, rng, paths, turnover)
-
+        day = self._begin(trade_date)
         parts = [self._cash(day), self._odd_lots(day), self._forwards(day), self._auctions(day)]
-        wanted = round(self._quotes * float(np.exp(rng.normal(0, 0.03))))
+        wanted = round(self._quotes * float(np.exp(day.rng.normal(0, 0.03))))
         wanted -= sum(len(part["codneg"]) for part in parts)
         lines = stack([*parts, *self._options(day, max(wanted, 0))])
         return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
 
     def portfolio(self, portfolio_date: date) -> list[PortfolioRow]:
-        """The index portfolio dated that day: its opening weights, from the closes of the day before.
+        """The index portfolio dated that day: its opening weights, from the closes of the session before.
+
+        It changes on the first session of January, May and September; in between only the weights do.
 
         Returns:
             5/8 of the shares. The weights add up to 100.000 exactly.
@@ -143,8 +151,10 @@ class SimulatedMarket:
         Raises:
             ValueError: the date is not after EPOCH.
         """
-        members = np.flatnonzero(self._theoretical).tolist()
-        value = (self._closes(portfolio_date - timedelta(days=1)) * self._theoretical)[members]
+        closes = self._prices.closes(_session_before(portfolio_date))
+        quantities = self._composition.quantities(portfolio_date)
+        members = np.flatnonzero(quantities).tolist()
+        value = (closes * quantities)[members]
         ex_dividend = self._ex_dividend(portfolio_date)
         thousandths = apportion(100_000 - len(members), value) + 1  # none is left without a weight
         return [
@@ -153,7 +163,7 @@ class SimulatedMarket:
                 asset=self._listings[n].company,
                 share_class=self._listings[n].especi("ED" if ex_dividend[n] else ""),
                 weight=Decimal(int(weight)).scaleb(-3),
-                theoretical_quantity=self._listings[n].theoretical_quantity,
+                theoretical_quantity=int(quantities[n]),
                 sector=SECTORS[self._listings[n].sector],
             )
             for n, weight in zip(members, thousandths, strict=True)
@@ -162,47 +172,37 @@ class SimulatedMarket:
     @property
     def reductor(self) -> Decimal:
         """The index's divisor: its level in points is the portfolio's value in BRL divided by it."""
-        return Decimal(self._reductor_units).scaleb(-8)
+        return Decimal(self._composition.reductor_units).scaleb(-8)
 
-    def _closes(self, day: date) -> Floats:
-        """Price in BRL for one unit of each listing, at the end of a day."""
-        if day < EPOCH:
-            raise ValueError(f"the simulated market starts on {EPOCH}, after {day}; ask for a later date")
-        weekdays = int(np.busday_count(date(day.year, 1, 1), day + timedelta(days=1)))
-        closes: Floats = self._anchor * np.exp(self._year(day.year)[weekdays])
-        return closes
+    def _begin(self, trade_date: date) -> _Day:
+        rng = np.random.default_rng([self._seed, _SESSION_STREAM, trade_date.toordinal()])
+        close = self._prices.closes(trade_date)
+        before = self._prices.closes(_session_before(trade_date))
+        volatility = self._prices.volatility(trade_date)
+        noise, moved = self._prices.noise * volatility, np.log(close / before)
+        size = close.size
 
-    def _year(self, year: int) -> Floats:
-        """Deviations of log prices from their anchors, a row a weekday, a column a listing."""
-        for missing in range(max(self._deviations, default=EPOCH.year - 1) + 1, year + 1):
-            start = self._deviations[missing - 1][-1] if self._deviations else np.zeros(len(self._listings))
-            shocks = self._shocks(missing)
-            kept = (1 - _REVERSION) ** np.arange(1, len(shocks) + 1)[:, np.newaxis]
-            later = kept * (start + np.cumsum(shocks / kept, axis=0))
-            self._deviations[missing] = np.vstack([start, later])
-        return self._deviations[year]
+        # What came to light overnight is in the open
+        overnight = rng.uniform(0.15, 0.7) + rng.normal(0, 0.1, size=size)
+        open_ = before * np.exp(overnight * moved + 0.2 * noise * rng.normal(size=size))
+        up, down = np.exp(0.5 * noise * np.abs(rng.normal(size=(2, size))))
+        paths = np.stack([open_, np.maximum(open_, close) * up, np.minimum(open_, close) / down, close])
 
-    def _shocks(self, year: int) -> Floats:
-        rng = np.random.default_rng([self._seed, _WALK_STREAM, year])
-        days = int(np.busday_count(date(year, 1, 1), date(year + 1, 1, 1)))
-        companies = np.array([listing.company_number for listing in self._listings])
-        sectors = np.array([listing.sector for listing in self._listings])
-        market = rng.normal(0, _MARKET_NOISE, size=(days, 1))
-        sector = rng.normal(0, _SECTOR_NOISE, size=(days, len(SECTORS) + 1))
-        sector[:, FUND_SECTOR] = 0
-        # Fat tails: every session has its gainers and losers
-        company = rng.standard_t(5, size=(days, int(companies.max()) + 1)) / np.sqrt(5 / 3)
-        own = rng.normal(0, _CLASS_NOISE, size=(days, len(self._listings)))
-        shocks: Floats = self._beta * market + sector[:, sectors] + self._noise * company[:, companies] + own
-        return shocks
-
-    def _paths(self, rng: np.random.Generator, trade_date: date) -> Floats:
-        """Open, high, low and close of each listing, BRL for one unit."""
-        close = self._closes(trade_date)
-        before = self._closes(trade_date - timedelta(days=1))
-        open_ = before * (close / before) ** 0.4 * np.exp(rng.normal(0, 0.3, size=close.size) * self._noise)
-        up, down = np.exp(np.abs(rng.normal(0, 0.6, size=(2, close.size))) * self._noise)
-        return np.stack([open_, np.maximum(open_, close) * up, np.minimum(open_, close) / down, close])
+        # Most is traded in storms, of what moves, and of what is new
+        age = trade_date.toordinal() - self._listed_from
+        listed = (age >= 0) & (trade_date.toordinal() <= self._listed_until)
+        activity = 0.3 * np.log(volatility) + rng.normal(0, 0.12) + rng.normal(0, 0.3, size=size)
+        stir = 0.75 + 0.3 * np.minimum(np.abs(moved) / noise, 5) + 2 * np.exp(-np.maximum(age, 0) / 10)
+        return _Day(
+            trade_date=trade_date,
+            rng=rng,
+            listed=listed,
+            paths=paths,
+            turnover=np.where(listed, self._turnover * np.exp(activity) * stir, 0),
+            volatility=volatility,
+            week_ago=self._prices.closes(max(trade_date - timedelta(days=7), EPOCH)),
+            quantities=self._composition.quantities(trade_date),
+        )
 
     def _ex_dividend(self, trade_date: date) -> NDArray[np.bool_]:
         """Whether each listing is ex dividend: shares are in one session of a hundred."""
@@ -229,7 +229,8 @@ class SimulatedMarket:
         }
 
     def _cash(self, day: _Day) -> dict[str, Any]:
-        traded = np.flatnonzero(~self._only_odd_lots)
+        quiet = day.rng.random(len(day.listed)) < np.exp(-self._turnover / _QUIET)
+        traded = np.flatnonzero(day.listed & ~self._only_odd_lots & ~quiet)
         numbers = _trade(
             _draw_chances(day.rng, len(traded)),
             day.paths[:, traded],
@@ -241,11 +242,11 @@ class SimulatedMarket:
         return self._lines(day, traded, numbers, codbdi=self._codbdi[traded], tpmerc=b"010")
 
     def _odd_lots(self, day: _Day) -> dict[str, Any]:
-        traded = np.flatnonzero(self._is_share)
         # The smaller the company, the smaller its investors
-        share = (
-            0.006 * np.exp(day.rng.normal(0, 0.6, size=len(traded))) * (self._turnover[traded] / 1e7) ** -0.3
-        )
+        share = 0.006 * (self._turnover / 1e7) ** -0.3
+        quiet = day.rng.random(len(day.listed)) < np.exp(-self._turnover * share / _QUIET_ODD_LOTS)
+        traded = np.flatnonzero(day.listed & self._is_share & ~quiet)
+        share = share[traded] * np.exp(day.rng.normal(0, 0.6, size=len(traded)))
         numbers = _trade(
             _draw_chances(day.rng, len(traded)),
             day.paths[:, traded],
@@ -255,10 +256,18 @@ class SimulatedMarket:
         )
         return self._lines(day, traded, numbers, suffix="F", codbdi=b"96", tpmerc=b"020")
 
+    def _optionable(self, day: _Day) -> NDArray[np.intp]:
+        """The shares that may have options: not at once when they are new."""
+        seasoned = day.trade_date.toordinal() - self._listed_from >= _OPTIONS_AFTER
+        return np.flatnonzero(self._has_options & day.listed & seasoned)
+
     def _forwards(self, day: _Day) -> dict[str, Any]:
-        dealt = day.rng.random((len(self._optionable), len(_FORWARD_TERMS))) < 0.25
+        shares, terms = self._optionable(day), np.array(_FORWARD_TERMS)
+        dealt = day.rng.random((len(shares), len(terms))) < 0.25
+        # None outlasts its share
+        dealt &= day.trade_date.toordinal() + terms <= self._listed_until[shares, np.newaxis]
         row, column = np.nonzero(dealt)
-        traded, terms = self._optionable[row], np.array(_FORWARD_TERMS)[column]
+        traded, terms = shares[row], terms[column]
         size = np.exp(day.rng.normal(0, 1.2, size=len(traded)))
         numbers = _trade(
             _draw_chances(day.rng, len(traded)),
@@ -272,7 +281,7 @@ class SimulatedMarket:
         return self._lines(day, traded, numbers, suffix="T", codbdi=b"62", tpmerc=b"030", prazot=prazot)
 
     def _auctions(self, day: _Day) -> dict[str, Any]:
-        traded = np.sort(day.rng.choice(self._optionable, size=2, replace=False))
+        traded = np.sort(day.rng.choice(self._optionable(day), size=2, replace=False))
         numbers = _trade(
             _draw_chances(day.rng, len(traded)),
             np.tile(day.paths[3, traded], (4, 1)),
@@ -285,51 +294,58 @@ class SimulatedMarket:
 
     def _options(self, day: _Day, count: int) -> list[dict[str, Any]]:
         """Lines of that many option series, and of a few exercises of what is in the money."""
-        paths = np.column_stack([day.paths[:, self._optionable], self._index_path(day)])
-        turnover = np.append(day.turnover[self._optionable], day.turnover.max() / 5)
-        expiries = [next_expiries(day.trade_date, rule) for rule in (third_friday, wednesday_nearest_15th)]
+        expiries = [next_expiries(day.trade_date, rule) for rule in (share_expiry, index_expiry)]
         years = np.array([[(expiry - day.trade_date).days for expiry in each] for each in expiries]) / 365
+        # No series outlasts its share
+        ends, shares = [expiry.toordinal() for expiry in expiries[0]], self._optionable(day)
+        shares = shares[self._listed_until[shares] >= ends[0]]
+        months = np.append(np.searchsorted(ends, self._listed_until[shares], side="right"), len(ends))
 
-        drawn, sizes, chances = [], [], []
+        underlying = np.append(shares, self._index)
+        paths = np.column_stack([day.paths[:, shares], self._index_path(day)])
+        turnover = np.append(day.turnover[shares], day.turnover.max() / 5)
+        volatility = self._volatility[underlying] * day.volatility**0.7  # some of it is going to pass
+        puts = self._puts_lean(day, underlying, paths[3])
+        drawn = []
         for n, wanted in enumerate(apportion(count, np.sqrt(turnover)).tolist()):
             series = draw_series(
                 day.rng,
                 close=float(paths[3, n]),
-                volatility=float(self._volatility[n]),
-                strike_step=int(self._strike_step[n]),
-                years=years[int(n == self._index)],
+                volatility=float(volatility[n]),
+                strike_step=int(self._strike_step[underlying[n]]),
+                years=years[int(underlying[n] == self._index), : months[n]],
                 count=wanted,
+                puts=float(puts[n]),
             )
             drawn.append(series)
-            sizes.append(np.exp(day.rng.normal(0, 1.2, size=len(series.strike))))
-            chances.append(_draw_chances(day.rng, len(series.strike)))
 
-        of = np.repeat(np.arange(len(drawn)), [len(series.strike) for series in drawn])
+        nth = np.repeat(np.arange(len(drawn)), [len(series.strike) for series in drawn])
         month, strike, is_call, interest, in_the_money = (
             np.concatenate([getattr(series, name) for series in drawn])
             for name in ("month", "strike", "is_call", "interest", "in_the_money")
         )
+        of = underlying[nth]
         on_index = of == self._index
         expiry = np.array([[_yyyymmdd(day) for day in each] for each in expiries])[
             on_index.astype(int), month
         ]
         numbers = _trade(
-            np.concatenate(chances, axis=1),
+            _draw_chances(day.rng, len(of)),
             series_values(
-                paths[:, of],
-                volatility=self._volatility[of],
+                paths[:, nth],
+                volatility=volatility[nth],
                 strike=strike / 100,
                 years=years[on_index.astype(int), month],
                 is_call=is_call,
             ),
-            turnover[of] * 0.03 * interest * np.concatenate(sizes),
+            turnover[nth] * 0.03 * interest * np.exp(day.rng.normal(0, 0.8, size=len(of))),
             lot=np.where(on_index, 1, 100),
             ticket=2.0,
             one_sided=0.4,
         )
         codbdi = np.where(on_index, [[b"74"], [b"75"]], [[b"78"], [b"82"]])
         options = {
-            **take(self._underlyings(day), of),
+            **take(self._underlyings(day, shares), nth),
             **numbers,
             "codneg": series_codes(self._option_code[of], expiry, is_call, strike // self._strike_unit[of]),
             "codbdi": np.where(is_call, *codbdi),
@@ -342,9 +358,18 @@ class SimulatedMarket:
         # Options on the index are settled in cash
         return [options, *_exercises(day, options, np.flatnonzero(in_the_money & ~on_index))]
 
-    def _underlyings(self, day: _Day) -> Columns:
+    def _puts_lean(self, day: _Day, underlying: NDArray[np.intp], close: Floats) -> Floats:
+        """Logarithm of what puts trade by what calls do: the more, the more an underlying fell in a week."""
+        shares = underlying[:-1]
+        week_ago = np.append(day.week_ago[shares], day.week_ago @ day.quantities / float(self.reductor))
+        deviation = self._volatility[underlying] * day.volatility * np.sqrt(5 / 252)
+        fall = np.clip(np.log(week_ago / close) / deviation, -3, 3)
+        lean: Floats = self._puts[underlying] + 0.4 * fall + 0.15 * day.rng.normal(size=len(underlying))
+        return lean
+
+    def _underlyings(self, day: _Day, shares: NDArray[np.intp]) -> Columns:
         """What the series of a share have in common with its other lines, and at last those of the index."""
-        names = {"nomres": np.strings.add(self._option_code[:-1], b"E")}
+        names = {"nomres": np.strings.add(self._option_code[shares], b"E")}
         index = {
             **_CASH_LINE,
             "codneg": np.array([_INDEX_CODE.encode()]),
@@ -354,10 +379,10 @@ class SimulatedMarket:
             "codisi": INDEX_ISIN.encode(),
             "dismes": 11,
         }
-        return stack([self._lines(day, self._optionable, names), index])
+        return stack([self._lines(day, shares, names), index])
 
     def _index_path(self, day: _Day) -> Floats:
-        first, *_, last = day.paths @ self._theoretical / float(self.reductor)
+        first, *_, last = day.paths @ day.quantities / float(self.reductor)
         return np.array([first, max(first, last) * 1.003, min(first, last) * 0.997, last])
 
 
@@ -457,8 +482,9 @@ def _trade(
     }
 
 
-def _daily_volatility(listing: Listing) -> float:
-    return float(np.sqrt((listing.beta * _MARKET_NOISE) ** 2 + _SECTOR_NOISE**2 + listing.noise**2))
+def _session_before(day: date) -> date:
+    """The session before, or the market's first day."""
+    return max(last_session_until(day - timedelta(days=1)), EPOCH) if day > EPOCH else day
 
 
 def _bytes(texts: Iterable[str]) -> NDArray[np.bytes_]:

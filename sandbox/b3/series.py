@@ -8,27 +8,40 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from sandbox.b3.prices import Floats
+from sandbox.b3.sessions import last_session_until
 
 _MONTH_LETTERS = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWX"), dtype="S1")  # calls, then puts, by month
 INTEREST = 0.10  # a year
 # How an expiry's share of the series falls from month to month, and how far from the money series trade
 _LOG_MONTH_WEIGHT = np.log([0.40, 0.28, 0.10, 0.07, 0.04, 0.03, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
+# Rather a round strike than one between: the fourth of the ladder, the second, the first and third
+_ROUND_STRIKE = np.array([1.2, 0.0, 0.6, 0.0])
 _FRIDAY, _WEDNESDAY = 4, 2
 
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
 def third_friday(year: int, month: int) -> date:
-    """The day on which a month's options on shares expire."""
+    """The Friday of a month on which its options on shares expire, if there is a session."""
     first = date(year, month, 1)
     return first + timedelta(days=(_FRIDAY - first.weekday()) % 7 + 14)
 
 
 def wednesday_nearest_15th(year: int, month: int) -> date:
-    """The day on which a month's options on the index expire."""
+    """The Wednesday of a month on which its options on the index expire, if there is a session."""
     twelfth = date(year, month, 12)
     return twelfth + timedelta(days=(_WEDNESDAY - twelfth.weekday()) % 7)
+
+
+def share_expiry(year: int, month: int) -> date:
+    """The session on which a month's options on shares expire: their Friday or the one before it."""
+    return last_session_until(third_friday(year, month))
+
+
+def index_expiry(year: int, month: int) -> date:
+    """The session on which a month's options on the index expire: their Wednesday or the one before it."""
+    return last_session_until(wednesday_nearest_15th(year, month))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,14 @@ def strike_ladder(anchor: float) -> tuple[int, int]:
 
 
 def draw_series(
-    rng: np.random.Generator, *, close: float, volatility: float, strike_step: int, years: Floats, count: int
+    rng: np.random.Generator,
+    *,
+    close: float,
+    volatility: float,
+    strike_step: int,
+    years: Floats,
+    count: int,
+    puts: float,
 ) -> Series:
     """Draw the series that trade: most of them near the money and near expiry, rather out of the money.
 
@@ -76,32 +96,35 @@ def draw_series(
         volatility: Standard deviation of its log return in a year.
         strike_step: Distance between strikes, in cents or hundredths of a point; constant for ever, so that a
             series keeps its code.
-        years: Time to each of the next twelve expiries.
+        years: Time to each of the next expiries, twelve at most.
         count: How many series.
+        puts: Logarithm of what puts trade, by what calls do.
     """
     first, last = (int(close * 100 * share) // strike_step + 1 for share in (0.55, 1.6))
     steps = np.arange(max(first, 1), last + 1)
     ladder = steps * strike_step
-    # A plane a month, in it a row a strike, and columns for call and put
+    # A row a month, a column a strike
     distance = np.log(ladder / (close * 100)) / (volatility * np.sqrt(years + 0.06))[:, np.newaxis]
-    out_of_the_money = np.stack([distance, -distance], axis=2)
-    weight = _LOG_MONTH_WEIGHT[:, np.newaxis, np.newaxis] - np.where(
-        out_of_the_money > 0, (out_of_the_money / 1.1) ** 2, (out_of_the_money / 0.6) ** 2
-    )
-    weight += np.where(steps % 4 == 0, 1.2, np.where(steps % 2 == 0, 0.6, 0.0))[:, np.newaxis]
+    base = _LOG_MONTH_WEIGHT[: len(years), np.newaxis] + _ROUND_STRIKE[steps % 4]
+    above = distance > 0
+    far, near = (distance / 1.1) ** 2, (distance / 0.6) ** 2
+    # A plane a month, in it a row a strike, and columns for call and put
+    weight = np.empty((*distance.shape, 2))
+    weight[..., 0] = base - np.where(above, far, near)
+    weight[..., 1] = base - np.where(above, near, far)
     # A weighted draw without replacement: the largest of weights with noise. Little noise, as tomorrow's draw
     # is to have most of today's series
     noisy = weight.ravel() + 0.5 * rng.gumbel(size=weight.size)
     count = min(count, weight.size)
     drawn = np.sort(np.argpartition(-noisy, count - 1)[:count])
     month, row, column = np.unravel_index(drawn, weight.shape)
-    share = np.exp(weight.ravel()[drawn])
+    share = np.exp(weight.ravel()[drawn] + puts * np.where(column == 0, -0.5, 0.5))
     return Series(
         month=month,
         strike=ladder[row],
         is_call=column == 0,
         interest=share / share.sum(),
-        in_the_money=out_of_the_money.ravel()[drawn] < 0,
+        in_the_money=np.where(column == 0, 1, -1) * distance[month, row] < 0,
     )
 
 

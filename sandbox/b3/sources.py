@@ -38,6 +38,10 @@ class SimulatedSource:
         portfolio_as_of: Date of the portfolio. By default the first session, so that every session served has
             a portfolio dated on or before it.
 
+    Attributes:
+        portfolio_as_of: The same. B3 serves no portfolio but the present one, so whoever plays through time
+            moves it along; the index is made anew on the first session of January, May and September.
+
     Raises:
         ValueError: there is no session.
     """
@@ -49,7 +53,7 @@ class SimulatedSource:
         self._sessions = {daily_zip_name(session): session for session in sessions}
         if not self._sessions:
             raise ValueError("a simulated B3 needs at least one session to serve")
-        self._portfolio_date = portfolio_as_of or min(self._sessions.values())
+        self.portfolio_as_of = portfolio_as_of or min(self._sessions.values())
         self._years = {annual_zip_name(session.year): session.year for session in self._sessions.values()}
         self._served: dict[date, Document] = {}
         self._generating = Lock()  # the server's threads share one market
@@ -84,10 +88,11 @@ class SimulatedSource:
         """A page of the IBOV's portfolio; there is no other index."""
         if request.index != "IBOV":
             return None
+        as_of = self.portfolio_as_of
         with self._generating:
-            rows = self._market.portfolio(self._portfolio_date)
+            rows = self._market.portfolio(as_of)
         pages = encode_portfolio(
-            self._portfolio_date,
+            as_of,
             rows,
             segment=request.segment,
             page_size=request.page_size,

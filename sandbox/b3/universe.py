@@ -1,10 +1,18 @@
-"""Who is listed in the simulated market. Every company, fund, ticker and ISIN is made up.
+"""Who is listed in the simulated market, and when. Every company, fund, ticker and ISIN is made up.
 
 Tickers begin with ZX, which no company at B3 uses, and companies are called SIMULADA 001, 002, ...; only the
 name of the index, IBOV, and its ISIN are real, because queries and the portfolio call ask for them.
+
+Companies come and go: every nine weeks or so one arrives and another leaves, with all its share classes. Who
+arrives is a company of the kind that leaves, so that the market keeps its size; a number, and with it ticker
+and ISIN, is never given twice.
 """
 
+import string
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import groupby
 from statistics import NormalDist
 from typing import Any
 
@@ -29,11 +37,20 @@ SECTORS = (
 )
 FUND_SECTOR = len(SECTORS)  # the sector of what has none: funds, receipts of foreign shares
 INDEX_ISIN = "BRIBOVINDM18"
+EPOCH = date(2000, 1, 1)
+"""The market's first day."""
 
+_FOUNDED = date(1990, 1, 1)  # so that nothing is new on the first day
 _UNIVERSE_STREAM = 0
-_INDEX_LEVEL = 130_000  # points, at anchor prices
+_LAST_CHANGE = date(2046, 1, 1)  # afterwards nobody comes or goes
+_CHANGE_EVERY = 65  # days from an arrival to the next, and so of departures; in a small market more
+_JITTER = 18  # days by which each may be late: no window of 60 sessions is without one
+_SETTLED = timedelta(days=1000)  # who has arrived does not leave before
+_THIN = (6e3, 1.2e5)  # typical cash volume of a session, BRL, of the tenth that does not trade in all of them
+_NEVER_THIN = 6e5
 _SUFFIX = {"ON": "3", "PN": "4", "PNA": "5", "UNT": "11", "DRN": "34", "CI": "11"}
 _ISIN_TYPE = {"ON": "ACNOR", "PN": "ACNPR", "PNA": "ACNPA", "UNT": "CDAM0", "DRN": "BDR00", "CI": "CTF00"}
+_ETF = "14"
 _ISSUES = (("ON",), ("ON", "PN"), ("PN",), ("ON", "PNA"), ("UNT",))
 _ISSUES_SHARE = (0.64, 0.22, 0.03, 0.03, 0.08)
 _SEGMENTS = ("NM", "N2", "N1", "")
@@ -60,9 +77,11 @@ class Listing:
         beta: How it follows the market.
         noise: Standard deviation of its company's own daily log return.
         turnover: Typical cash volume of a session, BRL.
-        theoretical_quantity: Its quantity in the index, 0 outside.
+        free_float: Units that investors may hold, which are its quantity in the index; 0 if not a share.
         only_odd_lots: It trades in odd lots and in no other market.
-        has_options: It has option series.
+        has_options: It has option series, once it has been listed for a while.
+        listed_from: The first day on which it may trade, if there is a session.
+        listed_until: The last one, None if it stays.
     """
 
     code: str
@@ -80,9 +99,11 @@ class Listing:
     beta: float
     noise: float
     turnover: float
-    theoretical_quantity: int = 0
+    free_float: int = 0
     only_odd_lots: bool = False
     has_options: bool = False
+    listed_from: date = _FOUNDED
+    listed_until: date | None = None
 
     def especi(self, rights: str = "") -> str:
         """ESPECI: share class, rights ("ED": ex dividend) and segment, each in its columns."""
@@ -93,13 +114,9 @@ class Listing:
         """Whether it is a share or a unit, which have odd lots and forwards."""
         return self.sector != FUND_SECTOR
 
-
-@dataclass(frozen=True, slots=True)
-class Universe:
-    """The listings and the divisor that makes their index stand at 130,000 points at anchor prices."""
-
-    listings: tuple[Listing, ...]
-    reductor_units: int  # in units of 0.00000001, as B3 publishes it
+    def is_listed(self, day: date) -> bool:
+        """Whether it may trade on a day."""
+        return self.listed_from <= day and (self.listed_until is None or day <= self.listed_until)
 
 
 def isin_with_check_digit(body: str) -> str:
@@ -110,11 +127,13 @@ def isin_with_check_digit(body: str) -> str:
     return f"{body}{-total % 10}"
 
 
-def build_universe(seed: int, tickers: int) -> Universe:
-    """List that many tickers: about 3/4 shares, and real-estate funds, receipts and ETFs.
+def build_universe(seed: int, tickers: int) -> tuple[Listing, ...]:
+    """List that many tickers at a time: about 3/4 shares, and real-estate funds, receipts and ETFs.
 
-    One share trades in odd lots only, one ETF is quoted per 1,000 units, 5/8 of the shares make the index,
-    half of the companies have options.
+    One share trades in odd lots only, one ETF is quoted per 1,000 units, half of the companies have options.
+
+    Returns:
+        Everything that is ever listed: first those that are from the beginning, then the others as they come.
 
     Raises:
         ValueError: fewer than 30 tickers, of which no market can be made, or more than 600.
@@ -123,37 +142,17 @@ def build_universe(seed: int, tickers: int) -> Universe:
         raise ValueError(f"a simulated market has 30 to 600 tickers, not {tickers}")
     rng = np.random.default_rng([seed, _UNIVERSE_STREAM])
     etfs, receipts, funds = tickers // 25, tickers // 12, tickers // 10
-    shares = _list_shares(rng, tickers - etfs - receipts - funds)
-    others = [
-        *_list_funds(
-            rng, funds, len(shares), codbdi="12", share_class="CI", beta=0.15, noise=0.007, size=6e5
-        ),
-        *_list_funds(
-            rng,
-            receipts,
-            len(shares) + funds,
-            codbdi="34",
-            share_class="DRN",
-            beta=0.3,
-            noise=0.016,
-            size=5e5,
-        ),
-        *_list_funds(
-            rng,
-            etfs,
-            len(shares) + funds + receipts,
-            codbdi="14",
-            share_class="CI",
-            beta=1.0,
-            noise=0.002,
-            size=4e7,
-        ),
-    ]
+    founders = _list_shares(rng, tickers - etfs - receipts - funds)
+    kinds: tuple[tuple[int, dict[str, Any]], ...] = (
+        (funds, {"codbdi": "12", "share_class": "CI", "beta": 0.15, "noise": 0.007, "size": 6e5}),
+        (receipts, {"codbdi": "34", "share_class": "DRN", "beta": 0.3, "noise": 0.016, "size": 5e5}),
+        (etfs, {"codbdi": _ETF, "share_class": "CI", "beta": 1.0, "noise": 0.002, "size": 4e7}),
+    )
+    for count, traits in kinds:
+        founders += _list_funds(rng, count, founders[-1].company_number + 1, **traits)
     # A price per 1,000 units: the unit itself is worth cents
-    others[-1] = replace(others[-1], fatcot=1000, anchor=0.05)
-    shares = _compose_index(rng, _add_options(shares))
-    value = sum(listing.anchor * listing.theoretical_quantity for listing in shares)
-    return Universe((*shares, *others), round(value / _INDEX_LEVEL * 10**8))
+    founders[-1] = replace(founders[-1], fatcot=1000, anchor=0.05)
+    return tuple(_give_free_float(rng, _give_options(_come_and_go(rng, founders))))
 
 
 def _list_shares(rng: np.random.Generator, count: int) -> list[Listing]:
@@ -166,29 +165,37 @@ def _list_shares(rng: np.random.Generator, count: int) -> list[Listing]:
     companies = issues[-1][0] + 1
     sector = rng.integers(len(SECTORS), size=companies)
     segment = rng.choice(_SEGMENTS, size=companies, p=_SEGMENTS_SHARE)
-    price = np.exp(rng.normal(np.log(17.0), 0.75, size=companies))
-    beta = rng.uniform(0.5, 1.5, size=companies)
-    noise = rng.uniform(0.009, 0.021, size=companies)
+    traits = [_draw_traits(rng) for _ in range(companies)]
     turnover = _spread(rng, count, median=2.5e7, sigma=1.5)
-    class_premium = rng.uniform(0.9, 1.15, size=count)
     least_traded = int(np.argmin(turnover))
     return [
-        _listing(
-            company,
-            share_class,
+        Listing(
+            **_identity(company, share_class),
             # Novo Mercado admits only common shares
             segment="N1" if segment[company] == "NM" and share_class != "ON" else str(segment[company]),
             codbdi="08" if position % 40 == 7 else "02",
             sector=int(sector[company]),
             lot=100,
-            anchor=float(price[company] * class_premium[position]),
-            beta=float(beta[company]),
-            noise=float(noise[company]),
-            turnover=2e4 if position == least_traded else float(turnover[position]),
+            **_of_class(rng, traits[company]),
+            turnover=_THIN[1] if position == least_traded else float(turnover[position]),
             only_odd_lots=position == least_traded,
         )
         for position, (company, share_class) in enumerate(issues)
     ]
+
+
+def _of_class(rng: np.random.Generator, traits: dict[str, Any]) -> dict[str, Any]:
+    """A company's traits for one of its share classes, which does not cost what the others do."""
+    return traits | {"anchor": traits["anchor"] * float(rng.uniform(0.9, 1.15))}
+
+
+def _draw_traits(rng: np.random.Generator) -> dict[str, Any]:
+    """What drives the price of a company's shares."""
+    return {
+        "anchor": float(np.exp(rng.normal(np.log(17.0), 0.75))),
+        "beta": float(rng.uniform(0.5, 1.5)),
+        "noise": float(rng.uniform(0.008, 0.020)),
+    }
 
 
 def _list_funds(
@@ -205,9 +212,8 @@ def _list_funds(
     turnover = _spread(rng, count, median=size, sigma=1.4)
     price = np.exp(rng.normal(np.log(70.0), 0.45, size=count))
     return [
-        _listing(
-            first_company + position,
-            share_class,
+        Listing(
+            **_identity(first_company + position, share_class),
             segment="",
             codbdi=codbdi,
             sector=FUND_SECTOR,
@@ -220,47 +226,94 @@ def _list_funds(
     ]
 
 
-def _listing(company: int, share_class: str, **traits: Any) -> Listing:
-    code = "ZX" + chr(ord("A") + company // 26) + chr(ord("A") + company % 26)
-    return Listing(
-        code=code,
-        ticker=code + _SUFFIX[share_class],
-        isin=isin_with_check_digit(f"BR{code}{_ISIN_TYPE[share_class]}"),
-        company=f"SIMULADA {company + 1:03d}",
-        company_number=company,
-        share_class=share_class,
-        **traits,
-    )
+def _identity(company: int, share_class: str) -> dict[str, Any]:
+    """The names of one of a company's papers, which follow from the company's number and are its alone."""
+    letters = string.ascii_uppercase
+    # From ZXAA to ZXZZ, and then from ZXA0 to ZXZ9
+    ends, number = (letters, company) if company < 26 * 26 else (string.digits, company - 26 * 26)
+    code = "ZX" + letters[number // len(ends)] + ends[number % len(ends)]
+    return {
+        "code": code,
+        "ticker": code + _SUFFIX[share_class],
+        "isin": isin_with_check_digit(f"BR{code}{_ISIN_TYPE[share_class]}"),
+        "company": f"SIMULADA {company + 1:03d}",
+        "company_number": company,
+        "share_class": share_class,
+    }
 
 
 def _spread(rng: np.random.Generator, count: int, *, median: float, sigma: float) -> NDArray[np.float64]:
-    """Log-normal quantiles in random order: every seed has its giants and its dwarfs."""
+    """Log-normal quantiles in random order, but a tenth is thin: every seed has its giants and its dwarfs."""
     normal = NormalDist()
-    quantiles = np.array([normal.inv_cdf((rank + 0.5) / count) for rank in range(count)])
-    return median * np.exp(sigma * rng.permutation(quantiles))
+    turnover = median * np.exp(sigma * np.array([normal.inv_cdf((n + 0.5) / count) for n in range(count)]))
+    turnover[: count // 10] = np.geomspace(*_THIN, count // 10)
+    return rng.permutation(turnover)
 
 
-def _add_options(shares: list[Listing]) -> list[Listing]:
+def _come_and_go(rng: np.random.Generator, founders: list[Listing]) -> list[Listing]:
+    """Let companies arrive and others leave, from EPOCH to `_LAST_CHANGE`."""
+    every = _CHANGE_EVERY * max(1.0, 150 / len(founders))
+    giant = float(np.quantile([paper.turnover for paper in founders], 0.9))
+    companies = [list(papers) for _, papers in groupby(founders, key=lambda paper: paper.company_number)]
+    mortal = [
+        number
+        for number, papers in enumerate(companies)
+        if papers[0].codbdi != _ETF and all(_NEVER_THIN <= paper.turnover < giant for paper in papers)
+    ]
+    for change in range(1, int((_LAST_CHANGE - EPOCH).days / every)):
+        arrival, departure = (
+            EPOCH + timedelta(days=int((change + phase) * every + rng.uniform(0, _JITTER)))
+            for phase in (0.0, 0.5)
+        )
+        settled = [n for n in mortal if companies[n][0].listed_from <= departure - _SETTLED]
+        leaving = int(rng.choice(settled))
+        mortal.remove(leaving)
+        mortal.append(len(companies))
+        companies.append(_newcomers(rng, companies[leaving], len(companies), arrival))
+        companies[leaving] = [replace(paper, listed_until=departure) for paper in companies[leaving]]
+    return [paper for papers in companies for paper in papers]
+
+
+def _newcomers(
+    rng: np.random.Generator, model: Iterable[Listing], company: int, arrival: date
+) -> list[Listing]:
+    """The papers of a company like another one."""
+    traits, sector, growth = _draw_traits(rng), int(rng.integers(len(SECTORS))), rng.uniform(-0.5, 0.5)
+    return [
+        replace(
+            paper,
+            **_identity(company, paper.share_class),
+            **(_of_class(rng, traits) | {"sector": sector, "codbdi": "02"} if paper.is_share else {}),
+            turnover=max(paper.turnover * float(np.exp(growth)), _NEVER_THIN),
+            listed_from=arrival,
+        )
+        for paper in model
+    ]
+
+
+def _give_options(listings: list[Listing]) -> list[Listing]:
     """Give options to one class of each of the most traded companies: a series' code does not name it."""
+    shares = [listing for listing in listings if listing.is_share]
     companies: set[int] = set()
     tickers: set[str] = set()
     for share in _most_traded(shares):
         if share.company_number not in companies and len(companies) < len(shares) // 2:
             companies.add(share.company_number)
             tickers.add(share.ticker)
-    return [replace(share, has_options=share.ticker in tickers) for share in shares]
+    return [replace(listing, has_options=listing.ticker in tickers) for listing in listings]
 
 
-def _compose_index(rng: np.random.Generator, shares: list[Listing]) -> list[Listing]:
-    members = _most_traded(shares)[: len(shares) * 5 // 8]
-    # Free float grows with turnover, but not in step with it
-    value = {
-        share.ticker: 3e9 * (share.turnover / 1e7) ** 0.7 * float(np.exp(rng.normal(0, 0.4)))
-        for share in members
-    }
+def _give_free_float(rng: np.random.Generator, listings: list[Listing]) -> list[Listing]:
+    """Free float grows with turnover, but not in step with it."""
     return [
-        replace(share, theoretical_quantity=round(value.get(share.ticker, 0.0) / share.anchor))
-        for share in shares
+        replace(
+            listing,
+            free_float=round(
+                3e9 * (listing.turnover / 1e7) ** 0.7 * float(np.exp(rng.normal(0, 0.4))) / listing.anchor
+            )
+            * listing.is_share,
+        )
+        for listing in listings
     ]
 
 

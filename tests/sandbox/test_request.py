@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
+from sandbox.b3.formats import daily_zip_name
+from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.years import annual_zip_name
 from sandbox.request import LIVE, SIMULATED, Request, RequestError
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # Friday the 20th is a holiday
@@ -57,6 +62,20 @@ def test_more_sessions_than_one_morning_looks_back_take_several_mornings_in_orde
 def test_a_day_without_session_is_refused_with_the_session_before_it() -> None:
     with pytest.raises(RequestError, match=r"Tuesday 2026-02-17 is no session, .* 2026-02-13"):
         Request.parse(SIMULATED, session=CARNIVAL_TUESDAY, count=1, now=MONDAY)
+
+
+def test_of_a_holiday_the_simulated_b3_has_no_file_and_no_quote() -> None:
+    request = Request.parse(SIMULATED, session=date(2026, 2, 19), count=4, now=MONDAY)
+    source = request.source(SimulatedMarket(tickers=31, quotes=150))
+    assert source is not None
+    february = [date(2026, 2, day) for day in range(12, 20)]
+    served = [day.day for day in february if source.quotes(daily_zip_name(day))]
+    assert served == [12, 13, 18, 19]  # between them a weekend and Carnival
+    year = source.quotes(annual_zip_name(2026))
+    assert year is not None
+    with ZipFile(BytesIO(year.body)) as archive:
+        records = archive.read(archive.namelist()[0]).splitlines()[1:-1]
+    assert {record[2:10] for record in records} == {b"20260212", b"20260213", b"20260218", b"20260219"}
 
 
 def test_a_session_that_is_not_over_is_refused() -> None:

@@ -51,8 +51,8 @@ def tickers_of(path: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("market", "session"),
     [
-        (SimulatedMarket(), date(2026, 11, 19)),
-        (SimulatedMarket(), date(2026, 11, 20)),  # options expire
+        (SimulatedMarket(), date(2026, 11, 18)),
+        (SimulatedMarket(), date(2026, 11, 19)),  # options expire
         (SimulatedMarket(seed=3, tickers=600, quotes=6400), date(2024, 3, 11)),
         (SimulatedMarket(seed=4, tickers=31, quotes=200), date(2000, 1, 3)),
     ],

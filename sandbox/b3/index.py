@@ -1,0 +1,87 @@
+"""What the simulated index is made of: the most traded shares, chosen anew every four months, as B3 does."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sandbox.b3.prices import Prices
+from sandbox.b3.sessions import first_session_of, last_session_until
+from sandbox.b3.universe import EPOCH, Listing
+
+Ints = NDArray[np.int64]
+
+_REBALANCE_STREAM = 3
+_LEVEL = 130_000  # points, on the first day
+_MONTHS = 4  # from a rebalance to the next: January, May, September
+_FIRST_PERIOD = EPOCH.year * 12 // _MONTHS
+_SEASONING = timedelta(days=120)  # a share is not in the index before it has been listed so long
+
+
+class Index:
+    """The index's portfolios, one after the other.
+
+    A share enters and leaves on the first session of January, May or September alone, so whatever leaves the
+    market has left the index before. Between two rebalances quantities are constant. The divisor is constant
+    for ever: a rebalance scales the new quantities, so that the index goes on from where it was.
+
+    Args:
+        seed: Of the market.
+        listings: What is ever listed; 5/8 of the shares that are listed make the index.
+        prices: Their prices.
+
+    Attributes:
+        reductor_units: The divisor, in units of 0.00000001, as B3 publishes it.
+    """
+
+    def __init__(self, seed: int, listings: Sequence[Listing], prices: Prices) -> None:
+        self._seed = seed
+        self._listings = listings
+        self._prices = prices
+        self._turnover = np.array([listing.turnover for listing in listings])
+        self._free_float = np.array([listing.free_float for listing in listings])
+        first = self._compose(_FIRST_PERIOD)
+        value = first @ np.array([listing.anchor for listing in listings])
+        self.reductor_units = round(value / _LEVEL * 10**8)
+        self._compositions = [first]
+
+    def quantities(self, day: date) -> Ints:
+        """Theoretical quantity of each listing on a day, 0 outside the index."""
+        period = (day.year * 12 + day.month - 1) // _MONTHS
+        if day < _first_day(period):
+            period -= 1
+        later = max(period - _FIRST_PERIOD, 0)
+        while len(self._compositions) <= later:
+            self._rebalance()
+        return self._compositions[later]
+
+    def _rebalance(self) -> None:
+        before, period = self._compositions[-1], _FIRST_PERIOD + len(self._compositions)
+        after = self._compose(period)
+        closes = self._prices.closes(last_session_until(_first_day(period) - timedelta(days=1)))
+        scale = (before @ closes) / (after @ closes)
+        self._compositions.append(np.rint(after * scale).astype(np.int64))
+
+    def _compose(self, period: int) -> Ints:
+        """The most traded of those that have been listed for a while and stay until the next rebalance."""
+        since, until = _first_day(period), _first_day(period + 1)
+        listed = np.array([listing.is_share and listing.is_listed(since) for listing in self._listings])
+        eligible = [
+            listing.listed_from + _SEASONING <= since
+            and (listing.listed_until is None or listing.listed_until >= until)
+            for listing in self._listings
+        ]
+        rng = np.random.default_rng([self._seed, _REBALANCE_STREAM, period])
+        traded = self._turnover * np.exp(rng.normal(0, 0.08, size=len(listed)))
+        free_float = self._free_float * np.exp(rng.normal(0, 0.02, size=len(listed)))
+        ranked = np.argsort(np.where(listed & eligible, -traded, 0), kind="stable")
+        members = ranked[: int(listed.sum()) * 5 // 8]
+        quantities = np.zeros(len(listed), np.int64)
+        quantities[members] = np.rint(free_float[members])
+        return quantities
+
+
+def _first_day(period: int) -> date:
+    year, third = divmod(period, 12 // _MONTHS)
+    return first_session_of(year, third * _MONTHS + 1)
