@@ -37,6 +37,16 @@ CALENDAR = (date(2005, 1, 1), date(2031, 12, 31))
 """The days of which a query can tell whether the exchange meant to open. Trino's `sequence` makes at most
 10,000 of them."""
 
+DEFAULTS = {
+    "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
+    "session_20_before": "(SELECT min(trade_date) FROM (SELECT trade_date "
+    'FROM "${refined_database}"."${compact_table}$$partitions" ORDER BY trade_date DESC LIMIT 21))',
+    "most_traded_ticker": '(SELECT ticker FROM "${refined_database}"."${compact_table}" WHERE trade_date = '
+    '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions") '
+    "ORDER BY volume DESC, ticker LIMIT 1)",
+}
+"""What a parameter can have for a default besides a literal: a subquery, by its name."""
+
 TYPES = ("date", "varchar", "decimal", "bigint")
 
 _HEADER = ("EN", "PT", "Scans", "Needs sessions")
@@ -79,7 +89,7 @@ class Parameter:
     Attributes:
         name: Its name.
         type: One of `TYPES`.
-        default: What the saved query has in its place: a literal, or a name of `defaults`.
+        default: What the saved query has in its place: a literal, or a name of `DEFAULTS` as a placeholder.
         meaning: What it is.
     """
 
@@ -131,9 +141,7 @@ class NamedQuery:
         if not header:
             raise QueryFileError(f"{path}: expected comment lines first, of which the first is the title")
         lines = {key: _line(path, header, key) for key in _HEADER}
-        parameters = tuple(
-            _parameter(path, line) for line in header[1:] if line.startswith("Parameter:")
-        )
+        parameters = tuple(_parameter(path, line) for line in header[1:] if line.startswith("Parameter:"))
         unknown = len(header) - 1 - len(_HEADER) - len(parameters)
         if unknown:
             raise QueryFileError(f"{path}: {unknown} comment lines before the SQL are none of {_HEADER}")
@@ -142,7 +150,8 @@ class NamedQuery:
             raise QueryFileError(f"{path}: Needs sessions: {lines['Needs sessions']!r}, expected a number")
 
         names = asdict(tables)
-        values = {each.name: _filled(each.default, defaults(tables)) for each in parameters}
+        defaults = {name: _filled(sql, names) for name, sql in DEFAULTS.items()}
+        values = {each.name: _filled(each.default, defaults) for each in parameters}
         commented = {name: f"/* {name} */ {value}" for name, value in values.items()}
         return cls(
             stem=path.stem,
@@ -159,20 +168,6 @@ class NamedQuery:
     def read_all(cls, tables: Tables) -> list[Self]:
         """Read every file of `named_queries/`, by name."""
         return [cls.read(path, tables) for path in sorted(NAMED_QUERIES.glob("*.sql"))]
-
-
-def defaults(tables: Tables) -> dict[str, str]:
-    """What a parameter can have for a default besides a literal: a subquery, by its name."""
-    compact = f'"{tables.refined_database}"."{tables.compact_table}"'
-    sessions = f'"{tables.refined_database}"."{tables.compact_table}$partitions"'
-    last_session = f"(SELECT max(trade_date) FROM {sessions})"
-    return {
-        "last_session": last_session,
-        "session_20_before": f"(SELECT min(trade_date) FROM (SELECT trade_date FROM {sessions} "
-        "ORDER BY trade_date DESC LIMIT 21))",
-        "most_traded_ticker": f"(SELECT ticker FROM {compact} WHERE trade_date = {last_session} "
-        "ORDER BY volume DESC, ticker LIMIT 1)",
-    }
 
 
 def _comments(stem: str, header: list[str], parameters: tuple[Parameter, ...]) -> str:
@@ -193,7 +188,7 @@ def _weekdays_without_session() -> str:
     first, last = CALENDAR
     sessions = set(sessions_between(first, last))
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return ", ".join(f"DATE '{day}'" for day in days if day.weekday() < 5 and day not in sessions)  # noqa: PLR2004 - Saturday
+    return ", ".join(f"DATE '{day}'" for day in days if day.weekday() < 5 and day not in sessions)
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Athena's metadata table of a table's partitions: `SELECT trade_date FROM "default"."bovespa_daily$partitions"`.
+"""Athena's metadata table of a table's partitions, such as `"default"."bovespa_daily_compact$partitions"`.
 
 Athena answers it from the Glue catalog's registered partitions, without reading a file; MiniStack knows no
 such table. Here it becomes a list of values, with the partition keys for its columns.
@@ -54,7 +54,8 @@ def _values(keys: list[dict[str, Any]], partitions: list[dict[str, Any]]) -> str
     rows = ", ".join(
         f"[{', '.join(_literal(value) for value in partition['Values'])}]" for partition in partitions
     )
-    return f"(SELECT {', '.join(columns)} FROM (SELECT unnest([{rows}]::VARCHAR[][]) AS value))"
+    values = f"SELECT unnest([{rows}]::VARCHAR[][]) AS value"
+    return f"(SELECT {', '.join(columns)} FROM ({values}))"  # noqa: S608 - each of them quoted
 
 
 def _literal(value: str) -> str:

@@ -20,14 +20,16 @@ import sqlglot
 from ministack.core.responses import error_response_json
 from ministack.services import athena as service
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
-from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 Properties = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
 _OK = 200
-_EXECUTE = re.compile(r"\s*EXECUTE\s+(?P<name>\"[^\"]+\"|[\w@:]+)(?:\s+USING\s+(?P<values>.+?))?\s*;?\s*", re.I | re.S)
+_EXECUTE = re.compile(
+    r"""\s*EXECUTE\s+(?P<name>"[^"]+"|[\w@:]+)(?:\s+USING\s+(?P<values>.+?))?\s*;?\s*""",
+    re.IGNORECASE | re.DOTALL,
+)
 
 athena: Any = service  # MiniStack has no types
 
@@ -69,7 +71,9 @@ def _with_parameters(start: Callable[[Properties], Answer]) -> Callable[[Propert
     def start_with_values(request: Properties) -> Answer:
         asked: str = request.get("QueryString", "")
         try:
-            sql = _filled(asked, request.get("ExecutionParameters") or [], request.get("WorkGroup", "primary"))
+            sql = _filled(
+                asked, request.get("ExecutionParameters") or [], request.get("WorkGroup", "primary")
+            )
         except RefusedError as refusal:
             refused: Answer = error_response_json(
                 "InvalidRequestException", str(refusal), 400, extra={"AthenaErrorCode": "MALFORMED_QUERY"}
@@ -106,7 +110,7 @@ def _values(using: str) -> Iterator[str]:
         tree = sqlglot.parse_one(f"SELECT {using}", read="athena")
     except SqlglotError as error:
         raise RefusedError(f"SYNTAX_ERROR: USING {using}: {error}") from error
-    if set(key for key, value in tree.args.items() if value) != {"expressions"}:
+    if {key for key, value in tree.args.items() if value} != {"expressions"}:
         raise RefusedError(f"SYNTAX_ERROR: USING {using}: expected values")
     yield from (value.sql(dialect="athena") for value in tree.expressions)
 
