@@ -50,8 +50,8 @@ stocks AS (
 distances AS (
     SELECT
         *,
-        100 * (1 - CAST(close AS double) / CAST(highest AS double)) AS below_high_percent,
-        100 * (CAST(close AS double) / nullif(CAST(lowest AS double), 0) - 1) AS above_low_percent
+        round(100 * (1 - CAST(close AS double) / CAST(highest AS double)), 2) AS below_high_percent,
+        round(100 * (CAST(close AS double) / nullif(CAST(lowest AS double), 0) - 1), 2) AS above_low_percent
     FROM stocks
     WHERE cash_volume >= ${minimum_volume_brl}
 )
@@ -63,10 +63,10 @@ SELECT
     CAST(close AS decimal(18, 4)) AS close_brl,
     CAST(highest AS decimal(18, 4)) AS high_52_weeks_brl,
     date_of_high,
-    round(below_high_percent, 2) AS below_high_percent,
+    below_high_percent,
     CAST(lowest AS decimal(18, 4)) AS low_52_weeks_brl,
     date_of_low,
-    round(above_low_percent, 2) AS above_low_percent,
+    above_low_percent,
     sessions_traded
 FROM distances
 WHERE least(below_high_percent, above_low_percent) <= ${within_percent}

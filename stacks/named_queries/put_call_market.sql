@@ -17,7 +17,7 @@ totals AS (
         sum(daily.put_volume) AS put_volume,
         sum(daily.call_volume) AS call_volume,
         sum(daily.option_series) AS option_series,
-        count_if(daily.option_series > 0) AS stocks_with_options,
+        count(CASE WHEN daily.option_series > 0 THEN 1 END) AS stocks_with_options,
         sum(daily.volume) AS volume
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date

@@ -27,7 +27,7 @@ stocks AS (
 sectors AS (
     SELECT
         coalesce(sector, '(outside the index)') AS sector,
-        count_if(sessions_ago = 0) AS stocks,
+        count(CASE WHEN sessions_ago = 0 THEN 1 END) AS stocks,
         sum(CASE WHEN sessions_ago = 0 THEN volume ELSE 0 END) AS volume,
         CAST(sum(CASE WHEN sessions_ago > 0 THEN volume END) AS double) / nullif(max(sessions_before), 0) AS average_volume
     FROM stocks

@@ -28,10 +28,10 @@ prices AS (
 breadth AS (
     SELECT
         max(trade_date) AS trade_date,
-        count_if(sessions_ago = 0) AS stocks,
-        count_if(sessions_ago = 0 AND close > previous_close) AS advances,
-        count_if(sessions_ago = 0 AND close < previous_close) AS declines,
-        count_if(sessions_ago = 0 AND close = previous_close) AS unchanged,
+        count(CASE WHEN sessions_ago = 0 THEN 1 END) AS stocks,
+        count(CASE WHEN sessions_ago = 0 AND close > previous_close THEN 1 END) AS advances,
+        count(CASE WHEN sessions_ago = 0 AND close < previous_close THEN 1 END) AS declines,
+        count(CASE WHEN sessions_ago = 0 AND close = previous_close THEN 1 END) AS unchanged,
         sum(CASE WHEN sessions_ago = 0 AND close > previous_close THEN cash_volume ELSE 0 END) AS advancing_volume,
         sum(CASE WHEN sessions_ago = 0 AND close < previous_close THEN cash_volume ELSE 0 END) AS declining_volume,
         sum(CASE WHEN sessions_ago = 0 THEN volume ELSE 0 END) AS volume,

@@ -16,7 +16,7 @@ stocks AS (
         daily.ticker,
         max_by(daily.company, daily.trade_date) AS company,
         max(CASE WHEN daily.cash_volume > 0 THEN daily.trade_date END) AS last_cash_trade,
-        count_if(sessions.sessions_ago > 0 AND daily.cash_volume > 0) AS sessions_with_cash_trades,
+        count(CASE WHEN sessions.sessions_ago > 0 AND daily.cash_volume > 0 THEN 1 END) AS sessions_with_cash_trades,
         sum(CASE WHEN sessions.sessions_ago > 0 THEN daily.cash_volume ELSE 0 END) AS cash_volume_before,
         sum(CASE WHEN sessions.sessions_ago > 0 THEN daily.cash_volume + daily.odd_lot_volume ELSE 0 END) AS volume_before,
         sum(CASE WHEN sessions.sessions_ago = 0 THEN daily.cash_volume ELSE 0 END) AS cash_volume,
