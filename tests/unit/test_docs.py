@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs import tables
-from stacks.analytics import NAMED_QUERIES
+from stacks.named_query import NAMED_QUERIES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
