@@ -1,8 +1,8 @@
 """Athena's SQL, which is Trino's, where MiniStack would have DuckDB read it as its own.
 
-Both know most of the same functions, by other names or with other results: a whole number divided by another
-is a whole number in Trino. What sqlglot cannot read is left as it is: MiniStack's own tests of SQL, such as
-`read_parquet`, are of that kind.
+Much is called otherwise there, such as `sequence`, `day_of_week` and `approx_percentile`; sqlglot translates.
+What it cannot read is left as it is. It does not know the columns' types, so that dividing a whole column by
+another is a fraction here and a whole number on AWS.
 """
 
 from __future__ import annotations
