@@ -2,7 +2,7 @@
 
 A file begins with comment lines:
 
-    -- Gaps at the open
+    -- Gaps at the open | Gaps na abertura
     -- EN: Which stocks opened away from the close before?
     -- PT: Quais papéis abriram longe do fechamento anterior?
     -- Parameter: trade_date | date | ${last_session} | The session | O pregão
@@ -105,7 +105,7 @@ class NamedQuery:
 
     Attributes:
         stem: Name of its file, and of the prepared statement.
-        name: Its title.
+        title: Its title.
         question: What it answers.
         parameters: In the order of the prepared statement's question marks.
         scans: What it reads.
@@ -115,13 +115,18 @@ class NamedQuery:
     """
 
     stem: str
-    name: str
+    title: Text
     question: Text
     parameters: tuple[Parameter, ...]
     scans: Text
     needs_sessions: int
     sql: str
     statement: str
+
+    @property
+    def name(self) -> str:
+        """Its name in Athena."""
+        return self.title.en
 
     @property
     def description(self) -> str:
@@ -139,7 +144,9 @@ class NamedQuery:
         """
         header, body = _split(path.read_text(encoding="utf-8"))
         if not header:
-            raise QueryFileError(f"{path}: expected comment lines first, of which the first is the title")
+            raise QueryFileError(
+                f"{path}: expected comment lines first, of which the first is the title, English | Portuguese"
+            )
         lines = {key: _line(path, header, key) for key in _HEADER}
         parameters = tuple(_parameter(path, line) for line in header[1:] if line.startswith("Parameter:"))
         unknown = len(header) - 1 - len(_HEADER) - len(parameters)
@@ -155,7 +162,7 @@ class NamedQuery:
         commented = {name: f"/* {name} */ {value}" for name, value in values.items()}
         return cls(
             stem=path.stem,
-            name=header[0],
+            title=_text(path, header[0]),
             question=Text(lines["EN"], lines["PT"]),
             parameters=parameters,
             scans=_text(path, lines["Scans"]),

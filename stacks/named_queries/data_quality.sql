@@ -1,4 +1,4 @@
--- Data quality: raw against refined, and missing sessions
+-- Data quality: raw against refined, and missing sessions | Qualidade dos dados: bruto contra refinado, e pregões que faltam
 -- EN: Does each session of a span have the same quotes and volume, to the cent, in the raw and in the compact table, and is any session missing? Expected are the weekdays of 2005 to 2031 but for those on which the exchange's calendar of the deployment has it closed; B3 knows better. With today as last_date it also tells whether the newest are there.
 -- PT: Cada pregão de um período tem as mesmas linhas e o mesmo volume, até o centavo, na tabela bruta e na compacta, e falta algum? Esperam-se os dias úteis de 2005 a 2031, menos aqueles em que o calendário da bolsa, na implantação, a dá por fechada; a B3 sabe melhor. Com hoje em last_date, diz também se os mais novos estão lá.
 -- Parameter: first_date | date | ${session_20_before} | First day; twenty sessions before the last one if none is given | Primeiro dia; vinte pregões antes do último, se nenhum for dado

@@ -1,4 +1,4 @@
--- 52-week highs and lows
+-- 52-week highs and lows | Máximas e mínimas de 52 semanas
 -- EN: Which stocks closed a session near their highest or their lowest price of 52 weeks (364 days)? Prices are not adjusted: after a split a high of before is out of reach, and a low is none. With less than a year of sessions, of those there are.
 -- PT: Quais papéis fecharam um pregão perto do seu maior ou do seu menor preço em 52 semanas (364 dias)? Os preços não são ajustados: após um desdobramento, a máxima anterior fica fora de alcance e a mínima não vale. Com menos de um ano de pregões, dos que há.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

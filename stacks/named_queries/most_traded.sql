@@ -1,4 +1,4 @@
--- Most traded stocks of a session
+-- Most traded stocks of a session | Papéis mais negociados de um pregão
 -- EN: In which twenty stocks did most money change hands in a session, over all markets, and what share of the session is it?
 -- PT: Quais vinte papéis tiveram o maior volume financeiro em um pregão, somados todos os mercados, e que parte do pregão representam?
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

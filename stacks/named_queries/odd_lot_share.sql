@@ -1,4 +1,4 @@
--- Odd lots: where small investors trade
+-- Odd lots: where small investors trade | Fracionário: onde negociam os pequenos investidores
 -- EN: In which stocks is the share of odd lots (orders below the standard lot, a sign of small investors) largest in a session? It is of the volume in the cash and odd-lot markets.
 -- PT: Em quais papéis a parte do fracionário (ordens abaixo do lote padrão, sinal de pequenos investidores) é maior em um pregão? É do volume nos mercados à vista e fracionário.
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

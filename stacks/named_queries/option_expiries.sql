@@ -1,4 +1,4 @@
--- Option expiries ahead
+-- Option expiries ahead | Vencimentos de opções à frente
 -- EN: On which stocks do options expire soon, and how much was traded in them? The expiry is the earliest among the series that traded in the session.
 -- PT: Sobre quais papéis há opções que vencem em breve, e quanto se negociou nelas? O vencimento é o mais próximo entre as séries negociadas no pregão.
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

@@ -1,4 +1,4 @@
--- Put/call ratio by ticker
+-- Put/call ratio by ticker | Razão put/call por papel
 -- EN: On which stocks are puts traded rather than calls in a session? The ratio is of premiums paid; null without calls. Beside it, the ratio of the whole market.
 -- PT: Em quais papéis se negociam mais opções de venda que de compra em um pregão? A razão é de prêmios pagos; nula sem opções de compra. Ao lado, a razão do mercado inteiro.
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

@@ -1,4 +1,4 @@
--- Put/call ratio of the market, session by session
+-- Put/call ratio of the market, session by session | Razão put/call do mercado, pregão a pregão
 -- EN: How did the market's put/call ratio develop over the last twenty sessions, and how much of all trading are options? The ratio is of premiums paid.
 -- PT: Como evoluiu a razão entre opções de venda e de compra do mercado nos últimos vinte pregões, e que parte de todo o volume são opções? A razão é de prêmios pagos.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

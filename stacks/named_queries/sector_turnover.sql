@@ -1,4 +1,4 @@
--- Turnover by sector
+-- Turnover by sector | Volume por setor
 -- EN: How much was traded in each sector of the IBOV in a session, over all markets, against its average of the twenty sessions before? A stock's sector is the newest known in these sessions; stocks outside the index come together.
 -- PT: Quanto foi negociado em cada setor do IBOV em um pregão, somados todos os mercados, em relação à média dos vinte pregões anteriores? O setor de um papel é o mais recente conhecido nesses pregões; os papéis fora do índice vêm juntos.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

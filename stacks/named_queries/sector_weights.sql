@@ -1,4 +1,4 @@
--- Sectors of the IBOV: weight and volume
+-- Sectors of the IBOV: weight and volume | Setores do IBOV: peso e volume
 -- EN: How much does each sector weigh in the IBOV, and how much of it was traded in a session, over all markets?
 -- PT: Quanto pesa cada setor no IBOV e quanto dele foi negociado em um pregão, somados todos os mercados?
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

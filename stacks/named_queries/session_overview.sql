@@ -1,4 +1,4 @@
--- Session overview and breadth
+-- Session overview and breadth | Resumo do pregão: altas e baixas
 -- EN: How was the session: how many stocks rose and fell against the previous session's close, with how much volume, and how much was traded in all? Prices are not adjusted for splits or dividends.
 -- PT: Como foi o pregão: quantos papéis subiram e caíram em relação ao fechamento do pregão anterior, com que volume, e quanto se negociou ao todo? Os preços não são ajustados por desdobramentos nem proventos.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

@@ -1,4 +1,4 @@
--- Stocks that did not trade
+-- Stocks that did not trade | Papéis sem negócio
 -- EN: Which stocks had no trade in the cash market in a session, though they traded, there or in odd lots, in the twenty sessions before? After a change of ticker, a merger or a suspension, the old name stands here.
 -- PT: Quais papéis não tiveram negócio à vista em um pregão, embora negociados, à vista ou no fracionário, nos vinte pregões anteriores? Após troca de código, incorporação ou suspensão, o nome antigo aparece aqui.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

@@ -1,4 +1,4 @@
--- A ticker with its 5, 20 and 200-session averages
+-- A ticker with its 5, 20 and 200-session averages | Um papel e suas médias de 5, 20 e 200 pregões
 -- EN: Where does a ticker's close stand against its averages of 5, 20 and 200 sessions, in each of the last fifty sessions? An average is of sessions with a close in the cash market; prices are not adjusted, so that a split bends the averages for as long as they reach back to it.
 -- PT: Onde está o fechamento de um papel em relação às suas médias de 5, 20 e 200 pregões, em cada um dos últimos cinquenta? A média é de pregões com fechamento à vista; os preços não são ajustados, e um desdobramento distorce as médias enquanto o alcançarem.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

@@ -1,4 +1,4 @@
--- Last sessions of a ticker
+-- Last sessions of a ticker | Últimos pregões de um papel
 -- EN: How did a ticker trade in the last twenty sessions? Prices are not adjusted for splits or dividends.
 -- PT: Como um papel foi negociado nos últimos vinte pregões? Os preços não são ajustados por desdobramentos nem proventos.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

@@ -1,4 +1,4 @@
--- A ticker in a session
+-- A ticker in a session | Um papel em um pregão
 -- EN: What does the session of one ticker look like: prices, volume by market, options, weight in the IBOV?
 -- PT: Como foi o pregão de um papel: preços, volume por mercado, opções, peso no IBOV?
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

@@ -1,4 +1,4 @@
--- Top gainers and losers of a session
+-- Top gainers and losers of a session | Maiores altas e baixas de um pregão
 -- EN: Which ten stocks rose and which ten fell most in a session, against the previous session's close, or the open where there is none? Prices are not adjusted for splits or dividends.
 -- PT: Quais dez papéis mais subiram e quais dez mais caíram em um pregão, em relação ao fechamento do pregão anterior, ou à abertura quando não há? Os preços não são ajustados por desdobramentos nem proventos.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

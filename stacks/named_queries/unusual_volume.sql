@@ -1,4 +1,4 @@
--- Unusual volume
+-- Unusual volume | Volume incomum
 -- EN: Which twenty stocks traded most against their own average of the twenty sessions before, in the cash market? A session without a trade counts as zero.
 -- PT: Quais vinte papéis mais negociaram em relação à sua própria média dos vinte pregões anteriores, à vista? Um pregão sem negócio conta como zero.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

@@ -1,4 +1,4 @@
--- Volume of a session by market
+-- Volume of a session by market | Volume de um pregão por mercado
 -- EN: How much money changed hands in each market in a session: cash, odd lot, forward, calls, puts, others?
 -- PT: Quanto foi negociado em cada mercado em um pregão: à vista, fracionário, termo, opções de compra, opções de venda, outros?
 -- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado

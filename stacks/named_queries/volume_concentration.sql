@@ -1,4 +1,4 @@
--- Concentration of volume
+-- Concentration of volume | Concentração do volume
 -- EN: How much of a session's volume is in its 1, 5, 10 and 20 most traded stocks, session by session over the last twenty? The Herfindahl-Hirschman index is the sum of the squared shares in percent, 10,000 if all is in one stock.
 -- PT: Quanto do volume de um pregão está em seus 1, 5, 10 e 20 papéis mais negociados, pregão a pregão nos últimos vinte? O índice de Herfindahl-Hirschman é a soma dos quadrados das partes em por cento, 10.000 se tudo está em um papel.
 -- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia

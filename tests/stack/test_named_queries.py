@@ -179,6 +179,7 @@ def test_there_are_the_questions_that_an_analyst_asks() -> None:
 @each_query
 def test_a_query_says_what_it_answers_in_both_languages(query: NamedQuery) -> None:
     assert 10 < len(query.name) <= 128  # the limit of Athena
+    assert query.title.en != query.title.pt
     assert query.question.en.rstrip(".") != query.question.pt.rstrip(".")
     assert "?" in query.question.en
     assert "?" in query.question.pt
@@ -269,22 +270,29 @@ def test_one_session_is_demanded_as_a_constant() -> None:
     ("text", "reason"),
     [
         ("SELECT 1\n", "expected comment lines first"),
-        ("-- A title\nSELECT 1\n", "expected one comment line `-- EN: ...`"),
+        (
+            "-- A title\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\nSELECT 1",
+            "expected English",
+        ),
+        ("-- A title | Um título\nSELECT 1\n", "expected one comment line `-- EN: ...`"),
         ("{header}-- Note: this\nSELECT 1\n", "1 comment lines before the SQL are none of"),
         ("{header}-- Parameter: a | date | 1 | what\nSELECT 1\n", "expected Parameter: name"),
         ("{header}-- Parameter: a | day | 1 | what | o\nSELECT 1\n", "expected Parameter: name"),
         ("{header}-- Parameter: a | date | 1 | what | o\nSELECT 1\n", "has the parameters []"),
         ("{header}-- Parameter: a | date | 1 | what | o\nSELECT ${{a}} + ${{a}}\n", "each once"),
         ("{header}SELECT 1 WHERE 1 = ?\n", "a question mark in the SQL"),
-        ("-- A\n-- EN: Q?\n-- PT: P?\n-- Scans: a file\n-- Needs sessions: 1\nSELECT 1", "expected English"),
         (
-            "-- A\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: one\nSELECT 1",
+            "-- A | B\n-- EN: Q?\n-- PT: P?\n-- Scans: a file\n-- Needs sessions: 1\nSELECT 1",
+            "expected English",
+        ),
+        (
+            "-- A | B\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: one\nSELECT 1",
             "expected a number",
         ),
     ],
 )
 def test_a_file_that_is_not_as_it_should_be_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    header = "-- A title\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\n"
+    header = "-- A title | Um título\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\n"
     path = tmp_path / "query.sql"
     path.write_text(text.format(header=header))
 
@@ -296,7 +304,7 @@ def test_a_file_that_is_not_as_it_should_be_is_refused(tmp_path: Path, text: str
 def test_a_placeholder_that_nobody_fills_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "query.sql"
     path.write_text(
-        "-- A\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\nSELECT 1 FROM ${raw_table}\n"
+        "-- A | B\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\nSELECT 1 FROM ${raw_table}\n"
     )
 
     with pytest.raises(KeyError, match="raw_table"):
