@@ -1,8 +1,8 @@
 -- Data quality: raw against refined, and missing sessions | Qualidade dos dados: bruto contra refinado, e pregões que faltam
 -- EN: Does each session of a span have the same quotes and volume, to the cent, in the raw and in the compact table, and is any session missing? Expected are the weekdays of 2005 to 2031 but for those on which the exchange's calendar of the deployment has it closed; B3 knows better. With today as last_date it also tells whether the newest are there.
 -- PT: Cada pregão de um período tem as mesmas linhas e o mesmo volume, até o centavo, na tabela bruta e na compacta, e falta algum? Esperam-se os dias úteis de 2005 a 2031, menos aqueles em que o calendário da bolsa, na implantação, a dá por fechada; a B3 sabe melhor. Com hoje em last_date, diz também se os mais novos estão lá.
--- Parameter: first_date | date | ${session_20_before} | First day; twenty sessions before the last one if none is given | Primeiro dia; vinte pregões antes do último, se nenhum for dado
--- Parameter: last_date | date | ${last_session} | Last day; the last session if none is given | Último dia; o último pregão, se nenhum for dado
+-- Parameter: first_date | date | ${session_20_before} | First day of the span | Primeiro dia do período
+-- Parameter: last_date | date | ${last_session} | Last day of the span | Último dia do período
 -- Scans: of the raw and of the compact table, a file for each session of the span; by default 21 of each | das tabelas bruta e compacta, um arquivo por pregão do período; por padrão, 21 de cada
 -- Needs sessions: 1
 WITH calendar AS (
@@ -12,7 +12,14 @@ WITH calendar AS (
         AND days.trade_date NOT IN (${weekdays_without_session})
 ),
 everything AS (
-    SELECT trade_date, 1 AS raw_lines, voltot AS raw_volume, 0 AS lines, 0 AS volume, 0 AS stocks, 0 AS expected
+    SELECT
+        trade_date,
+        1 AS raw_lines,
+        voltot AS raw_volume,
+        0 AS lines,
+        0 AS volume,
+        0 AS stocks,
+        0 AS expected
     FROM "${raw_database}"."cotahist"
     UNION ALL
     SELECT trade_date, 0, 0, lines, volume, 1, 0

@@ -1,7 +1,7 @@
 -- 52-week highs and lows | Máximas e mínimas de 52 semanas
 -- EN: Which stocks closed a session near their highest or their lowest price of 52 weeks (364 days)? Prices are not adjusted: after a split a high of before is out of reach, and a low is none. With less than a year of sessions, of those there are.
 -- PT: Quais papéis fecharam um pregão perto do seu maior ou do seu menor preço em 52 semanas (364 dias)? Os preços não são ajustados: após um desdobramento, a máxima anterior fica fora de alcance e a mínima não vale. Com menos de um ano de pregões, dos que há.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash market in the session [BRL] | Volume mínimo à vista no pregão [BRL]
 -- Parameter: within_percent | decimal | 5 | Greatest distance of the close from the high or the low [percent] | Maior distância entre o fechamento e a máxima ou a mínima [por cento]
 -- Scans: the files of 52 weeks of the compact table, a session each, some 250 | os arquivos de 52 semanas da tabela compacta, um por pregão, uns 250

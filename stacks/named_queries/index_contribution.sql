@@ -1,7 +1,7 @@
 -- Contribution to the IBOV by stock | Contribuição ao IBOV por papel
 -- EN: Which stocks moved the IBOV in a session, by weight and return? A contribution is the weight at the opening times the change of the close, in percentage points; their sum estimates the index's change. The weight is exact where the portfolio is of the session (portfolio_age_days 0); prices are not adjusted for dividends.
 -- PT: Quais papéis moveram o IBOV em um pregão, por peso e retorno? A contribuição é o peso na abertura vezes a variação do fechamento, em pontos percentuais; a soma estima a variação do índice. O peso é exato quando a carteira é do pregão (portfolio_age_days 0); os preços não são ajustados por proventos.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 2
 WITH sessions AS (

@@ -1,7 +1,7 @@
 -- Most traded stocks of a session | Papéis mais negociados de um pregão
 -- EN: In which twenty stocks did most money change hands in a session, over all markets, and what share of the session is it?
 -- PT: Quais vinte papéis tiveram o maior volume financeiro em um pregão, somados todos os mercados, e que parte do pregão representam?
--- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1
 SELECT
@@ -9,7 +9,10 @@ SELECT
     ticker,
     company,
     volume AS volume_brl,
-    CAST(100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0) AS decimal(5, 2)) AS share_of_session_percent,
+    CAST(
+        100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0)
+        AS decimal(5, 2)
+    ) AS share_of_session_percent,
     trades,
     quantity,
     option_series,

@@ -1,7 +1,7 @@
 -- Gaps at the open | Gaps na abertura
 -- EN: Which twenty stocks opened farthest from the previous session's close, and did they trade back to it? A gap is filled if the session's low (gap up) or high (gap down) reached that close. Prices are not adjusted for splits or dividends, which leave gaps of their own.
 -- PT: Quais vinte papéis abriram mais longe do fechamento do pregão anterior, e voltaram a ele? O gap é fechado se a mínima (gap de alta) ou a máxima (de baixa) do pregão alcançou aquele fechamento. Os preços não são ajustados por desdobramentos nem proventos, que deixam gaps próprios.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash market in the session [BRL] | Volume mínimo à vista no pregão [BRL]
 -- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 2

@@ -1,7 +1,7 @@
 -- Option expiries ahead | Vencimentos de opções à frente
 -- EN: On which stocks do options expire soon, and how much was traded in them? The expiry is the earliest among the series that traded in the session.
 -- PT: Sobre quais papéis há opções que vencem em breve, e quanto se negociou nelas? O vencimento é o mais próximo entre as séries negociadas no pregão.
--- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
 -- Parameter: days_ahead | bigint | 30 | Greatest number of days from the session to the expiry | Maior número de dias do pregão ao vencimento
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1

@@ -1,7 +1,7 @@
 -- Put/call ratio by ticker | Razão put/call por papel
 -- EN: On which stocks are puts traded rather than calls in a session? The ratio is of premiums paid; null without calls. Beside it, the ratio of the whole market.
 -- PT: Em quais papéis se negociam mais opções de venda que de compra em um pregão? A razão é de prêmios pagos; nula sem opções de compra. Ao lado, a razão do mercado inteiro.
--- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
 -- Parameter: minimum_premiums_brl | decimal | 100000 | Least premiums paid for the stock's options in the session [BRL] | Mínimo de prêmios pagos pelas opções do papel no pregão [BRL]
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1
@@ -29,7 +29,10 @@ SELECT
     put_volume AS put_volume_brl,
     call_volume AS call_volume_brl,
     round(put_call_ratio, 2) AS put_call_ratio,
-    round(CAST(market_put_volume AS double) / nullif(CAST(market_call_volume AS double), 0), 2) AS market_put_call_ratio,
+    round(
+        CAST(market_put_volume AS double) / nullif(CAST(market_call_volume AS double), 0),
+        2
+    ) AS market_put_call_ratio,
     CAST(
         100 * CAST(put_volume + call_volume AS double)
         / nullif(CAST(market_put_volume + market_call_volume AS double), 0)

@@ -1,7 +1,7 @@
 -- Put/call ratio of the market, session by session | Razão put/call do mercado, pregão a pregão
 -- EN: How did the market's put/call ratio develop over the last twenty sessions, and how much of all trading are options? The ratio is of premiums paid.
 -- PT: Como evoluiu a razão entre opções de venda e de compra do mercado nos últimos vinte pregões, e que parte de todo o volume são opções? A razão é de prêmios pagos.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Scans: 20 files of the compact table at most, a session each | no máximo 20 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
 WITH sessions AS (
@@ -30,6 +30,9 @@ SELECT
     round(CAST(put_volume AS double) / nullif(CAST(call_volume AS double), 0), 2) AS put_call_ratio,
     option_series,
     stocks_with_options,
-    CAST(100 * CAST(put_volume + call_volume AS double) / nullif(CAST(volume AS double), 0) AS decimal(5, 2)) AS share_of_volume_percent
+    CAST(
+        100 * CAST(put_volume + call_volume AS double) / nullif(CAST(volume AS double), 0)
+        AS decimal(5, 2)
+    ) AS share_of_volume_percent
 FROM totals
 ORDER BY trade_date DESC

@@ -1,7 +1,7 @@
 -- Returns and annualised volatility over 21 sessions | Retornos e volatilidade anualizada em 21 pregões
 -- EN: Which stocks swung most over 21 sessions, and what did they return? Volatility is the sample standard deviation of daily log returns times the root of 252. Only stocks with a close in each session; prices are not adjusted, so that a split looks like a huge return.
 -- PT: Quais papéis mais oscilaram em 21 pregões, e quanto renderam? A volatilidade é o desvio-padrão amostral dos retornos logarítmicos diários vezes a raiz de 252. Só papéis com fechamento em cada pregão; os preços não são ajustados, e um desdobramento parece um retorno enorme.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: minimum_average_volume_brl | decimal | 1000000 | Least average of the daily volume in the cash market [BRL] | Média mínima do volume diário à vista [BRL]
 -- Scans: 22 files of the compact table at most, a session each | no máximo 22 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 22

@@ -1,8 +1,8 @@
 -- A ticker with its 5, 20 and 200-session averages | Um papel e suas médias de 5, 20 e 200 pregões
 -- EN: Where does a ticker's close stand against its averages of 5, 20 and 200 sessions, in each of the last fifty sessions? An average is of sessions with a close in the cash market; prices are not adjusted, so that a split bends the averages for as long as they reach back to it.
 -- PT: Onde está o fechamento de um papel em relação às suas médias de 5, 20 e 200 pregões, em cada um dos últimos cinquenta? A média é de pregões com fechamento à vista; os preços não são ajustados, e um desdobramento distorce as médias enquanto o alcançarem.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
--- Parameter: ticker | varchar | ${most_traded_ticker} | Ticker; the most traded of the last session if none is given | Código de negociação; o mais negociado do último pregão, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
+-- Parameter: ticker | varchar | ${most_traded_ticker} | The ticker | O código de negociação
 -- Scans: 249 files of the compact table at most, a session each | no máximo 249 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
 WITH sessions AS (
@@ -20,10 +20,18 @@ history AS (
         daily.volume,
         sessions.sessions_ago,
         row_number() OVER (ORDER BY daily.trade_date) AS closes,
-        avg(CAST(daily.close AS double)) OVER (ORDER BY daily.trade_date ROWS BETWEEN 4 PRECEDING AND CURRENT ROW) AS average_5,
-        avg(CAST(daily.close AS double)) OVER (ORDER BY daily.trade_date ROWS BETWEEN 19 PRECEDING AND CURRENT ROW) AS average_20,
-        avg(CAST(daily.close AS double)) OVER (ORDER BY daily.trade_date ROWS BETWEEN 199 PRECEDING AND CURRENT ROW) AS average_200,
-        avg(CAST(daily.volume AS double)) OVER (ORDER BY daily.trade_date ROWS BETWEEN 19 PRECEDING AND CURRENT ROW) AS average_volume_20
+        avg(CAST(daily.close AS double)) OVER (
+            ORDER BY daily.trade_date ROWS BETWEEN 4 PRECEDING AND CURRENT ROW
+        ) AS average_5,
+        avg(CAST(daily.close AS double)) OVER (
+            ORDER BY daily.trade_date ROWS BETWEEN 19 PRECEDING AND CURRENT ROW
+        ) AS average_20,
+        avg(CAST(daily.close AS double)) OVER (
+            ORDER BY daily.trade_date ROWS BETWEEN 199 PRECEDING AND CURRENT ROW
+        ) AS average_200,
+        avg(CAST(daily.volume AS double)) OVER (
+            ORDER BY daily.trade_date ROWS BETWEEN 19 PRECEDING AND CURRENT ROW
+        ) AS average_volume_20
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
     WHERE daily.close IS NOT NULL

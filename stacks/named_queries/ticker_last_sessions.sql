@@ -1,8 +1,8 @@
 -- Last sessions of a ticker | Últimos pregões de um papel
 -- EN: How did a ticker trade in the last twenty sessions? Prices are not adjusted for splits or dividends.
 -- PT: Como um papel foi negociado nos últimos vinte pregões? Os preços não são ajustados por desdobramentos nem proventos.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
--- Parameter: ticker | varchar | ${most_traded_ticker} | Ticker; the most traded of the last session if none is given | Código de negociação; o mais negociado do último pregão, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
+-- Parameter: ticker | varchar | ${most_traded_ticker} | The ticker | O código de negociação
 -- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
 WITH sessions AS (
@@ -37,7 +37,8 @@ SELECT
     CAST(low AS decimal(18, 4)) AS low_brl,
     CAST(close AS decimal(18, 4)) AS close_brl,
     CAST(
-        100 * (CAST(close AS double) - CAST(previous_close AS double)) / nullif(CAST(previous_close AS double), 0)
+        100 * (CAST(close AS double) - CAST(previous_close AS double))
+            / nullif(CAST(previous_close AS double), 0)
         AS decimal(9, 2)
     ) AS change_percent,
     trades,

@@ -1,8 +1,8 @@
 -- A ticker in a session | Um papel em um pregão
 -- EN: What does the session of one ticker look like: prices, volume by market, options, weight in the IBOV?
 -- PT: Como foi o pregão de um papel: preços, volume por mercado, opções, peso no IBOV?
--- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado
--- Parameter: ticker | varchar | ${most_traded_ticker} | Ticker; the most traded of the last session if none is given | Código de negociação; o mais negociado do último pregão, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
+-- Parameter: ticker | varchar | ${most_traded_ticker} | The ticker | O código de negociação
 -- Scans: one file of the wide table, the ticker's; to find the default ticker, also the session's of the compact table | um arquivo da tabela larga, o do papel; para achar o papel padrão, também o do pregão na tabela compacta
 -- Needs sessions: 1
 SELECT

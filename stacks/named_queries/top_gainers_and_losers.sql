@@ -1,7 +1,7 @@
 -- Top gainers and losers of a session | Maiores altas e baixas de um pregão
 -- EN: Which ten stocks rose and which ten fell most in a session, against the previous session's close, or the open where there is none? Prices are not adjusted for splits or dividends.
 -- PT: Quais dez papéis mais subiram e quais dez mais caíram em um pregão, em relação ao fechamento do pregão anterior, ou à abertura quando não há? Os preços não são ajustados por desdobramentos nem proventos.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash market in the session [BRL] | Volume mínimo à vista no pregão [BRL]
 -- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
@@ -22,7 +22,9 @@ prices AS (
         daily.volume,
         daily.cash_volume,
         sessions.sessions_ago,
-        lag(CASE WHEN daily.cash_volume > 0 THEN daily.close END) OVER (PARTITION BY daily.ticker ORDER BY daily.trade_date) AS previous_close
+        lag(CASE WHEN daily.cash_volume > 0 THEN daily.close END) OVER (
+            PARTITION BY daily.ticker ORDER BY daily.trade_date
+        ) AS previous_close
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
 ),

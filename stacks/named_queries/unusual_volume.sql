@@ -1,7 +1,7 @@
 -- Unusual volume | Volume incomum
 -- EN: Which twenty stocks traded most against their own average of the twenty sessions before, in the cash market? A session without a trade counts as zero.
 -- PT: Quais vinte papéis mais negociaram em relação à sua própria média dos vinte pregões anteriores, à vista? Um pregão sem negócio conta como zero.
--- Parameter: trade_date | date | ${last_session} | The session, or the last one before that day | O pregão, ou o último antes desse dia
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash market in the session [BRL] | Volume mínimo à vista no pregão [BRL]
 -- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 2

@@ -1,7 +1,7 @@
 -- Volume of a session by market | Volume de um pregão por mercado
 -- EN: How much money changed hands in each market in a session: cash, odd lot, forward, calls, puts, others?
 -- PT: Quanto foi negociado em cada mercado em um pregão: à vista, fracionário, termo, opções de compra, opções de venda, outros?
--- Parameter: trade_date | date | ${last_session} | The session; the last one if none is given | O pregão; o último, se nenhum for dado
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1
 WITH totals AS (
@@ -41,6 +41,9 @@ SELECT
     trade_date,
     market,
     volume_brl,
-    CAST(100 * CAST(volume_brl AS double) / nullif(CAST(volume AS double), 0) AS decimal(5, 2)) AS share_of_session_percent
+    CAST(
+        100 * CAST(volume_brl AS double) / nullif(CAST(volume AS double), 0)
+        AS decimal(5, 2)
+    ) AS share_of_session_percent
 FROM by_market
 ORDER BY volume_brl DESC, market
