@@ -165,7 +165,7 @@ def _on(condition: exp.Expr, alias: str, other: str) -> exp.Expr:
 
 
 def _catalog_only(root: Scope) -> dict[str, exp.CTE]:
-    """Find them."""
+    """The names of the WITH that come from the catalog alone."""
     found: dict[str, exp.CTE] = {}
     with_ = root.expression.args.get("with_")
     for cte in with_.expressions if with_ else []:

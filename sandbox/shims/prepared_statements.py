@@ -1,7 +1,7 @@
 """Prepared statements: in CloudFormation, and by `EXECUTE ... USING` and `ExecutionParameters` in queries.
 
 MiniStack's Athena keeps prepared statements and does nothing with them: it hands `EXECUTE` and question marks
-to DuckDB. Its CloudFormation lacks them. As in Athena, a value is SQL (`'PETR4'`, `DATE '2026-11-19'`, `20`),
+to DuckDB. Its CloudFormation lacks them. As in Athena, a value is SQL (`'ZXAA3'`, `DATE '2026-11-19'`, `20`),
 and a statement belongs to a workgroup. A statement that is not there and a wrong number of values are
 refused.
 

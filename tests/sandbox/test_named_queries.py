@@ -118,9 +118,17 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Year:
-    """The pipeline with 250 sessions: what was generated, and where the files of the tables lie."""
+    """The pipeline with 250 sessions.
+
+    Attributes:
+        deployed: The pipeline.
+        saved: The workgroup's saved queries, by name.
+        lake: What was generated.
+        folders: Where the tables' files lie.
+    """
 
     deployed: Deployed
+    saved: dict[str, str]
     lake: Lake
     folders: dict[Table, Path]
 
@@ -148,7 +156,12 @@ def year(deployed: Deployed) -> Iterator[Year]:
         deployed.sandbox.refresh_lake()
         lake = deployed.sandbox.lake
         folders = {WIDE: lake / "refined", COMPACT: lake / "refined_compact", RAW: lake / "raw" / "cotahist"}
-        yield Year(deployed=deployed, lake=Lake.of(MARKET, YEAR, SESSIONS[0]), folders=folders)
+        yield Year(
+            deployed=deployed,
+            saved=dict(deployed.pipeline.named_queries()),
+            lake=Lake.of(MARKET, YEAR, SESSIONS[0]),
+            folders=folders,
+        )
         remove_sessions(deployed, HISTORY)
         deployed.sandbox.refresh_lake()
     deployed.b3.now = served
@@ -208,18 +221,14 @@ def found(result: QueryResult) -> tuple[list[str], list[list[str | None]]]:
 
 def test_the_stack_has_every_query_twice(year: Year) -> None:
     athena, group = boto3.client("athena"), year.deployed.sandbox.deployment.work_group
-    assert {name for name, _ in year.deployed.pipeline.named_queries()} == {
-        query.name for query in QUERIES.values()
-    }
+    assert year.saved.keys() == {query.name for query in QUERIES.values()}
     statements = athena.list_prepared_statements(WorkGroup=group)["PreparedStatements"]
     assert sorted(statement["StatementName"] for statement in statements) == STEMS
 
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_saved_query_answers_of_the_last_session(year: Year, stem: str) -> None:
-    saved = dict(year.deployed.pipeline.named_queries())[QUERIES[stem].name]
-
-    columns, rows = found(year.deployed.pipeline.query(saved))
+    columns, rows = found(year.deployed.pipeline.query(year.saved[QUERIES[stem].name]))
 
     assert rows
     assert difference(columns, rows, year.expected(stem, year.values(stem, prepared=False))) == ""

@@ -775,7 +775,9 @@ def test_a_sector_s_turnover_counts_the_stock_s_newest_sector_backwards(athena: 
     athena.add(
         _row("BANK3", FIRST, volume=Decimal(100)),  # before any portfolio is known
         _row("BANK3", SECOND, volume=Decimal(300), sector="Financeiro"),
-        _row("BANK3", volume=Decimal(300), sector="Financeiro"),
+        _row("BANK3", volume=Decimal(200), sector="Financeiro"),
+        _row("LEFT3", SECOND, volume=Decimal(0), sector="Financeiro"),
+        _row("LEFT3", volume=Decimal(100)),  # out of the index since
         _row("SMALL3", volume=Decimal(100)),
     )
 
@@ -785,7 +787,7 @@ def test_a_sector_s_turnover_counts_the_stock_s_newest_sector_backwards(athena: 
         (row["sector"], row["stocks"], row["volume_brl"], row["average_volume_brl"], row["times_the_average"])
         for row in rows
     ] == [
-        ("Financeiro", 1, Decimal(300), Decimal(200), 1.5),
+        ("Financeiro", 2, Decimal(300), Decimal(200), 1.5),
         ("(outside the index)", 1, Decimal(100), None, None),
     ]
     assert [row["share_of_session_percent"] for row in rows] == [Decimal(75), Decimal(25)]
