@@ -315,7 +315,7 @@ def query_table(measured: Measured) -> str:
                 name,
                 ", ".join(tables),
                 f"{sum(reads.objects for reads in tables.values()):,.0f}",
-                f"{scanned / 1e6:,.1f}",
+                f"{scanned / 1e6:,.2f}",
                 f"{_billed(scanned) / 1e6:,.0f}",
                 _usd(cost),
                 _usd(cost * SESSIONS_A_YEAR),
