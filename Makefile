@@ -74,8 +74,9 @@ destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed
 	@python -m stacks.teardown
 	@cdk destroy --force $(STACK_ARGS)
 
-docs: setup ## write the READMEs' column tables from the schemas, the picture of the graph from its nodes
+docs: setup ## write the READMEs' column tables from the schemas, the queries from their headers, the graph from its nodes
 	@python -m docs.tables
+	@python -m docs.queries
 	@python -m docs.graph
 
 bench: setup ## the benchmarks, beside what a user would pick instead

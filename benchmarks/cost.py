@@ -40,8 +40,6 @@ JOB_LISTS, JOB_GETS = 8, 20
 """Assumed, of a job run: listings of raw and refined folders; footers and column chunks of the raw files."""
 CATALOG_PARTITIONS_A_CALL, CATALOG_OTHER_CALLS = 100, 20
 """The job's; the others are assumed: databases, tables, partitions that are there."""
-QUERIES_A_DAY = 5
-"""Assumed: each named query once a session."""
 LOG_BYTES_A_DAY = 2_000_000
 """Assumed: mostly Spark's."""
 GOAL_MONTH = Decimal(1)
@@ -131,7 +129,9 @@ def measure(reports: Mapping[str, figures.Report]) -> Measured:
     job, reads, handler = (reports[name] for name in REPORTS)
     day = next(run for run in job["runs"] if run["span"] == "a day" and not run["compact_only"])
     phases, more = day["phases"], TICKERS / job["market"]["tickers"]
-    a_file = TICKERS / reads["market"]["tickers"]
+    market = reads["market"]
+    a_file = TICKERS / market["tickers"]
+    more_of = {"wide": a_file, "compact": a_file, "raw": QUOTES * market["sessions"] / market["quotes"]}
     files = reads["files"]
     footer = files["compact_footer_bytes"]
     return Measured(
@@ -144,7 +144,7 @@ def measure(reports: Mapping[str, figures.Report]) -> Measured:
             (
                 query["name"],
                 {
-                    table: _scaled(query["name"], table, of_table, a_file)
+                    table: _scaled(query["name"], table, of_table, more_of[table])
                     for table, of_table in query["reads"].items()
                 },
             )
@@ -207,7 +207,7 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         ),
         _repeated(
             "Athena, and its S3 GETs",
-            f"the {QUERIES_A_DAY} named queries once a session, over a table of a year",
+            f"the {len(queries)} named queries once a session, over a table of a year",
             session=sum(queries, Decimal(0)),
         ),
         _repeated(
@@ -315,7 +315,7 @@ def query_table(measured: Measured) -> str:
                 name,
                 ", ".join(tables),
                 f"{sum(reads.objects for reads in tables.values()):,.0f}",
-                f"{scanned / 1e6:,.1f}",
+                f"{scanned / 1e6:,.2f}",
                 f"{_billed(scanned) / 1e6:,.0f}",
                 _usd(cost),
                 _usd(cost * SESSIONS_A_YEAR),
@@ -383,13 +383,15 @@ SEEN = {
 when they are opened, and a copy has none."""
 
 
-def _scaled(name: str, table: str, reads: Mapping[str, Any], a_file: float) -> Reads:
+def _scaled(name: str, table: str, reads: Mapping[str, Any], more: float) -> Reads:
+    if table != "wide":
+        # Columns grow, footers do not
+        scanned = reads["footer_bytes"] + reads["column_bytes"] * more
+        return Reads(reads["objects"], reads["requests"], scanned)
+    # A query for one ticker opens as many files however many tickers there are
+    more = 1 if name.startswith(("one ticker", "ticker_")) else more
     scanned = reads["footer_bytes"] + reads["column_bytes"]
-    # A query for one ticker opens as many wide files however many tickers there are
-    if table == "wide" and not name.startswith("one ticker"):
-        return Reads(reads["objects"] * a_file, reads["requests"] * a_file, scanned * a_file)
-    more = a_file if table == "compact" else 1
-    return Reads(reads["objects"], reads["requests"], reads["footer_bytes"] + reads["column_bytes"] * more)
+    return Reads(reads["objects"] * more, reads["requests"] * more, scanned * more)
 
 
 def _is_named(query: str) -> bool:

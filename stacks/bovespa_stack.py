@@ -69,6 +69,7 @@ class BovespaStack(Stack):
             self,
             "Analytics",
             results_bucket=storage.results_bucket,
+            raw_database=config.raw_database,
             refined_database=config.refined_database,
             refined_table=config.refined_table,
             compact_table=refine.compact_table,

@@ -12,12 +12,15 @@ from pathlib import Path
 
 from sandbox.ministack import JOB_RUNS, MIRROR
 from sandbox.shims import (
+    athena_sql,
     glue_job_runs,
     glue_jobs,
     glue_partitions,
     kept_state,
     left_out_properties,
     named_queries,
+    partitions_table,
+    prepared_statements,
     query_results,
     schedules,
 )
@@ -57,10 +60,13 @@ def install(folder: Path) -> Installed:
             f"the sandbox's shims are for ministack {MINISTACK_VERSION}, but {installed} is installed; "
             "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
         )
+    athena_sql.install()
     glue_jobs.install()
     glue_partitions.install()
     named_queries.install()
     left_out_properties.install()
+    partitions_table.install()
+    prepared_statements.install()
     query_results.install()
     schedules.install()
     return Installed(

@@ -1,17 +1,23 @@
--- Most traded stocks of a session
--- EN: In which twenty stocks did most money change hands in the last session, over all markets, and what share of the session is it?
--- PT: Quais vinte ações tiveram o maior volume financeiro no último pregão, somados todos os mercados, e que parte do pregão representam?
+-- Most traded stocks of a session | Papéis mais negociados de um pregão
+-- EN: In which twenty stocks did most money change hands in a session, over all markets, and what share of the session is it?
+-- PT: Quais vinte papéis tiveram o maior volume financeiro em um pregão, somados todos os mercados, e que parte do pregão representam?
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
+-- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
+-- Needs sessions: 1
 SELECT
     trade_date,
     ticker,
     company,
     volume AS volume_brl,
-    CAST(100.0 * volume / sum(volume) OVER () AS decimal(5, 2)) AS share_of_session_percent,
+    CAST(
+        100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0)
+        AS decimal(5, 2)
+    ) AS share_of_session_percent,
     trades,
     quantity,
     option_series,
     round(put_call_ratio, 2) AS put_call_ratio
-FROM "${refined_database}"."${refined_table}"
-WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
+FROM "${refined_database}"."${compact_table}"
+WHERE trade_date = ${trade_date}
 ORDER BY volume DESC, ticker
 LIMIT 20

@@ -1,25 +1,33 @@
--- Last sessions of a ticker
--- EN: How did a ticker trade in its last twenty sessions? Set the ticker in the first lines; without one it is the most traded of the last session.
--- PT: Como um papel foi negociado em seus últimos vinte pregões? Informe o código nas primeiras linhas; sem ele, vale o mais negociado do último pregão.
-WITH wanted AS (
-    SELECT CAST(NULL AS varchar) AS ticker  -- such as SELECT 'PETR4' AS ticker
+-- Last sessions of a ticker | Últimos pregões de um papel
+-- EN: How did a ticker trade in the last twenty sessions? Prices are not adjusted for splits or dividends.
+-- PT: Como um papel foi negociado nos últimos vinte pregões? Os preços não são ajustados por desdobramentos nem proventos.
+-- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
+-- Parameter: ticker | varchar | ${most_traded_ticker} | The ticker | O código de negociação
+-- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
+-- Needs sessions: 1
+WITH sessions AS (
+    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
+    FROM "${refined_database}"."${compact_table}$$partitions"
+    WHERE trade_date <= ${trade_date}
+    ORDER BY trade_date DESC
+    LIMIT 21
 ),
-last_session AS (
-    SELECT max(trade_date) AS trade_date
-    FROM "${refined_database}"."${compact_table}"
-),
-most_traded AS (
-    SELECT ticker
-    FROM "${refined_database}"."${compact_table}"
-    WHERE trade_date = (SELECT trade_date FROM last_session)
-    ORDER BY volume DESC, ticker
-    LIMIT 1
-),
-sessions AS (
-    SELECT *, lag(close) OVER (ORDER BY trade_date) AS previous_close
-    FROM "${refined_database}"."${compact_table}"
-    WHERE trade_date > (SELECT trade_date FROM last_session) - INTERVAL '60' DAY
-        AND ticker = (SELECT coalesce(wanted.ticker, most_traded.ticker) FROM wanted CROSS JOIN most_traded)
+history AS (
+    SELECT
+        daily.trade_date,
+        daily.ticker,
+        daily.open,
+        daily.high,
+        daily.low,
+        daily.close,
+        daily.trades,
+        daily.volume,
+        daily.days_to_expiry,
+        sessions.sessions_ago,
+        lag(daily.close) OVER (ORDER BY daily.trade_date) AS previous_close
+    FROM "${refined_database}"."${compact_table}" AS daily
+    JOIN sessions ON sessions.trade_date = daily.trade_date
+    WHERE daily.ticker = ${ticker}
 )
 SELECT
     trade_date,
@@ -28,10 +36,14 @@ SELECT
     CAST(high AS decimal(18, 4)) AS high_brl,
     CAST(low AS decimal(18, 4)) AS low_brl,
     CAST(close AS decimal(18, 4)) AS close_brl,
-    CAST(100 * (close - previous_close) / previous_close AS decimal(9, 2)) AS change_percent,
+    CAST(
+        100 * (CAST(close AS double) - CAST(previous_close AS double))
+            / nullif(CAST(previous_close AS double), 0)
+        AS decimal(9, 2)
+    ) AS change_percent,
     trades,
     volume AS volume_brl,
     days_to_expiry
-FROM sessions
+FROM history
+WHERE sessions_ago < 20
 ORDER BY trade_date DESC
-LIMIT 20

@@ -1,6 +1,9 @@
--- Volume of a session by market
--- EN: How much money changed hands in each market in the last session: cash, odd lot, forward, calls, puts, others?
--- PT: Quanto foi negociado em cada mercado no último pregão: à vista, fracionário, termo, opções de compra, opções de venda, outros?
+-- Volume of a session by market | Volume de um pregão por mercado
+-- EN: How much money changed hands in each market in a session: cash, odd lot, forward, calls, puts, others?
+-- PT: Quanto foi negociado em cada mercado em um pregão: à vista, fracionário, termo, opções de compra, opções de venda, outros?
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
+-- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
+-- Needs sessions: 1
 WITH totals AS (
     SELECT
         trade_date,
@@ -12,7 +15,7 @@ WITH totals AS (
         sum(other_volume) AS other_volume,
         sum(volume) AS volume
     FROM "${refined_database}"."${compact_table}"
-    WHERE trade_date = (SELECT max(trade_date) FROM "${refined_database}"."${compact_table}")
+    WHERE trade_date = ${trade_date}
     GROUP BY trade_date
 ),
 markets (market) AS (
@@ -38,6 +41,9 @@ SELECT
     trade_date,
     market,
     volume_brl,
-    CAST(100.0 * volume_brl / volume AS decimal(5, 2)) AS share_of_session_percent
+    CAST(
+        100 * CAST(volume_brl AS double) / nullif(CAST(volume AS double), 0)
+        AS decimal(5, 2)
+    ) AS share_of_session_percent
 FROM by_market
 ORDER BY volume_brl DESC, market

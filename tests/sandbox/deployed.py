@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+
+import boto3
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
@@ -52,3 +56,23 @@ class Deployed:
 def quotes_of(session: date) -> list[Quote]:
     """The quotes that the market made for a session."""
     return MARKET.session(session)
+
+
+def remove_sessions(deployed: Deployed, sessions: Iterable[date]) -> None:
+    """Take sessions, and what backfills noted, out of the lake: other tests ask for its last ones."""
+    names = deployed.sandbox.deployment
+    days = {str(day) for day in sessions}
+    s3 = boto3.client("s3")
+    for bucket in (names.raw_bucket, names.refined_bucket):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for item in page.get("Contents", []):
+                of = set(re.findall(r"_date=([^/]+)/", item["Key"]))
+                if of & days or item["Key"].startswith("backfill/"):
+                    s3.delete_object(Bucket=bucket, Key=item["Key"])
+    glue = boto3.client("glue")
+    database = names.refined_database
+    for table in (table["Name"] for table in glue.get_tables(DatabaseName=database)["TableList"]):
+        pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
+        for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
+            if values[0] in days:
+                glue.delete_partition(DatabaseName=database, TableName=table, PartitionValues=values)

@@ -27,6 +27,7 @@ from sandbox.console import Show
 from sandbox.pipeline import Pipeline, StageError
 from sandbox.request import SIMULATED, Request
 from sandbox.run import run
+from stacks.named_query import NAMED_QUERIES
 from tests.sandbox.deployed import MARKET, MORNING_AFTER, SESSIONS, Deployed, quotes_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
@@ -164,7 +165,7 @@ def test_the_raw_tables_can_be_queried(deployed: Deployed) -> None:
 def test_named_queries_answer_with_the_figures_of_the_quotes(deployed: Deployed) -> None:
     pipeline, session = deployed.pipeline, SESSIONS[-1]
     answers = {name: pipeline.query(sql) for name, sql in pipeline.named_queries()}
-    assert len(answers) == 5
+    assert len(answers) == len(list(NAMED_QUERIES.glob("*.sql")))
     rows = {
         name: [dict(zip([column for column, _ in result.columns], row, strict=True)) for row in result.rows]
         for name, result in answers.items()

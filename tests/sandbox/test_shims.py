@@ -137,6 +137,173 @@ def test_a_query_result_is_where_athena_says(aws: MiniStack, bucket: str) -> Non
     assert s3.get_object(Bucket=bucket, Key=f"results/{query}.csv")["Body"].read()
 
 
+def query(sql: str, work_group: str, *values: str) -> list[list[str | None]]:
+    """The rows of a query, as Athena gives them."""
+    athena = boto3.client("athena")
+    parameters: Any = {"ExecutionParameters": list(values)} if values else {}
+    execution = athena.start_query_execution(QueryString=sql, WorkGroup=work_group, **parameters)
+    name = execution["QueryExecutionId"]
+    while True:
+        status = athena.get_query_execution(QueryExecutionId=name)["QueryExecution"]["Status"]
+        if status["State"] not in {"QUEUED", "RUNNING"}:
+            break
+        time.sleep(0.05)
+    assert status["State"] == "SUCCEEDED", status
+    rows = athena.get_query_results(QueryExecutionId=name)["ResultSet"]["Rows"]
+    return [[datum.get("VarCharValue") for datum in row["Data"]] for row in rows[1:]]
+
+
+@pytest.fixture
+def work_group(bucket: str) -> str:
+    name = f"group-{uuid4()}"
+    boto3.client("athena").create_work_group(
+        Name=name, Configuration={"ResultConfiguration": {"OutputLocation": f"s3://{bucket}/results/"}}
+    )
+    return name
+
+
+def test_cloudformation_creates_changes_renames_and_deletes_prepared_statements(aws: MiniStack) -> None:
+    athena, cloudformation = boto3.client("athena"), boto3.client("cloudformation")
+
+    def template(name: str, sql: str) -> dict[str, Any]:
+        properties = {
+            "StatementName": name,
+            "WorkGroup": "primary",
+            "QueryStatement": sql,
+            "Description": "what it answers",
+        }
+        statement = {"Type": "AWS::Athena::PreparedStatement", "Properties": properties}
+        return {"Resources": {"One": statement}, "Outputs": {"Name": {"Value": {"Ref": "One"}}}}
+
+    def known() -> dict[str, str]:
+        found = athena.list_prepared_statements(WorkGroup="primary")["PreparedStatements"]
+        names = [statement["StatementName"] for statement in found]
+        return {
+            name: athena.get_prepared_statement(StatementName=name, WorkGroup="primary")["PreparedStatement"][
+                "QueryStatement"
+            ]
+            for name in names
+        }
+
+    stack = f"statements-{uuid4()}"
+    deploy(template("first", "SELECT 1 WHERE 1 = ?"), stack)
+    assert known() == {"first": "SELECT 1 WHERE 1 = ?"}
+    (deployed,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    assert deployed["Outputs"][0]["OutputValue"] == "first"
+    deploy(template("first", "SELECT 2 WHERE 1 = ?"), stack, update=True)
+    assert known() == {"first": "SELECT 2 WHERE 1 = ?"}
+    deploy(template("second", "SELECT 2 WHERE 1 = ?"), stack, update=True)
+    assert known() == {"second": "SELECT 2 WHERE 1 = ?"}
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+    assert known() == {}
+
+
+STATEMENT = """
+SELECT name, day, amount  -- whose name is it?
+FROM (
+    VALUES ('a?', DATE '2026-11-19', 1.50), ('it''s', DATE '2026-11-18', 20), ('b', NULL, 3)
+) AS t (name, day, amount)
+WHERE (name = ? OR ? IS NULL) AND day >= ? AND amount < ?
+"""
+
+
+@pytest.mark.parametrize(
+    ("using", "names"),
+    [
+        ("'a?', 1, DATE '2026-11-19', 2", ["a?"]),
+        ("'it''s', 1, CAST('2026-11-18' AS DATE), 20.5", ["it's"]),
+        ("'', NULL, DATE '2026-11-01' - INTERVAL '1' DAY, 1e3", ["a?", "it's"]),
+        ("'none, of them', 1, DATE '2026-11-19', -1 + 3", []),
+    ],
+)
+def test_a_prepared_statement_is_executed_with_values_of_each_type(
+    work_group: str, using: str, names: list[str]
+) -> None:
+    boto3.client("athena").create_prepared_statement(
+        StatementName="find_by", WorkGroup=work_group, QueryStatement=STATEMENT
+    )
+    assert [row[0] for row in query(f"EXECUTE find_by USING {using}", work_group)] == names
+    assert [row[0] for row in query(f'execute "find_by"\n  using {using} ;', work_group)] == names
+
+
+def test_values_can_be_given_beside_the_query(work_group: str) -> None:
+    athena = boto3.client("athena")
+    athena.create_prepared_statement(StatementName="find_by", WorkGroup=work_group, QueryStatement=STATEMENT)
+    values = ("'a?'", "1", "DATE '2026-11-19'", "2")
+    assert query("EXECUTE find_by", work_group, *values) == query(STATEMENT, work_group, *values)
+    (newest, *_) = athena.list_query_executions(WorkGroup=work_group)["QueryExecutionIds"]
+    execution = athena.get_query_execution(QueryExecutionId=newest)["QueryExecution"]
+    assert execution["ExecutionParameters"] == list(values)
+    assert "?" in execution["Query"] or execution["Query"] == "EXECUTE find_by"
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("EXECUTE find_by USING 'a', 1, DATE '2026-11-19'", "expected 4 but found 3"),
+        ("EXECUTE find_by USING 'a', 1, DATE '2026-11-19', 2, 3", "expected 4 but found 5"),
+        ("EXECUTE find_by", "expected 4 but found 0"),
+        ("SELECT 1 WHERE 1 = ?", "expected 1 but found 0"),
+        ("EXECUTE nobodys USING 1", "PreparedStatement nobodys was not found in workGroup group-"),
+        ("EXECUTE find_by USING 'a', 1, 2, 3 FROM t", "expected values"),
+        ("EXECUTE find_by USING 'a', , 2", "SYNTAX_ERROR"),
+    ],
+)
+def test_a_wrong_number_of_values_is_refused(work_group: str, sql: str, reason: str) -> None:
+    athena = boto3.client("athena")
+    athena.create_prepared_statement(StatementName="find_by", WorkGroup=work_group, QueryStatement=STATEMENT)
+    with pytest.raises(athena.exceptions.InvalidRequestException, match=reason):
+        athena.start_query_execution(QueryString=sql, WorkGroup=work_group)
+    assert athena.list_query_executions(WorkGroup=work_group)["QueryExecutionIds"] == []
+
+
+def test_a_statement_belongs_to_its_work_group(work_group: str) -> None:
+    athena = boto3.client("athena")
+    athena.create_prepared_statement(
+        StatementName="elsewhere", WorkGroup="primary", QueryStatement="SELECT 1 WHERE 1 = ?"
+    )
+    with pytest.raises(athena.exceptions.InvalidRequestException, match="was not found in workGroup"):
+        athena.start_query_execution(QueryString="EXECUTE elsewhere USING 1", WorkGroup=work_group)
+    athena.delete_prepared_statement(StatementName="elsewhere", WorkGroup="primary")
+
+
+def test_a_table_s_partitions_are_those_of_the_catalog(work_group: str, bucket: str) -> None:
+    glue, database = boto3.client("glue"), f"database_{uuid4().hex}"
+    glue.create_database(DatabaseInput={"Name": database})
+    location = f"s3://{bucket}/table"
+    glue.create_table(
+        DatabaseName=database,
+        TableInput={
+            "Name": "daily",
+            "PartitionKeys": [{"Name": "trade_date", "Type": "date"}, {"Name": "ticker", "Type": "string"}],
+            "StorageDescriptor": {"Columns": [{"Name": "volume", "Type": "int"}], "Location": location},
+        },
+    )
+    table = f'"{database}"."daily$partitions"'
+    assert query(f"SELECT * FROM {table}", work_group) == []  # noqa: S608 - names of ours, as below
+    for values in (["2026-11-18", "IT'S"], ["2026-11-19", "ZXAA3"], ["2026-11-19", "ZXAB3"]):
+        glue.create_partition(DatabaseName=database, TableName="daily", PartitionInput={"Values": values})
+    # There is no file, and none of them is asked for
+    counted = (
+        f"SELECT trade_date, count(*) FROM {table} AS p WHERE p.trade_date > DATE '2026-11-18' GROUP BY 1"  # noqa: S608
+    )
+    assert query(counted, work_group) == [["2026-11-19", "2"]]
+    assert query(f"SELECT ticker FROM {table} ORDER BY ticker LIMIT 1", work_group) == [["IT'S"]]  # noqa: S608
+    last = f"WITH last AS (SELECT max(trade_date) AS day FROM {table}) SELECT day FROM last"  # noqa: S608
+    assert query(last, work_group) == [["2026-11-19"]]
+    glue.delete_database(Name=database)
+
+
+def test_a_query_is_in_athenas_sql_and_not_in_duckdbs(work_group: str) -> None:
+    sql = """
+    SELECT day_of_week(min(days.day)), approx_percentile(date_diff('day', DATE '2026-11-01', days.day), 0.5)
+    FROM UNNEST(sequence(DATE '2026-11-22', DATE '2026-11-24', INTERVAL '1' DAY)) AS days (day)
+    """
+    # A Sunday is day 7
+    assert query(sql, work_group) == [["7", "22"]]
+
+
 @pytest.fixture
 def bucket(aws: MiniStack) -> str:
     name = f"job-{uuid4()}"

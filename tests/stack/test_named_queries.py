@@ -1,11 +1,14 @@
-"""The named queries: Athena's dialect, partition filters, and their answers on rows worked out by hand.
+"""The named queries: their headers, their dialect, and their answers on rows worked out by hand.
 
-The answers come from DuckDB, to which sqlglot translates Athena's SQL.
+The answers come from DuckDB, to which sqlglot translates Athena's SQL. What they answer on a simulated
+market, and which sessions they read, is in `tests/sandbox/test_named_queries.py`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from stacks.analytics import NAMED_QUERIES, NamedQuery
+from scraper.calendar import sessions_between
+from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
 
 FILES = sorted(NAMED_QUERIES.glob("*.sql"))
 
@@ -53,12 +57,43 @@ COLUMNS = {
 }
 
 WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
+TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
+QUERIES = {path.stem: NamedQuery.read(path, TABLES) for path in FILES}
 
 FIRST, SECOND, LAST = dt.date(2024, 3, 26), dt.date(2024, 3, 27), dt.date(2024, 4, 1)
+ON_LAST = f"DATE '{LAST}'"
 
+_TRINO = "https://trino.io/docs/current/functions"
+FUNCTIONS = {
+    "abs": f"{_TRINO}/math.html#abs",
+    "avg": f"{_TRINO}/aggregate.html#avg",
+    "cast": f"{_TRINO}/conversion.html#cast",
+    "coalesce": f"{_TRINO}/conditional.html#coalesce",
+    "count": f"{_TRINO}/aggregate.html#count",
+    "day_of_week": f"{_TRINO}/datetime.html#day_of_week",
+    "lag": f"{_TRINO}/window.html#lag",
+    "last_value": f"{_TRINO}/window.html#last_value",
+    "least": f"{_TRINO}/comparison.html#least",
+    "ln": f"{_TRINO}/math.html#ln",
+    "max": f"{_TRINO}/aggregate.html#max",
+    "max_by": f"{_TRINO}/aggregate.html#max_by",
+    "min": f"{_TRINO}/aggregate.html#min",
+    "nullif": f"{_TRINO}/conditional.html#nullif",
+    "round": f"{_TRINO}/math.html#round",
+    "row_number": f"{_TRINO}/window.html#row_number",
+    "sequence": f"{_TRINO}/array.html#sequence",
+    "sqrt": f"{_TRINO}/math.html#sqrt",
+    "stddev_samp": f"{_TRINO}/aggregate.html#stddev_samp",
+    "sum": f"{_TRINO}/aggregate.html#sum",
+}
+"""The functions that the queries use, with the page of Trino's documentation on which each was found."""
 
-def _read(path: Path) -> NamedQuery:
-    return NamedQuery.read(path, refined_database="default", refined_table=WIDE, compact_table=COMPACT)
+_NO_FUNCTIONS = {"and", "as", "between", "from", "in", "or", "over", "select", "unnest", "values", "where"}
+"""What else can stand before a bracket."""
+
+MAX_BYTES = 262_144
+"""Of a query's text, of a prepared statement's too:
+https://docs.aws.amazon.com/athena/latest/APIReference/API_NamedQuery.html"""
 
 
 def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, Any]:
@@ -77,17 +112,27 @@ def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, An
     return row | values
 
 
+def _without_cash(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, Any]:
+    """A stock without a cash line: it has no prices."""
+    prices = dict.fromkeys(("open", "high", "low", "close"))
+    return _row(ticker, trade_date, **{**prices, "cash_volume": Decimal(0), **values})
+
+
 class Athena:
-    """The two refined tables, of given rows, and the named queries on them."""
+    """The tables, of given rows, and the named queries on them."""
 
     def __init__(self) -> None:
         self._connection = duckdb.connect()
         self._connection.execute('CREATE SCHEMA "default"')
+        self._connection.execute('CREATE SCHEMA "bovespa"')
         # The job writes the ticker into the files of the compact table, and there it comes first
         orders = {WIDE: list(COLUMNS), COMPACT: ["ticker", *(name for name in COLUMNS if name != "ticker")]}
         for table, names in orders.items():
             columns = ", ".join(f'"{name}" {COLUMNS[name]}' for name in names)
             self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
+        sessions = f'SELECT DISTINCT trade_date FROM "default"."{COMPACT}"'  # noqa: S608 - as below
+        self._connection.execute(f'CREATE VIEW "default"."{COMPACT}$partitions" AS {sessions}')
+        self._connection.execute('CREATE TABLE "bovespa"."cotahist" (voltot decimal(18,2), trade_date date)')
 
     def add(self, *rows: dict[str, Any], compact_only: bool = False) -> None:
         marks = ", ".join("?" * len(COLUMNS))
@@ -98,12 +143,20 @@ class Athena:
                 [[row[name] for name in COLUMNS] for row in rows],
             )
 
-    def answer(self, stem: str, *, edit: tuple[str, str] | None = None) -> list[dict[str, Any]]:
-        """Rows of a named query, after a person has replaced one text in it by another."""
-        sql = _read(NAMED_QUERIES / f"{stem}.sql").sql
-        if edit is not None:
-            assert edit[0] in sql
-            sql = sql.replace(*edit)
+    def add_raw(self, trade_date: dt.date, *volumes: str) -> None:
+        for volume in volumes:
+            self._connection.execute(
+                'INSERT INTO "bovespa"."cotahist" VALUES (?, ?)', [Decimal(volume), trade_date]
+            )
+
+    def answer(self, stem: str, *values: str) -> list[dict[str, Any]]:
+        """Rows of a named query: as it is saved, or, with values, of its prepared statement."""
+        sql = QUERIES[stem].sql
+        if values:
+            sql = QUERIES[stem].statement
+            assert sql.count("?") == len(values)
+            for value in values:
+                sql = sql.replace("?", value, 1)
         (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
         result = self._connection.execute(translated)
         names = [column[0] for column in result.description or []]
@@ -115,82 +168,147 @@ def athena() -> Athena:
     return Athena()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_query_says_what_it_answers_in_both_languages(path: Path) -> None:
-    query = _read(path)
+each_query = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
 
+
+def test_there_are_the_questions_that_an_analyst_asks() -> None:
+    assert len(QUERIES) >= 15
+    assert len({query.name for query in QUERIES.values()}) == len(QUERIES)
+
+
+@each_query
+def test_a_query_says_what_it_answers_in_both_languages(query: NamedQuery) -> None:
     assert 10 < len(query.name) <= 128  # the limit of Athena
-    assert query.description.startswith("EN: ")
-    assert " PT: " in query.description
+    assert query.title.en != query.title.pt
+    assert query.question.en.rstrip(".") != query.question.pt.rstrip(".")
+    assert "?" in query.question.en
+    assert "?" in query.question.pt
     assert len(query.description) <= 1024
+    assert query.scans.en != query.scans.pt
+    assert 1 <= query.needs_sessions <= 250
+    for parameter in query.parameters:
+        assert parameter.meaning.en != parameter.meaning.pt
+        assert parameter.default.strip("${}") in DEFAULTS or _is_number(parameter.default)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_reading_of_the_table_is_filtered_by_session(path: Path) -> None:
-    readings = [*_readings(path, WIDE), *_readings(path, COMPACT)]
-
-    assert readings
-    for select in readings:
-        assert _filter(select) is not None or _finds_a_session(select), select.sql()
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d+", text) is not None
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_table_of_a_file_a_ticker_is_read_for_one_session_and_never_asked_which(path: Path) -> None:
-    for select in _readings(path, WIDE):
-        assert not _finds_a_session(select), select.sql()
-        assert isinstance(_filter(select), exp.EQ), select.sql()
+@each_query
+def test_a_text_is_one_that_athena_takes(query: NamedQuery) -> None:
+    for text in (query.sql, query.statement):
+        assert 0 < len(text.encode()) <= MAX_BYTES
+        (tree,) = sqlglot.parse(text, read="athena")
+        assert isinstance(tree, exp.Select)
+    assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_@:]{1,256}", query.stem)
 
 
-def test_the_table_of_a_file_a_ticker_is_in_use() -> None:
-    assert [path.stem for path in FILES if _readings(path, WIDE)] == ["most_traded"]
+def test_every_function_is_one_that_trino_documents() -> None:
+    used = set()
+    for query in QUERIES.values():
+        tokens = sqlglot.tokenize(query.sql, read="athena")
+        tables = {name.name for name in sqlglot.parse_one(query.sql, read="athena").find_all(exp.TableAlias)}
+        used |= {
+            token.text.lower()
+            for token, bracket in itertools.pairwise(tokens)
+            if bracket.text == "(" and token.text.isidentifier()
+            if token.text not in {*tables, "decimal"}
+        }
+    assert used - _NO_FUNCTIONS - {name.upper() for name in _NO_FUNCTIONS} == FUNCTIONS.keys()
 
 
-@pytest.mark.parametrize("stem", ["ticker_last_sessions", "top_gainers_and_losers"])
-def test_what_spans_sessions_reads_the_table_of_a_file_a_session_alone(stem: str) -> None:
-    path = NAMED_QUERIES / f"{stem}.sql"
-
-    assert _readings(path, COMPACT)
-    assert _readings(path, WIDE) == []
-
-
-def _readings(path: Path, table: str) -> list[exp.Select]:
-    """The SELECTs of a query that read a table."""
-    tree = sqlglot.parse_one(_read(path).sql, read="athena")
-    selects = [each.find_ancestor(exp.Select) for each in tree.find_all(exp.Table) if each.name == table]
-    return [select for select in selects if select is not None]
+@each_query
+def test_a_prepared_statement_asks_for_each_parameter_once_and_in_a_where(query: NamedQuery) -> None:
+    marks = list(sqlglot.parse_one(query.statement, read="athena").find_all(exp.Placeholder))
+    assert len(marks) == query.statement.count("?") == len(query.parameters) >= 1
+    # The only place that Athena's documentation allows
+    for mark in marks:
+        assert mark.find_ancestor(exp.Where, exp.Select) is mark.find_ancestor(exp.Where)
 
 
-def _filter(select: exp.Select) -> exp.Expr | None:
-    """What a SELECT demands of `trade_date`, if anything."""
-    where = select.args.get("where")
-    if where is None:
-        return None
-    demands = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
-    return next(
-        (each for each in demands if isinstance(each.this, exp.Column) and each.this.name == "trade_date"),
-        None,
-    )
+@each_query
+def test_a_saved_query_has_no_question_mark_and_shows_where_its_defaults_are(query: NamedQuery) -> None:
+    assert "?" not in query.sql
+    for parameter in query.parameters:
+        assert query.sql.count(f"/* {parameter.name} */ ") == 1
+        assert f"-- {parameter.name} ({parameter.type}): " in query.sql
+    assert re.search(r"^-- Needs sessions: \d+$", query.sql, re.MULTILINE)
 
 
-def _finds_a_session(select: exp.Select) -> bool:
-    """Whether a SELECT can be answered from the partitions, as it looks at no column of a file."""
-    return {column.name for column in select.find_all(exp.Column)} == {"trade_date"}
+def test_the_table_of_a_file_a_ticker_is_read_for_one_ticker_of_one_session() -> None:
+    readings = [
+        (query.stem, table.find_ancestor(exp.Select))
+        for query in QUERIES.values()
+        for table in sqlglot.parse_one(query.statement, read="athena").find_all(exp.Table)
+        if table.name == WIDE
+    ]
+    ((stem, select),) = readings
+    assert stem == "ticker_session"
+    assert select is not None
+    demands = select.args["where"].this.flatten()
+    assert [demand.sql() for demand in demands] == ["trade_date = ?", "ticker = ?"]
 
 
-def test_a_file_without_title_or_description_is_refused(tmp_path: Path) -> None:
+def test_one_session_is_demanded_as_a_constant() -> None:
+    """So that Athena prunes when it plans; what spans sessions has them from the catalog by a join."""
+    constant = {
+        stem for stem, query in QUERIES.items() if re.search(r"WHERE trade_date = \?\n", query.statement)
+    }
+    assert constant == {
+        "most_traded",
+        "odd_lot_share",
+        "option_expiries",
+        "put_call_by_ticker",
+        "sector_weights",
+        "ticker_session",
+        "volume_by_market",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("SELECT 1\n", "expected comment lines first"),
+        (
+            "-- A title\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\nSELECT 1",
+            "expected English",
+        ),
+        ("-- A title | Um título\nSELECT 1\n", "expected one comment line `-- EN: ...`"),
+        ("{header}-- Note: this\nSELECT 1\n", "1 comment lines before the SQL are none of"),
+        ("{header}-- Parameter: a | date | 1 | what\nSELECT 1\n", "expected Parameter: name"),
+        ("{header}-- Parameter: a | day | 1 | what | o\nSELECT 1\n", "expected Parameter: name"),
+        ("{header}-- Parameter: a | date | 1 | what | o\nSELECT 1\n", "has the parameters []"),
+        ("{header}-- Parameter: a | date | 1 | what | o\nSELECT ${{a}} + ${{a}}\n", "each once"),
+        ("{header}SELECT 1 WHERE 1 = ?\n", "a question mark in the SQL"),
+        (
+            "-- A | B\n-- EN: Q?\n-- PT: P?\n-- Scans: a file\n-- Needs sessions: 1\nSELECT 1",
+            "expected English",
+        ),
+        (
+            "-- A | B\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: one\nSELECT 1",
+            "expected a number",
+        ),
+    ],
+)
+def test_a_file_that_is_not_as_it_should_be_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    header = "-- A title | Um título\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\n"
     path = tmp_path / "query.sql"
-    path.write_text("-- A title\nSELECT 1\n")
+    path.write_text(text.format(header=header))
 
-    with pytest.raises(ValueError, match=r"query\.sql: expected comment lines first"):
-        _read(path)
+    with pytest.raises(QueryFileError, match=re.escape(reason)) as refusal:
+        NamedQuery.read(path, TABLES)
+    assert "query.sql: " in str(refusal.value)
 
 
 def test_a_placeholder_that_nobody_fills_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "query.sql"
-    path.write_text("-- A title\n-- EN: Why?\nSELECT 1 FROM ${raw_table}\n")
+    path.write_text(
+        "-- A | B\n-- EN: Q?\n-- PT: P?\n-- Scans: a | b\n-- Needs sessions: 1\nSELECT 1 FROM ${raw_table}\n"
+    )
 
     with pytest.raises(KeyError, match="raw_table"):
-        _read(path)
+        NamedQuery.read(path, TABLES)
 
 
 def test_a_ticker_s_sessions_are_found_where_history_was_refined_compactly(athena: Athena) -> None:
@@ -213,7 +331,7 @@ def test_gainers_and_losers_move_against_the_previous_close(athena: Athena) -> N
         _row("FLAT3", close=Decimal("10")),
     )
 
-    rows = athena.answer("top_gainers_and_losers")
+    rows = athena.answer("top_gainers_and_losers", ON_LAST, "0")
 
     assert [(row["side"], row["place"], row["ticker"]) for row in rows] == [
         ("gainer", 1, "RISE3"),
@@ -234,7 +352,7 @@ def test_a_stock_without_previous_close_moves_against_the_open(athena: Athena) -
         _row("ODDS3", open=Decimal("10"), close=Decimal("9")),
     )
 
-    rows = athena.answer("top_gainers_and_losers")
+    rows = athena.answer("top_gainers_and_losers", ON_LAST, "0")
 
     assert [(row["ticker"], row["change_percent"], row["reference"]) for row in rows] == [
         ("BACK3", Decimal("25.00"), "open"),
@@ -248,7 +366,7 @@ def test_only_the_first_ten_gainers_are_named_and_only_cash_trades_count(athena:
     )
     athena.add(_row("ODDS3", open=Decimal(1), close=Decimal(99), cash_volume=Decimal(0)))
 
-    rows = athena.answer("top_gainers_and_losers")
+    rows = athena.answer("top_gainers_and_losers", ON_LAST, "0")
 
     assert [row["ticker"] for row in rows] == [f"UP{number:02}3" for number in range(12, 2, -1)]
     assert [row["place"] for row in rows] == list(range(1, 11))
@@ -301,10 +419,10 @@ def test_the_last_sessions_are_those_of_the_most_traded_ticker_by_default(athena
     assert rows[0]["days_to_expiry"] == 18
 
 
-def test_a_person_sets_the_ticker_of_the_last_sessions(athena: Athena) -> None:
+def test_the_last_sessions_are_those_of_the_ticker_that_is_asked_for(athena: Athena) -> None:
     athena.add(_row("MANY3", volume=Decimal(2_000)), _row("LESS3"))
 
-    rows = athena.answer("ticker_last_sessions", edit=("CAST(NULL AS varchar)", "'LESS3'"))
+    rows = athena.answer("ticker_last_sessions", ON_LAST, "'LESS3'")
 
     assert [row["ticker"] for row in rows] == ["LESS3"]
 
@@ -370,3 +488,342 @@ def test_sectors_add_up_weights_and_volumes_of_the_index(athena: Athena) -> None
         ("(none given)", 1, Decimal("49.000"), Decimal(100), Decimal("12.50")),
     ]
     assert {(row["portfolio_date"], row["portfolio_age_days"]) for row in rows} == {(dt.date(2024, 3, 28), 4)}
+
+
+def _sessions(count: int) -> list[dt.date]:
+    """The last weekdays up to `LAST`, oldest first."""
+    days = (LAST - dt.timedelta(days=number) for number in range(2 * count))
+    return sorted([day for day in days if day.weekday() < 5][:count])
+
+
+def test_a_stock_below_the_floor_is_neither_gainer_nor_loser(athena: Athena) -> None:
+    athena.add(
+        _row("BIG3", open=Decimal(8), cash_volume=Decimal(1_000_000)),
+        _row("SMALL3", open=Decimal(8), cash_volume=Decimal("999999.99")),
+    )
+
+    assert [row["ticker"] for row in athena.answer("top_gainers_and_losers")] == ["BIG3"]
+
+
+def test_a_ticker_s_session_is_its_row(athena: Athena) -> None:
+    athena.add(
+        _row("MANY3", volume=Decimal(2_000)), _row("LESS3", close=Decimal("7.5"), put_call_ratio=0.126)
+    )
+
+    (row,) = athena.answer("ticker_session", ON_LAST, "'LESS3'")
+    assert (row["ticker"], row["close_brl"], row["put_call_ratio"]) == ("LESS3", Decimal("7.5"), 0.13)
+    (row,) = athena.answer("ticker_session")
+    assert row["ticker"] == "MANY3"
+
+
+def test_a_session_of_the_past_is_that_session_or_the_last_before_it(athena: Athena) -> None:
+    athena.add(_row("ONE3", FIRST), _row("TWO3", SECOND), _row("THREE3"))
+
+    # LAST is a Monday; no session is on the days before it
+    assert athena.answer("most_traded", f"DATE '{SECOND}'")[0]["ticker"] == "TWO3"
+    assert athena.answer("most_traded", "DATE '2024-03-30'") == []
+    assert athena.answer("session_overview", "DATE '2024-03-30'")[0]["trade_date"] == SECOND
+    assert athena.answer("session_overview", "DATE '2024-03-01'") == []
+
+
+def test_breadth_counts_what_rose_and_fell_and_leaves_out_what_cannot_be_compared(athena: Athena) -> None:
+    athena.add(
+        *(_row(ticker, SECOND) for ticker in ("RISE3", "GAIN3", "FALL3", "SAME3")),
+        _without_cash("FIRST3", SECOND, volume=Decimal(1000)),
+        _row("RISE3", close=Decimal("10.01"), cash_volume=Decimal(300)),
+        _row("GAIN3", close=Decimal("12"), cash_volume=Decimal("200.50")),
+        _row("FALL3", close=Decimal("9.99"), cash_volume=Decimal(70)),
+        _row("SAME3"),
+        _row("FIRST3"),  # it has no close before
+        _without_cash("ODDS3", volume=Decimal(500), call_volume=Decimal(100), put_volume=Decimal(50)),
+    )
+
+    (row,) = athena.answer("session_overview")
+
+    assert (row["stocks"], row["advances"], row["declines"], row["unchanged"]) == (6, 2, 1, 1)
+    assert row["not_comparable"] == 2
+    assert row["advance_decline_ratio"] == 2.0
+    assert row["advancing_cash_volume_brl"] == Decimal("500.50")
+    assert row["declining_cash_volume_brl"] == Decimal(70)
+    assert row["volume_brl"] == Decimal(5_500)
+    assert row["volume_change_percent"] == Decimal("10.00")  # 5,500 after 5,000
+    assert row["put_call_ratio"] == 0.5
+
+
+def test_the_first_session_of_all_has_no_breadth(athena: Athena) -> None:
+    athena.add(_row("ONE3"), _row("TWO3"))
+
+    (row,) = athena.answer("session_overview")
+
+    assert (row["advances"], row["declines"], row["not_comparable"]) == (0, 0, 2)
+    assert row["advance_decline_ratio"] is None
+    assert row["volume_change_percent"] is None
+    assert row["put_call_ratio"] is None
+
+
+def test_an_average_is_of_sessions_with_a_close_and_null_until_there_are_enough(athena: Athena) -> None:
+    days = _sessions(22)
+    closes = {day: Decimal(number) for number, day in enumerate(days, 1)}
+    athena.add(*(_row("ONE3", day, close=close) for day, close in closes.items() if day != days[19]))
+    athena.add(_without_cash("ONE3", days[19]), _row("ELSE3", volume=Decimal(1)))
+
+    rows = athena.answer("ticker_averages", ON_LAST, "'ONE3'")
+
+    assert len(rows) == 21
+    newest, *_, oldest = rows
+    # The 20th session had no close: 22, 21, 19, 18, 17
+    assert (newest["trade_date"], newest["average_5_brl"]) == (LAST, Decimal("19.4"))
+    assert newest["average_20_brl"] == Decimal("11.6")  # 232 of 2..22 without 20: 252 - 20 = 232
+    assert newest["average_200_brl"] is None
+    assert oldest["average_5_brl"] is None
+
+
+def test_volatility_is_that_of_the_daily_log_returns_of_21_sessions(athena: Athena) -> None:
+    days = _sessions(22)
+    # Up and down by the same log return, so that the mean is one return in 21
+    athena.add(*(_row("SWING3", day, close=Decimal(10 + number % 2)) for number, day in enumerate(days)))
+    athena.add(*(_row("CALM3", day) for day in days))
+    athena.add(*(_row("LATE3", day) for day in days[1:]))  # only twenty returns
+
+    rows = athena.answer("returns_and_volatility", ON_LAST, "0")
+
+    # r = ln(1.1), 11 times up and 10 times down: mean r/21, variance (21 - 1/21) r^2 / 20
+    swing, calm = rows
+    assert (swing["ticker"], swing["return_percent"]) == ("SWING3", 10.0)
+    assert swing["annualised_volatility_percent"] == pytest.approx(
+        100 * 0.0953101798 * ((21 - 1 / 21) / 20 * 252) ** 0.5, abs=0.01
+    )
+    assert (calm["ticker"], calm["annualised_volatility_percent"]) == ("CALM3", 0.0)
+
+
+def test_highs_and_lows_are_of_52_weeks_and_no_more(athena: Athena) -> None:
+    long_ago, just_inside = LAST - dt.timedelta(days=364), LAST - dt.timedelta(days=363)
+    athena.add(
+        _row("HIGH3", long_ago, high=Decimal(99)),
+        _row("HIGH3", just_inside, high=Decimal(20), low=Decimal(1)),
+        _row("LOW3", just_inside, high=Decimal(50)),
+        _row("MID3", just_inside, high=Decimal(50), low=Decimal(1)),
+    )
+    athena.add(
+        _row("HIGH3", high=Decimal(20), close=Decimal(19)),
+        _row("LOW3", low=Decimal(10), close=Decimal("10.20")),
+        _row("MID3", high=Decimal(25), close=Decimal(25)),
+        _without_cash("ODDS3"),
+    )
+
+    rows = athena.answer("highs_and_lows_52_weeks", ON_LAST, "0", "5")
+
+    high, low = rows
+    assert (high["near"], high["ticker"], high["high_52_weeks_brl"]) == ("high", "HIGH3", Decimal(20))
+    assert (high["below_high_percent"], high["date_of_high"]) == (5.0, LAST)  # the later of two
+    assert high["sessions_traded"] == 2
+    assert (low["near"], low["ticker"], low["above_low_percent"]) == ("low", "LOW3", 2.0)
+
+
+def test_the_put_call_ratio_is_null_without_calls(athena: Athena) -> None:
+    calls: dict[str, Any] = {"option_series": 2, "call_volume": Decimal(300), "put_volume": Decimal(100)}
+    athena.add(
+        _row("CALL3", **calls, put_call_ratio=1 / 3),
+        _row("PUTS3", option_series=1, put_volume=Decimal(200)),
+        _row("NONE3"),
+    )
+
+    rows = athena.answer("put_call_by_ticker", ON_LAST, "0")
+
+    assert [(row["ticker"], row["put_call_ratio"], row["share_of_premiums_percent"]) for row in rows] == [
+        ("CALL3", 0.33, Decimal("66.67")),
+        ("PUTS3", None, Decimal("33.33")),
+    ]
+    assert {row["market_put_call_ratio"] for row in rows} == {1.0}
+    assert [row["ticker"] for row in athena.answer("put_call_by_ticker", ON_LAST, "201")] == ["CALL3"]
+
+
+def test_the_market_s_put_call_ratio_is_null_in_a_session_without_calls(athena: Athena) -> None:
+    athena.add(
+        _row("ONE3", SECOND),
+        _row("ONE3", option_series=3, call_volume=Decimal(40), put_volume=Decimal(10)),
+        _row("TWO3", option_series=1, call_volume=Decimal(10), put_volume=Decimal(90)),
+    )
+
+    newest, before = athena.answer("put_call_market")
+
+    assert (newest["put_call_ratio"], newest["option_series"], newest["stocks_with_options"]) == (2.0, 4, 2)
+    assert newest["share_of_volume_percent"] == Decimal("7.50")  # 150 of 2,000
+    assert (before["put_call_ratio"], before["share_of_volume_percent"]) == (None, Decimal(0))
+
+
+def test_expiries_are_listed_from_the_nearest_up_to_the_days_that_are_asked_for(athena: Athena) -> None:
+    def options(ticker: str, days: int, call_volume: int = 1) -> dict[str, Any]:
+        expiry = LAST + dt.timedelta(days=days)
+        volume = Decimal(call_volume)
+        return _row(ticker, option_series=1, next_expiry=expiry, days_to_expiry=days, call_volume=volume)
+
+    athena.add(options("LATER3", 30), options("TODAY3", 0), options("BEYOND3", 31), options("BIG3", 30, 9))
+    athena.add(_row("NONE3"))
+
+    rows = athena.answer("option_expiries")
+
+    assert [row["ticker"] for row in rows] == ["TODAY3", "BIG3", "LATER3"]
+    assert len(athena.answer("option_expiries", ON_LAST, "31")) == 4
+
+
+def test_the_odd_lot_share_is_of_cash_and_odd_lots(athena: Athena) -> None:
+    athena.add(
+        _row("HALF3", cash_volume=Decimal(100), odd_lot_volume=Decimal(100), call_volume=Decimal(9_999)),
+        _row("TENTH3", cash_volume=Decimal(900), odd_lot_volume=Decimal(100)),
+        _without_cash("IBOV", volume=Decimal(5_000)),  # options alone
+    )
+
+    rows = athena.answer("odd_lot_share", ON_LAST, "0")
+
+    assert [(row["ticker"], row["odd_lot_share_percent"]) for row in rows] == [
+        ("HALF3", Decimal("50.00")),
+        ("TENTH3", Decimal("10.00")),
+    ]
+    assert {row["market_odd_lot_share_percent"] for row in rows} == {Decimal("16.67")}  # 200 of 1,200
+
+
+def test_contributions_are_weight_times_change_and_add_up(athena: Athena) -> None:
+    athena.add(*(_row(ticker, SECOND) for ticker in ("HEAVY3", "LIGHT3", "ELSE3")))
+    athena.add(
+        _row("HEAVY3", close=Decimal("9.5"), index_weight=Decimal("60.000")),
+        _row("LIGHT3", close=Decimal("11"), index_weight=Decimal("39.000")),
+        _row("NEW3", close=Decimal("99"), index_weight=Decimal("1.000")),  # no close before
+        _row("ELSE3", close=Decimal("99")),
+    )
+
+    rows = athena.answer("index_contribution")
+
+    assert [(row["ticker"], row["change_percent"], row["contribution_points"]) for row in rows] == [
+        ("LIGHT3", Decimal("10.00"), Decimal("3.9")),
+        ("HEAVY3", Decimal("-5.00"), Decimal("-3.0")),
+    ]
+    assert {row["index_change_percent"] for row in rows} == {Decimal("0.9")}
+
+
+def test_concentration_is_of_each_session_by_itself(athena: Athena) -> None:
+    athena.add(_row("ONE3", SECOND, volume=Decimal(7)))
+    athena.add(_row("ONE3", volume=Decimal(60)), *(_row(f"T{n}3", volume=Decimal(10)) for n in range(4)))
+
+    newest, before = athena.answer("volume_concentration")
+
+    assert (newest["stocks"], newest["top_1_percent"], newest["top_5_percent"]) == (5, 60.0, 100.0)
+    assert newest["herfindahl_hirschman_index"] == 60**2 + 4 * 10**2
+    assert (before["top_1_percent"], before["herfindahl_hirschman_index"]) == (100.0, 10_000)
+
+
+def test_a_gap_is_filled_if_the_session_trades_back_to_the_close_before(athena: Athena) -> None:
+    athena.add(*(_row(ticker, SECOND) for ticker in ("UP3", "DOWN3", "KEEP3", "NONE3")))
+    athena.add(
+        _row("UP3", open=Decimal("10.5"), high=Decimal(11), low=Decimal(10)),
+        _row("DOWN3", open=Decimal(9), high=Decimal("9.5"), low=Decimal(8)),
+        _row("KEEP3", open=Decimal(12), high=Decimal(12), low=Decimal("10.01")),
+        _row("NONE3"),
+        _row("NEW3", open=Decimal(20)),
+    )
+
+    rows = athena.answer("opening_gaps", ON_LAST, "0")
+
+    assert [(row["ticker"], row["gap_percent"], row["filled"]) for row in rows] == [
+        ("KEEP3", Decimal("20.00"), False),
+        ("DOWN3", Decimal("-10.00"), False),
+        ("UP3", Decimal("5.00"), True),
+    ]
+
+
+def test_volume_is_compared_with_an_average_in_which_sessions_without_trades_count(athena: Athena) -> None:
+    athena.add(
+        _row("RARE3", FIRST, cash_volume=Decimal(100)),
+        _row("USUAL3", FIRST, cash_volume=Decimal(100)),
+        _row("USUAL3", SECOND, cash_volume=Decimal(100)),
+        _row("RARE3", cash_volume=Decimal(150)),
+        _row("USUAL3", cash_volume=Decimal(150)),
+        _row("NEW3", cash_volume=Decimal(9_999)),  # no average
+    )
+
+    rows = athena.answer("unusual_volume", ON_LAST, "0")
+
+    assert [(row["ticker"], row["average_cash_volume_brl"], row["times_the_average"]) for row in rows] == [
+        ("RARE3", Decimal(50), 3.0),
+        ("USUAL3", Decimal(100), 1.5),
+    ]
+
+
+def test_stocks_that_did_not_trade_are_those_that_traded_before(athena: Athena) -> None:
+    athena.add(
+        _row("GONE3", FIRST, cash_volume=Decimal(70)),
+        _row("STAYS3", SECOND),
+        _without_cash("ODDS3", SECOND, odd_lot_volume=Decimal(5)),
+        _without_cash("IBOV", SECOND, call_volume=Decimal(900)),
+        _row("STAYS3"),
+        _without_cash("ODDS3", odd_lot_volume=Decimal(8)),
+        _without_cash("IBOV", call_volume=Decimal(900)),
+        _without_cash("FIRST3", odd_lot_volume=Decimal(8)),  # never before
+    )
+
+    rows = athena.answer("stocks_without_trades")
+
+    assert [(row["ticker"], row["last_cash_trade"], row["odd_lot_volume_brl"]) for row in rows] == [
+        ("GONE3", FIRST, Decimal(0)),
+        ("ODDS3", None, Decimal(8)),
+    ]
+    assert (rows[0]["sessions_with_cash_trades"], rows[0]["cash_volume_before_brl"]) == (1, Decimal(70))
+    assert {row["trade_date"] for row in rows} == {LAST}
+
+
+def test_a_sector_s_turnover_counts_the_stock_s_newest_sector_backwards(athena: Athena) -> None:
+    athena.add(
+        _row("BANK3", FIRST, volume=Decimal(100)),  # before any portfolio is known
+        _row("BANK3", SECOND, volume=Decimal(300), sector="Financeiro"),
+        _row("BANK3", volume=Decimal(200), sector="Financeiro"),
+        _row("LEFT3", SECOND, volume=Decimal(0), sector="Financeiro"),
+        _row("LEFT3", volume=Decimal(100)),  # out of the index since
+        _row("SMALL3", volume=Decimal(100)),
+    )
+
+    rows = athena.answer("sector_turnover")
+
+    assert [
+        (row["sector"], row["stocks"], row["volume_brl"], row["average_volume_brl"], row["times_the_average"])
+        for row in rows
+    ] == [
+        ("Financeiro", 2, Decimal(300), Decimal(200), 1.5),
+        ("(outside the index)", 1, Decimal(100), None, None),
+    ]
+    assert [row["share_of_session_percent"] for row in rows] == [Decimal(75), Decimal(25)]
+
+
+def test_data_quality_tells_what_differs_and_what_is_missing(athena: Athena) -> None:
+    # Of the week before Easter of 2024, in which Friday the 29th is a holiday
+    complete, differs, not_refined, missing, holiday, weekend = (
+        dt.date(2024, 3, day) for day in (25, 26, 27, 28, 29, 30)
+    )
+    athena.add_raw(complete, "1.10", "2.20")
+    athena.add(_row("ONE3", complete, volume=Decimal("3.30"), lines=2))
+    athena.add_raw(differs, "1.10")
+    athena.add(_row("ONE3", differs, volume=Decimal("1.11"), lines=1))
+    athena.add_raw(not_refined, "5.00")
+    athena.add(_row("ONE3", weekend), _row("TWO3", weekend, volume=Decimal(1), lines=1))
+    athena.add_raw(weekend, "1001.00")
+    athena.add_raw(LAST, "1.00")
+
+    rows = athena.answer("data_quality", "DATE '2024-03-25'", "DATE '2024-03-31'")
+
+    assert [(row["trade_date"], row["finding"]) for row in rows] == [
+        (weekend, "differs"),  # two lines refined of one
+        (missing, "missing"),
+        (not_refined, "not refined"),
+        (differs, "differs"),
+        (complete, "complete"),
+    ]
+    assert holiday not in {row["trade_date"] for row in rows}
+    assert [row["volume_difference_brl"] for row in rows[-2:]] == [Decimal("0.01"), Decimal(0)]
+    assert (rows[-1]["raw_lines"], rows[-1]["lines"], rows[-1]["stocks"]) == (2, 2, 1)
+
+
+def test_data_quality_expects_the_sessions_of_the_calendar(athena: Athena) -> None:
+    rows = athena.answer("data_quality", "DATE '2026-01-01'", "DATE '2026-12-31'")
+
+    expected = sessions_between(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+    assert [row["trade_date"] for row in reversed(rows)] == expected
+    assert {row["finding"] for row in rows} == {"missing"}

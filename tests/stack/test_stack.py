@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from scraper.estimate import LAMBDA_MEMORY_GB, LAMBDA_STORAGE_GB
 from scraper.settings import Settings
 from stacks import storage
 from stacks.config import REPOSITORY
+from stacks.named_query import NAMED_QUERIES
 from tests.stack.synthesis import resources, synthesise, text_of
 
 BUCKETS = ("RawBucket", "RefinedBucket", "QueryResultsBucket")
@@ -402,21 +404,36 @@ def test_the_workgroup_enforces_its_settings(template: Template) -> None:
     )
 
 
-def test_the_five_questions_are_in_the_workgroup(document: dict[str, Any]) -> None:
+def test_each_question_is_in_the_workgroup_saved_and_prepared(document: dict[str, Any]) -> None:
     queries = [query["Properties"] for _, query in resources(document, "AWS::Athena::NamedQuery")]
+    statements = [each["Properties"] for _, each in resources(document, "AWS::Athena::PreparedStatement")]
+    files = [path.stem for path in NAMED_QUERIES.glob("*.sql")]
 
-    assert {query["Name"] for query in queries} == {
-        "Top gainers and losers of a session",
-        "Most traded stocks of a session",
-        "Last sessions of a ticker",
-        "Volume of a session by market",
-        "Sectors of the IBOV: weight and volume",
+    assert len({query["Name"] for query in queries}) == len(files)
+    assert sorted(each["StatementName"] for each in statements) == sorted(files)
+    assert {each["Description"] for each in statements} == {query["Description"] for query in queries}
+    for properties in (*queries, *statements):
+        assert text_of(properties["WorkGroup"]).startswith("<AnalyticsWorkGroup")
+        text = properties.get("QueryString") or properties["QueryStatement"]
+        assert '"default"."bovespa_daily' in text
+        assert "${" not in text
+    assert {query["Database"] for query in queries} == {"default"}
+
+
+def test_the_queries_name_the_tables_that_are_configured() -> None:
+    document = synthesise(raw_database="quotes", refined_database="lake", refined_table="daily")
+    texts = [
+        each["Properties"]["QueryStatement"]
+        for _, each in resources(document, "AWS::Athena::PreparedStatement")
+    ]
+
+    named = {name for text in texts for name in re.findall(r'"\w+"\."[\w$]+"', text)}
+    assert named == {
+        '"lake"."daily"',
+        '"lake"."daily_compact"',
+        '"lake"."daily_compact$partitions"',
+        '"quotes"."cotahist"',
     }
-    for query in queries:
-        assert text_of(query["WorkGroup"]).startswith("<AnalyticsWorkGroup")
-        assert query["Database"] == "default"
-        assert '"default"."bovespa_daily_compact"' in query["QueryString"]
-        assert "$" not in query["QueryString"]
 
 
 # The stack as a whole

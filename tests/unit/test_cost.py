@@ -30,7 +30,7 @@ def _reports(**reads: Any) -> dict[str, figures.Report]:
             ],
         },
         "reads": {
-            "market": {"tickers": 138.3},
+            "market": {"tickers": 138.3, "sessions": 10, "quotes": 12_226},
             "files": {
                 "raw_bytes_a_quote": 50,
                 "wide_bytes": 3_000,
@@ -108,6 +108,13 @@ def test_the_columns_of_a_compact_file_grow_with_the_tickers_and_its_footer_does
     [(_, tables)] = cost.measure(_reports(queries=[_query("the whole market", compact=chunks)])).queries
 
     assert tables == {"compact": cost.Reads(20, 60, 1_000 + 5_000)}
+
+
+def test_the_columns_of_a_raw_file_grow_with_the_quotes_and_its_footer_does_not() -> None:
+    chunks = {"objects": 20, "requests": 60, "footer_bytes": 1_000, "column_bytes": 500}
+    [(_, tables)] = cost.measure(_reports(queries=[_query("data_quality", raw=chunks)])).queries
+
+    assert tables == {"raw": cost.Reads(20, 60, 1_000 + 5_000)}
 
 
 def test_partitions_cost_nothing_until_the_catalog_s_million_is_used_up() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from docs import tables
-from stacks.analytics import NAMED_QUERIES
+from docs import queries, tables
+from stacks.named_query import NAMED_QUERIES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -29,6 +29,17 @@ def test_every_named_query_is_in_the_readme(language: str) -> None:
     text = tables.READMES[language].read_text(encoding="utf-8")
     missing = [path.stem for path in sorted(NAMED_QUERIES.glob("*.sql")) if f"`{path.stem}`" not in text]
     assert missing == []
+
+
+@pytest.mark.parametrize("language", queries.DOCUMENTS)
+def test_the_queries_are_described_by_their_own_headers(language: str) -> None:
+    text = queries.DOCUMENTS[language].read_text(encoding="utf-8")
+    assert queries.updated(text, language) == text, "run `make docs`"
+
+
+def test_every_named_query_is_described_once() -> None:
+    described = [stem for stems in queries.GROUPS.values() for stem in stems]
+    assert sorted(described) == [path.stem for path in sorted(NAMED_QUERIES.glob("*.sql"))]
 
 
 @pytest.mark.parametrize("language", tables.READMES)

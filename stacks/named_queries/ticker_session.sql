@@ -1,0 +1,39 @@
+-- A ticker in a session | Um papel em um pregão
+-- EN: What does the session of one ticker look like: prices, volume by market, options, weight in the IBOV?
+-- PT: Como foi o pregão de um papel: preços, volume por mercado, opções, peso no IBOV?
+-- Parameter: trade_date | date | ${last_session} | The session | O pregão
+-- Parameter: ticker | varchar | ${most_traded_ticker} | The ticker | O código de negociação
+-- Scans: one file of the wide table, the ticker's; as saved, Athena first lists all partitions of the table, and to find the most traded ticker reads the session's file of the compact table | um arquivo da tabela larga, o do papel; como está salva, o Athena antes lista todas as partições da tabela e, para achar o papel mais negociado, lê o arquivo do pregão na tabela compacta
+-- Needs sessions: 1
+SELECT
+    trade_date,
+    ticker,
+    company,
+    share_class,
+    isin,
+    open AS open_brl,
+    high AS high_brl,
+    low AS low_brl,
+    close AS close_brl,
+    average_price AS average_price_brl,
+    best_bid AS best_bid_brl,
+    best_ask AS best_ask_brl,
+    trades,
+    quantity,
+    volume AS volume_brl,
+    cash_volume AS cash_volume_brl,
+    odd_lot_volume AS odd_lot_volume_brl,
+    forward_volume AS forward_volume_brl,
+    call_volume AS call_volume_brl,
+    put_volume AS put_volume_brl,
+    other_volume AS other_volume_brl,
+    option_series,
+    round(put_call_ratio, 2) AS put_call_ratio,
+    next_expiry,
+    days_to_expiry,
+    index_weight AS index_weight_percent,
+    sector,
+    lines
+FROM "${refined_database}"."${refined_table}"
+WHERE trade_date = ${trade_date}
+    AND ticker = ${ticker}

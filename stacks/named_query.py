@@ -1,0 +1,254 @@
+"""The named queries: what each file of `named_queries/` says, and the two texts that Athena is given of it.
+
+A file begins with comment lines:
+
+    -- Gaps at the open | Gaps na abertura
+    -- EN: Which stocks opened away from the close before?
+    -- PT: Quais papéis abriram longe do fechamento anterior?
+    -- Parameter: trade_date | date | ${last_session} | The session | O pregão
+    -- Parameter: minimum_volume_brl | decimal | 1000000 | Least cash volume | Volume mínimo à vista
+    -- Scans: two files of the compact table | dois arquivos da tabela compacta
+    -- Needs sessions: 2
+
+A parameter has a name, a type, what stands for it in the saved query, and its meaning in both languages. The
+SQL after them names databases and tables by the placeholders `${refined_database}`, `${refined_table}`,
+`${compact_table}` and `${raw_database}`, and each parameter once, as `${trade_date}`, in the order of its
+lines. Of the one text come two: the saved query, which has the defaults, and the prepared statement, which
+has question marks. `$$partitions` is Athena's metadata table of a table's partitions, which it answers from
+the catalog alone: https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-partitions.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import NamedTuple, Self
+
+from scraper.calendar import sessions_between
+
+NAMED_QUERIES = Path(__file__).parent / "named_queries"
+
+CALENDAR = (date(2005, 1, 1), date(2031, 12, 31))
+"""The days of which a query can tell whether the exchange meant to open. Trino's `sequence` makes at most
+10,000 of them."""
+
+DEFAULTS = {
+    "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
+    "session_20_before": "(SELECT min(trade_date) FROM (SELECT trade_date "
+    'FROM "${refined_database}"."${compact_table}$$partitions" ORDER BY trade_date DESC LIMIT 21))',
+    "most_traded_ticker": '(SELECT ticker FROM "${refined_database}"."${compact_table}" WHERE trade_date = '
+    '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions") '
+    "ORDER BY volume DESC, ticker LIMIT 1)",
+}
+"""What a parameter can have for a default besides a literal: a subquery, by its name."""
+
+TYPES = ("date", "varchar", "decimal", "bigint")
+
+_HEADER = ("EN", "PT", "Scans", "Needs sessions")
+_PARAMETER_FIELDS = 5
+_PLACEHOLDER = re.compile(r"\$\{(\w+)\}", re.ASCII)
+
+
+class Text(NamedTuple):
+    """A text in English and in Portuguese."""
+
+    en: str
+    pt: str
+
+
+class QueryFileError(ValueError):
+    """A file of `named_queries/` is not as it should be; the message says what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The names that the placeholders of the queries stand for.
+
+    Attributes:
+        refined_database: Database of the refined tables.
+        refined_table: The one with a file for each session and ticker.
+        compact_table: The one with a file for each session.
+        raw_database: Database of the raw tables.
+    """
+
+    refined_database: str
+    refined_table: str
+    compact_table: str
+    raw_database: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a query.
+
+    Attributes:
+        name: Its name.
+        type: One of `TYPES`.
+        default: What the saved query has in its place: a literal, or a name of `DEFAULTS` as a placeholder.
+        meaning: What it is.
+    """
+
+    name: str
+    type: str
+    default: str
+    meaning: Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedQuery:
+    """A named query.
+
+    Attributes:
+        stem: Name of its file, and of the prepared statement.
+        title: Its title.
+        question: What it answers.
+        parameters: In the order of the prepared statement's question marks.
+        scans: What it reads.
+        needs_sessions: How many sessions the tables must hold for it to have rows.
+        sql: The saved query: the whole file, with the defaults.
+        statement: The prepared statement: the SQL alone, with question marks.
+    """
+
+    stem: str
+    title: Text
+    question: Text
+    parameters: tuple[Parameter, ...]
+    scans: Text
+    needs_sessions: int
+    sql: str
+    statement: str
+
+    @property
+    def name(self) -> str:
+        """Its name in Athena."""
+        return self.title.en
+
+    @property
+    def description(self) -> str:
+        """The question in both languages."""
+        return f"EN: {self.question.en} PT: {self.question.pt}"
+
+    @classmethod
+    def read(cls, path: Path, tables: Tables) -> Self:
+        """Read a file.
+
+        Raises:
+            KeyError: The file has a placeholder that there is nothing for.
+            QueryFileError: A line of the header is missing or malformed, or the SQL does not have each
+                parameter once, in the header's order.
+        """
+        header, body = _split(path.read_text(encoding="utf-8"))
+        if not header:
+            raise QueryFileError(
+                f"{path}: expected comment lines first, of which the first is the title, English | Portuguese"
+            )
+        lines = {key: _line(path, header, key) for key in _HEADER}
+        parameters = tuple(_parameter(path, line) for line in header[1:] if line.startswith("Parameter:"))
+        unknown = len(header) - 1 - len(_HEADER) - len(parameters)
+        if unknown:
+            raise QueryFileError(f"{path}: {unknown} comment lines before the SQL are none of {_HEADER}")
+        _check_use(path, body, parameters)
+        if not lines["Needs sessions"].isdecimal():
+            raise QueryFileError(f"{path}: Needs sessions: {lines['Needs sessions']!r}, expected a number")
+
+        names = asdict(tables)
+        defaults = {name: _filled(sql, names) for name, sql in DEFAULTS.items()}
+        values = {each.name: _filled(each.default, defaults) for each in parameters}
+        commented = {name: f"/* {name} */ {value}" for name, value in values.items()}
+        return cls(
+            stem=path.stem,
+            title=_text(path, header[0]),
+            question=Text(lines["EN"], lines["PT"]),
+            parameters=parameters,
+            scans=_text(path, lines["Scans"]),
+            needs_sessions=int(lines["Needs sessions"]),
+            sql=_comments(path.stem, header, parameters) + _filled(body, {**names, **commented}),
+            statement=_filled(body, {**names, **dict.fromkeys(values, "?")}),
+        )
+
+    @classmethod
+    def read_all(cls, tables: Tables) -> list[Self]:
+        """Read every file of `named_queries/`, by name."""
+        return [cls.read(path, tables) for path in sorted(NAMED_QUERIES.glob("*.sql"))]
+
+
+def _comments(stem: str, header: list[str], parameters: tuple[Parameter, ...]) -> str:
+    """The header as it stands in the saved query, which is where a person changes a default."""
+    lines = [line for line in header if not line.startswith("Parameter:")]
+    for each in parameters:
+        lines.append(f"{each.name} ({each.type}): {each.meaning.en} | {each.meaning.pt}")
+    if parameters:
+        names = ", ".join(f"<{each.name}>" for each in parameters)
+        lines.append(f"EXECUTE {stem} USING {names}")
+    # Athena's console asks for a value for each question mark; whether it knows comments, AWS does not say
+    return "".join(f"-- {line}\n" for line in lines).replace("?", "")
+
+
+@cache
+def _weekdays_without_session() -> str:
+    """The weekdays of `CALENDAR` on which the exchange did not mean to open, as SQL."""
+    first, last = CALENDAR
+    sessions = set(sessions_between(first, last))
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return ", ".join(f"DATE '{day}'" for day in days if day.weekday() < 5 and day not in sessions)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    first, last = CALENDAR
+    calendar = {"calendar_begin": f"DATE '{first}'", "calendar_end": f"DATE '{last}'"}
+    if "${weekdays_without_session}" in text:
+        calendar["weekdays_without_session"] = _weekdays_without_session()
+    return Template(text).substitute({**calendar, **values})
+
+
+def _split(text: str) -> tuple[list[str], str]:
+    """The header's lines without their dashes, and what comes after them."""
+    header: list[str] = []
+    lines = text.splitlines(keepends=True)
+    for line in lines:
+        if not line.startswith("--"):
+            break
+        header.append(line.removeprefix("--").strip())
+    return header, "".join(lines[len(header) :])
+
+
+def _line(path: Path, header: list[str], key: str) -> str:
+    found = [line.removeprefix(f"{key}:").strip() for line in header[1:] if line.startswith(f"{key}:")]
+    if len(found) != 1 or not found[0]:
+        raise QueryFileError(f"{path}: expected one comment line `-- {key}: ...` before the SQL")
+    return found[0]
+
+
+def _text(path: Path, line: str) -> Text:
+    parts = [part.strip() for part in line.split("|")]
+    if len(parts) != len(Text._fields) or not all(parts):
+        raise QueryFileError(f"{path}: {line!r}, expected English | Portuguese")
+    return Text(*parts)
+
+
+def _parameter(path: Path, line: str) -> Parameter:
+    fields = [field.strip() for field in line.removeprefix("Parameter:").split("|")]
+    if len(fields) != _PARAMETER_FIELDS or not all(fields) or fields[1] not in TYPES:
+        raise QueryFileError(
+            f"{path}: {line!r}, expected Parameter: name | one of {', '.join(TYPES)} | default | "
+            "meaning in English | meaning in Portuguese"
+        )
+    name, kind, default, english, portuguese = fields
+    return Parameter(name=name, type=kind, default=default, meaning=Text(english, portuguese))
+
+
+def _check_use(path: Path, body: str, parameters: tuple[Parameter, ...]) -> None:
+    declared = [parameter.name for parameter in parameters]
+    used = [name for name in _PLACEHOLDER.findall(body) if name in declared]
+    if used != declared:
+        raise QueryFileError(
+            f"{path}: the SQL has the parameters {used}, expected each once and in the header's order, "
+            f"{declared}"
+        )
+    if "?" in body:
+        raise QueryFileError(f"{path}: a question mark in the SQL; parameters are written ${{name}}")

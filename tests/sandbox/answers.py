@@ -1,0 +1,570 @@
+"""What the named queries should answer: worked out by pandas, from the quotes that the market generated.
+
+A function a query, by the name of its file, with the query's parameters. Each is written from the question.
+Amounts of money are cents; prices and shares are floats, of which a query's answer is a rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sandbox.b3.market import SimulatedMarket
+
+MARKETS = {"010": "cash", "020": "odd_lot", "030": "forward", "070": "call", "080": "put"}
+"""By TPMERC; whatever else there is, is "other"."""
+
+PRICES = {
+    "open": "preabe",
+    "high": "premax",
+    "low": "premin",
+    "close": "preult",
+    "average_price": "premed",
+    "best_bid": "preofc",
+    "best_ask": "preofv",
+}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """What has to be in the lake.
+
+    Attributes:
+        sessions: The sessions, oldest first.
+        quotes: A row a quote.
+        stocks: A row for each session and stock, by session and ticker; a stock is what shares an ISIN.
+    """
+
+    sessions: Sequence[date]
+    quotes: pd.DataFrame
+    stocks: pd.DataFrame
+
+    @classmethod
+    def of(cls, market: SimulatedMarket, sessions: Sequence[date], portfolio_date: date) -> Lake:
+        """Of a market's sessions, with the portfolio of one day known from that day on."""
+        fields = ("codneg", "tpmerc", "nomres", "especi", "codisi", "fatcot", "totneg", "quatot", "datven")
+        rows = [
+            {"trade_date": session, "cents": int(quote.voltot * 100)}
+            | {field: getattr(quote, field) for field in fields}
+            | {name: float(getattr(quote, field)) / quote.fatcot for name, field in PRICES.items()}
+            for session in sessions
+            for quote in market.session(session)
+        ]
+        quotes = pd.DataFrame(rows)
+        quotes["market"] = quotes["tpmerc"].map(MARKETS).fillna("other")
+        portfolio = pd.DataFrame(
+            [(row.ticker, float(row.weight), row.sector) for row in market.portfolio(portfolio_date)],
+            columns=["ticker", "weight", "sector"],
+        )
+        return cls(sessions, quotes, _stocks(quotes, portfolio, portfolio_date))
+
+    def window(self, trade_date: date, count: int) -> list[date]:
+        """The last sessions up to a day, newest first."""
+        return sorted((day for day in self.sessions if day <= trade_date), reverse=True)[:count]
+
+    def at(self, trade_date: date) -> pd.DataFrame:
+        """The stocks of a session, by ticker."""
+        return self.stocks[self.stocks["trade_date"] == trade_date].set_index("ticker", drop=False)
+
+    def over(self, days: Sequence[date]) -> pd.DataFrame:
+        """The stocks of some sessions."""
+        return self.stocks[self.stocks["trade_date"].isin(days)]
+
+    def with_previous_close(self, trade_date: date) -> pd.DataFrame:
+        """The stocks of a session, with their closes in the session before."""
+        today, before = self.window(trade_date, 2)
+        return self.at(today).assign(previous=self.at(before)["close"])
+
+
+def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date) -> pd.DataFrame:
+    keys = ["trade_date", "codisi"]
+    by_market = quotes.pivot_table(
+        index=keys, columns="market", values="cents", aggfunc="sum", fill_value=0
+    ).reindex(columns=[*MARKETS.values(), "other"], fill_value=0)
+    options = quotes[quotes["market"].isin(["call", "put"])].groupby(keys)
+    stocks = by_market.assign(
+        volume=by_market.sum(axis=1),
+        trades=quotes.groupby(keys)["totneg"].sum(),
+        quantity=quotes.groupby(keys)["quatot"].sum(),
+        lines=quotes.groupby(keys).size(),
+        series=options["codneg"].nunique(),
+        expiry=options["datven"].min(),
+    )
+    stocks["series"] = stocks["series"].fillna(0).astype(int)
+    # The cash line names the stock, or else the odd lot, or else the options
+    order = quotes["market"].map({"cash": 0, "odd_lot": 1}).fillna(2)
+    named = quotes.assign(order=order).sort_values("order", kind="stable").groupby(keys).first()
+    codes = named["codneg"]
+    stocks["ticker"] = np.select(
+        [named["order"] == 0, named["order"] == 1], [codes, codes.str.removesuffix("F")], codes.str[:4]
+    )
+    stocks[["company", "share_class"]] = named[["nomres", "especi"]]
+    for name in PRICES:
+        stocks[name] = named[name].where(named["order"] == 0)
+    for name in ("best_bid", "best_ask"):
+        stocks[name] = stocks[name].replace(0, np.nan)
+    stocks = stocks.reset_index().rename(columns={"codisi": "isin"})
+    stocks = stocks.merge(portfolio, on="ticker", how="left")
+    unknown = stocks["trade_date"] < portfolio_date
+    stocks.loc[unknown, ["weight", "sector"]] = np.nan
+    return stocks.sort_values(["trade_date", "ticker"], ignore_index=True)
+
+
+def brl(cents: Any) -> Any:
+    """Cents as a decimal in BRL."""
+    if isinstance(cents, pd.Series):
+        return cents.map(brl, na_action="ignore").astype(object)
+    return Decimal(int(cents)).scaleb(-2)
+
+
+def percent(part: Any, whole: Any) -> Any:
+    return 100 * part / whole
+
+
+def session_overview(lake: Lake, trade_date: date) -> pd.DataFrame:
+    stocks = lake.with_previous_close(trade_date)
+    rose, fell = stocks["close"] > stocks["previous"], stocks["close"] < stocks["previous"]
+    same = stocks["close"] == stocks["previous"]
+    volume = stocks["volume"].sum()
+    before = lake.at(lake.window(trade_date, 2)[1])["volume"].sum()
+    return pd.DataFrame(
+        {
+            "trade_date": [trade_date],
+            "stocks": len(stocks),
+            "advances": rose.sum(),
+            "declines": fell.sum(),
+            "unchanged": same.sum(),
+            "not_comparable": (~(rose | fell | same)).sum(),
+            "advance_decline_ratio": rose.sum() / fell.sum(),
+            "advancing_cash_volume_brl": brl(stocks["cash"][rose].sum()),
+            "declining_cash_volume_brl": brl(stocks["cash"][fell].sum()),
+            "volume_brl": brl(volume),
+            "volume_change_percent": percent(volume - before, before),
+            "cash_volume_brl": brl(stocks["cash"].sum()),
+            "trades": stocks["trades"].sum(),
+            "put_call_ratio": stocks["put"].sum() / stocks["call"].sum(),
+        }
+    )
+
+
+def top_gainers_and_losers(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+    stocks = lake.with_previous_close(trade_date)
+    stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume_brl)]
+    reference = stocks["previous"].fillna(stocks["open"])
+    rows = pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "side": "",
+            "place": 0,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "change_percent": percent(stocks["close"] - reference, reference),
+            "close_brl": stocks["close"],
+            "reference_price_brl": reference,
+            "reference": np.where(stocks["previous"].isna(), "open", "previous close"),
+            "volume_brl": brl(stocks["volume"]),
+        }
+    )
+    gainers = rows[rows["change_percent"] > 0].nlargest(10, "change_percent").assign(side="gainer")
+    losers = rows[rows["change_percent"] < 0].nsmallest(10, "change_percent").assign(side="loser")
+    return pd.concat([side.assign(place=range(1, len(side) + 1)) for side in (gainers, losers)])
+
+
+def most_traded(lake: Lake, trade_date: date) -> pd.DataFrame:
+    stocks = lake.at(trade_date)
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "volume_brl": brl(stocks["volume"]),
+            "share_of_session_percent": percent(stocks["volume"], stocks["volume"].sum()),
+            "trades": stocks["trades"],
+            "quantity": stocks["quantity"],
+            "option_series": stocks["series"],
+            "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
+        }
+    ).sort_values("volume_brl", ascending=False)[:20]
+
+
+def volume_by_market(lake: Lake, trade_date: date) -> pd.DataFrame:
+    stocks = lake.at(trade_date)
+    names = {
+        "cash": "Cash",
+        "odd_lot": "Odd lot",
+        "forward": "Forward",
+        "call": "Calls",
+        "put": "Puts",
+        "other": "Other",
+    }
+    volumes = pd.Series({name: stocks[market].sum() for market, name in names.items()})
+    volumes = volumes.sort_values(ascending=False)
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "market": volumes.index,
+            "volume_brl": brl(volumes),
+            "share_of_session_percent": percent(volumes, stocks["volume"].sum()),
+        }
+    )
+
+
+def sector_weights(lake: Lake, trade_date: date) -> pd.DataFrame:
+    stocks = lake.at(trade_date)
+    sectors = stocks[stocks["weight"].notna()].groupby("sector")
+    volume = sectors["volume"].sum()
+    portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
+    return (
+        pd.DataFrame(
+            {
+                "trade_date": trade_date,
+                "sector": volume.index,
+                "stocks": sectors.size(),
+                "index_weight_percent": sectors["weight"].sum().round(3),
+                "volume_brl": brl(volume),
+                "share_of_index_volume_percent": percent(volume, volume.sum()),
+                "portfolio_date": portfolio_date,
+                "portfolio_age_days": (trade_date - portfolio_date).days,
+            }
+        )
+        .sort_index()
+        .sort_values("index_weight_percent", ascending=False, kind="stable")
+    )
+
+
+def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
+    days = lake.window(trade_date, 21)
+    stocks = lake.over(days)
+    known = stocks.dropna(subset="sector").sort_values("trade_date").groupby("ticker")["sector"].last()
+    stocks = stocks.assign(sector=stocks["ticker"].map(known).fillna("(outside the index)"))
+    today, before = stocks[stocks["trade_date"] == days[0]], stocks[stocks["trade_date"] != days[0]]
+    volume = today.groupby("sector")["volume"].sum()
+    average = before.groupby("sector")["volume"].sum() / (len(days) - 1)
+    return pd.DataFrame(
+        {
+            "trade_date": days[0],
+            "sector": volume.index,
+            "stocks": today.groupby("sector").size(),
+            "volume_brl": brl(volume),
+            "share_of_session_percent": percent(volume, volume.sum()),
+            "average_volume_brl": average / 100,
+            "times_the_average": volume / average,
+        }
+    ).sort_values("volume_brl", ascending=False)
+
+
+def ticker_session(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
+    stock = lake.at(trade_date).loc[[ticker]]
+    money = {f"{name}_volume_brl": brl(stock[name]) for name in (*MARKETS.values(), "other")}
+    expiry = stock["expiry"].iloc[0]
+    return pd.DataFrame(
+        {
+            **{name: stock[name] for name in ("trade_date", "ticker", "company", "share_class", "isin")},
+            **{f"{name}_brl": stock[name] for name in PRICES},
+            **{name: stock[name] for name in ("trades", "quantity")},
+            "volume_brl": brl(stock["volume"]),
+            **money,
+            "option_series": stock["series"],
+            "put_call_ratio": stock["put"] / stock["call"].replace(0, np.nan),
+            "next_expiry": [expiry],
+            "days_to_expiry": [None if pd.isna(expiry) else (expiry - trade_date).days],
+            "index_weight_percent": stock["weight"],
+            "sector": stock["sector"],
+            "lines": stock["lines"],
+        }
+    )
+
+
+def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
+    days = lake.window(trade_date, 21)
+    stock = lake.over(days)
+    stock = stock[stock["ticker"] == ticker].sort_values("trade_date")
+    stock["before"] = stock["close"].shift()
+    stock = stock[stock["trade_date"].isin(days[:20])].sort_values("trade_date", ascending=False)
+    left = [
+        None if pd.isna(expiry) else (expiry - day).days
+        for expiry, day in zip(stock["expiry"], stock["trade_date"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "trade_date": stock["trade_date"],
+            "ticker": ticker,
+            **{f"{name}_brl": stock[name] for name in ("open", "high", "low", "close")},
+            "change_percent": percent(stock["close"] - stock["before"], stock["before"]),
+            "trades": stock["trades"],
+            "volume_brl": brl(stock["volume"]),
+            "days_to_expiry": left,
+        }
+    )
+
+
+def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
+    stock = lake.stocks[(lake.stocks["ticker"] == ticker) & lake.stocks["close"].notna()]
+    stock = stock[stock["trade_date"] <= trade_date].set_index("trade_date")
+    rows = pd.DataFrame(
+        {
+            "trade_date": stock.index,
+            "ticker": ticker,
+            "close_brl": stock["close"],
+            "average_5_brl": stock["close"].rolling(5).mean(),
+            "average_20_brl": stock["close"].rolling(20).mean(),
+            "average_200_brl": stock["close"].rolling(200).mean(),
+            "volume_brl": brl(stock["volume"]),
+            "average_volume_20_brl": stock["volume"].rolling(20).mean() / 100,
+        }
+    )
+    return rows.loc[rows.index.isin(lake.window(trade_date, 50))][::-1]
+
+
+def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume_brl: float) -> pd.DataFrame:
+    days = lake.window(trade_date, 22)
+    stocks = lake.over(days)
+    closes = stocks.pivot_table(index="trade_date", columns="ticker", values="close").dropna(axis=1)
+    traded = stocks.pivot_table(index="trade_date", columns="ticker", values="cash")[closes.columns].mean()
+    returns = closes.apply(np.log).diff().iloc[1:]
+    rows = pd.DataFrame(
+        {
+            "trade_date": days[0],
+            "ticker": closes.columns,
+            "company": lake.at(days[0])["company"].reindex(closes.columns),
+            "close_brl": closes.iloc[-1],
+            "return_percent": percent(closes.iloc[-1] - closes.iloc[0], closes.iloc[0]),
+            "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
+            "average_cash_volume_brl": traded / 100,
+        }
+    )
+    rows = rows[rows["average_cash_volume_brl"] >= minimum_average_volume_brl]
+    return rows.sort_values("annualised_volatility_percent", ascending=False)
+
+
+def highs_and_lows_52_weeks(
+    lake: Lake, trade_date: date, minimum_volume_brl: float, within_percent: float
+) -> pd.DataFrame:
+    today = lake.at(trade_date)
+    year = [day for day in lake.sessions if trade_date - timedelta(days=364) < day <= trade_date]
+    stocks = lake.over(year).dropna(subset="close").sort_values("trade_date", ascending=False)
+    by_ticker = stocks.groupby("ticker")
+    newest_high = by_ticker["high"].transform("max") == stocks["high"]
+    newest_low = by_ticker["low"].transform("min") == stocks["low"]
+    high, low = by_ticker["high"].max(), by_ticker["low"].min()
+    today = today[(today["cash"] >= 100 * minimum_volume_brl) & today["close"].notna()]
+    below, above = percent(high - today["close"], high), percent(today["close"] - low, low)
+    rows = pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "near": np.where(below.reindex(today.index) <= above.reindex(today.index), "high", "low"),
+            "ticker": today["ticker"],
+            "company": today["company"],
+            "close_brl": today["close"],
+            "high_52_weeks_brl": high,
+            "date_of_high": stocks[newest_high].groupby("ticker")["trade_date"].first(),
+            "below_high_percent": below,
+            "low_52_weeks_brl": low,
+            "date_of_low": stocks[newest_low].groupby("ticker")["trade_date"].first(),
+            "above_low_percent": above,
+            "sessions_traded": by_ticker.size(),
+        },
+        index=today.index,
+    )
+    rows["distance"] = rows[["below_high_percent", "above_low_percent"]].min(axis=1).round(2)
+    rows = rows[rows["distance"] <= within_percent].sort_index()
+    return rows.sort_values(["near", "distance"], kind="stable").drop(columns="distance")
+
+
+def put_call_by_ticker(lake: Lake, trade_date: date, minimum_premiums_brl: float) -> pd.DataFrame:
+    every = lake.at(trade_date)
+    premiums = every["put"] + every["call"]
+    stocks = every[(every["series"] > 0) & (premiums >= 100 * minimum_premiums_brl)]
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "put_volume_brl": brl(stocks["put"]),
+            "call_volume_brl": brl(stocks["call"]),
+            "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
+            "market_put_call_ratio": every["put"].sum() / every["call"].sum(),
+            "share_of_premiums_percent": percent(premiums[stocks.index], premiums.sum()),
+            "option_series": stocks["series"],
+            "next_expiry": stocks["expiry"],
+            "days_to_expiry": [(expiry - trade_date).days for expiry in stocks["expiry"]],
+        }
+    ).sort_values("share_of_premiums_percent", ascending=False)
+
+
+def put_call_market(lake: Lake, trade_date: date) -> pd.DataFrame:
+    days = lake.over(lake.window(trade_date, 20)).groupby("trade_date")
+    put, call, volume = days["put"].sum(), days["call"].sum(), days["volume"].sum()
+    return pd.DataFrame(
+        {
+            "trade_date": volume.index,
+            "put_volume_brl": brl(put),
+            "call_volume_brl": brl(call),
+            "put_call_ratio": put / call,
+            "option_series": days["series"].sum(),
+            "stocks_with_options": days["series"].agg(lambda series: (series > 0).sum()),
+            "share_of_volume_percent": percent(put + call, volume),
+        }
+    )[::-1]
+
+
+def option_expiries(lake: Lake, trade_date: date, days_ahead: int) -> pd.DataFrame:
+    stocks = lake.at(trade_date)
+    stocks = stocks[stocks["series"] > 0].assign(premiums=stocks["call"] + stocks["put"])
+    stocks["days"] = [(expiry - trade_date).days for expiry in stocks["expiry"]]
+    stocks = stocks[stocks["days"] <= days_ahead].sort_values(["days", "premiums"], ascending=[True, False])
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "next_expiry": stocks["expiry"],
+            "days_to_expiry": stocks["days"],
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "option_series": stocks["series"],
+            "call_volume_brl": brl(stocks["call"]),
+            "put_volume_brl": brl(stocks["put"]),
+            "close_brl": stocks["close"],
+        }
+    )
+
+
+def odd_lot_share(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+    every = lake.at(trade_date)
+    both = every["odd_lot"] + every["cash"]
+    stocks = every[(both > 0) & (both >= 100 * minimum_volume_brl)]
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "close_brl": stocks["close"],
+            "odd_lot_volume_brl": brl(stocks["odd_lot"]),
+            "cash_volume_brl": brl(stocks["cash"]),
+            "odd_lot_share_percent": percent(stocks["odd_lot"], both[stocks.index]),
+            "market_odd_lot_share_percent": percent(every["odd_lot"].sum(), both.sum()),
+        }
+    ).sort_values("odd_lot_share_percent", ascending=False, kind="stable")[:50]
+
+
+def index_contribution(lake: Lake, trade_date: date) -> pd.DataFrame:
+    stocks = lake.with_previous_close(trade_date).dropna(subset=["weight", "close", "previous"])
+    change = stocks["close"] / stocks["previous"] - 1
+    portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "sector": stocks["sector"],
+            "index_weight_percent": stocks["weight"],
+            "change_percent": 100 * change,
+            "contribution_points": stocks["weight"] * change,
+            "index_change_percent": (stocks["weight"] * change).sum(),
+            "portfolio_age_days": (trade_date - portfolio_date).days,
+        }
+    ).sort_values("contribution_points", ascending=False)
+
+
+def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
+    rows = []
+    for day in lake.window(trade_date, 20):
+        volume = lake.at(day)["volume"].sort_values(ascending=False)
+        shares = percent(volume, volume.sum())
+        top = {f"top_{count}_percent": shares[:count].sum() for count in (1, 5, 10, 20)}
+        row = {"trade_date": day, "stocks": len(volume), "volume_brl": brl(volume.sum()), **top}
+        rows.append({**row, "herfindahl_hirschman_index": (shares**2).sum()})
+    return pd.DataFrame(rows)
+
+
+def opening_gaps(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+    stocks = lake.with_previous_close(trade_date).dropna(subset=["previous", "open"])
+    stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume_brl)]
+    up = stocks["open"] > stocks["previous"]
+    filled = np.where(up, stocks["low"] <= stocks["previous"], stocks["high"] >= stocks["previous"])
+    return pd.DataFrame(
+        {
+            "trade_date": trade_date,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "previous_close_brl": stocks["previous"],
+            "open_brl": stocks["open"],
+            "gap_percent": percent(stocks["open"] - stocks["previous"], stocks["previous"]),
+            "filled": np.where(filled, "true", "false"),
+            "close_brl": stocks["close"],
+            "cash_volume_brl": brl(stocks["cash"]),
+        }
+    ).sort_values("gap_percent", key=abs, ascending=False)[:20]
+
+
+def unusual_volume(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+    days = lake.window(trade_date, 21)
+    today = lake.at(days[0])
+    average = lake.over(days[1:]).groupby("ticker")["cash"].sum() / (len(days) - 1)
+    stocks = today[(today["cash"] >= 100 * minimum_volume_brl)].assign(average=average)
+    stocks = stocks[stocks["average"] > 0]
+    return pd.DataFrame(
+        {
+            "trade_date": days[0],
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "cash_volume_brl": brl(stocks["cash"]),
+            "average_cash_volume_brl": stocks["average"] / 100,
+            "times_the_average": stocks["cash"] / stocks["average"],
+        }
+    ).sort_values("times_the_average", ascending=False)[:20]
+
+
+def stocks_without_trades(lake: Lake, trade_date: date) -> pd.DataFrame:
+    days = lake.window(trade_date, 21)
+    stocks = lake.over(days)
+    before = stocks[stocks["trade_date"] != days[0]].groupby("ticker")
+    candidates = before[["cash", "odd_lot"]].sum()
+    candidates = candidates[candidates.sum(axis=1) > 0]
+    today = lake.at(days[0])
+    absent = candidates[~candidates.index.isin(today.index[today["cash"] > 0])]
+    in_cash = stocks[stocks["cash"] > 0].groupby("ticker")["trade_date"]
+    odd_lots = today["odd_lot"].reindex(absent.index).fillna(0)
+    companies = stocks.sort_values("trade_date").groupby("ticker")["company"].last()
+    return pd.DataFrame(
+        {
+            "trade_date": days[0],
+            "ticker": absent.index,
+            "company": companies.reindex(absent.index),
+            "last_cash_trade": in_cash.max().reindex(absent.index),
+            "sessions_with_cash_trades": in_cash.size().reindex(absent.index).fillna(0).astype(int),
+            "cash_volume_before_brl": brl(absent["cash"]),
+            "odd_lot_volume_brl": brl(odd_lots),
+        }
+    ).sort_values("cash_volume_before_brl", ascending=False)
+
+
+def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
+    """Of a lake that lacks nothing between its first and its last session."""
+    quotes, stocks = lake.quotes.groupby("trade_date"), lake.stocks.groupby("trade_date")
+    there = pd.DataFrame(
+        {
+            "finding": "complete",
+            "stocks": stocks.size(),
+            "raw_lines": quotes.size(),
+            "lines": quotes.size(),
+            "raw_volume_brl": quotes["cents"].sum(),
+            "volume_brl": stocks["volume"].sum(),
+        }
+    )
+    weekdays = pd.bdate_range(first_date, last_date).date
+    begin, end = lake.sessions[0], lake.sessions[-1]
+    # Weekdays between its first and its last session that it lacks are holidays
+    days = [day for day in weekdays if day in there.index or not begin <= day <= end]
+    rows = there.reindex(days[::-1]).fillna({"finding": "missing"}).fillna(0)
+    counts = ["stocks", "raw_lines", "lines", "raw_volume_brl", "volume_brl"]
+    rows[counts] = rows[counts].astype(int)
+    for column in ("raw_volume_brl", "volume_brl"):
+        rows[column] = brl(rows[column])
+    rows["volume_difference_brl"] = brl(0)
+    return rows.rename_axis("trade_date").reset_index()

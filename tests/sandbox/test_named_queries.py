@@ -1,0 +1,384 @@
+"""The named queries over 250 simulated sessions, saved and prepared: their answers, and what they open.
+
+Answers come from the deployed stack's Athena and are held against `tests.sandbox.answers`. What they open is
+seen on DuckDB, which prunes partitions as Athena does: every file that a query should not need is not a
+Parquet file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import pandas as pd
+import pytest
+import sqlglot
+
+from benchmarks import partitions
+from glue_scripts import refine
+from sandbox.b3.sources import SimulatedSource
+from sandbox.pipeline import QueryResult
+from scraper import schema
+from scraper.__main__ import DONE, main
+from scraper.calendar import sessions_between
+from stacks.named_query import NAMED_QUERIES, NamedQuery, Tables
+from tests.sandbox import answers
+from tests.sandbox.answers import Lake
+from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+
+HISTORY = [day for day in sessions_between(date(2024, 1, 1), SESSIONS[0]) if day < SESSIONS[0]][-248:]
+YEAR = [*HISTORY, *SESSIONS]
+STEMS = [path.stem for path in sorted(NAMED_QUERIES.glob("*.sql"))]
+
+THEN, BEFORE = date(2025, 2, 13), SESSIONS[0]
+PREPARED: dict[str, dict[str, Any]] = {
+    "data_quality": {"first_date": date(2024, 3, 1), "last_date": date(2024, 3, 22)},
+    "highs_and_lows_52_weeks": {"trade_date": THEN, "minimum_volume_brl": 5_000_000, "within_percent": 10},
+    "index_contribution": {"trade_date": BEFORE},
+    "most_traded": {"trade_date": THEN},
+    "odd_lot_share": {"trade_date": THEN, "minimum_volume_brl": 0},
+    "opening_gaps": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "option_expiries": {"trade_date": THEN, "days_ahead": 60},
+    "put_call_by_ticker": {"trade_date": THEN, "minimum_premiums_brl": 0},
+    "put_call_market": {"trade_date": THEN},
+    "returns_and_volatility": {"trade_date": THEN, "minimum_average_volume_brl": 0},
+    "sector_turnover": {"trade_date": BEFORE},
+    "sector_weights": {"trade_date": BEFORE},
+    "session_overview": {"trade_date": THEN},
+    "stocks_without_trades": {"trade_date": THEN},
+    "ticker_averages": {"trade_date": THEN, "ticker": "ZXAA3"},
+    "ticker_last_sessions": {"trade_date": THEN, "ticker": "ZXAA3"},
+    "ticker_session": {"trade_date": BEFORE, "ticker": "ZXAA3"},
+    "top_gainers_and_losers": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "unusual_volume": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "volume_by_market": {"trade_date": THEN},
+    "volume_concentration": {"trade_date": THEN},
+}
+"""Values that are not the defaults. Only the sessions of the daily path have a portfolio and a wide table."""
+
+
+SPANS = {
+    "index_contribution": 2,
+    "most_traded": 1,
+    "odd_lot_share": 1,
+    "opening_gaps": 2,
+    "option_expiries": 1,
+    "put_call_by_ticker": 1,
+    "put_call_market": 20,
+    "returns_and_volatility": 22,
+    "sector_turnover": 21,
+    "sector_weights": 1,
+    "session_overview": 2,
+    "stocks_without_trades": 21,
+    "ticker_averages": 249,
+    "ticker_last_sessions": 21,
+    "top_gainers_and_losers": 2,
+    "unusual_volume": 21,
+    "volume_by_market": 1,
+    "volume_concentration": 20,
+}
+"""How many sessions of the compact table a question is about; of the others, `needed` tells."""
+
+NAMES = Tables(
+    refined_database="default",
+    refined_table="bovespa_daily",
+    compact_table="bovespa_daily_compact",
+    raw_database="bovespa",
+)
+QUERIES = {query.stem: query for query in NamedQuery.read_all(NAMES)}
+WIDE, COMPACT, RAW = (
+    ("default", "bovespa_daily"),
+    ("default", "bovespa_daily_compact"),
+    ("bovespa", "cotahist"),
+)
+COLUMNS = {
+    "default": {
+        "bovespa_daily": {field.name: field.type for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)},
+        "bovespa_daily_compact": {
+            field.name: field.type for field in (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS)
+        },
+    },
+    "bovespa": {
+        "cotahist": {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS}
+        | {"trade_date": "date"}
+    },
+}
+
+Table = tuple[str, str]
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Year:
+    """The pipeline with 250 sessions.
+
+    Attributes:
+        deployed: The pipeline.
+        saved: The workgroup's saved queries, by name.
+        lake: What was generated.
+        folders: Where the tables' files lie.
+    """
+
+    deployed: Deployed
+    saved: dict[str, str]
+    lake: Lake
+    folders: dict[Table, Path]
+
+    def values(self, stem: str, *, prepared: bool) -> Values:
+        return PREPARED[stem] if prepared else _defaults(self.lake, QUERIES[stem])
+
+    def expected(self, stem: str, values: Values) -> pd.DataFrame:
+        frame: pd.DataFrame = getattr(answers, stem)(self.lake, **values)
+        return frame
+
+
+@pytest.fixture(scope="module")
+def year(deployed: Deployed) -> Iterator[Year]:
+    """History is loaded before the sessions of the daily path, and taken out again at the end."""
+    names = deployed.sandbox.deployment
+    served, deployed.b3.now = deployed.b3.now, SimulatedSource(YEAR, MARKET)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in deployed.sandbox.aws.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        function = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
+        environment.setenv("QUOTES_BASE_URL", function["Environment"]["Variables"]["QUOTES_BASE_URL"])
+        span = ["--from", str(HISTORY[0]), "--to", str(HISTORY[-1])]
+        assert main(["backfill", *span, "--compact-only", "--stack", names.work_group]) == DONE
+        deployed.sandbox.refresh_lake()
+        lake = deployed.sandbox.lake
+        folders = {WIDE: lake / "refined", COMPACT: lake / "refined_compact", RAW: lake / "raw" / "cotahist"}
+        yield Year(
+            deployed=deployed,
+            saved=dict(deployed.pipeline.named_queries()),
+            lake=Lake.of(MARKET, YEAR, SESSIONS[0]),
+            folders=folders,
+        )
+        remove_sessions(deployed, HISTORY)
+        deployed.sandbox.refresh_lake()
+    deployed.b3.now = served
+
+
+def literal(value: Any) -> str:
+    """A value as it stands in EXECUTE ... USING."""
+    if isinstance(value, date):
+        return f"DATE '{value}'"
+    return f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _defaults(lake: Lake, query: NamedQuery) -> Values:
+    last = lake.sessions[-1]
+    known = {
+        "${last_session}": last,
+        "${session_20_before}": lake.window(last, 21)[-1],
+        "${most_traded_ticker}": lake.at(last)["volume"].idxmax(),
+    }
+    return {each.name: known.get(each.default) or int(each.default) for each in query.parameters}
+
+
+DIGITS = {"contribution_points": 4, "index_change_percent": 4, "herfindahl_hirschman_index": 0}
+"""Decimals of a rounded column; of the others it is two, of prices four."""
+
+
+def difference(columns: Sequence[str], rows: Sequence[Sequence[str | None]], expected: pd.DataFrame) -> str:
+    """The first difference between an answer and what it should be, or nothing."""
+    if list(columns) != list(expected.columns):
+        return f"columns {list(columns)}, expected {list(expected.columns)}"
+    if len(rows) != len(expected):
+        return f"{len(rows)} rows, expected {len(expected)}"
+    for number, (row, wanted) in enumerate(zip(rows, expected.itertuples(index=False), strict=True)):
+        for column, found, value in zip(columns, row, wanted, strict=True):
+            if not _is_rounding(found, value, column):
+                return f"row {number}, {column}: {found}, expected {value}"
+    return ""
+
+
+def _is_rounding(found: str | None, value: Any, column: str) -> bool:
+    if value is None or value != value or value is pd.NaT:  # noqa: PLR0124 - not a number
+        return found is None
+    if found is None:
+        return False
+    if isinstance(value, Decimal):
+        return Decimal(found) == value
+    if isinstance(value, float):
+        is_price = column.endswith("_brl") and "volume" not in column
+        digits = DIGITS.get(column, 4 if is_price else 2)
+        return abs(float(found) - value) <= 0.51 * 10.0**-digits
+    return found == str(value)
+
+
+def found(result: QueryResult) -> tuple[list[str], list[list[str | None]]]:
+    return [name for name, _ in result.columns], result.rows
+
+
+def test_the_stack_has_every_query_twice(year: Year) -> None:
+    athena, group = boto3.client("athena"), year.deployed.sandbox.deployment.work_group
+    assert year.saved.keys() == {query.name for query in QUERIES.values()}
+    statements = athena.list_prepared_statements(WorkGroup=group)["PreparedStatements"]
+    assert sorted(statement["StatementName"] for statement in statements) == STEMS
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_saved_query_answers_of_the_last_session(year: Year, stem: str) -> None:
+    columns, rows = found(year.deployed.pipeline.query(year.saved[QUERIES[stem].name]))
+
+    assert rows
+    assert difference(columns, rows, year.expected(stem, year.values(stem, prepared=False))) == ""
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_prepared_statement_answers_of_what_it_is_asked(year: Year, stem: str) -> None:
+    values = year.values(stem, prepared=True)
+    using = ", ".join(literal(value) for value in values.values())
+
+    columns, rows = found(year.deployed.pipeline.query(f"EXECUTE {stem} USING {using}"))
+
+    assert rows
+    assert difference(columns, rows, year.expected(stem, values)) == ""
+
+
+def needed(lake: Lake, stem: str, values: Values, *, prepared: bool) -> dict[Table, list[date]]:
+    """The sessions of each table that a question is about."""
+    if stem == "data_quality":
+        days = [day for day in lake.sessions if values["first_date"] <= day <= values["last_date"]]
+        return {RAW: days, COMPACT: days}
+    day = values["trade_date"]
+    if stem == "ticker_session":
+        # Without a ticker, the most traded one has to be found
+        return {WIDE: [day]} if prepared else {WIDE: [day], COMPACT: [day]}
+    if stem == "highs_and_lows_52_weeks":
+        return {COMPACT: [each for each in lake.sessions if 0 <= (day - each).days < 364]}
+    return {COMPACT: lake.window(day, SPANS[stem])}
+
+
+def filled(stem: str, values: Values, *, prepared: bool) -> str:
+    query = QUERIES[stem]
+    if not prepared:
+        return query.sql
+    sql = query.statement
+    for value in values.values():
+        sql = sql.replace("?", literal(value), 1)
+    return sql
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["saved", "prepared"])
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_query_asks_for_the_sessions_that_it_needs_by_the_catalog_alone(
+    year: Year, stem: str, prepared: bool
+) -> None:
+    values = year.values(stem, prepared=prepared)
+    wanted = needed(year.lake, stem, values, prepared=prepared)
+    every = dict.fromkeys((WIDE, COMPACT, RAW), YEAR)
+
+    left: dict[str, set[date]] = {}
+    for reading in partitions.readings(filled(stem, values, prepared=prepared), COLUMNS):
+        left.setdefault(reading.table, set()).update(partitions.sessions_read(reading, every))
+
+    assert left == {table: set(days) for (_, table), days in wanted.items()}
+
+
+class Engine:
+    """DuckDB on the tables' files, of which some are not Parquet.
+
+    Args:
+        folders: Where the tables' files lie.
+        scratch: A folder to write in.
+    """
+
+    def __init__(self, folders: dict[Table, Path], scratch: Path) -> None:
+        self._files: dict[Table, list[Path]] = {}
+        self._not_parquet: dict[Path, Path] = {}
+        self._of_no_session: dict[Table, Path] = {}
+        for table, folder in folders.items():
+            files = self._files[table] = sorted(folder.rglob("*.parquet"))
+            for file in files:
+                name = scratch / "not-parquet" / file.relative_to(folder)
+                name.parent.mkdir(parents=True, exist_ok=True)
+                name.write_bytes(b"not Parquet")
+                self._not_parquet[file] = name
+            # DuckDB takes the columns from the first file
+            keys = "trade_date=1900-01-01/ticker=NONE" if table == WIDE else "trade_date=1900-01-01"
+            first = self._of_no_session[table] = scratch / "/".join(table) / keys / "part.parquet"
+            first.parent.mkdir(parents=True)
+            first.write_bytes(files[0].read_bytes())
+
+    def answer(self, sql: str, readable: dict[Table, list[Path]]) -> tuple[list[str], list[list[str | None]]]:
+        """A query's answer.
+
+        Args:
+            sql: The query.
+            readable: The files that are left as they are.
+
+        Raises:
+            duckdb.Error: It opened another one.
+        """
+        with duckdb.connect() as connection:
+            for database in COLUMNS:
+                connection.execute(f'CREATE SCHEMA "{database}"')
+            days = ", ".join(f"(DATE '{day}')" for day in YEAR)
+            connection.execute(
+                f'CREATE VIEW "default"."{COMPACT[1]}$partitions" (trade_date) AS VALUES {days}'
+            )
+            for table, files in self._files.items():
+                left = set(readable.get(table, []))
+                paths = [file if file in left else self._not_parquet[file] for file in files]
+                connection.execute(_view(table, [self._of_no_session[table], *paths]))
+            (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
+            result = connection.execute(translated)
+            names = [name for name, *_ in result.description or []]
+            return names, [[_text(value) for value in row] for row in result.fetchall()]
+
+    def files(self, table: Table, day: date, ticker: str | None) -> list[Path]:
+        """A table's files of a session; of a ticker, where there is one for each."""
+        folders = [f"trade_date={day}", *([f"ticker={ticker}"] if table == WIDE else [])]
+        return [file for file in self._files[table] if set(folders) <= set(file.parts)]
+
+
+def _view(table: Table, files: list[Path]) -> str:
+    keys = "{'trade_date': DATE, 'ticker': VARCHAR}" if table == WIDE else "{'trade_date': DATE}"
+    names = [str(file) for file in files]
+    read = f"read_parquet({names}, hive_partitioning = true, hive_types = {keys})"
+    return f'CREATE VIEW "{table[0]}"."{table[1]}" AS FROM {read}'
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)
+
+
+@pytest.fixture(scope="module")
+def engine(year: Year, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return Engine(year.folders, tmp_path_factory.mktemp("engine"))
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["saved", "prepared"])
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_query_opens_the_files_of_the_sessions_that_it_needs_and_no_other(
+    year: Year, engine: Engine, stem: str, prepared: bool
+) -> None:
+    values = year.values(stem, prepared=prepared)
+    wanted = needed(year.lake, stem, values, prepared=prepared)
+    # DuckDB takes no filter that comes from a subquery into a UNION: there, the defaults as constants
+    sql = filled(stem, values, prepared=prepared or stem == "data_quality")
+    readable = {
+        table: [file for day in days for file in engine.files(table, day, values.get("ticker"))]
+        for table, days in wanted.items()
+    }
+
+    columns, rows = engine.answer(sql, readable)
+
+    assert rows
+    assert difference(columns, rows, year.expected(stem, values)) == ""
+    for table, files in readable.items():
+        oldest = min(files)
+        with pytest.raises(duckdb.Error, match="Parquet"):
+            engine.answer(sql, {**readable, table: [file for file in files if file != oldest]})
