@@ -1,4 +1,4 @@
-"""The one visual language of the charts: colours for light and dark, type, measures, numbers in two languages.
+"""The one visual language of the charts: colours for light and dark, type, numbers in two languages.
 
 Up is blue and down is orange, which people with any of the common colour deficiencies tell apart; side, sign
 or filling says the same again. Everything is placed in points, so that a chart reads alike at any size; it is
@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
-from typing import Any, Optional
+from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -34,8 +35,9 @@ TITLE, TEXT, SMALL = 15.0, 11.0, 9.5
 """Sizes of the type, in points."""
 _LINE = 1.35  # from one line of text to the next, in sizes
 _MARGIN = 14.0  # points around a chart
+_PANEL_GAP = 12.0  # points between panels
 _DPI = 144
-_FAMILY = "DejaVu Sans"
+FAMILY = "DejaVu Sans"
 _STACK = "-apple-system, 'Segoe UI', Roboto, Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 _POINTS = 72.0
 
@@ -101,8 +103,8 @@ THEMES = {
 }
 
 _MONTHS = {
-    "en": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(),
-    "pt": "jan fev mar abr mai jun jul ago set out nov dez".split(),
+    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    "pt": ["jan", "fev", "mar", "abr", "mai", "jun", "jul", "ago", "set", "out", "nov", "dez"],
 }
 _SCALES = {
     "en": ((1e9, "bn"), (1e6, "mn"), (1e3, "k")),
@@ -179,7 +181,7 @@ class Format:
 
 def is_missing(value: Any) -> bool:
     """Whether a cell holds nothing: None, NaN, NaT, NA."""
-    return value is None or bool(value != value) or str(value) in {"<NA>", "NaT"}  # noqa: PLR0124 - NaN
+    return bool(pd.isna(value))
 
 
 def plain(text: str) -> str:
@@ -196,7 +198,8 @@ class Sheet:
         source: Where the figures come from; nothing is written if it is empty.
         theme: "light" or "dark".
         size: Width and height, in inches.
-        key: What colours mean, pairs of a label and a mark: the keyword arguments of a `Line2D`.
+        key: What marks mean, pairs of a label and a mark: the keyword arguments of a `Line2D`.
+        scale: What the colours of a scale mean: the colours, and what to write where two of them meet.
 
     Attributes:
         figure: The figure.
@@ -217,18 +220,22 @@ class Sheet:
         theme: str,
         size: tuple[float, float],
         key: Sequence[tuple[str, dict[str, Any]]] = (),
+        scale: tuple[Sequence[str], Sequence[str]] | None = None,
     ) -> None:
         if theme not in THEMES:
             raise ValueError(f"theme {theme!r}, expected one of {', '.join(THEMES)}")
         self.theme = THEMES[theme]
         self.width, self.height = size[0] * _POINTS, size[1] * _POINTS
         self.is_narrow = size[0] < (NARROW + WIDE) / 2
-        with mpl.rc_context({"font.family": _FAMILY}):
+        with mpl.rc_context({"font.family": FAMILY}):
             self.figure = Figure(figsize=size, dpi=_DPI, facecolor=self.theme.page)
-        FigureCanvasAgg(self.figure)
+        self._canvas: Any = FigureCanvasAgg(self.figure)
         top = self._heading(title, subtitle)
-        if key:
-            top = self._key(key, top)
+        start = _MARGIN
+        if scale:
+            start = self._scale(*scale, top)
+        if key or scale:
+            top = self._key(key, top, start)
         bottom = self._footer(source) if source else _MARGIN
         self.room = (
             _MARGIN / self.width,
@@ -237,14 +244,12 @@ class Sheet:
             1 - top / self.height,
         )
 
-    def axes(self, heights: Sequence[float] = (1,), *, right: float = 0) -> list[Axes]:
+    def axes(self, heights: Sequence[float] = (1,)) -> list[Axes]:
         """Panels below one another, with one x axis; call `settle` when they are drawn.
 
         Args:
             heights: Of the panels, in relation to one another.
-            right: Room for labels to the right of them, in points.
         """
-        self._right = right
         with mpl.rc_context(self._rc()):
             grid = self.figure.add_gridspec(len(heights), 1, height_ratios=list(heights))
             panels: list[Axes] = []
@@ -254,14 +259,13 @@ class Sheet:
                 panel.set_axisbelow(True)
                 if row + 1 < len(heights):
                     panel.tick_params(labelbottom=False, bottom=False)
+                    panel.spines["bottom"].set_visible(False)
                 panels.append(panel)
         return panels
 
-    def settle(self, gap: float = 10) -> Figure:
-        """Fit the panels into their room, with so many points between them."""
-        left, bottom, right, top = self.room
-        edge = right - self._right / self.width
-        self.figure.tight_layout(pad=0, h_pad=gap / SMALL, rect=(left, bottom, edge, top))
+    def settle(self) -> Figure:
+        """Fit the panels, with all that is written beside them, into their room."""
+        self.figure.tight_layout(pad=0, h_pad=_PANEL_GAP / TEXT, rect=self.room)
         return self.figure
 
     def empty(self, message: str) -> Figure:
@@ -273,9 +277,8 @@ class Sheet:
 
     def text_width(self, text: str, size: float = TEXT, *, bold: bool = False) -> float:
         """Width of a line of text, in points."""
-        font = FontProperties(family=_FAMILY, size=size, weight="bold" if bold else "normal")
-        renderer = self.figure.canvas.get_renderer()
-        width, _, _ = renderer.get_text_width_height_descent(text, font, False)
+        font = FontProperties(family=FAMILY, size=size, weight="bold" if bold else "normal")
+        width, _, _ = self.renderer.get_text_width_height_descent(text, font, False)
         return float(width) * _POINTS / _DPI
 
     def wrapped(self, text: str, size: float, width: float, *, bold: bool = False) -> list[str]:
@@ -297,10 +300,15 @@ class Sheet:
             text = text[:-1].rstrip(" /,.-")
         return f"{text}…"
 
-    def _rc(self) -> dict[str, Any]:
+    @property
+    def renderer(self) -> Any:
+        """What measures the figure."""
+        return self._canvas.get_renderer()
+
+    def _rc(self) -> Any:
         theme = self.theme
         return {
-            "font.family": _FAMILY,
+            "font.family": FAMILY,
             "font.size": TEXT,
             "axes.edgecolor": theme.rule,
             "axes.labelcolor": theme.muted,
@@ -344,10 +352,24 @@ class Sheet:
             top += 2
         return top + 6
 
-    def _key(self, key: Sequence[tuple[str, dict[str, Any]]], top: float) -> float:
-        """Draw what colours mean below the heading, in as many lines as it takes."""
+    def _scale(self, colours: Sequence[str], joints: Sequence[str], top: float) -> float:
+        """Draw a strip of colours below the heading; return how far right it reaches, in points."""
+        width = 42.0 if self.is_narrow else 46.0
+        height, y = 9.0, 1 - (top + TEXT / 2 + 2) / self.height
+        for place, colour in enumerate(colours):
+            corner = ((_MARGIN + place * width) / self.width, y)
+            box = Rectangle(corner, width / self.width, height / self.height, color=colour, linewidth=0)
+            self.figure.add_artist(box)
+        for place, joint in enumerate(joints):
+            x = (_MARGIN + (place + 1) * width) / self.width
+            below = y - 2 / self.height
+            self._write(x, below, joint, size=SMALL - 1, color=self.theme.muted, ha="center", va="top")
+        return _MARGIN + width * len(colours) + 16
+
+    def _key(self, key: Sequence[tuple[str, dict[str, Any]]], top: float, start: float) -> float:
+        """Draw what marks mean below the heading, in as many lines as it takes."""
         mark, gap, between, line = 14.0, 5.0, 16.0, TEXT * 1.5
-        x, y = _MARGIN, top + TEXT / 2 - 2
+        x, y = start, top + TEXT / 2 - 2
         for label, look in key:
             width = mark + gap + self.text_width(label, SMALL)
             if x > _MARGIN and x + width > self.width - _MARGIN:
@@ -357,10 +379,10 @@ class Sheet:
                 ends = [(x + mark / 2) / self.width]
             else:
                 ends = [x / self.width, (x + mark) / self.width]
-            self.figure.add_artist(Line2D(ends, [at] * len(ends), **look))
+            self.figure.add_artist(Line2D(ends, [at] * len(ends), solid_capstyle="butt", **look))
             self._write((x + mark + gap) / self.width, at, label, size=SMALL, va="center_baseline")
             x += width + between
-        return y + line - TEXT / 2 + 4
+        return y + line - TEXT / 2 + (12 if start > _MARGIN else 4)
 
     def _footer(self, source: str) -> float:
         """Write the source at the lower edge; return how far up it reaches, in points."""
@@ -372,7 +394,7 @@ class Sheet:
 
     def _write(self, x: float, y: float, text: str, size: float = TEXT, **look: Any) -> None:
         look.setdefault("color", self.theme.ink)
-        font = FontProperties(family=_FAMILY, size=size, weight=look.pop("weight", "normal"))
+        font = FontProperties(family=FAMILY, size=size, weight=look.pop("weight", "normal"))
         self.figure.text(x, y, plain(text), fontproperties=font, **look)
 
 
@@ -450,7 +472,7 @@ def svg(figure: Figure) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pregao", "path.simplify": True}):
         figure.savefig(written, format="svg", facecolor=figure.get_facecolor(), metadata={"Date": None})
     text = _PROLOGUE.sub("<svg", _METADATA.sub("", written.getvalue()), count=1)
-    text = _COMMENT.sub("", text).replace(f"'{_FAMILY}'", _STACK)
+    text = _COMMENT.sub("", text).replace(f"'{FAMILY}'", _STACK)
     title = escape(alt_text(figure))
     # Points become pixels, for 11 points of text to be 11 pixels where there is no other measure
     text = _SIZE.sub(r'\1width="\2" height="\3" role="img"', text, count=1)
@@ -466,7 +488,6 @@ def days_of(values: Iterable[Any]) -> list[dt.date]:
     """Dates from whatever a data frame has for them: dates, timestamps or texts such as 2026-11-19."""
     days: list[dt.date] = []
     for value in values:
-        day: Optional[dt.date]
         if isinstance(value, dt.datetime):
             day = value.date()
         elif isinstance(value, dt.date):
