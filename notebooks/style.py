@@ -463,6 +463,8 @@ def alt_text(figure: Figure) -> str:
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
 _PROLOGUE = re.compile(r"^<\?xml.*?<svg", re.DOTALL)
 _SIZE = re.compile(r'(<svg [^>]*?)width="([\d.]+)pt" height="([\d.]+)pt"')
+_GEOMETRY = re.compile(r' (?:d|x|y|width|height|transform)="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d{2})\d+")  # a hundredth of a pixel is enough
 _COMMENT = re.compile(r"\s*<!--.*?-->", re.DOTALL)
 
 
@@ -476,6 +478,7 @@ def svg(figure: Figure) -> str:
     title = escape(alt_text(figure))
     # Points become pixels, for 11 points of text to be 11 pixels where there is no other measure
     text = _SIZE.sub(r'\1width="\2" height="\3" role="img"', text, count=1)
+    text = _GEOMETRY.sub(lambda found: _DECIMALS.sub(r"\1", found[0]), text)
     return re.sub(r"(<svg [^>]*>)", lambda found: f"{found[1]}\n <title>{title}</title>", text, count=1)
 
 
