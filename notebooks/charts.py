@@ -140,7 +140,7 @@ def turnover_by_sector(
             share=form.percent(100 * volume / total),
         ),
     )
-    amounts = [f"{form.money(volume)}  {form.percent(100 * volume / total)}" for _, volume, _ in rows]
+    amounts = [f"{form.money(volume)}{_GAP}{form.percent(100 * volume / total)}" for _, volume, _ in rows]
     (bars,) = sheet.axes()
     places = np.arange(len(rows))
     lengths, names = [volume for _, volume, _ in rows], [name for name, _, _ in rows]
@@ -153,7 +153,7 @@ def turnover_by_sector(
         bars.set_yticks([])
         bars.set_xlim(0, max(lengths))
         for place, name in enumerate(names):
-            text = f"{sheet.shortened(name, SMALL, 190)}  {amounts[place]}"
+            text = f"{sheet.shortened(name, SMALL, 190)}{_GAP}{amounts[place]}"
             _note(bars, text, (0, place - 0.18), (0, 2), color=look.ink, va="bottom")
         return sheet.settle()
     bars.set_yticks(places)
@@ -481,7 +481,7 @@ def option_expiries(
         words["unit"],
         source=source,
         theme=theme,
-        size=_size(size, *[lines + 0.5 * max(len(data), 2) for lines in (1.5, 1.9)]),
+        size=_size(size, *[lines + 0.5 * max(len(data), 2) for lines in (1.3, 1.7)]),
     )
     if data.empty:
         return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
@@ -506,7 +506,7 @@ def option_expiries(
     (bars,) = sheet.axes()
     places = np.arange(len(data))
     bars.barh(places, volume, color=look.accents[2], height=0.36)
-    bars.set_ylim(len(data) - 0.35, -0.65)
+    bars.set_ylim(len(data) - 0.75, -0.65)
     bars.set_yticks(places)
     bars.set_yticklabels([form.day(day) for day in days], color=look.ink)
     bars.set_xticks([])
@@ -517,6 +517,7 @@ def option_expiries(
     return sheet.settle()
 
 
+_GAP = "\u2002"  # two spaces would become one in SVG
 _MARKERS = ("o", "s", "D", "^", "v")
 # Percents at which the colours of a change turn, to either side
 _STEPS = (
@@ -884,8 +885,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
             "unit": (
                 "Premiums paid for puts over premiums paid for calls, by session; and the premiums in BRL"
             ),
-            "ratio": "of the session",
-            "smooth": "of {sessions} sessions together",
+            "ratio": "session",
+            "smooth": "{sessions} sessions together",
             "calls": "calls",
             "puts": "puts",
             "premiums": "Premiums, {unit}: calls upwards, puts downwards",
@@ -898,8 +899,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "pt": {
             "title": "Razão put/call",
             "unit": "Prêmios pagos por puts sobre prêmios pagos por calls, por pregão; e os prêmios em reais",
-            "ratio": "do pregão",
-            "smooth": "de {sessions} pregões juntos",
+            "ratio": "pregão",
+            "smooth": "{sessions} pregões juntos",
             "calls": "calls",
             "puts": "puts",
             "premiums": "Prêmios, {unit}: calls para cima, puts para baixo",

@@ -408,10 +408,12 @@ _WORDS: dict[str, dict[str, str]] = {
         "title": "Trading session of {day}",
         "simulated": "Simulated data: no company, price or volume on this page is anybody's.",
         "summary": "The session in figures",
-        "volume": "Volume, all markets",
+        "volume": "Volume",
+        "all_markets": "all markets",
         "trades": "Trades",
         "stocks": "Stocks traded",
-        "members": "IBOV members, by weight",
+        "members": "IBOV members",
+        "by_weight": "mean change by weight",
         "breadth": "Breadth",
         "put_call": "Put/call",
         "rising": "rising",
@@ -451,7 +453,7 @@ _WORDS: dict[str, dict[str, str]] = {
             "against a previous close."
         ),
         "members_note": (
-            "IBOV members, by weight: the mean of the changes of {members} members, each by its weight in "
+            "IBOV members: the mean of the changes of {members} members, each by its weight in "
             "the portfolio of {portfolio}. It is not the index's own change, which this data does not hold."
         ),
         "unadjusted": "Prices are those of the cash market, not adjusted for splits or dividends.",
@@ -473,10 +475,12 @@ _WORDS: dict[str, dict[str, str]] = {
         "title": "Pregão de {day}",
         "simulated": "Dados simulados: nenhuma empresa, preço ou volume desta página é real.",
         "summary": "O pregão em números",
-        "volume": "Volume, todos os mercados",
+        "volume": "Volume",
+        "all_markets": "todos os mercados",
         "trades": "Negócios",
         "stocks": "Papéis negociados",
-        "members": "Ações do IBOV, pelo peso",
+        "members": "Ações do IBOV",
+        "by_weight": "variação média pelo peso",
         "breadth": "Amplitude",
         "put_call": "Put/call",
         "rising": "em alta",
@@ -518,7 +522,7 @@ _WORDS: dict[str, dict[str, str]] = {
             "um fechamento anterior."
         ),
         "members_note": (
-            "Ações do IBOV, pelo peso: a média das variações de {members} ações, cada uma com seu peso na "
+            "Ações do IBOV: a média das variações de {members} ações, cada uma com seu peso na "
             "carteira de {portfolio}. Não é a variação do próprio índice, que estes dados não contêm."
         ),
         "unadjusted": "Os preços são os do mercado à vista, sem ajuste por desdobramentos ou proventos.",

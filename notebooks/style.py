@@ -110,7 +110,7 @@ _SCALES = {
     "en": ((1e9, "bn"), (1e6, "mn"), (1e3, "k")),
     "pt": ((1e9, "bi"), (1e6, "mi"), (1e3, "mil")),
 }
-_MINUS, _THIN, _NARROW_SPACE = "\u2212", "\u2009", "\u00a0"
+_MINUS, _SPACE = "\u2212", "\u00a0"  # the space at which no line breaks
 LANGUAGES = tuple(_MONTHS)
 
 
@@ -152,7 +152,7 @@ class Format:
         scaled = float(value) / divisor
         whole = len(f"{abs(scaled):.0f}")
         decimals = max(digits - whole, 0) if unit else 2
-        return f"R${_NARROW_SPACE}{self.number(scaled, decimals)}{_NARROW_SPACE}{unit}".rstrip(_NARROW_SPACE)
+        return f"R${_SPACE}{self.number(scaled, decimals)}{_SPACE}{unit}".rstrip(_SPACE)
 
     def scale(self, largest: Any, digits: int = 3) -> tuple[float, str]:
         """By what to divide amounts up to that one, and what the quotient is counted in: 1e9, "bn"."""
@@ -168,11 +168,11 @@ class Format:
 
     def day(self, day: dt.date) -> str:
         """Such as 19 Nov 2026."""
-        return f"{day.day} {self.month(day)} {day.year}"
+        return _SPACE.join((str(day.day), self.month(day), str(day.year)))
 
     def short_day(self, day: dt.date) -> str:
         """Such as 19 Nov."""
-        return f"{day.day} {self.month(day)}"
+        return f"{day.day}{_SPACE}{self.month(day)}"
 
     def month(self, day: dt.date) -> str:
         """Such as Nov."""
