@@ -45,8 +45,7 @@ def market_breadth(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["breadth"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "breadth"), Format(language), style.theme_of(theme)
     data = _sorted(frame)
     key = [
         (words["up"], {"color": look.up, "linewidth": 7}),
@@ -108,8 +107,7 @@ def turnover_by_sector(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["sectors"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "sectors"), Format(language), style.theme_of(theme)
     volumes = frame.assign(volume=_floats(frame["volume"])).groupby("sector", dropna=False)["volume"].sum()
     named = volumes[volumes.index.notna()].sort_values(ascending=False, kind="stable")
     rows = [(str(sector), float(volume), look.up) for sector, volume in named.items()]
@@ -192,8 +190,7 @@ def candles(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["candles"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "candles"), Format(language), style.theme_of(theme)
     data = _sorted(frame)
     data = data[pd.Series(_floats(data["close"]), index=data.index).notna()]
     lines = {
@@ -279,8 +276,7 @@ def index_treemap(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["treemap"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "treemap"), Format(language), style.theme_of(theme)
     data = frame.assign(
         weight=_floats(frame["index_weight"]),
         change=_floats(frame["change_percent"]),
@@ -329,8 +325,7 @@ def put_call_ratio(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["put_call"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "put_call"), Format(language), style.theme_of(theme)
     data = _sorted(frame)
     is_long = len(data) >= 2 * _SMOOTHED
     sheet = Sheet(
@@ -396,8 +391,7 @@ def volatility_against_return(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["risk"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "risk"), Format(language), style.theme_of(theme)
     data = frame.assign(
         x=_floats(frame["volatility_percent"]),
         y=_floats(frame["return_percent"]),
@@ -473,8 +467,7 @@ def option_expiries(
         source: See the module.
         size: See the module.
     """
-    words = _WORDS["expiries"][language]
-    form, look = Format(language), style.THEMES[theme]
+    words, form, look = _language(language, "expiries"), Format(language), style.theme_of(theme)
     data = frame[frame["next_expiry"].notna()].sort_values("next_expiry", kind="stable")
     sheet = Sheet(
         words["title"],
@@ -540,6 +533,11 @@ def _size(size: Size, wide: float, narrow: float) -> tuple[float, float]:
         return size
     width = style.WIDE if size is None else float(size)
     return width, narrow if width < (style.NARROW + style.WIDE) / 2 else wide
+
+
+def _language(language: str, chart: str) -> dict[str, str]:
+    """A chart's words; which languages there are is for `Format` to say."""
+    return _WORDS[chart].get(language, {})
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:

@@ -97,10 +97,22 @@ THEMES = {
         down="#f0994a",
         neutral="#77838f",
         accents=("#6ea8f2", "#f0994a", "#b39af0", "#43bfa7", "#e884b4", "#cdb957"),
-        scale=("#f0994a", "#bd6a22", "#6b4222", "#333c47", "#24466e", "#3572b8", "#7db4f5"),
+        scale=("#f0994a", "#aa5a14", "#6b4222", "#333c47", "#24466e", "#3572b8", "#7db4f5"),
         on_scale=("#111a24", "#ffffff", "#ffffff", "#ffffff", "#ffffff", "#ffffff", "#111a24"),
     ),
 }
+
+
+def theme_of(name: str) -> Theme:
+    """The theme of a name.
+
+    Raises:
+        ValueError: There is no such theme.
+    """
+    if name not in THEMES:
+        raise ValueError(f"theme {name!r}, expected one of {', '.join(THEMES)}")
+    return THEMES[name]
+
 
 _MONTHS = {
     "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
@@ -222,9 +234,7 @@ class Sheet:
         key: Sequence[tuple[str, dict[str, Any]]] = (),
         scale: tuple[Sequence[str], Sequence[str]] | None = None,
     ) -> None:
-        if theme not in THEMES:
-            raise ValueError(f"theme {theme!r}, expected one of {', '.join(THEMES)}")
-        self.theme = THEMES[theme]
+        self.theme = theme_of(theme)
         self.width, self.height = size[0] * _POINTS, size[1] * _POINTS
         self.is_narrow = size[0] < (NARROW + WIDE) / 2
         with mpl.rc_context({"font.family": FAMILY}):
@@ -370,6 +380,7 @@ class Sheet:
         """Draw what marks mean below the heading, in as many lines as it takes."""
         mark, gap, between, line = 14.0, 5.0, 16.0, TEXT * 1.5
         x, y = start, top + TEXT / 2 - 2
+        line += 8 if start > _MARGIN else 0  # what is written below a scale
         for label, look in key:
             width = mark + gap + self.text_width(label, SMALL)
             if x > _MARGIN and x + width > self.width - _MARGIN:
@@ -382,7 +393,7 @@ class Sheet:
             self.figure.add_artist(Line2D(ends, [at] * len(ends), solid_capstyle="butt", **look))
             self._write((x + mark + gap) / self.width, at, label, size=SMALL, va="center_baseline")
             x += width + between
-        return y + line - TEXT / 2 + (12 if start > _MARGIN else 4)
+        return y + line - TEXT / 2 + 4
 
     def _footer(self, source: str) -> float:
         """Write the source at the lower edge; return how far up it reaches, in points."""
