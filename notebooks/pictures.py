@@ -43,8 +43,8 @@ def load(parameters: Mapping[str, object]) -> NotebookNode:
     (place,) = (
         place for place, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])
     )
-    known = {line.split(" = ")[0] for line in notebook.cells[place].source.splitlines() if " = " in line}
-    if unknown := parameters.keys() - known:
+    known = [line.split(" = ")[0] for line in notebook.cells[place].source.splitlines() if " = " in line]
+    if unknown := parameters.keys() - {*known}:
         raise KeyError(f"{', '.join(sorted(unknown))}; the notebook's parameters are {', '.join(known)}")
     lines = [f"{name} = {value!r}" for name, value in parameters.items()]
     notebook.cells.insert(place + 1, nbformat.v4.new_code_cell("\n".join(lines)))

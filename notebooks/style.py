@@ -13,6 +13,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
 from io import StringIO
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -287,9 +288,7 @@ class Sheet:
 
     def text_width(self, text: str, size: float = TEXT, *, bold: bool = False) -> float:
         """Width of a line of text, in points."""
-        font = FontProperties(family=FAMILY, size=size, weight="bold" if bold else "normal")
-        width, _, _ = self.renderer.get_text_width_height_descent(text, font, False)
-        return float(width) * _POINTS / _DPI
+        return _text_width(text, size, bold)
 
     def wrapped(self, text: str, size: float, width: float, *, bold: bool = False) -> list[str]:
         """A text in lines of at most that width in points; a word that is longer has a line of its own."""
@@ -409,6 +408,16 @@ class Sheet:
         self.figure.text(x, y, plain(text), fontproperties=font, **look)
 
 
+_measure: Any = RendererAgg(1, 1, _DPI)  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=4096)
+def _text_width(text: str, size: float, bold: bool) -> float:
+    font = FontProperties(family=FAMILY, size=size, weight="bold" if bold else "normal")
+    width, _, _ = _measure.get_text_width_height_descent(text, font, False)
+    return float(width) * _POINTS / _DPI
+
+
 def session_axis(axes: Axes, days: Sequence[dt.date], form: Format, width: float) -> None:
     """Label an x axis whose unit is the session, so that weekends and holidays leave no gaps.
 
@@ -494,8 +503,8 @@ def svg(figure: Figure) -> str:
 
 
 def rectangle(axes: Axes, corner: tuple[float, float], width: float, height: float, **look: Any) -> None:
-    """Draw a rectangle in an axes' own measure."""
-    axes.add_patch(Rectangle(corner, width, height, **look))
+    """Draw a rectangle in an axes' own measure, whose limits it leaves alone."""
+    axes.add_artist(Rectangle(corner, width, height, **look))
 
 
 def days_of(values: Iterable[Any]) -> list[dt.date]:

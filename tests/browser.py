@@ -27,6 +27,12 @@ _SWITCHES = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+_COMPLAINTS = {
+    "Runtime.exceptionThrown",
+    "Runtime.consoleAPICalled",
+    "Log.entryAdded",
+    "Network.loadingFailed",
+}
 
 
 def find() -> str | None:
@@ -57,7 +63,11 @@ class Page:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         preference = {"name": "prefers-color-scheme", "value": scheme}
         self.call("Emulation.setEmulatedMedia", features=[preference])
@@ -66,9 +76,7 @@ class Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; of a promise, what it comes to."""
-        answer = self.call(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
+        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
@@ -98,9 +106,7 @@ class Page:
         return message
 
     def _note(self, event: str, details: dict[str, Any]) -> None:
-        if event in {"Runtime.exceptionThrown", "Network.loadingFailed"}:
-            self.problems.append(f"{event}: {details}")
-        elif event == "Runtime.consoleAPICalled" or event == "Log.entryAdded":
+        if event in _COMPLAINTS:
             self.problems.append(f"{event}: {details}")
         elif event == "Network.requestWillBeSent":
             url = details["request"]["url"]
