@@ -38,7 +38,7 @@ class Names:
             UsageError: There is no such stack.
         """
         stack = asked.stack or environment.get("STACK_NAME")
-        outputs = _outputs(stack) if stack else {}
+        outputs = stack_outputs(stack) if stack else {}
 
         def find(argument: str | None, output: str, variable: str) -> str | None:
             return argument or outputs.get(output) or environment.get(variable) or None
@@ -50,7 +50,12 @@ class Names:
         )
 
 
-def _outputs(stack: str) -> dict[str, str]:
+def stack_outputs(stack: str) -> dict[str, str]:
+    """The outputs of a stack in the account and region of the environment.
+
+    Raises:
+        UsageError: There is no such stack.
+    """
     try:
         described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:

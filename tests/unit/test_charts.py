@@ -1,0 +1,361 @@
+"""The charts, on frames as Athena answers them: legible in both themes, both languages and both sizes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from functools import cache, partial
+from itertools import combinations
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+
+from notebooks import charts, style
+from tests.unit import frames
+
+Chart = Callable[..., Figure]
+
+CHARTS: dict[str, tuple[Chart, pd.DataFrame]] = {
+    "breadth": (charts.market_breadth, frames.breadth()),
+    "breadth of a year": (charts.market_breadth, frames.breadth(250)),
+    "breadth of a week": (charts.market_breadth, frames.breadth(5)),
+    "breadth of a session": (charts.market_breadth, frames.breadth(1)),
+    "sectors": (charts.turnover_by_sector, frames.sectors()),
+    "many sectors": (charts.turnover_by_sector, frames.sectors(40)),
+    "candles": (partial(charts.candles, ticker="ZXAA3"), frames.candles()),
+    "candles with every average": (partial(charts.candles, ticker="ZXAA3"), frames.candles(250)),
+    "a candle": (partial(charts.candles, ticker="ZXAA3"), frames.candles(1)),
+    "treemap": (charts.index_treemap, frames.index()),
+    "put/call": (charts.put_call_ratio, frames.options()),
+    "put/call of two sessions": (charts.put_call_ratio, frames.options(2)),
+    "risk": (charts.volatility_against_return, frames.risk()),
+    "expiries": (charts.option_expiries, frames.expiries()),
+}
+ONE_OF_EACH = ["breadth", "sectors", "candles", "treemap", "put/call", "risk", "expiries"]
+SOURCE = "Simulated data: no company or price is anybody's; 6 Jan 2031 to 28 Mar 2031"
+
+
+def draw(name: str, **look: Any) -> Figure:
+    chart, frame = CHARTS[name]
+    return chart(frame, **{"source": SOURCE, **look})
+
+
+@cache
+def svg(name: str) -> str:
+    return style.svg(draw(name, language="pt"))
+
+
+def written(figure: Figure) -> list[Text]:
+    """The texts that are drawn: not the labels of ticks beyond the ends of an axis."""
+    beyond: set[Text] = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                if not axes.axison or not low <= tick.get_loc() <= high:
+                    beyond |= {tick.label1, tick.label2}
+    every = figure.findobj(Text)
+    return [text for text in every if text not in beyond and text.get_visible() and text.get_text().strip()]
+
+
+def rectangles(axes: Axes) -> list[Rectangle]:
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
+def texts(figure: Figure) -> list[str]:
+    """What stands in a figure, as it is read."""
+    found = [text.get_text().replace(r"\$", "$") for text in written(figure)]
+    return [text.replace("\u00a0", " ").replace("\u2002", " ") for text in found]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("size", [style.WIDE, style.NARROW])
+def test_no_text_is_cut_off_or_lies_on_another(name: str, size: float) -> None:
+    figure = draw(name, language="pt", size=size)  # whose words are the longer ones
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    boxes = [(text.get_text(), text.get_window_extent(renderer).padded(-1.5)) for text in written(figure)]
+    inside = figure.bbox.padded(1)
+    assert [
+        text
+        for text, box in boxes
+        if not (inside.contains(box.x0, box.y0) and inside.contains(box.x1, box.y1))
+    ] == []
+    assert [(one[0], two[0]) for one, two in combinations(boxes, 2) if one[1].overlaps(two[1])] == []
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_the_same_frame_gives_the_same_bytes(name: str) -> None:
+    assert style.svg(draw(name, language="pt")) == svg(name)
+    assert len(svg(name).encode()) < 150_000
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_a_picture_is_well_formed_has_real_text_and_asks_for_nothing(name: str) -> None:
+    root = ElementTree.fromstring(svg(name))  # noqa: S314 - our own
+    namespace = "{http://www.w3.org/2000/svg}"
+    assert root.findtext(f"{namespace}title")
+    assert any(SOURCE in (text.text or "") for text in root.iter(f"{namespace}text"))
+    assert not re.search(r'(href|src|url)\s*[=(]\s*["\']?(http|//)', svg(name))
+    assert "<script" not in svg(name)
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_every_chart_has_title_unit_source_and_says_in_words_what_it_shows(name: str) -> None:
+    for language in style.LANGUAGES:
+        figure = draw(name, language=language)
+        assert len(style.alt_text(figure)) > 40
+        assert SOURCE in texts(figure)
+        title, unit, *_ = (text.get_text() for text in figure.texts)
+        assert title
+        assert unit
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+@pytest.mark.parametrize("language", style.LANGUAGES)
+def test_a_frame_without_rows_says_so(name: str, language: str) -> None:
+    chart, frame = CHARTS[name]
+    figure = chart(frame.iloc[:0], language=language)
+    assert len(texts(figure)) >= 3  # title, unit, why there is nothing
+    assert style.svg(figure)
+
+
+def test_a_theme_or_language_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="theme 'blue', expected one of light, dark"):
+        charts.market_breadth(frames.breadth(), theme="blue")
+    with pytest.raises(ValueError, match="language 'fr', expected one of en, pt"):
+        charts.market_breadth(frames.breadth(), language="fr")
+
+
+def test_breadth_says_the_last_session_and_adds_up_the_differences() -> None:
+    frame = pd.DataFrame(
+        {
+            "trade_date": [date(2031, 3, 13), date(2031, 3, 12), date(2031, 3, 14)],  # in any order
+            "advances": [50, 100, 1234],
+            "declines": [80, 40, 400],
+            "unchanged": [1, 2, 30],
+        }
+    )
+    figure = charts.market_breadth(frame)
+    assert "14 Mar: 1,234 rising, 400 falling, 30 unchanged" in texts(figure)
+    assert "+864" in texts(figure)  # 60 - 30 + 834
+    bars, line = figure.axes
+    assert [patch.get_height() for patch in rectangles(bars)] == [100, 50, 1234, -40, -80, -400]
+    assert list(np.asarray(line.lines[0].get_ydata())) == [60, 30, 864]
+
+
+def test_sectors_are_bars_by_volume_and_what_has_none_comes_last() -> None:
+    frame = pd.DataFrame(
+        {
+            "sector": ["B", None, "A", "B"],
+            "volume": [Decimal(1_000_000), Decimal(5_000_000), Decimal(3_000_000), Decimal(1_000_000)],
+        }
+    )
+    figure = charts.turnover_by_sector(frame, language="pt")
+    (bars,) = figure.axes
+    assert [patch.get_width() for patch in rectangles(bars)] == [3e6, 2e6, 5e6]
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["A", "B", "fora do índice, sem setor"]
+    assert {"R$ 3,00 mi 30,0%", "R$ 2,00 mi 20,0%", "R$ 5,00 mi 50,0%"} <= set(texts(figure))
+
+
+def test_candles_span_open_and_close_side_by_side_over_a_weekend() -> None:
+    frame = pd.DataFrame(
+        {
+            "trade_date": [date(2031, 3, 14), date(2031, 3, 17)],
+            "open": [Decimal("10.00"), Decimal("12.00")],
+            "high": [Decimal("11.00"), Decimal("12.50")],
+            "low": [Decimal("9.50"), Decimal("11.00")],
+            "close": [Decimal("10.75"), Decimal("11.25")],
+            "volume": [Decimal(2_000_000), Decimal(1_000_000)],
+        }
+    )
+    figure = charts.candles(frame, ticker="ZXAA3", theme="light")
+    prices, volumes = figure.axes
+    bodies = [
+        (body.get_x() + body.get_width() / 2, body.get_y(), body.get_height()) for body in rectangles(prices)
+    ]
+    assert bodies == [(0, 10.0, 0.75), (1, 11.25, 0.75)]
+    rising, falling = (body.get_facecolor() for body in rectangles(prices))
+    assert rising[:3] == (1, 1, 1)  # hollow
+    assert falling[:3] != (1, 1, 1)
+    assert [bar.get_height() for bar in rectangles(volumes)] == [2, 1]
+    assert "11.25" in texts(figure)
+
+
+def test_an_average_is_drawn_only_where_there_is_one() -> None:
+    figure = charts.candles(frames.candles(60), ticker="ZXAA3")
+    assert [text for text in texts(figure) if text.startswith("average")] == ["average 5", "average 20"]
+
+
+def test_treemap_areas_are_the_weights_and_colours_the_changes() -> None:
+    frame = pd.DataFrame(
+        {
+            "ticker": ["ZXAA3", "ZXBB4", "ZXCC3", "ZXDD3"],
+            "sector": ["A / X", "A / Y", "B", None],
+            "index_weight": [Decimal("50.000"), Decimal("20.000"), Decimal("20.000"), Decimal("10.000")],
+            "change_percent": [1.9, -1.9, 0.0, None],
+        }
+    )
+    figure = charts.index_treemap(frame, theme="light")
+    cells = rectangles(figure.axes[0])
+    total = sum(cell.get_width() * cell.get_height() for cell in cells)
+    look = style.THEMES["light"]
+    by_colour = {
+        style_colour(cell.get_facecolor()): cell.get_width() * cell.get_height() / total for cell in cells
+    }
+    # Headings take a strip of each sector that has room for one
+    assert by_colour[look.scale[5]] == pytest.approx(0.5, abs=0.02)  # +1.9 percent, of +-1 to +-2
+    assert by_colour[look.scale[1]] == pytest.approx(0.2, abs=0.02)
+    assert by_colour[look.scale[3]] == pytest.approx(0.2, abs=0.02)
+    assert by_colour[look.neutral] == pytest.approx(0.1, abs=0.02)
+    assert {"ZXAA3", "+1.9%", "−1.9%", "change not known"} <= set(texts(figure))
+
+
+def style_colour(rgba: Any) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in rgba[:3])
+
+
+def test_put_call_is_premiums_over_premiums_and_has_a_gap_where_no_calls_traded() -> None:
+    frame = pd.DataFrame(
+        {
+            "trade_date": [date(2031, 3, 12), date(2031, 3, 13), date(2031, 3, 14)],
+            "call_volume": [Decimal(200), Decimal(0), Decimal(400)],
+            "put_volume": [Decimal(100), Decimal(50), Decimal(500)],
+        }
+    )
+    figure = charts.put_call_ratio(frame)
+    ratio = np.asarray(figure.axes[0].lines[1].get_ydata())
+    assert ratio[0] == 0.5
+    assert np.isnan(ratio[1])
+    assert ratio[2] == 1.25
+    assert "1.25" in texts(figure)
+
+
+def test_risk_names_the_extremes_and_what_traded_most() -> None:
+    frame = frames.risk(60)
+    named = set(texts(charts.volatility_against_return(frame)))
+    by_return = frame.sort_values("return_percent")["ticker"]
+    assert {by_return.iloc[0], by_return.iloc[-1], frame["ticker"][0]} <= named
+
+
+def test_expiries_come_in_order_and_count_in_words() -> None:
+    shown = texts(charts.option_expiries(frames.expiries()))
+    assert [text for text in shown if text.endswith("2031")] == ["21 Mar 2031", "18 Apr 2031", "16 May 2031"]
+    assert "R$ 430 mn, 2,714 series, 61 stocks, today" in shown
+    assert "R$ 1.53 k, 1 series, 1 stock, 63 days ahead" in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "number", "money", "day"),
+    [
+        ("en", "−1,234.50", "R$ 2.31 bn", "9 Feb 2031"),
+        ("pt", "−1.234,50", "R$ 2,31 bi", "9 fev 2031"),
+    ],
+)
+def test_numbers_money_and_days_are_written_in_the_language(
+    language: str, number: str, money: str, day: str
+) -> None:
+    form = style.Format(language)
+    assert form.number(Decimal("-1234.50"), 2) == number
+    assert form.money(Decimal("2310456789.12")).replace("\u00a0", " ") == money
+    assert form.day(date(2031, 2, 9)).replace("\u00a0", " ") == day
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (Decimal("999999999"), "R$ 1.00 bn"),
+        (Decimal("12345678"), "R$ 12.3 mn"),
+        (Decimal("123456"), "R$ 123 k"),
+        (Decimal("12.5"), "R$ 12.50"),
+        (0, "R$ 0.00"),
+        (None, "–"),
+        (pd.NA, "–"),
+    ],
+)
+def test_money_has_three_digits_and_its_unit(value: Any, shown: str) -> None:
+    assert style.Format().money(value).replace("\u00a0", " ") == shown
+
+
+def test_a_change_too_small_to_show_has_no_sign() -> None:
+    assert style.Format().percent(-0.001, 2, signed=True) == "0.00%"
+    assert style.Format().percent(0.05, 1, signed=True) == "+0.1%"
+
+
+def test_labels_are_spread_no_further_than_they_must() -> None:
+    assert style.spread([5.0, 1.0, 9.0], 2) == [5.0, 1.0, 9.0]
+    assert style.spread([1.0, 1.0], 2) == [0.0, 2.0]
+    assert style.spread([4.0, 3.0, 3.5, 20.0], 2) == [5.5, 1.5, 3.5, 20.0]
+
+
+@pytest.mark.parametrize("theme", style.THEMES)
+def test_text_has_contrast_enough_everywhere_it_stands(theme: str) -> None:
+    look = style.THEMES[theme]
+    for ink in (look.ink, look.muted, look.up, look.down, *look.accents):
+        assert contrast(ink, look.page) >= 4.5, ink
+    for ink, colour in zip(look.on_scale, look.scale, strict=True):
+        assert contrast(ink, colour) >= 4.5, (ink, colour)
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG 2.2."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear(colour)))
+
+
+def linear(colour: str) -> Any:
+    parts = np.array([int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+# Machado, Oliveira and Fernandes, A Physiologically-based Model for Simulation of Color Vision Deficiency
+# (2009), severity 1: what people without one kind of cone see, in linear RGB
+DEFICIENCIES = {
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+@pytest.mark.parametrize("theme", style.THEMES)
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_up_and_down_are_told_apart_with_any_colour_deficiency(theme: str, deficiency: str) -> None:
+    look = style.THEMES[theme]
+    pairs = [(look.up, look.down), (look.scale[0], look.scale[6]), (look.scale[1], look.scale[5])]
+    for one, other in pairs:
+        seen = [
+            lab(np.clip(np.array(DEFICIENCIES[deficiency]) @ linear(colour), 0, 1)) for colour in (one, other)
+        ]
+        assert np.linalg.norm(seen[0] - seen[1]) > 30, (one, other)  # CIELAB; 2.3 is just noticeable
+
+
+def lab(rgb: Any) -> Any:
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    ratio = to_xyz @ rgb / np.array([0.9505, 1.0, 1.0890])
+    root = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
+    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
