@@ -1,0 +1,152 @@
+"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and write what came of it to `docs/figures/fuzz.json`.
+
+It needs `requirements-fuzz.txt`. The corpus grows in `build/fuzz`, where the next run goes on from it. An input
+that a reader fails on is written to `build/fuzz/<reader>/findings`, and the run goes on. Exits with 1 if there
+was one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import KEPT, machine
+from tests.fuzz.harness import HARNESSES, INPUT_BYTES, MEMORY_BYTES, SECONDS, Finding, Harness
+from tests.fuzz.lines import REPOSITORY, unreached
+
+FIGURES = KEPT / "fuzz.json"
+MAX_LENGTH = 2**16
+"""Bytes of the longest input that is made. A ZIP of as many can hold 6 MB of text."""
+
+_FOLDER = REPOSITORY / "build" / "fuzz"
+_MOST_FINDINGS = 20
+_SECONDS_BETWEEN_LINES = 60
+_STATUS = re.compile(r"#(\d+)\s.* cov: (\d+) ft: (\d+) corp: (\d+)/")
+_STATISTIC = re.compile(r"stat::(\w+):\s+(\d+)")
+
+
+@dataclass(slots=True)
+class Run:
+    """What came of fuzzing a reader so far."""
+
+    seconds: float = 0.0
+    executions: int = 0
+    status: tuple[int, int, int] = (0, 0, 0)
+    """libFuzzer's counters reached (cov), features (ft) and inputs kept (corp)."""
+    peak_mib: int = 0
+    findings: list[dict[str, str]] = field(default_factory=list)
+
+
+def main() -> int:
+    """Fuzz the reader that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("reader", choices=HARNESSES)
+    parser.add_argument("--minutes", type=float, default=60)
+    asked = parser.parse_args()
+    if importlib.util.find_spec("atheris") is None:
+        parser.error("atheris is not installed: pip install -r requirements-fuzz.txt -c constraints.txt")
+    harness = HARNESSES[asked.reader]
+    folder = _FOLDER / harness.name
+    for name in ("corpus", "findings"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(harness.seeds()):
+        (folder / "corpus" / f"seed-{number}").write_bytes(seed)
+    run = Run()
+    started = time.monotonic()
+    while (left := asked.minutes * 60 - (time.monotonic() - started)) >= 1:
+        _fuzz(harness, folder, int(left), run)
+        if len(run.findings) >= _MOST_FINDINGS:
+            break
+    run.seconds = time.monotonic() - started
+    print(f"{harness.name}: replaying {run.status[2]} inputs line by line", flush=True)
+    _keep(harness, run, folder)
+    for finding in run.findings:
+        print(f"{finding['input']}: {finding['error']}")
+    print(f"{harness.name}: {run.executions:,} executions, {len(run.findings)} findings; see {FIGURES}")
+    return 1 if run.findings else 0
+
+
+def _fuzz(harness: Harness, folder: Path, seconds: int, run: Run) -> None:
+    """Run the fuzzer until the time is over or it has found something."""
+    before = set((folder / "findings").iterdir())
+    last_lines: deque[str] = deque(maxlen=60)
+    executions_before, shown = run.executions, 0.0
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tests.fuzz.process", harness.name, folder / "statistics.json"),
+            *(folder / "corpus", f"-max_total_time={seconds}", f"-max_len={MAX_LENGTH}", "-timeout=120"),
+            *("-print_final_stats=1", f"-artifact_prefix={folder / 'findings'}/", "-rss_limit_mb=4096"),
+        ],
+        cwd=REPOSITORY,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+    )
+    assert process.stderr
+    for line in process.stderr:
+        last_lines.append(line)
+        if status := _STATUS.match(line):
+            executions, *rest = map(int, status.groups())
+            run.executions = executions_before + executions
+            run.status = (rest[0], rest[1], rest[2])
+            if time.monotonic() - shown > _SECONDS_BETWEEN_LINES:
+                shown = time.monotonic()
+                print(f"{harness.name}: {run.executions:,} executions, {line.strip()}", flush=True)
+        if (statistic := _STATISTIC.match(line)) and statistic[1] == "peak_rss_mb":
+            run.peak_mib = max(run.peak_mib, int(statistic[2]))
+        if (statistic := _STATISTIC.match(line)) and statistic[1] == "number_of_executed_units":
+            run.executions = executions_before + int(statistic[2])
+    if process.wait() == 0:
+        return
+    new = sorted(set((folder / "findings").iterdir()) - before)
+    if not new:
+        raise SystemExit("the fuzzer ended without naming an input:\n" + "".join(last_lines))
+    lines = [line.strip() for line in last_lines]
+    heading = next((at for at, line in enumerate(lines) if "Uncaught Python exception" in line), len(lines) - 2)
+    finding = {"input": new[0].name, "error": lines[heading + 1]}
+    print(f"{harness.name}: FOUND {finding}", flush=True)
+    run.findings.append(finding)
+
+
+def _keep(harness: Harness, run: Run, folder: Path) -> None:
+    inputs = sorted((folder / "corpus").iterdir())
+
+    def replay() -> None:
+        for path in inputs:
+            try:
+                harness.check(path.read_bytes())
+            except Finding as finding:  # being traced takes its time
+                if "it took" not in str(finding):
+                    raise
+
+    figures: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    slowest = json.loads((folder / "statistics.json").read_text())
+    figures[harness.name] = {
+        "machine": machine(),
+        "seconds": round(run.seconds),
+        "executions": run.executions,
+        "executions_per_second": round(run.executions / run.seconds, 1),
+        "counters": run.status[0],
+        "features": run.status[1],
+        "corpus": run.status[2],
+        "peak_mib": run.peak_mib,
+        **slowest,
+        "limits": {"seconds": SECONDS, "input_bytes": INPUT_BYTES, "memory_bytes": MEMORY_BYTES},
+        "modules": unreached(harness.modules, replay),
+        "findings": run.findings,
+    }
+    FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

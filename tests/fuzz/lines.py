@@ -1,0 +1,66 @@
+"""Which lines of a reader's functions are reached by inputs: what atheris's own counters do not say in words."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def unreached(modules: Iterable[str], replay: Callable[[], None]) -> dict[str, dict[str, Any]]:
+    """Replay something, and say of each module how many lines its functions have and which were not reached.
+
+    Args:
+        modules: Files, from the repository's root.
+        replay: What is watched, in all of its threads.
+
+    Returns:
+        For each module "lines", their number, and "unreached", each line with its function and text.
+    """
+    lines = {str(REPOSITORY / module): _lines(REPOSITORY / module) for module in modules}
+    reached: set[tuple[str, int]] = set()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        file = frame.f_code.co_filename
+        if file not in lines:
+            return None
+        if event == "line":
+            reached.add((file, frame.f_lineno))
+        return trace
+
+    threading.settrace(trace)
+    sys.settrace(trace)
+    try:
+        replay()
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]  # which the documentation says and the stubs do not
+    return {module: _report(REPOSITORY / module, lines[str(REPOSITORY / module)], reached) for module in modules}
+
+
+def _report(path: Path, lines: dict[int, str], reached: set[tuple[str, int]]) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8").splitlines()
+    missed = sorted(line for line in lines if (str(path), line) not in reached)
+    return {
+        "lines": len(lines),
+        "unreached": [{"function": lines[line], "code": text[line - 1].strip()} for line in missed],
+    }
+
+
+def _lines(path: Path) -> dict[int, str]:
+    """The lines of a module's functions that do something, and the name of the function."""
+    module = compile(path.read_text(encoding="utf-8"), str(path), "exec")
+    found: dict[int, str] = {}
+    waiting: list[CodeType] = [module]
+    while waiting:
+        code = waiting.pop()
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+        if code.co_flags & 0x2 and code.co_name != "<lambda>":  # CO_NEWLOCALS: a function, not a module or class
+            own = {line for _, _, line in code.co_lines() if line is not None and line != code.co_firstlineno}
+            found |= {line: found.get(line, code.co_qualname) for line in own}
+    return found
