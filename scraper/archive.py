@@ -40,8 +40,8 @@ def open_archive(file: IO[bytes]) -> zipfile.ZipFile:
     archive = zipfile.ZipFile(cast(IO[bytes], metered))
     metered.budget = None
     for member in archive.infolist():
-        # zipfile would go there. What comes of it depends on the kind of file, on how far it is off, and on how
-        # much is read at a time
+        # zipfile would go there. What comes of it depends on the kind of file, on how far off that is, and on
+        # how much is read at a time
         end = member.header_offset + _LOCAL_HEADER_BYTES + member.compress_size
         if member.header_offset < 0 or end > size:
             raise zipfile.BadZipFile(f"a member from byte {member.header_offset} to {end}, of {size}")

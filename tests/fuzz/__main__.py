@@ -8,6 +8,7 @@ was one.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import importlib.util
 import json
 import re
@@ -112,7 +113,9 @@ def _fuzz(harness: Harness, folder: Path, seconds: int, run: Run) -> None:
     if not new:
         raise SystemExit("the fuzzer ended without naming an input:\n" + "".join(last_lines))
     lines = [line.strip() for line in last_lines]
-    heading = next((at for at, line in enumerate(lines) if "Uncaught Python exception" in line), len(lines) - 2)
+    heading = next(
+        (at for at, line in enumerate(lines) if "Uncaught Python exception" in line), len(lines) - 2
+    )
     finding = {"input": new[0].name, "error": lines[heading + 1]}
     print(f"{harness.name}: FOUND {finding}", flush=True)
     run.findings.append(finding)
@@ -129,9 +132,8 @@ def _keep(harness: Harness, run: Run, folder: Path) -> None:
                 if "it took" not in str(finding):
                     raise
 
-    figures: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     slowest = json.loads((folder / "statistics.json").read_text())
-    figures[harness.name] = {
+    fresh = {
         "machine": machine(),
         "seconds": round(run.seconds),
         "executions": run.executions,
@@ -142,10 +144,15 @@ def _keep(harness: Harness, run: Run, folder: Path) -> None:
         "peak_mib": run.peak_mib,
         **slowest,
         "limits": {"seconds": SECONDS, "input_bytes": INPUT_BYTES, "memory_bytes": MEMORY_BYTES},
-        "modules": unreached(harness.modules, replay),
+        "modules": unreached(harness.modules, harness.without, replay),
         "findings": run.findings,
     }
-    FIGURES.write_text(json.dumps(dict(sorted(figures.items())), indent=2, ensure_ascii=False) + "\n")
+    with FIGURES.open("a+") as file:  # two runs may end at once
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        figures: dict[str, Any] = {**json.loads(file.read() or "{}"), harness.name: fresh}
+        file.truncate(0)
+        file.write(json.dumps(dict(sorted(figures.items())), indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import re
 import resource
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,12 @@ MEMORY_BYTES = 512 * 2**20
 
 SOURCE = "https://example.org/B3"
 
+TEXT_BYTES = 2**22
+"""Bytes of text that the readers are told to take at most, so that inputs of some kilobytes come to this limit."""
+
+SESSION_QUOTES = 1000
+"""Takes the place of `cotahist.MAX_SESSION_QUOTES`, for the same reason."""
+
 _MESSAGE_CHARACTERS = 1000
 _NAIVE_BYTES = 2**17
 """Of longer texts only the rows and the volume are compared, as the plain way takes long."""
@@ -66,12 +73,14 @@ class Harness:
         check: Raises `Finding`, or whatever the reader raised that is not its own error.
         seeds: Makes valid inputs.
         modules: Files whose lines count as the reader's.
+        without: Functions in them that do not.
     """
 
     name: str
     check: Callable[[bytes], None]
     seeds: Callable[[], list[bytes]]
     modules: tuple[str, ...]
+    without: frozenset[str]
 
 
 def limit_memory() -> None:
@@ -94,10 +103,10 @@ def _check_daily(data: bytes) -> None:
     refusal = frame = None
     with _within_time():
         try:
-            frame = read_session(data, session=SESSION, source=SOURCE)
+            frame = read_session(data, session=SESSION, source=SOURCE, max_text_bytes=TEXT_BYTES)
         except InvalidData as error:
             refusal = error
-    text, is_sound = naive.extract(data, min(cotahist.MAX_TEXT_BYTES, cotahist.MAX_RATIO * len(data)))
+    text, is_sound = naive.extract(data, min(TEXT_BYTES, cotahist.MAX_RATIO * len(data)))
     if refusal is not None:
         _check_refusal(refusal, text)
         _require_refusable(text if is_sound else None, refusal, SESSION)
@@ -118,8 +127,11 @@ def _check_annual(data: bytes) -> None:
         path = Path(file.name)
         with _within_time(), path.open("rb") as opened:
             _check_client(opened)
-        results = [_read_year(path, size) for size in (7, 8192)]
-    text, is_sound = naive.extract(data, min(cotahist.MAX_YEAR_BYTES, cotahist.MAX_RATIO * len(data)))
+        text, is_sound = naive.extract(data, min(TEXT_BYTES, cotahist.MAX_RATIO * len(data)))
+        # Blocks of few records, as long as there are few: it is whole blocks that the reader is quick with
+        most_text = cotahist.MAX_RATIO * len(data) if text is None else len(text)
+        few = 7 if most_text <= _NAIVE_BYTES else cotahist._BLOCK_RECORDS
+        results = [_read_year(path, size) for size in {few, cotahist._BLOCK_RECORDS}]
     for result in results:
         if isinstance(result, InvalidData):
             _check_refusal(result, text)
@@ -127,20 +139,37 @@ def _check_annual(data: bytes) -> None:
         else:
             _require(text is not None, "it took a ZIP that holds no text")
             assert text is not None
+            sessions = Counter(day for day, batch in result for _ in range(batch.num_rows))
+            _require(max(sessions.values(), default=0) <= SESSION_QUOTES, "a session beyond its limit")
             _require(all(batch.schema.equals(COTAHIST_SCHEMA) for _, batch in result), "another schema")
             _compare_year(result, text)
 
 
 def _read_year(path: Path, block_records: int) -> list[tuple[date, pa.RecordBatch]] | InvalidData:
-    before = cotahist._BLOCK_RECORDS
-    cotahist._BLOCK_RECORDS = block_records
+    before = cotahist._BLOCK_RECORDS, cotahist.MAX_SESSION_QUOTES
+    cotahist._BLOCK_RECORDS, cotahist.MAX_SESSION_QUOTES = block_records, SESSION_QUOTES
     try:
         with _within_time():
-            return list(read_year(path, year=YEAR, source=SOURCE))
+            years = read_year(
+                path, year=YEAR, source=SOURCE, max_text_bytes=TEXT_BYTES, progress=_never_back()
+            )
+            return list(years)
     except InvalidData as error:
         return error
     finally:
-        cotahist._BLOCK_RECORDS = before
+        cotahist._BLOCK_RECORDS, cotahist.MAX_SESSION_QUOTES = before
+
+
+def _never_back() -> Callable[[int, int], None]:
+    """Takes a reader's word on how far it is, which must not be less than before."""
+    furthest = 0
+
+    def progress(done: int, _: int) -> None:
+        nonlocal furthest
+        _require(done > furthest, "progress that goes back")
+        furthest = done
+
+    return progress
 
 
 def _check_portfolio(data: bytes) -> None:
@@ -171,16 +200,23 @@ def _check_portfolio(data: bytes) -> None:
     _require(len({row["ticker"] for row in rows}) == len(rows), "a ticker twice")
 
 
+_COTAHIST = ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
+_OF_NEITHER = {
+    "_plain_characters",
+    "decode_quotes",
+}  # is over when the module is loaded; is for others to call
+_OF_SESSIONS = {"read_session", "open_text", "read_text"}
+_OF_YEARS = {
+    *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_blocks.<locals>.read", "_peek"),
+    "_require_session_of_at_most",
+}
+
 HARNESSES = {
     harness.name: harness
     for harness in (
-        Harness(
-            "daily", _check_daily, seeds.daily, ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
-        ),
-        Harness(
-            "annual", _check_annual, seeds.annual, ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
-        ),
-        Harness("portfolio", _check_portfolio, seeds.portfolio, ("scraper/portfolio.py",)),
+        Harness("daily", _check_daily, seeds.daily, _COTAHIST, frozenset(_OF_NEITHER | _OF_YEARS)),
+        Harness("annual", _check_annual, seeds.annual, _COTAHIST, frozenset(_OF_NEITHER | _OF_SESSIONS)),
+        Harness("portfolio", _check_portfolio, seeds.portfolio, ("scraper/portfolio.py",), frozenset()),
     )
 }
 
@@ -197,7 +233,9 @@ def _within_time() -> Iterator[None]:
     finally:
         taken = time.process_time() - started
         slowest = max(slowest, taken)
-    _require(taken <= SECONDS, f"it took {taken:.1f} s")
+        _require(
+            taken <= SECONDS, f"it took {taken:.1f} s"
+        )  # also of a refusal, in the place of which this comes
 
 
 def _require(condition: bool, otherwise: str) -> None:
@@ -257,7 +295,9 @@ def _compare(table: pa.Table, text: bytes, session: date) -> None:
 
 def _compare_year(batches: list[tuple[date, pa.RecordBatch]], text: bytes) -> None:
     if len(text) > _NAIVE_BYTES:
-        volumes = pa.chunked_array([batch["voltot"] for _, batch in batches], COTAHIST_SCHEMA.field("voltot").type)
+        volumes = pa.chunked_array(
+            [batch["voltot"] for _, batch in batches], COTAHIST_SCHEMA.field("voltot").type
+        )
         _compare_sums(sum(batch.num_rows for _, batch in batches), volumes, text)
         return
     found: dict[date, list[naive.Row]] = {}

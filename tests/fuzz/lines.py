@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -12,17 +12,27 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def unreached(modules: Iterable[str], replay: Callable[[], None]) -> dict[str, dict[str, Any]]:
+def unreached(
+    modules: Iterable[str], without: Collection[str], replay: Callable[[], None]
+) -> dict[str, dict[str, Any]]:
     """Replay something, and say of each module how many lines its functions have and which were not reached.
 
     Args:
         modules: Files, from the repository's root.
+        without: Functions in them that do not count.
         replay: What is watched, in all of its threads.
 
     Returns:
         For each module "lines", their number, and "unreached", each line with its function and text.
     """
-    lines = {str(REPOSITORY / module): _lines(REPOSITORY / module) for module in modules}
+    lines = {
+        str(REPOSITORY / module): {
+            line: function
+            for line, function in _lines(REPOSITORY / module).items()
+            if function not in without
+        }
+        for module in modules
+    }
     reached: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -40,7 +50,9 @@ def unreached(modules: Iterable[str], replay: Callable[[], None]) -> dict[str, d
     finally:
         sys.settrace(None)
         threading.settrace(None)  # type: ignore[arg-type]  # which the documentation says and the stubs do not
-    return {module: _report(REPOSITORY / module, lines[str(REPOSITORY / module)], reached) for module in modules}
+    return {
+        module: _report(REPOSITORY / module, lines[str(REPOSITORY / module)], reached) for module in modules
+    }
 
 
 def _report(path: Path, lines: dict[int, str], reached: set[tuple[str, int]]) -> dict[str, Any]:
@@ -60,7 +72,9 @@ def _lines(path: Path) -> dict[int, str]:
     while waiting:
         code = waiting.pop()
         waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        if code.co_flags & 0x2 and code.co_name != "<lambda>":  # CO_NEWLOCALS: a function, not a module or class
+        if (
+            code.co_flags & 0x2 and code.co_name != "<lambda>"
+        ):  # CO_NEWLOCALS: a function, not a module or class
             own = {line for _, _, line in code.co_lines() if line is not None and line != code.co_firstlineno}
             found |= {line: found.get(line, code.co_qualname) for line in own}
     return found

@@ -28,13 +28,49 @@ RandomBytes = Callable[[bytes, int], bytes]
 _STRIDE = 247
 _TEXT_LIMIT = 2**20
 _FIELDS = [(first, last) for _, first, last, _ in LAYOUT] + [(1, 2), (3, 10), (3, 15), (24, 31), (32, 42)]
-_DAYS = [b"00000000", b"20240230", b"20230229", b"20241301", b"99991231", b"00010101", b"99999999", b"20240229"]
-_CHARACTERS = [b" ", b"0", b"9", b"\x00", b"\t", b"\n", b"\r", b"\x7f", b"\x80", b"\x9f", b"\xa0", b"\xc9", b"\xff"]
+_DAYS = [
+    b"00000000",
+    b"20240230",
+    b"20230229",
+    b"20241301",
+    b"99991231",
+    b"00010101",
+    b"99999999",
+    b"20240229",
+]
+_CHARACTERS = [
+    b" ",
+    b"0",
+    b"9",
+    b"\x00",
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\x7f",
+    b"\x80",
+    b"\x9f",
+    b"\xa0",
+    b"\xc9",
+    b"\xff",
+]
 _SIZES = [0, 1, 2, 0x7FFF, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
 _WIDE_SIZES = [*_SIZES, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
 
 _ENTRY, _LOCAL, _END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
-_ENTRY_FIELDS = ((4, 2), (6, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (34, 2), (42, 4))
+_ENTRY_FIELDS = (
+    (4, 2),
+    (6, 2),
+    (8, 2),
+    (10, 2),
+    (16, 4),
+    (20, 4),
+    (24, 4),
+    (28, 2),
+    (30, 2),
+    (32, 2),
+    (34, 2),
+    (42, 4),
+)
 _LOCAL_FIELDS = ((4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2))
 _END_FIELDS = ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2))
 """Offset and bytes of what each of a ZIP's headers claims."""
@@ -155,7 +191,10 @@ def _pack(text: bytes, rng: random.Random) -> bytes:
     packed = BytesIO()
     info = zipfile.ZipInfo(rng.choice(["COTAHIST_A2024.TXT", "COTAHIST.A1986", "../../É", "a/", "x" * 300]))
     info.compress_type = rng.choice([zipfile.ZIP_DEFLATED] * 6 + [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2])
-    with zipfile.ZipFile(packed, "w") as archive, archive.open(info, "w", force_zip64=rng.random() < 0.1) as file:
+    with (
+        zipfile.ZipFile(packed, "w") as archive,
+        archive.open(info, "w", force_zip64=rng.random() < 0.1) as file,
+    ):
         file.write(text)
     return packed.getvalue()
 
@@ -183,9 +222,7 @@ def _mutate_zip(data: bytes, rng: random.Random) -> bytes:
 
 def _claim(data: bytes, rng: random.Random) -> bytes:
     """Another value in one of the fields of a header."""
-    signature, fields = rng.choice(
-        [(_ENTRY, _ENTRY_FIELDS), (_LOCAL, _LOCAL_FIELDS), (_END, _END_FIELDS)]
-    )
+    signature, fields = rng.choice([(_ENTRY, _ENTRY_FIELDS), (_LOCAL, _LOCAL_FIELDS), (_END, _END_FIELDS)])
     start = data.rfind(signature)
     offset, width = rng.choice(fields)
     if start < 0 or start + offset + width > len(data):
@@ -301,7 +338,9 @@ def _mutate_answers(answers: list[Any], rng: random.Random) -> None:
 
 def _changed(value: Any, rng: random.Random) -> Any:
     """The value with another one somewhere within it, or one more, or one less."""
-    inner = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    inner = (
+        list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    )
     if not inner or rng.random() < 0.1:
         return rng.choice([*_VALUES, _nested(rng)])
     key = rng.choice(inner)
@@ -341,7 +380,11 @@ def _make_good(answers: list[Any]) -> None:
     for number, answer in enumerate(answers, start=1):
         if isinstance(answer, dict):
             if isinstance(answer.get("page"), dict):
-                answer["page"] |= {"pageNumber": number, "totalPages": len(answers), "totalRecords": len(rows)}
+                answer["page"] |= {
+                    "pageNumber": number,
+                    "totalPages": len(answers),
+                    "totalRecords": len(rows),
+                }
             if isinstance(answer.get("header"), dict) and quantity:
                 answer["header"]["theoricalQty"] = f"{quantity:,}".replace(",", ".")
 
