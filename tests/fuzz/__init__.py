@@ -2,6 +2,6 @@
 
 A harness (`harness`) takes the bytes of one input, as B3 could have served them, and says what is wrong with
 what its reader makes of them; it needs no fuzzer. `process` lets atheris call it, guided by coverage, on what
-`mutations` makes of the `seeds`. Inputs that were found to break something lie in `corpus/` and are replayed by
-`test_corpus.py`.
+`mutations` makes of the `seeds`. What was found to break a reader is in `cases` and in `corpus/`, which
+`test_cases.py` replays.
 """

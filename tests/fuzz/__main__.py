@@ -1,8 +1,8 @@
-"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and write what came of it to `docs/figures/fuzz.json`.
+"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and write the figures to `docs/figures/fuzz.json`.
 
-It needs `requirements-fuzz.txt`. The corpus grows in `build/fuzz`, where the next run goes on from it. An input
-that a reader fails on is written to `build/fuzz/<reader>/findings`, and the run goes on. Exits with 1 if there
-was one.
+It needs `requirements-fuzz.txt`. The corpus grows in `build/fuzz`, where the next run goes on from it. An
+input that a reader fails on is written to `build/fuzz/<reader>/findings`, and the run goes on. Exits with 1 if
+there was one.
 """
 
 from __future__ import annotations
@@ -113,10 +113,8 @@ def _fuzz(harness: Harness, folder: Path, seconds: int, run: Run) -> None:
     if not new:
         raise SystemExit("the fuzzer ended without naming an input:\n" + "".join(last_lines))
     lines = [line.strip() for line in last_lines]
-    heading = next(
-        (at for at, line in enumerate(lines) if "Uncaught Python exception" in line), len(lines) - 2
-    )
-    finding = {"input": new[0].name, "error": lines[heading + 1]}
+    headings = [at for at, line in enumerate(lines) if "Uncaught Python exception" in line]
+    finding = {"input": new[0].name, "error": lines[headings[0] + 1] if headings else lines[-1]}
     print(f"{harness.name}: FOUND {finding}", flush=True)
     run.findings.append(finding)
 

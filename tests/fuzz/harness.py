@@ -1,8 +1,8 @@
 """A harness a reader: calls it with the bytes of one input and says what is wrong with what comes of it.
 
-A reader passes if it gives exactly what `naive` makes of the same bytes, or refuses them with its own error, in
-words that say what was found where, and does so within `SECONDS`. What it may hold is bounded around the whole
-process (`limit_memory`): Python, numpy and Arrow raise MemoryError beyond it, which is no error of the reader's.
+A reader passes if it gives exactly what `naive` makes of the same bytes, or refuses them with its own error,
+in words that say what was found where, and does so within `SECONDS`. What it may hold is bounded around the
+whole process (`limit_memory`): Python, numpy and Arrow raise MemoryError beyond it, which is a finding, too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MEMORY_BYTES = 512 * 2**20
 SOURCE = "https://example.org/B3"
 
 TEXT_BYTES = 2**22
-"""Bytes of text that the readers are told to take at most, so that inputs of some kilobytes come to this limit."""
+"""Bytes of text that the readers are told to take at most, so that some kilobytes of ZIP come to this limit."""
 
 SESSION_QUOTES = 1000
 """Takes the place of `cotahist.MAX_SESSION_QUOTES`, for the same reason."""
@@ -60,7 +60,7 @@ _POSITIONS = {name.upper(): (first, last) for name, first, last, _ in LAYOUT} | 
 }
 
 
-class Finding(AssertionError):
+class Finding(AssertionError):  # noqa: N818 - which is what fuzzers call it
     """What a reader did with an input, and should not have done."""
 
 

@@ -1,7 +1,8 @@
-"""Which lines of a reader's functions are reached by inputs: what atheris's own counters do not say in words."""
+"""Which lines of a reader's functions inputs reach: what atheris's own counters do not say in words."""
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable
@@ -25,14 +26,8 @@ def unreached(
     Returns:
         For each module "lines", their number, and "unreached", each line with its function and text.
     """
-    lines = {
-        str(REPOSITORY / module): {
-            line: function
-            for line, function in _lines(REPOSITORY / module).items()
-            if function not in without
-        }
-        for module in modules
-    }
+    paths = {module: REPOSITORY / module for module in modules}
+    lines = {str(path): _lines(path, without) for path in paths.values()}
     reached: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
@@ -49,10 +44,8 @@ def unreached(
         replay()
     finally:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]  # which the documentation says and the stubs do not
-    return {
-        module: _report(REPOSITORY / module, lines[str(REPOSITORY / module)], reached) for module in modules
-    }
+        threading.settrace(None)
+    return {module: _report(path, lines[str(path)], reached) for module, path in paths.items()}
 
 
 def _report(path: Path, lines: dict[int, str], reached: set[tuple[str, int]]) -> dict[str, Any]:
@@ -64,7 +57,7 @@ def _report(path: Path, lines: dict[int, str], reached: set[tuple[str, int]]) ->
     }
 
 
-def _lines(path: Path) -> dict[int, str]:
+def _lines(path: Path, without: Collection[str]) -> dict[int, str]:
     """The lines of a module's functions that do something, and the name of the function."""
     module = compile(path.read_text(encoding="utf-8"), str(path), "exec")
     found: dict[int, str] = {}
@@ -72,9 +65,8 @@ def _lines(path: Path) -> dict[int, str]:
     while waiting:
         code = waiting.pop()
         waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        if (
-            code.co_flags & 0x2 and code.co_name != "<lambda>"
-        ):  # CO_NEWLOCALS: a function, not a module or class
+        # Functions have locals of their own, the module and its classes do not
+        if code.co_flags & inspect.CO_NEWLOCALS and code.co_qualname not in without:
             own = {line for _, _, line in code.co_lines() if line is not None and line != code.co_firstlineno}
             found |= {line: found.get(line, code.co_qualname) for line in own}
     return found

@@ -1,8 +1,9 @@
-"""What is done to an input that bytes changed at random would not do: inside the ZIP, at the places that count.
+"""What bytes changed at random would not do to an input: changes inside the ZIP, at the places that count.
 
-An input is a file as B3 could serve it. A mutation takes it apart as far as it can be, changes records, fields,
-sizes, offsets, names or JSON values, and puts it together again, with or without making good what the change
-broke: the count in the trailer, the checksum, the sums of the portfolio. The same seed gives the same mutation.
+An input is a file as B3 could serve it. A mutation takes it apart as far as it can be, changes records,
+fields, sizes, offsets, names or JSON values, and puts it together again, with or without making good what the
+change broke: the count in the trailer, the checksum, the sums of the portfolio. The same seed gives the same
+mutation.
 """
 
 from __future__ import annotations
@@ -28,31 +29,8 @@ RandomBytes = Callable[[bytes, int], bytes]
 _STRIDE = 247
 _TEXT_LIMIT = 2**20
 _FIELDS = [(first, last) for _, first, last, _ in LAYOUT] + [(1, 2), (3, 10), (3, 15), (24, 31), (32, 42)]
-_DAYS = [
-    b"00000000",
-    b"20240230",
-    b"20230229",
-    b"20241301",
-    b"99991231",
-    b"00010101",
-    b"99999999",
-    b"20240229",
-]
-_CHARACTERS = [
-    b" ",
-    b"0",
-    b"9",
-    b"\x00",
-    b"\t",
-    b"\n",
-    b"\r",
-    b"\x7f",
-    b"\x80",
-    b"\x9f",
-    b"\xa0",
-    b"\xc9",
-    b"\xff",
-]
+_DAYS = b"00000000 20240230 20230229 20241301 99991231 00010101 99999999 20240229".split()
+_CHARACTERS = [bytes([character]) for character in b" 09\x00\t\n\r\x7f\x80\x9f\xa0\xc9\xff"]
 _SIZES = [0, 1, 2, 0x7FFF, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF]
 _WIDE_SIZES = [*_SIZES, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
 
@@ -199,7 +177,7 @@ def _pack(text: bytes, rng: random.Random) -> bytes:
     return packed.getvalue()
 
 
-def _mutate_zip(data: bytes, rng: random.Random) -> bytes:
+def _mutate_zip(data: bytes, rng: random.Random) -> bytes:  # noqa: PLR0911 - one for each mutation
     match rng.randrange(10):
         case 0 | 1 | 2 | 3:
             for _ in range(rng.choice([1, 1, 2])):
@@ -210,7 +188,8 @@ def _mutate_zip(data: bytes, rng: random.Random) -> bytes:
         case 5:
             return _with_zip64_end(data, rng)
         case 6:
-            return rng.choice([b"PK", _LOCAL + bytes(rng.randrange(40)), b"00"]) + data
+            prefix: bytes = rng.choice([b"PK", _LOCAL + bytes(rng.randrange(40)), b"00"])
+            return prefix + data
         case 7:
             comment = rng.randbytes(rng.choice([1, 22, 300]))
             return data[:-2] + struct.pack("<H", rng.choice([len(comment), 0xFFFF])) + comment
@@ -305,12 +284,26 @@ def _with_deflate(data: bytes, rng: random.Random) -> bytes:
 # ---------------------------------------------------------------------------------------------------------
 # Portfolios
 # ---------------------------------------------------------------------------------------------------------
-_VALUES: list[Any] = [
-    None, True, 0, 1, -1, 10**9, 10**30, 1.5, 1e308, "", " ", "0", "1,5", "1.234,5", "3,22", "100,000", "0,001",
-    "1" * 18, "1" * 19, "9" * 400, "01/01/26", "29/02/23", "31/12/99", "00/00/00", "NaN", "-1,000", "1e3", "²",
-    "\ud800", "\x00", "\u0660", "\ufeff", "A" * 257, [], {}, [[]], {"a": {}}, "18.296.80337677573",
-]  # fmt: skip
-_NESTED = object()
+_VALUES: tuple[Any, ...] = (
+    *(None, True, 0, 1, -1, 10**9, 10**30, 1.5, 1e308, [], {}, [[]], {"a": {}}),
+    *(
+        "",
+        " ",
+        "0",
+        "1,5",
+        "1.234,5",
+        "3,22",
+        "100,000",
+        "0,001",
+        "1" * 18,
+        "1" * 19,
+        "9" * 400,
+        "NaN",
+        "1e3",
+    ),
+    *("01/01/26", "29/02/23", "31/12/99", "00/00/00", "-1,000", "18.296.80337677573", "²", "\u0660"),
+    *("A" * 257, "\ud800", "\x00", "\ufeff"),
+)
 
 
 def _mutate_answers(answers: list[Any], rng: random.Random) -> None:

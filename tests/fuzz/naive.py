@@ -1,7 +1,7 @@
-"""What the readers must make of their inputs, worked out in the plainest way, by code that shares none of theirs.
+"""What the readers must make of their inputs, worked out in the plainest way, without any code of theirs.
 
-Record by record and field by field, with Python's own integers, decimals and dates. The positions are those of
-`sandbox.b3.formats`, which writes the files.
+Record by record and field by field, with Python's own integers, decimals and dates. The positions are those
+of `sandbox.b3.formats`, which writes the files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not an error
 
 
 def extract(data: bytes, limit: int) -> tuple[bytes | None, bool]:
-    """The text in a ZIP or the text itself, None if there is none, and whether the file is sound in every respect.
+    """The text in a ZIP or the text itself, None if there is none, and whether the file is wholly sound.
 
     What a ZIP declares and its reader has no need to believe can be false: then there is a text, which may be
     taken or not.
@@ -117,7 +117,7 @@ def _require(condition: bool, what: str) -> None:
 
 
 def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
-    """The date and the rows of a portfolio that a reader has taken: no more is checked than is needed here."""
+    """The date and the rows of a portfolio that a reader has taken; nothing is checked."""
     answers = []
     for page in pages:
         answer = json.loads(page)

@@ -1,4 +1,4 @@
-"""The process that atheris fuzzes a reader in: `python -m tests.fuzz.process daily STATISTICS [libFuzzer's options]`.
+"""Where atheris fuzzes a reader: `python -m tests.fuzz.process daily STATISTICS [libFuzzer's options]`.
 
 It ends with the first input that the harness finds fault with, which libFuzzer then writes to a file.
 """

@@ -83,7 +83,7 @@ def annual() -> list[bytes]:
 
 
 def portfolio() -> list[bytes]:
-    """Portfolios: listed by sector and by ticker, on one page and on three, as text within text, in UTF-16."""
+    """Portfolios: by sector and by ticker, on one page and on three, as text within text, in UTF-16."""
     (page,) = encode_portfolio(SESSION, SMALL_PORTFOLIO)
     (by_ticker,) = encode_portfolio(SESSION, SMALL_PORTFOLIO, segment="1", reductor=None)
     pages = encode_portfolio(SESSION, SMALL_PORTFOLIO, page_size=1)
