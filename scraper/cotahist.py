@@ -352,16 +352,19 @@ def _split(text: bytes, line_end: bytes, *, source: str, first_record: int = 1) 
     wrong = np.flatnonzero((ends != np.frombuffer(line_end, np.uint8)).any(axis=1))
     unended = rest == RECORD_LENGTH and not text.endswith((b"\r", b"\n"))
     if wrong.size or not (unended or (lines and rest == 0)):
-        _refuse_line(text, int(wrong[0]) if wrong.size else lines, line_end, first_record, source=source)
+        _refuse_line(text, line_end, first_record, source=source)
     return np.ndarray((lines + unended, RECORD_LENGTH), np.uint8, buffer=text, strides=(stride, 1))
 
 
-def _refuse_line(text: bytes, index: int, line_end: bytes, first_record: int, *, source: str) -> NoReturn:
-    start = index * (RECORD_LENGTH + len(line_end))
+def _refuse_line(text: bytes, line_end: bytes, first_record: int, *, source: str) -> NoReturn:
+    """Refuses the first line that is not a record and its end, as a text editor would count them."""
+    stride = RECORD_LENGTH + len(line_end)
+    start, record = 0, first_record
+    while text.find(b"\n", start) == start + stride - 1 and text.startswith(line_end, start + RECORD_LENGTH):
+        start, record = start + stride, record + 1
     end = text.find(b"\n", start) + 1
     line = text[start : end or None]
     length = len(line.rstrip(b"\r\n"))
-    record = first_record + index
     if length == RECORD_LENGTH:
         found = f"line end {line[length:]!r}"
         expected = f"{line_end!r}, as after record 1" if record > 1 else "CRLF or LF"
@@ -372,17 +375,31 @@ def _refuse_line(text: bytes, index: int, line_end: bytes, first_record: int, *,
 
 
 def _check_header(records: Records, *, year: int, source: str) -> None:
+    _require_one_line(records[0], record=1, source=source)
     header = Block(records[:1], first_record=1, source=source)
     header.check(FIELD["tipreg"], _HEADER, "the header")
     _check_name_and_date(header, year)
 
 
 def _check_trailer(records: Records, *, count: int, year: int, source: str) -> None:
+    _require_one_line(records[-1], record=count, source=source)
     trailer = Block(records[-1:], first_record=count, source=source)
     trailer.check(FIELD["tipreg"], _TRAILER, "the trailer: the text may be cut short")
     _check_name_and_date(trailer, year)
     expected = f"{count:0{_COUNT.width}}".encode()
     trailer.check(_COUNT, expected, "the number of records in the text, header and trailer counted")
+
+
+def _require_one_line(record_characters: Records, *, record: int, source: str) -> None:
+    """Of what fills header and trailer nothing is said, but that it is not another line."""
+    within = re.search(rb"[\r\n]", record_characters.tobytes())
+    if within:
+        raise InvalidData(
+            source=source,
+            record=record,
+            found=f"{within.start()} characters",
+            expected=f"{RECORD_LENGTH}",
+        )
 
 
 def _check_name_and_date(end: Block, year: int) -> None:

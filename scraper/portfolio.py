@@ -233,13 +233,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _require_depth_of_at_most(limit: int, content: object) -> None:
     """Keeps what follows, which goes into values recursively, far from Python's own limit."""
-    level = [content]
+    level = [[content]]
     for _ in range(limit + 1):
         level = [
-            inner
-            for value in level
-            if isinstance(value, dict | list)
-            for inner in (value.values() if isinstance(value, dict) else value)
+            list(inner.values()) if isinstance(inner, dict) else inner
+            for values in level
+            for inner in values
+            if isinstance(inner, dict | list)
         ]
         if not level:
             return

@@ -1,8 +1,8 @@
-"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and write the figures to `docs/figures/fuzz.json`.
+"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and write figures to `docs/figures/fuzz.json`.
 
 It needs `requirements-fuzz.txt`. The corpus grows in `build/fuzz`, where the next run goes on from it. An
-input that a reader fails on is written to `build/fuzz/<reader>/findings`, and the run goes on. Exits with 1 if
-there was one.
+input that a reader fails on is written to `build/fuzz/<reader>/findings`, and the run goes on. It exits with
+1 if there was one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import KEPT, machine
-from tests.fuzz.harness import HARNESSES, INPUT_BYTES, MEMORY_BYTES, SECONDS, Finding, Harness
-from tests.fuzz.lines import REPOSITORY, unreached
+from tests.fuzz.harness import (
+    HARNESSES,
+    INPUT_BYTES,
+    MEMORY_BYTES,
+    REPOSITORY,
+    SECONDS,
+    Finding,
+    Harness,
+)
+from tests.fuzz.lines import unreached
 
 FIGURES = KEPT / "fuzz.json"
 MAX_LENGTH = 2**16

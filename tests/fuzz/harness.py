@@ -40,10 +40,12 @@ INPUT_BYTES = 2**20
 MEMORY_BYTES = 512 * 2**20
 """Bytes beyond those of the idle process that a reader may hold."""
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 SOURCE = "https://example.org/B3"
 
 TEXT_BYTES = 2**22
-"""Bytes of text that the readers are told to take at most, so that some kilobytes of ZIP come to this limit."""
+"""Bytes of text that the readers are told to take at most: some kilobytes of ZIP come to this limit."""
 
 SESSION_QUOTES = 1000
 """Takes the place of `cotahist.MAX_SESSION_QUOTES`, for the same reason."""

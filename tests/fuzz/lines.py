@@ -10,7 +10,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.fuzz.harness import REPOSITORY
 
 
 def unreached(

@@ -57,6 +57,7 @@ def quotes(text: bytes, year: int) -> Iterator[tuple[date, Row]]:
     records = _records(text)
     name = f"COTAHIST.{year}".encode()
     for record, kind in ((records[0], b"00"), (records[-1], b"99")):
+        _require(not re.search(rb"[\r\n]", record), "header and trailer are a line each")
         _require(record[:15] == kind + name, "header and trailer")
         _day(record[23:31])
     _require(len(records) >= 2, "header and trailer are two")
