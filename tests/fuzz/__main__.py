@@ -39,7 +39,7 @@ MAX_LENGTH = 2**16
 _FOLDER = REPOSITORY / "build" / "fuzz"
 _MOST_FINDINGS = 20
 _SECONDS_A_PROCESS = 600
-"""Memory fragments over a hundred thousand inputs; a new process keeps that apart from what a reader holds."""
+"""Memory fragments over many thousands of inputs; a new process keeps that apart from what a reader holds."""
 _SECONDS_BETWEEN_LINES = 60
 _STATUS = re.compile(r"#(\d+)\s.* cov: (\d+) ft: (\d+) corp: (\d+)/")
 _STATISTIC = re.compile(r"stat::(\w+):\s+(\d+)")
