@@ -208,7 +208,7 @@ def _claim(data: bytes, rng: random.Random) -> bytes:
         return data
     there = int.from_bytes(data[start + offset : start + offset + width], "little")
     near = [there + 1, there - 1, there ^ (1 << rng.randrange(8 * width)), len(data), start]
-    value = rng.choice([*_SIZES, *near]) % 2 ** (8 * width)
+    value: int = rng.choice([*_SIZES, *near]) % (1 << 8 * width)
     return data[: start + offset] + value.to_bytes(width, "little") + data[start + offset + width :]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from scraper.portfolio import read_portfolio
 from tests.fuzz import cases, harness
 from tests.fuzz.cases import FOUND, TRIED, Case
 from tests.fuzz.harness import HARNESSES, SESSION_QUOTES, SOURCE, TEXT_BYTES
+from tests.fuzz.mutations import mutate_cotahist, mutate_portfolio, random_bytes
 from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION, YEAR
 
 EACH = [
@@ -82,6 +84,18 @@ def test_every_file_of_the_corpus_belongs_to_a_case() -> None:
 def test_a_harness_is_content_with_every_seed(reader: str) -> None:
     for seed in HARNESSES[reader].seeds():
         HARNESSES[reader].check(seed)
+
+
+@pytest.mark.parametrize("reader", HARNESSES)
+def test_a_reader_stands_what_the_mutations_make_of_the_seeds(reader: str) -> None:
+    mutate = mutate_portfolio if reader == "portfolio" else mutate_cotahist
+    inputs = HARNESSES[reader].seeds()
+    for seed in range(200):
+        rng = random.Random(seed)
+        mutated = mutate(rng.choice(inputs), rng, random_bytes(rng), 2**16)
+        HARNESSES[reader].check(mutated)
+        inputs.append(mutated)
+    assert len(set(inputs)) > 150
 
 
 @pytest.mark.parametrize("reader", HARNESSES)
