@@ -155,10 +155,15 @@ def _keep(harness: Harness, run: Run, folder: Path) -> None:
         "modules": unreached(harness.modules, harness.without, replay),
         "findings": run.findings,
     }
+    keep(harness.name, fresh)
+
+
+def keep(name: str, fresh: dict[str, Any]) -> None:
+    """Put figures in the place of those of that name in `docs/figures/fuzz.json`."""
     with FIGURES.open("a+") as file:  # two runs may end at once
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        figures: dict[str, Any] = {**json.loads(file.read() or "{}"), harness.name: fresh}
+        figures: dict[str, Any] = {**json.loads(file.read() or "{}"), name: fresh}
         file.truncate(0)
         file.write(json.dumps(dict(sorted(figures.items())), indent=2, ensure_ascii=False) + "\n")
 
