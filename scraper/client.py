@@ -46,7 +46,7 @@ DEADLINE = 50.0
 MAX_BYTES = 32 * 2**20
 """Bytes of one body. A session's ZIP has under one million."""
 PAGE_MAX_BYTES = 2**20
-"""Bytes of a page of a portfolio. One of 120 constituents has some 28,000, and all pages are held at once."""
+"""Bytes of a page of a portfolio. One of 120 constituents has some 20,000, and all pages are held at once."""
 YEAR_DEADLINE = 1800.0
 """Seconds for a year's ZIP with all attempts and pauses: 100 MB at 60 kB/s. A host that sends nothing is left
 after `READ_TIMEOUT` as for any other download."""

@@ -31,14 +31,14 @@ MAX_PAGES = 20
 """Pages of a portfolio, 120 constituents each: ten times B3's largest index."""
 
 MAX_PAGE_BYTES = 2**18
-"""Bytes of a page. One of 120 constituents has some 28,000, a quarter more as JSON inside a JSON string. What
+"""Bytes of a page. One of 120 constituents has some 20,000, a fifth more as JSON inside a JSON string. What
 JSON becomes in memory can be 24 times its bytes: 6 MiB a page, 120 MiB all of them."""
 
 _MAX_DEPTH = 8
 """How deep the answer's objects and lists may lie in one another; B3's lie three deep."""
 
 _MAX_CHARACTERS = 256
-"""Characters of a text. B3's longest, names of sectors, have about 60."""
+"""Characters of a text. B3's longest, names of sectors, have about 50."""
 
 _WHOLE_INDEX = Decimal("100.000")
 
