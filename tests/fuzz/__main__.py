@@ -1,8 +1,9 @@
-"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and write figures to `docs/figures/fuzz.json`.
+"""`python -m tests.fuzz daily --minutes 60`: fuzz a reader, and say what came of it.
 
-It needs `requirements-fuzz.txt`. The corpus grows in `build/fuzz`, where the next run goes on from it. An
-input that a reader fails on is written to `build/fuzz/<reader>/findings`, and the run goes on. It exits with
-1 if there was one.
+It needs `requirements-fuzz.txt`. All that it makes is in `build/fuzz/<reader>`: `corpus`, from which the next
+run goes on; `findings`, the inputs that the reader failed on, after each of which the run goes on; and
+`figures.json`, which an hour's run puts into `docs/figures/fuzz.json`, too. It exits with 1 if there was a
+finding.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ MAX_LENGTH = 2**16
 
 _FOLDER = REPOSITORY / "build" / "fuzz"
 _MOST_FINDINGS = 20
+_MINUTES_TO_KEEP = 60
 _SECONDS_A_PROCESS = 600
 """Memory fragments over many thousands of inputs; a new process keeps that apart from what a reader holds."""
 _SECONDS_BETWEEN_LINES = 60
@@ -71,6 +73,7 @@ def main() -> int:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(harness.seeds()):
         (folder / "corpus" / f"seed-{number}").write_bytes(seed)
+    (folder / "statistics.json").unlink(missing_ok=True)
     run = Run()
     started = time.monotonic()
     while (left := asked.minutes * 60 - (time.monotonic() - started)) >= 1:
@@ -79,10 +82,13 @@ def main() -> int:
             break
     run.seconds = time.monotonic() - started
     print(f"{harness.name}: replaying {run.status[2]} inputs line by line", flush=True)
-    _keep(harness, run, folder)
+    figures = _figures(harness, run, folder)
+    (folder / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    if asked.minutes >= _MINUTES_TO_KEEP:
+        keep(harness.name, figures)
     for finding in run.findings:
         print(f"{finding['input']}: {finding['error']}")
-    print(f"{harness.name}: {run.executions:,} executions, {len(run.findings)} findings; see {FIGURES}")
+    print(f"{harness.name}: {run.executions:,} executions, {len(run.findings)} findings; see {folder}")
     return 1 if run.findings else 0
 
 
@@ -129,7 +135,7 @@ def _fuzz(harness: Harness, folder: Path, seconds: int, run: Run) -> None:
     run.findings.append(finding)
 
 
-def _keep(harness: Harness, run: Run, folder: Path) -> None:
+def _figures(harness: Harness, run: Run, folder: Path) -> dict[str, Any]:
     inputs = sorted((folder / "corpus").iterdir())
 
     def replay() -> None:
@@ -140,8 +146,7 @@ def _keep(harness: Harness, run: Run, folder: Path) -> None:
                 if "it took" not in str(finding):
                     raise
 
-    slowest = json.loads((folder / "statistics.json").read_text())
-    fresh = {
+    return {
         "machine": machine(),
         "seconds": round(run.seconds),
         "executions": run.executions,
@@ -150,12 +155,11 @@ def _keep(harness: Harness, run: Run, folder: Path) -> None:
         "features": run.status[1],
         "corpus": run.status[2],
         "peak_mib": run.peak_mib,
-        **slowest,
+        **json.loads((folder / "statistics.json").read_text()),
         "limits": {"seconds": SECONDS, "input_bytes": INPUT_BYTES, "memory_bytes": MEMORY_BYTES},
         "modules": unreached(harness.modules, harness.without, replay),
         "findings": run.findings,
     }
-    keep(harness.name, fresh)
 
 
 def keep(name: str, fresh: dict[str, Any]) -> None:

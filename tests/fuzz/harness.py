@@ -152,10 +152,10 @@ def _read_year(path: Path, block_records: int) -> list[tuple[date, pa.RecordBatc
     cotahist._BLOCK_RECORDS, cotahist.MAX_SESSION_QUOTES = block_records, SESSION_QUOTES
     try:
         with _within_time():
-            years = read_year(
-                path, year=YEAR, source=SOURCE, max_text_bytes=TEXT_BYTES, progress=_never_back()
+            progress = _never_back()
+            return list(
+                read_year(path, year=YEAR, source=SOURCE, max_text_bytes=TEXT_BYTES, progress=progress)
             )
-            return list(years)
     except InvalidData as error:
         return error
     finally:
@@ -203,10 +203,7 @@ def _check_portfolio(data: bytes) -> None:
 
 
 _COTAHIST = ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
-_OF_NEITHER = {
-    "_plain_characters",
-    "decode_quotes",
-}  # is over when the module is loaded; is for others to call
+_OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
 _OF_SESSIONS = {"read_session", "open_text", "read_text"}
 _OF_YEARS = {
     *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_blocks.<locals>.read", "_peek"),
@@ -235,9 +232,8 @@ def _within_time() -> Iterator[None]:
     finally:
         taken = time.process_time() - started
         slowest = max(slowest, taken)
-        _require(
-            taken <= SECONDS, f"it took {taken:.1f} s"
-        )  # also of a refusal, in the place of which this comes
+        # Of a refusal, too: then it takes its place
+        _require(taken <= SECONDS, f"it took {taken:.1f} s")
 
 
 def _require(condition: bool, otherwise: str) -> None:
