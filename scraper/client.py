@@ -18,9 +18,8 @@ import logging
 import random
 import ssl
 import time
-import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -31,6 +30,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from scraper.archive import DAMAGED, open_archive
 from scraper.errors import ScraperError
 
 QUOTES_BASE_URL = "https://bvmf.bmfbovespa.com.br"
@@ -45,6 +45,8 @@ DEADLINE = 50.0
 """Seconds for one download with all attempts and pauses: eleven fit into the function's ten minutes."""
 MAX_BYTES = 32 * 2**20
 """Bytes of one body. A session's ZIP has under one million."""
+PAGE_MAX_BYTES = 2**20
+"""Bytes of a page of a portfolio. One of 120 constituents has some 20,000, and all pages are held at once."""
 YEAR_DEADLINE = 1800.0
 """Seconds for a year's ZIP with all attempts and pauses: 100 MB at 60 kB/s. A host that sends nothing is left
 after `READ_TIMEOUT` as for any other download."""
@@ -287,22 +289,27 @@ class B3Client:
             "segment": "2",
         }
         encoded = base64.b64encode(json.dumps(query, separators=(",", ":")).encode()).decode()
-        answer = self._fetch(f"{self._index_base_url}/indexProxy/indexCall/GetPortfolioDay/{encoded}")
+        answer = self._fetch(
+            f"{self._index_base_url}/indexProxy/indexCall/GetPortfolioDay/{encoded}", PAGE_MAX_BYTES
+        )
         if isinstance(answer, Absent):
             raise DownloadError(
                 f"{answer.url}: B3 has no portfolio of {index} ({answer.reason}); is {index} an index of B3?"
             )
         return answer
 
-    def _fetch(self, url: str) -> Found | Absent:
-        """A file that fits into memory."""
+    def _fetch(self, url: str, max_bytes: int | None = None) -> Found | Absent:
+        """A file that fits into memory, of at most `max_bytes` if that is less than of any file."""
+        limits = self._limits
+        if max_bytes is not None:
+            limits = replace(limits, max_bytes=min(max_bytes, limits.max_bytes))
 
         def keep(chunks: Iterator[bytes], content_type: str) -> Found | Absent:
             content = b"".join(chunks)
             reason = _why_absent(io.BytesIO(content), content_type)
             return Found(url, content) if reason is None else Absent(url, reason)
 
-        return self._download(url, self._limits, keep)
+        return self._download(url, limits, keep)
 
     def _download(
         self,
@@ -430,9 +437,9 @@ def _why_absent(file: BinaryIO, content_type: str) -> str | None:
         return "an HTML page"
     if head.startswith(b"PK"):
         try:
-            with zipfile.ZipFile(file) as archive:
+            with open_archive(file) as archive:
                 if not any(member.file_size for member in archive.infolist()):
                     return "an empty ZIP"
-        except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        except DAMAGED:
             return None  # a file, if a damaged one: the reader says what is wrong with it
     return None

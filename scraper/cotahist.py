@@ -6,29 +6,30 @@ it; `read_session` does both. `read_year` reads a file of many sessions in block
 long the file. All of them decode by `scraper.records`.
 
 Refused, with the record and the field where there is one: a ZIP that is cut short, encrypted, without exactly
-one member, or larger inside than a limit; a text whose records, line ends, header, trailer or count are not
-as described; a session other than the one asked for; a number, date or text that is none. What a valid value
-says is not judged: B3 itself publishes, for instance, average prices outside the day's range.
+one member, or larger inside than a limit or than its own size lets expect; a text whose records, line ends,
+header, trailer or count are not as described; a session other than the one asked for; a number, date or text
+that is none. What a valid value says is not judged: B3 itself publishes, for instance, average prices outside
+the day's range.
 """
 
 import io
 import re
 import zipfile
-import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NoReturn, cast
+from typing import IO, NamedTuple, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from scraper.archive import DAMAGED, open_archive
 from scraper.arrow import to_frame
 from scraper.errors import InvalidData
 from scraper.records import COTAHIST_SCHEMA, FIELD, Block, Records
@@ -42,6 +43,13 @@ MAX_TEXT_BYTES = 64 * 2**20
 MAX_YEAR_BYTES = 4 * 2**30
 """Most bytes of text of a year: 17 million records, three times what 2026 comes to."""
 
+MAX_RATIO = 100
+"""Most bytes of text that a byte of the ZIP may become. B3's files become 6 to 9; deflate can reach 1,032."""
+
+MAX_SESSION_QUOTES = MAX_TEXT_BYTES // RECORD_LENGTH
+"""Most quotes of a session in a year's file: what the file of a session can hold. A session is held in memory
+whole, so it is bounded, not only the year."""
+
 _BLOCK_RECORDS = 8192
 """Records that are decoded at a time: few enough for the processor's caches, enough to pay for the calls."""
 
@@ -53,6 +61,8 @@ _NOME = Field("nome do arquivo", 3, 15, "text", "COTAHIST. and the year of the s
 _GENERATED = Field("data da geração", 24, 31, "date", "The day on which B3 wrote the file")
 _COUNT = Field("total de registros", 32, 42, "integer", "Number of records, header and trailer among them")
 _YEAR = Field("data", 3, 6, "code", "The year of the session")
+
+_SHOWN_CHARACTERS = 200
 
 _ENCRYPTED = 0x1
 """Bit of a ZIP member's flags."""
@@ -80,12 +90,15 @@ def open_text(data: bytes, *, source: str, max_text_bytes: int = MAX_TEXT_BYTES)
 
     Raises:
         InvalidData: It is neither, or the ZIP is cut short or damaged, is encrypted, has no member or
-            several, is packed in a way that B3 does not use, or opens to more than `max_text_bytes`.
+            several, is packed in a way that B3 does not use, or opens to more than `max_text_bytes` or
+            `MAX_RATIO` times its own bytes.
     """
-    with _open(io.BytesIO(data), source=source) as (stream, _), _reading(source):
-        # One byte beyond the limit tells "too much"; short of it, read goes on to the checksum
-        text = stream.read(max_text_bytes + 1)
-    _require_at_most(max_text_bytes, len(text), source=source)
+    with _open(io.BytesIO(data), source=source) as opened:
+        limit = min(max_text_bytes, opened.most)
+        with _reading(source):
+            # One byte beyond the limit tells "too much"; short of it, read goes on to the checksum
+            text = opened.stream.read(limit + 1)
+    _require_at_most(limit, len(text), max_text_bytes, source=source)
     return text
 
 
@@ -135,7 +148,7 @@ def read_year(
         year: The year that it must be of.
         source: The file or address that it came from, for messages.
         progress: Is told, block by block, how many bytes of text were read, and how many there are to be.
-        max_text_bytes: More text than this is refused.
+        max_text_bytes: More text than this is refused, and more than `MAX_RATIO` times the ZIP's bytes.
 
     Yields:
         A session and its quotes, rows of `COTAHIST_SCHEMA` in the file's order: in one batch if they stand
@@ -143,19 +156,22 @@ def read_year(
 
     Raises:
         InvalidData: As `open_text` and `read_text` do. It names the first record of a block that is wrong.
+            Or a session has more than `MAX_SESSION_QUOTES`.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file, _open(file, source=source) as (stream, size):
+    with path.open("rb") as file, _open(file, source=source) as opened:
+        limit = min(max_text_bytes, opened.most)
         with _reading(source):
-            line_end = _line_end(_peek(stream, RECORD_LENGTH + len(b"\r\n")))
+            line_end = _line_end(_peek(opened.stream, RECORD_LENGTH + len(b"\r\n")))
         stride = RECORD_LENGTH + len(line_end)
         first_record = 1
         read = 0
         session: date | None = None
         pieces: list[pa.RecordBatch] = []
-        for text, is_last in _blocks(stream, _BLOCK_RECORDS * stride, source=source):
+        counts: Counter[date] = Counter()
+        for text, is_last in _blocks(opened.stream, _BLOCK_RECORDS * stride, source=source):
             read += len(text)
-            _require_at_most(max_text_bytes, read, source=source)
+            _require_at_most(limit, read, max_text_bytes, source=source)
             records = _split(text, line_end, source=source, first_record=first_record)
             is_first = first_record == 1
             if is_first:
@@ -170,13 +186,15 @@ def read_year(
             )
             first_record += len(records)
             for day, batch in _sessions(quotes, year):
+                counts[day] += batch.num_rows
+                _require_session_of_at_most(MAX_SESSION_QUOTES, counts[day], day, source=source)
                 if session is not None and day != session:
                     yield session, _joined(pieces)
                     pieces = []
                 session = day
                 pieces.append(batch)
             if progress:
-                progress(read, size)
+                progress(read, opened.size)
         if session is not None:
             yield session, _joined(pieces)
 
@@ -228,26 +246,34 @@ def _blocks(stream: IO[bytes], size: int, *, source: str) -> Iterator[tuple[byte
 # ---------------------------------------------------------------------------------------------------------
 # The file
 # ---------------------------------------------------------------------------------------------------------
+class _Opened(NamedTuple):
+    """The text as a stream, its declared bytes, and the most that are believed of a file of that size."""
+
+    stream: IO[bytes]
+    size: int
+    most: int
+
+
 @contextmanager
-def _open(file: IO[bytes], *, source: str) -> Iterator[tuple[IO[bytes], int]]:
-    """The text as a stream, out of the ZIP or as it is, and its declared bytes."""
+def _open(file: IO[bytes], *, source: str) -> Iterator[_Opened]:
+    """The text, out of the ZIP or as it is."""
     start = file.read(len(_HEADER + b"COTAHIST."))
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if start == _HEADER + b"COTAHIST.":
-        yield file, size
+        yield _Opened(file, size, size)
         return
     if not start.startswith(b"PK"):
         found = f"{size} bytes that begin with {file.read(24)!r}" if size else "nothing"
         raise InvalidData(source=source, found=found, expected="a ZIP or a COTAHIST text")
     with _reading(source):
-        archive = zipfile.ZipFile(file)
+        archive = open_archive(file)
     with archive:
         member = _only_member(archive, source=source)
         with _reading(source):
             stream = archive.open(member)
         with stream:
-            yield stream, member.file_size
+            yield _Opened(stream, member.file_size, MAX_RATIO * size)
 
 
 @contextmanager
@@ -255,11 +281,11 @@ def _reading(source: str) -> Iterator[None]:
     """Says of a ZIP that cannot be read that it is damaged."""
     try:
         yield
-    # Beside its own errors, zipfile lets those of zlib through and of seeking to an offset that is damaged
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except DAMAGED as error:
+        reason = str(error)[:_SHOWN_CHARACTERS]  # it may quote a name, which can have 65,535 characters
         raise InvalidData(
             source=source,
-            found=f"a damaged ZIP ({type(error).__name__}: {error})",
+            found=f"a damaged ZIP ({type(error).__name__}: {reason})",
             expected="a whole ZIP, as B3 published it",
         ) from error
 
@@ -278,13 +304,30 @@ def _only_member(archive: zipfile.ZipFile, *, source: str) -> zipfile.ZipInfo:
     return member
 
 
-def _require_at_most(limit: int, size: int, *, source: str) -> None:
+def _require_at_most(limit: int, size: int, max_text_bytes: int, *, source: str) -> None:
+    """Refuses more text than was asked for at most, or than a ZIP of that size can honestly hold."""
+    if size > max_text_bytes:
+        raise InvalidData(
+            source=source,
+            found=f"more than {max_text_bytes} bytes of text",
+            expected="quotes within that limit",
+            advice="Raise max_text_bytes if B3's file really is that large.",
+        )
     if size > limit:
         raise InvalidData(
             source=source,
-            found=f"more than {limit} bytes of text",
-            expected="quotes within that limit",
-            advice="Raise max_text_bytes if B3's file really is that large.",
+            found=f"a ZIP that holds more than {MAX_RATIO} times its own bytes",
+            expected="quotes, which B3's ZIPs pack to a sixth at the least and a ninth at the most",
+        )
+
+
+def _require_session_of_at_most(limit: int, quotes: int, day: date, *, source: str) -> None:
+    if quotes > limit:
+        raise InvalidData(
+            source=source,
+            field="DATA",
+            found=f"more than {limit} quotes of {day}",
+            expected="a session within that limit",
         )
 
 
@@ -309,16 +352,19 @@ def _split(text: bytes, line_end: bytes, *, source: str, first_record: int = 1) 
     wrong = np.flatnonzero((ends != np.frombuffer(line_end, np.uint8)).any(axis=1))
     unended = rest == RECORD_LENGTH and not text.endswith((b"\r", b"\n"))
     if wrong.size or not (unended or (lines and rest == 0)):
-        _refuse_line(text, int(wrong[0]) if wrong.size else lines, line_end, first_record, source=source)
+        _refuse_line(text, line_end, first_record, source=source)
     return np.ndarray((lines + unended, RECORD_LENGTH), np.uint8, buffer=text, strides=(stride, 1))
 
 
-def _refuse_line(text: bytes, index: int, line_end: bytes, first_record: int, *, source: str) -> NoReturn:
-    start = index * (RECORD_LENGTH + len(line_end))
+def _refuse_line(text: bytes, line_end: bytes, first_record: int, *, source: str) -> NoReturn:
+    """Refuses the first line that is not a record and its end, as a text editor would count them."""
+    stride = RECORD_LENGTH + len(line_end)
+    start, record = 0, first_record
+    while text.find(b"\n", start) == start + stride - 1 and text.startswith(line_end, start + RECORD_LENGTH):
+        start, record = start + stride, record + 1
     end = text.find(b"\n", start) + 1
     line = text[start : end or None]
     length = len(line.rstrip(b"\r\n"))
-    record = first_record + index
     if length == RECORD_LENGTH:
         found = f"line end {line[length:]!r}"
         expected = f"{line_end!r}, as after record 1" if record > 1 else "CRLF or LF"
@@ -329,17 +375,31 @@ def _refuse_line(text: bytes, index: int, line_end: bytes, first_record: int, *,
 
 
 def _check_header(records: Records, *, year: int, source: str) -> None:
+    _require_one_line(records[0], record=1, source=source)
     header = Block(records[:1], first_record=1, source=source)
     header.check(FIELD["tipreg"], _HEADER, "the header")
     _check_name_and_date(header, year)
 
 
 def _check_trailer(records: Records, *, count: int, year: int, source: str) -> None:
+    _require_one_line(records[-1], record=count, source=source)
     trailer = Block(records[-1:], first_record=count, source=source)
     trailer.check(FIELD["tipreg"], _TRAILER, "the trailer: the text may be cut short")
     _check_name_and_date(trailer, year)
     expected = f"{count:0{_COUNT.width}}".encode()
     trailer.check(_COUNT, expected, "the number of records in the text, header and trailer counted")
+
+
+def _require_one_line(record_characters: Records, *, record: int, source: str) -> None:
+    """Of what fills header and trailer nothing is said, but that it is not another line."""
+    within = re.search(rb"[\r\n]", record_characters.tobytes())
+    if within:
+        raise InvalidData(
+            source=source,
+            record=record,
+            found=f"{within.start()} characters",
+            expected=f"{RECORD_LENGTH}",
+        )
 
 
 def _check_name_and_date(end: Block, year: int) -> None:

@@ -24,7 +24,7 @@ import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
-from scraper.client import Absent, B3Client, Found
+from scraper.client import Absent, B3Client
 from scraper.cotahist import open_text, read_text
 from scraper.errors import InvalidData, ScraperError
 from scraper.portfolio import read_portfolio, total_pages
@@ -33,9 +33,6 @@ from scraper.settings import Settings
 
 COTAHIST = "cotahist"
 INDEX_PORTFOLIO = "index_portfolio"
-
-_MAX_PAGES = 20
-"""Pages of a portfolio, 120 constituents each: ten times B3's largest index."""
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +224,7 @@ def _take_portfolio(b3: B3Client, raw: RawBucket, index: str, today: date) -> Re
     first = b3.portfolio_page(index, 1)
     pages = [first.content]
     try:
-        for number in range(2, _count_pages(first) + 1):
+        for number in range(2, total_pages(first.content, source=first.url) + 1):
             pages.append(b3.portfolio_page(index, number).content)
         portfolio = read_portfolio(pages, index=index, source=first.url)
     except InvalidData as error:
@@ -246,14 +243,6 @@ def _take_portfolio(b3: B3Client, raw: RawBucket, index: str, today: date) -> Re
         key=raw.write_portfolio(portfolio.frame, index=index, portfolio_date=day, lineage=lineage),
         rows=len(portfolio.frame),
     )
-
-
-def _count_pages(first: Found) -> int:
-    count = total_pages(first.content, source=first.url)
-    if count > _MAX_PAGES:
-        expected = f"at most {_MAX_PAGES}"
-        raise InvalidData(source=first.url, field="totalPages", found=str(count), expected=expected)
-    return count
 
 
 def _sha256(content: bytes) -> str:

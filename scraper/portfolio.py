@@ -2,9 +2,10 @@
 
 The portfolio bears the date of its own header, which on a day without a session is the next session's;
 the day on which it was fetched says nothing. Values are text in Brazilian format, "1.234,567", and are read
-exactly. Refused: what is not such an answer; pages that are missing or of different portfolios; a number or
-date that is none; a ticker twice; weights that do not add up to 100.000, or quantities that do not add up to
-the header's. B3 publishes both sums exactly, so a difference means rows that were lost or misread.
+exactly. Refused: what is not such an answer, or larger than one can be; pages that are missing or of
+different portfolios; a number, date or text that is none; a ticker twice; weights that do not add up to
+100.000, or quantities that do not add up to the header's. B3 publishes both sums exactly, so a difference
+means rows that were lost or misread.
 """
 
 import json
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -26,6 +27,19 @@ from scraper.schema import PORTFOLIO_COLUMNS
 PORTFOLIO_SCHEMA = arrow_schema(PORTFOLIO_COLUMNS)
 """Arrow schema of the portfolio: of the DataFrame and of the raw Parquet file."""
 
+MAX_PAGES = 20
+"""Pages of a portfolio, 120 constituents each: ten times B3's largest index."""
+
+MAX_PAGE_BYTES = 2**18
+"""Bytes of a page. One of 120 constituents has some 20,000, a fifth more as JSON inside a JSON string. What
+JSON becomes in memory can be 24 times its bytes: 6 MiB a page, 120 MiB all of them."""
+
+_MAX_DEPTH = 8
+"""How deep the answer's objects and lists may lie in one another; B3's lie three deep."""
+
+_MAX_CHARACTERS = 256
+"""Characters of a text. B3's longest, names of sectors, have about 50."""
+
 _WHOLE_INDEX = Decimal("100.000")
 
 _WEIGHT = cast(pa.Decimal128Type, PORTFOLIO_SCHEMA.field("weight").type)
@@ -35,6 +49,7 @@ _QUANTITY = pa.decimal128(18, 0)  # any such number fits int64, the type of its 
 _NUMBER = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]+))?")
 _REDUCTOR_WITHOUT_COMMA = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+)([0-9]{8})")
 _SHOWN_CHARACTERS = 80
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DATE = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{2})")
 
 
@@ -58,9 +73,13 @@ def total_pages(page: bytes, *, source: str) -> int:
     """How many pages the answer has of which this is one; at least 1.
 
     Raises:
-        InvalidData: It is no page of a GetPortfolioDay answer.
+        InvalidData: It is no page of a GetPortfolioDay answer, or there are more than `MAX_PAGES`.
     """
-    return _Answer.parse(page, source=source).page.count("totalPages")
+    answer = _Answer.parse(page, source=source)
+    count = answer.page.count("totalPages")
+    if count > MAX_PAGES:
+        raise answer.page.invalid("totalPages", f"at most {MAX_PAGES}")
+    return count
 
 
 def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfolio:
@@ -78,6 +97,8 @@ def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfo
     Raises:
         InvalidData: It names the constituent, counted from 1 over all the pages, and B3's name of the field.
     """
+    if len(pages) > MAX_PAGES:
+        raise InvalidData(source=source, found=f"{len(pages)} pages", expected=f"at most {MAX_PAGES}")
     answers = [_Answer.parse(page, source=source) for page in pages]
     _check_pages(answers, source=source)
     header = answers[0].header
@@ -129,6 +150,8 @@ class _Object:
         value = self.values.get(field)
         if not isinstance(value, str):
             raise self.invalid(field, "a text")
+        if len(value) > _MAX_CHARACTERS or _CONTROL.search(value):
+            raise self.invalid(field, f"at most {_MAX_CHARACTERS} printable characters")
         return value.strip()
 
     def count(self, field: str) -> int:
@@ -164,10 +187,15 @@ class _Answer:
 
     @classmethod
     def parse(cls, body: bytes, *, source: str) -> Self:
+        if len(body) > MAX_PAGE_BYTES:
+            raise InvalidData(
+                source=source, found=f"a page of {len(body)} bytes", expected=f"at most {MAX_PAGE_BYTES}"
+            )
         try:
-            content = json.loads(body)
+            content = _loads(body)
             if isinstance(content, str):
-                content = json.loads(content)
+                content = _loads(content)
+            _require_depth_of_at_most(_MAX_DEPTH, content)
             json.dumps(content, ensure_ascii=False).encode()  # an escape can name half a character
         except (ValueError, RecursionError) as error:
             raise InvalidData(
@@ -184,6 +212,38 @@ class _Answer:
             header=_Object.of(answer.values.get("header"), name="header", source=source),
             results=results,
         )
+
+
+def _loads(text: bytes | str) -> object:
+    return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object, none of whose names comes twice: of two values JSON does not say which one counts."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the name {name[:_SHOWN_CHARACTERS]!a} comes twice in an object")
+    return values
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")  # if something that Python reads
+
+
+def _require_depth_of_at_most(limit: int, content: object) -> None:
+    """Keeps what follows, which goes into values recursively, far from Python's own limit."""
+    level = [[content]]
+    for _ in range(limit + 1):
+        level = [
+            list(inner.values()) if isinstance(inner, dict) else inner
+            for values in level
+            for inner in values
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError(f"objects and lists more than {limit} deep")
 
 
 def _check_pages(answers: Sequence[_Answer], *, source: str) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from sandbox.b3.formats import zip_file
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
-from scraper.client import Absent, B3Client, DownloadError, Found, FoundFile
+from scraper.client import PAGE_MAX_BYTES, Absent, B3Client, DownloadError, Found, FoundFile
+from tests.fixtures.b3 import portfolio_path
 
 SESSION = date(2024, 11, 8)
 QUOTES_PATH = "/InstDados/SerHist/COTAHIST_D08112024.ZIP"
@@ -296,6 +297,13 @@ def test_an_address_that_is_none_is_an_error_without_a_second_try(pauses: Pauses
     with pytest.raises(DownloadError, match=r"b3\.example"):
         B3Client(quotes_base_url="b3.example", sleep=pauses).quotes(SESSION)
     assert pauses == []
+
+
+def test_a_page_of_a_portfolio_has_a_lower_limit_than_a_file(b3: B3Server, client: B3Client) -> None:
+    path = portfolio_path(index="IBOVX", page_number=1)
+    b3.script(path, [Answer(body=b"x" * (PAGE_MAX_BYTES + 1))])
+    with pytest.raises(DownloadError, match=f"expected at most {PAGE_MAX_BYTES}; nothing of it was used"):
+        client.portfolio_page("IBOVX", 1)
 
 
 def test_an_index_without_portfolio_is_an_error_that_names_it(b3: B3Server, client: B3Client) -> None:

@@ -3,7 +3,6 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 
@@ -18,6 +17,7 @@ from sandbox.b3.formats import Quote, encode_session, zip_file
 from scraper.cotahist import COTAHIST_SCHEMA, open_text, read_session, read_text
 from scraper.errors import InvalidData
 from scraper.records import decode_quotes
+from tests.fixtures.quotes import QUOTES, as_read
 
 SESSION = date(2024, 11, 8)
 SOURCE = "COTAHIST_D08112024.ZIP"
@@ -202,53 +202,6 @@ def test_an_average_price_outside_the_days_range_is_read() -> None:
 
 def test_quotes_that_share_ticker_market_and_term_are_all_kept() -> None:
     assert len(read(encode_session(SESSION, [Quote(), Quote()]))) == 2
-
-
-def printable(width: int) -> st.SearchStrategy[str]:
-    latin_1 = st.characters(codec="latin-1", exclude_categories=["Cc"])
-    return st.text(latin_1.filter(lambda character: character != "\xa0"), max_size=width)
-
-
-def money(digits: int, decimals: int = 2) -> st.SearchStrategy[Decimal]:
-    return st.integers(0, 10**digits - 1).map(lambda value: Decimal(value).scaleb(-decimals))
-
-
-def code(width: int) -> st.SearchStrategy[str]:
-    return st.integers(0, 10**width - 1).map(lambda value: f"{value:0{width}}")
-
-
-QUOTES = st.builds(
-    Quote,
-    codbdi=printable(2),
-    codneg=printable(12),
-    tpmerc=code(3),
-    nomres=printable(12),
-    especi=printable(10),
-    prazot=printable(3),
-    modref=printable(4),
-    preabe=money(13),
-    premax=money(13),
-    premin=money(13),
-    premed=money(13),
-    preult=money(13),
-    preofc=money(13),
-    preofv=money(13),
-    totneg=st.integers(0, 10**5 - 1),
-    quatot=st.integers(0, 10**18 - 1),
-    voltot=money(18),
-    preexe=money(13),
-    indopc=code(1),
-    datven=st.none() | st.dates(min_value=date(1000, 1, 1), max_value=date(9999, 12, 30)),
-    fatcot=st.integers(0, 10**7 - 1),
-    ptoexe=money(13, 6),
-    codisi=printable(12),
-    dismes=st.integers(0, 10**3 - 1),
-)
-
-
-def as_read(quote: Quote) -> dict[str, object]:
-    values = {field.name: getattr(quote, field.name) for field in fields(quote)}
-    return {name: value.rstrip(" ") if isinstance(value, str) else value for name, value in values.items()}
 
 
 @settings(deadline=None)

@@ -1,0 +1,93 @@
+"""`python -m tests.fuzz.limits`: what the readers take for the largest inputs that their limits let in.
+
+Each in a process of its own; what it took goes into `docs/figures/fuzz.json`, too.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import machine
+from benchmarks.measure import peak_bytes
+from sandbox.b3.formats import Quote, encode_session, zip_file
+from scraper.cotahist import MAX_SESSION_QUOTES, MAX_TEXT_BYTES, read_session, read_year
+from scraper.errors import InvalidData
+from scraper.portfolio import MAX_PAGE_BYTES, MAX_PAGES, read_portfolio
+from tests.fuzz.__main__ import keep
+from tests.fuzz.harness import SOURCE
+from tests.fuzz.seeds import SESSION, YEAR
+
+_STRIDE = 247
+_HEADER_AND_TRAILER = 2
+
+
+def main() -> None:
+    """Measure, and keep the figures."""
+    measured: dict[str, Any] = {"machine": machine()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "largest.zip")
+        quotes = min(MAX_SESSION_QUOTES, MAX_TEXT_BYTES // _STRIDE - _HEADER_AND_TRAILER)
+        path.write_bytes(zip_file(_text(quotes), "COTAHIST.TXT"))
+        for name in ("daily", "annual", "portfolio"):
+            with multiprocessing.get_context("spawn").Pool(1) as process:
+                measured[name] = process.apply(_measure, (name, path))
+            print(name, measured[name], flush=True)
+    keep("limits", measured)
+
+
+def _text(quotes: int) -> bytes:
+    """A session's text, whose quotes differ as much as real ones: it packs to an eighth, as B3's."""
+    rng = random.Random(1)
+    header, quote, trailer = (
+        encode_session(SESSION, [Quote()])[start : start + _STRIDE] for start in (0, _STRIDE, 2 * _STRIDE)
+    )
+    records = (
+        quote[:12]
+        + b"ZZ%010d" % rng.randrange(10**10)
+        + quote[24:152]
+        + b"%018d%018d" % (rng.randrange(10**17), rng.randrange(10**17))
+        + quote[188:]
+        for _ in range(quotes)
+    )
+    count = b"%011d" % (quotes + _HEADER_AND_TRAILER)
+    return header + b"".join(records) + trailer[:31] + count + trailer[42:]
+
+
+def _pages() -> list[bytes]:
+    """As many pages as there can be, each as large as it can be, of what takes most memory."""
+    page = '{"page":{"pageNumber":%d,"totalPages":%d,"totalRecords":1},"header":{},"results":['
+    heads = [(page % (number, MAX_PAGES)).encode() for number in range(1, MAX_PAGES + 1)]
+    return [head + b"{}," * ((MAX_PAGE_BYTES - len(head) - 5) // 3) + b"{}]}" for head in heads]
+
+
+def _measure(name: str, path: Path) -> dict[str, Any]:
+    read_session(encode_session(SESSION, [Quote()]), session=SESSION, source=SOURCE)  # what is loaded once
+    pages = _pages() if name == "portfolio" else []
+    data = b"" if name == "annual" else path.read_bytes()
+    before, started = peak_bytes(), time.process_time()
+    rows = 0
+    try:
+        match name:
+            case "daily":
+                rows = len(read_session(data, session=SESSION, source=SOURCE))
+            case "annual":
+                rows = sum(batch.num_rows for _, batch in read_year(path, year=YEAR, source=SOURCE))
+            case _:
+                read_portfolio(pages, index="IBOV", source=SOURCE)
+    except InvalidData:
+        rows = 0
+    return {
+        "input_bytes": sum(map(len, pages)) or path.stat().st_size,
+        "rows": rows,
+        "seconds": round(time.process_time() - started, 2),
+        "memory_bytes": peak_bytes() - before,
+    }
+
+
+if __name__ == "__main__":
+    main()

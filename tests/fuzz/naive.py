@@ -1,0 +1,143 @@
+"""What the readers must make of their inputs, worked out in the plainest way, without any code of theirs.
+
+Record by record and field by field, with Python's own integers, decimals and dates. The positions are those
+of `sandbox.b3.formats`, which writes the files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from io import BytesIO
+from typing import Any
+
+from sandbox.b3.formats import LAYOUT, RECORD_LENGTH
+
+Row = dict[str, Any]
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f-\x9f]")
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not an error
+    """What a reader must not take."""
+
+
+def extract(data: bytes, limit: int) -> tuple[bytes | None, bool]:
+    """The text in a ZIP or the text itself, None if there is none, and whether the file is wholly sound.
+
+    What a ZIP declares and its reader has no need to believe can be false: then there is a text, which may be
+    taken or not.
+    """
+    if data.startswith(b"00COTAHIST."):
+        return (data, True) if len(data) <= limit else (None, False)
+    if not data.startswith(b"PK"):
+        return None, False
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            (member,) = archive.infolist()
+            _require(member.compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}, "a method of B3's")
+            with archive.open(member) as stream:
+                text = stream.read(limit + 1)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not sound
+        return None, False
+    end = member.header_offset + 30 + len(member.filename) + member.compress_size
+    return (text, member.file_size == len(text) and end <= len(data)) if len(text) <= limit else (None, False)
+
+
+def quotes(text: bytes, year: int) -> Iterator[tuple[date, Row]]:
+    """The session and the values of each quote of a text, in its order.
+
+    Raises:
+        Refused: The text is not as B3's layout has it.
+    """
+    records = _records(text)
+    name = f"COTAHIST.{year}".encode()
+    for record, kind in ((records[0], b"00"), (records[-1], b"99")):
+        _require(not re.search(rb"[\r\n]", record), "header and trailer are a line each")
+        _require(record[:15] == kind + name, "header and trailer")
+        _day(record[23:31])
+    _require(len(records) >= 2, "header and trailer are two")
+    _require(records[-1][31:42] == b"%011d" % len(records), "the count")
+    for record in records[1:-1]:
+        _require(record[:2] == b"01", "a quote")
+        day = _day(record[2:10])
+        values = {
+            field: _value(kind, record[first - 1 : last].decode("latin-1"))
+            for field, first, last, kind in LAYOUT
+        }
+        yield day, values
+
+
+def _records(text: bytes) -> list[bytes]:
+    first = text[:RECORD_LENGTH]
+    _require(not re.search(rb"[\r\n]", first), "the first line is as long as a record")
+    end = b"\n" if text[RECORD_LENGTH : RECORD_LENGTH + 1] == b"\n" else b"\r\n"
+    stride = RECORD_LENGTH + len(end)
+    if not text.endswith((b"\r", b"\n")):
+        text += end
+    _require(len(text) % stride == 0, "whole records")
+    lines = [text[start : start + stride] for start in range(0, len(text), stride)]
+    _require(bool(lines) and all(line.endswith(end) for line in lines), "line ends")
+    return [line[:RECORD_LENGTH] for line in lines]
+
+
+def _value(kind: str, characters: str) -> Any:
+    if kind == "text":
+        _require(not _CONTROL.search(characters.encode("latin-1")), "printable")
+        return characters.rstrip(" ")
+    _require(characters.isascii() and characters.isdigit(), "digits")
+    match kind:
+        case "digits":
+            return characters
+        case "integer":
+            return int(characters)
+        case "money":
+            return Decimal(int(characters)).scaleb(-2)
+        case "points":
+            return Decimal(int(characters)).scaleb(-6)
+        case _:
+            day = _day(characters.encode())
+            return None if day == date(9999, 12, 31) else day
+
+
+def _day(characters: bytes) -> date:
+    _require(characters.isdigit(), "a date")
+    try:
+        return date(int(characters[:4]), int(characters[4:6]), int(characters[6:]))
+    except ValueError:
+        raise Refused("a date") from None
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise Refused(what)
+
+
+def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
+    """The date and the rows of a portfolio that a reader has taken; nothing is checked."""
+    answers = []
+    for page in pages:
+        answer = json.loads(page)
+        answers.append(json.loads(answer) if isinstance(answer, str) else answer)
+    header = answers[0]["header"]
+    rows = [row for answer in answers for row in answer["results"]]
+    return header["date"].strip(), [
+        {
+            "ticker": row["cod"].strip(),
+            "asset": row["asset"].strip(),
+            "share_class": row["type"].strip(),
+            "sector": None if row["segment"] is None else row["segment"].strip(),
+            "weight": _brazilian(row["part"]),
+            "sector_weight": None if row["partAcum"] is None else _brazilian(row["partAcum"]),
+            "theoretical_quantity": int(_brazilian(row["theoricalQty"])),
+        }
+        for row in rows
+    ]
+
+
+def _brazilian(text: str) -> Decimal:
+    return Decimal(text.strip().replace(".", "").replace(",", "."))

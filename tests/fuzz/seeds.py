@@ -1,0 +1,128 @@
+"""Inputs to start from: valid files of every form that the simulated B3 serves, small, none of them real."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+
+from sandbox.b3.eras import era_year
+from sandbox.b3.formats import Quote, encode_portfolio, encode_session, zip_file
+from sandbox.b3.market import SimulatedMarket
+from tests.fixtures.b3 import SMALL_PORTFOLIO
+
+SESSION = date(2024, 11, 8)
+"""The session that the daily harness asks for."""
+
+YEAR = 2024
+"""The year that the annual harness asks for."""
+
+PAGE_SEPARATOR = b"\x1e"
+"""Between the pages of a portfolio's input; no JSON text can hold it."""
+
+_VARIED = (
+    Quote(),
+    Quote(codneg="ZZBB4F", tpmerc="020", codbdi="96", nomres="SIMULADA É", fatcot=1000, quatot=10**18 - 1),
+    Quote(
+        codneg="ZZAAK123",
+        tpmerc="070",
+        prazot="000",
+        datven=date(2024, 11, 15),
+        preexe=Decimal("34.50"),
+        ptoexe=Decimal("1.000001"),
+        voltot=Decimal("9999999999999999.99"),
+    ),
+)
+
+
+def daily() -> list[bytes]:
+    """Sessions: zipped in each way, plain, with each line end, empty, and one of a simulated market."""
+    text = encode_session(SESSION, _VARIED)
+    market = SimulatedMarket(tickers=31, quotes=60)
+    return [
+        zip_file(text, "COTAHIST_D08112024.TXT"),
+        text,
+        encode_session(SESSION, _VARIED, line_end=b"\n", final_line_end=False),
+        encode_session(SESSION, []),
+        _stored(text),
+        _streamed(text),
+        zip_file(encode_session(SESSION, market.session(SESSION)), "COTAHIST_D08112024.TXT"),
+        zip_file(encode_session(SESSION, [Quote()] * 100), "COTAHIST.A2024"),
+    ]
+
+
+def annual() -> list[bytes]:
+    """Years: of several sessions, in both orders, streamed and not, plain, empty."""
+    era = era_year(YEAR)
+    few = dict(list(era.sessions.items())[:2])
+    with tempfile.TemporaryDirectory() as folder:
+        finished = replace(era, sessions=few).write(Path(folder)).read_bytes()
+        unfinished = replace(era, sessions=few, streamed=True, by_ticker=True)
+        streamed = unfinished.write(Path(folder), line_end=b"\n").read_bytes()
+    sessions = [encode_session(date(YEAR, 1, 2) + timedelta(day), _VARIED[: day + 1]) for day in range(3)]
+    records = [line for text in sessions for line in text.split(b"\r\n")[1:-2]]
+    header, trailer = (sessions[0].split(b"\r\n")[index] for index in (0, -2))
+    ends = header, trailer.replace(b"%011d" % 3, b"%011d" % (len(records) + 2))
+    text = b"".join(line + b"\r\n" for line in (ends[0], *records, ends[1]))
+    by_ticker = b"".join(
+        line + b"\r\n" for line in (ends[0], *sorted(records, key=lambda line: line[12:24]), ends[1])
+    )
+    return [
+        finished,
+        streamed,
+        zip_file(text, f"COTAHIST_A{YEAR}.TXT"),
+        text,
+        zip_file(by_ticker, f"COTAHIST_A{YEAR}"),
+        encode_session(date(YEAR, 1, 2), []),
+    ]
+
+
+def portfolio() -> list[bytes]:
+    """Portfolios: by sector and by ticker, on one page and on three, as text within text, in UTF-16."""
+    (page,) = encode_portfolio(SESSION, SMALL_PORTFOLIO)
+    (by_ticker,) = encode_portfolio(SESSION, SMALL_PORTFOLIO, segment="1", reductor=None)
+    pages = encode_portfolio(SESSION, SMALL_PORTFOLIO, page_size=1)
+    plain = json.dumps(page, ensure_ascii=False)
+    return [
+        plain.encode(),
+        json.dumps(by_ticker, ensure_ascii=False).encode(),
+        PAGE_SEPARATOR.join(json.dumps(page).encode() for page in pages),
+        json.dumps(plain).encode(),
+        plain.encode("utf-8-sig"),
+        plain.encode("utf-16"),
+        plain.replace("1.000.000,00000000", "18.296.80337677573").encode(),
+    ]
+
+
+def _stored(text: bytes) -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("COTAHIST.TXT"), text)
+    return packed.getvalue()
+
+
+class _Stream(BytesIO):
+    """What cannot go back, so that zipfile writes the sizes behind the member."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *_: int) -> int:
+        raise OSError
+
+    def tell(self) -> int:
+        raise OSError
+
+
+def _streamed(text: bytes) -> bytes:
+    packed = _Stream()
+    info = zipfile.ZipInfo("COTAHIST.TXT")
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(info, text)
+    return packed.getvalue()

@@ -1,0 +1,126 @@
+"""The readers on what was found to break them: each input is refused in the words that fit it, or read."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scraper.cotahist import read_session, read_year
+from scraper.errors import InvalidData
+from scraper.portfolio import read_portfolio
+from tests.fuzz import cases, harness
+from tests.fuzz.cases import FOUND, TRIED, Case
+from tests.fuzz.harness import HARNESSES, SESSION_QUOTES, SOURCE, TEXT_BYTES
+from tests.fuzz.mutations import mutate_cotahist, mutate_portfolio, random_bytes
+from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION, YEAR
+
+EACH = [
+    pytest.param(case, reader, id=f"{reader}: {case.name}")
+    for case in (*FOUND, *TRIED)
+    for reader in case.readers
+]
+
+
+def refusal(data: bytes, reader: str, folder: Path) -> str | None:
+    """What the reader says against an input, called as the scraper calls it; None if it has nothing."""
+    try:
+        if reader == "daily":
+            read_session(data, session=SESSION, source=SOURCE, max_text_bytes=TEXT_BYTES)
+        elif reader == "annual":
+            path = folder / "year.zip"
+            path.write_bytes(data)
+            list(read_year(path, year=YEAR, source=SOURCE, max_text_bytes=TEXT_BYTES))
+        else:
+            read_portfolio(data.split(PAGE_SEPARATOR), index="IBOV", source=SOURCE)
+    except InvalidData as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(("case", "reader"), EACH)
+def test_a_case_is_refused_in_the_words_that_fit_it_or_read(
+    case: Case, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scraper.cotahist.MAX_SESSION_QUOTES", SESSION_QUOTES)
+    said = refusal(case.make(), reader, tmp_path)
+    if case.refusal is None:
+        assert said is None
+    else:
+        assert said is not None
+        assert re.search(case.refusal, said), said
+
+
+@pytest.mark.parametrize("reader", HARNESSES)
+def test_a_reader_stays_within_its_time_and_memory_whatever_it_is_given(reader: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.replay", reader],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=harness.REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(harness.REPOSITORY)},
+    )
+    assert done.returncode == 0, done.stderr
+    replayed = [case for case in (*FOUND, *TRIED) if reader in case.readers]
+    assert done.stdout == f"{len(replayed) + len(HARNESSES[reader].seeds())} inputs\n"
+
+
+def test_every_file_of_the_corpus_belongs_to_a_case() -> None:
+    files = {path.read_bytes() for path in cases.CORPUS.rglob("*") if path.is_file()}
+    assert files
+    assert files <= {case.make() for case in FOUND}
+
+
+# --- the harness itself: what it must not let pass
+
+
+@pytest.mark.parametrize("reader", HARNESSES)
+def test_a_harness_is_content_with_every_seed(reader: str) -> None:
+    for seed in HARNESSES[reader].seeds():
+        HARNESSES[reader].check(seed)
+
+
+@pytest.mark.parametrize("reader", HARNESSES)
+def test_a_reader_stands_what_the_mutations_make_of_the_seeds(reader: str) -> None:
+    mutate = mutate_portfolio if reader == "portfolio" else mutate_cotahist
+    inputs = HARNESSES[reader].seeds()
+    for seed in range(200):
+        rng = random.Random(seed)
+        mutated = mutate(rng.choice(inputs), rng, random_bytes(rng), 2**16)
+        HARNESSES[reader].check(mutated)
+        inputs.append(mutated)
+    assert len(set(inputs)) > 150
+
+
+@pytest.mark.parametrize("reader", HARNESSES)
+def test_a_seed_is_read_and_not_refused(reader: str, tmp_path: Path) -> None:
+    assert [refusal(seed, reader, tmp_path) for seed in HARNESSES[reader].seeds()] == [None] * len(
+        HARNESSES[reader].seeds()
+    )
+
+
+@pytest.mark.parametrize(
+    ("reader", "target", "broken"),
+    [
+        pytest.param(
+            "daily", "read_session", lambda *_, **__: 1 / 0, id="another error than the reader's own"
+        ),
+        pytest.param("daily", "read_session", None, id="a sound file that is refused"),
+        pytest.param("annual", "read_year", lambda *_, **__: iter(()), id="quotes that are missing"),
+    ],
+)
+def test_a_harness_finds_a_reader_that_is_broken(
+    reader: str, target: str, broken: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*_: object, **__: object) -> None:
+        raise InvalidData(source=SOURCE, found="nothing", expected="something")
+
+    monkeypatch.setattr(harness, target, broken or refusing)
+    with pytest.raises((harness.Finding, ZeroDivisionError)):
+        HARNESSES[reader].check(HARNESSES[reader].seeds()[0])

@@ -1,0 +1,51 @@
+"""What the document on fuzzing says follows from the figures, and from the readers' constants."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from docs import fuzzing
+from scraper import archive, client, cotahist, portfolio
+from tests.fuzz import harness
+
+TEXT = fuzzing.DOCUMENT.read_text(encoding="utf-8")
+FIGURES = json.loads(fuzzing.FIGURES.read_text(encoding="utf-8"))
+
+
+def test_the_tables_are_those_of_the_figures() -> None:
+    assert fuzzing.updated(TEXT, FIGURES) == TEXT, "run `python -m docs.fuzzing`"
+
+
+def test_each_reader_was_fuzzed_for_an_hour_without_a_finding() -> None:
+    assert set(fuzzing.READERS) == set(harness.HARNESSES)
+    for name in fuzzing.READERS:
+        assert FIGURES[name]["seconds"] >= 3600 - 5
+        assert FIGURES[name]["findings"] == []
+
+
+def test_nothing_took_more_than_is_stated() -> None:
+    for name in fuzzing.READERS:
+        assert FIGURES[name]["slowest_seconds"] <= harness.SECONDS / 10
+        assert FIGURES["limits"][name]["memory_bytes"] <= harness.MEMORY_BYTES
+
+
+def test_every_limit_is_the_readers_own() -> None:
+    stated = dict(re.findall(r"^\| [^|]*`([\w.]+)`(?:[^|]*) \| ([\d,.]+(?: [KMG]iB)?)", TEXT, re.MULTILINE))
+    units = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+    found = {
+        name: int(value.partition(" ")[0].replace(",", "")) * units[value.partition(" ")[2]]
+        for name, value in stated.items()
+    }
+    assert found == {
+        "cotahist.MAX_TEXT_BYTES": cotahist.MAX_TEXT_BYTES,
+        "cotahist.MAX_YEAR_BYTES": cotahist.MAX_YEAR_BYTES,
+        "cotahist.MAX_RATIO": cotahist.MAX_RATIO,
+        "cotahist.MAX_SESSION_QUOTES": cotahist.MAX_SESSION_QUOTES,
+        "archive.MAX_DIRECTORY_BYTES": archive.MAX_DIRECTORY_BYTES,
+        "portfolio.MAX_PAGE_BYTES": portfolio.MAX_PAGE_BYTES,
+        "portfolio.MAX_PAGES": portfolio.MAX_PAGES,
+        "client.MAX_BYTES": client.MAX_BYTES,
+        "harness.SECONDS": harness.SECONDS,
+        "harness.MEMORY_BYTES": harness.MEMORY_BYTES,
+    }
