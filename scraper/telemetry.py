@@ -49,7 +49,9 @@ def emit(values: Mapping[Metric, float], *, at: datetime | None = None) -> None:
     """
     blob = EphemeralMetrics(namespace=NAMESPACE)
     for metric, value in values.items():
-        blob.add_metric(metric, MetricUnit.NoUnit if metric is Metric.VOLUME_INGESTED else MetricUnit.Count, value)
+        blob.add_metric(
+            metric, MetricUnit.NoUnit if metric is Metric.VOLUME_INGESTED else MetricUnit.Count, value
+        )
     told = powertools.get_current_keys()
     for name in _ALSO_WITH_METRICS:
         if name in told:
