@@ -1332,8 +1332,8 @@ def main(argv: Sequence[str]) -> None:
             if not done:
                 raise
             raise RefineError(
-                f"{str(error).removesuffix('.')}. The sessions up to {done[-1].trade_date} are published; run "
-                "the job again for those after."
+                f"{str(error).removesuffix('.')}. The sessions up to {done[-1].trade_date} are published; "
+                "run the job again for those after."
             ) from error
     if bound and not compact_only:
         with phases.of("retention"):

@@ -97,7 +97,7 @@ def _last_instant_of_the_morning(now: datetime, deadline: time) -> datetime:
     """The last instant of the day whose metrics tell whether that day's morning brought what it should.
 
     CloudWatch looks at the time from one day's deadline to the next one's. A run after the deadline, by hand
-    perhaps, still tells of its own day's morning, and nothing of the session that the next morning is to bring.
+    perhaps, still tells of its own day's morning, and nothing of what the next morning is to bring.
     """
     day = now.astimezone(SAO_PAULO).date()
     return datetime.combine(day, deadline, SAO_PAULO) - timedelta(minutes=1)

@@ -16,7 +16,7 @@ _keys: ContextVar[Mapping[str, str]] = ContextVar("log_keys", default=MappingPro
 
 @contextmanager
 def about(**keys: object) -> Iterator[None]:
-    """Have every line that this thread logs within the block carry these keys, over those of a block around it.
+    """Have every line that this thread logs within the block carry these keys, over those around it.
 
     Args:
         keys: Names and values, such as `session_date`; None says nothing.
