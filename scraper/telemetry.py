@@ -45,13 +45,12 @@ def emit(values: Mapping[Metric, float], *, at: datetime | None = None) -> None:
 
     Args:
         values: The metrics.
-        at: The instant that they are of, the present by default. CloudWatch takes up to two weeks of the past.
+        at: The instant that they are of, by default the present. CloudWatch takes those of two weeks.
     """
     blob = EphemeralMetrics(namespace=NAMESPACE)
     for metric, value in values.items():
-        blob.add_metric(
-            metric, MetricUnit.NoUnit if metric is Metric.VOLUME_INGESTED else MetricUnit.Count, value
-        )
+        unit = MetricUnit.NoUnit if metric is Metric.VOLUME_INGESTED else MetricUnit.Count
+        blob.add_metric(metric, unit, value)
     told = powertools.get_current_keys()
     for name in _ALSO_WITH_METRICS:
         if name in told:

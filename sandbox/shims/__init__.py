@@ -17,6 +17,7 @@ from sandbox.shims import (
     glue_partitions,
     kept_state,
     left_out_properties,
+    metric_alarms,
     named_queries,
     query_results,
     schedules,
@@ -61,6 +62,7 @@ def install(folder: Path) -> Installed:
     glue_partitions.install()
     named_queries.install()
     left_out_properties.install()
+    metric_alarms.install()
     query_results.install()
     schedules.install()
     return Installed(

@@ -87,7 +87,6 @@ class JobRuns:
             *("--job", job_name),
             *("--script", script),
             *("--mirror", str(self._mirror)),
-            *("--JOB_RUN_ID", run_id),  # as Glue does it
         ]
         for name, value in arguments.items():
             command += [name, str(value)]

@@ -23,7 +23,6 @@ from glue_scripts.refine import (
     COMPACT_COLUMNS,
     Catalog,
     InvariantBroken,
-    InvariantBroken,
     RefineError,
     parse_arguments,
     wide_table,

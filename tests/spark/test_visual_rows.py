@@ -564,9 +564,8 @@ class TestRun:
         job.run(SESSION)
         before = job.wide.rows(), job.wide.catalogued()
         write_quotes(raw, {SESSION: [cash(), odd_lot("F", codisi="B")]})
-        with pytest.raises(
-            RuntimeError, match=r"^invariant broken: .*expected 2 rows with a ticker of their own, found 1"
-        ):
+        expected = r"^invariant broken: .*expected 2 rows with a ticker of their own, found 1"
+        with pytest.raises(RuntimeError, match=expected):
             job.run(SESSION)
         assert (job.wide.rows(), job.wide.catalogued()) == before
 

@@ -43,7 +43,7 @@ class _StandardOutput:
 
 @pytest.fixture
 def log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
-    """What a function logs, with the handler on the root logger that Lambda's runtime has put there before."""
+    """What a function logs. Lambda's runtime puts a handler of its own on the root logger before."""
     root, own = logging.getLogger(), logging.getLogger("scraper")
     monkeypatch.setattr(root, "handlers", [logging.StreamHandler(sys.stderr)])
     monkeypatch.setattr(powertools.logger_handler, "stream", _StandardOutput())

@@ -178,7 +178,7 @@ def test_a_run_that_breaks_off_says_so_on_one_line_with_its_session(
 def of_files(log: Log) -> dict[str, Any]:
     """The metrics of the files of the only run, by name."""
     (blob,) = (blob for blob in log.metrics() if "SessionsIngested" in blob)
-    return {name: value for name, value in values(blob).items()}
+    return values(blob)
 
 
 def values(blob: dict[str, Any]) -> dict[str, Any]:
