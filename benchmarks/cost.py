@@ -18,6 +18,7 @@ from benchmarks import figures
 from scraper import prices
 from scraper.backfill import Span, tasks
 from scraper.estimate import CATALOG_OBJECTS_A_TICKER, Load, Refinement, load_of, refinement_of, total
+from scraper.metrics import Metric
 from scraper.range_run import START_SECONDS
 
 TICKERS, QUOTES = 1_383, 12_226
@@ -42,6 +43,8 @@ CATALOG_PARTITIONS_A_CALL, CATALOG_OTHER_CALLS = 100, 20
 """The job's; the others are assumed: databases, tables, partitions that are there."""
 LOG_BYTES_A_DAY = 2_000_000
 """Assumed: mostly Spark's."""
+ALARMS = 4
+"""On a metric each (`stacks/monitoring.py`)."""
 GOAL_MONTH = Decimal(1)
 """USD, of daily operation."""
 
@@ -215,7 +218,29 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
             f"{LOG_BYTES_A_DAY / 1e6:.0f} MB a day, assumed",
             day=Decimal(LOG_BYTES_A_DAY) / 10**9 * prices.of("LOGS_GB", region),
         ),
+        Line(
+            "CloudWatch metrics, alarms, dashboard",
+            f"{len(Metric)} custom metrics, {ALARMS} alarms, a dashboard; {prices.FREE_METRICS}, "
+            f"{prices.FREE_ALARMS} and {prices.FREE_DASHBOARDS} are free",
+            monitoring_month() / DAYS_A_MONTH,
+            monitoring_month(),
+            monitoring_month() * MONTHS,
+        ),
     ]
+
+
+def monitoring_month(others: int = 0) -> Decimal:
+    """What metrics, alarms and dashboard cost in a month [USD].
+
+    Args:
+        others: How many of each the account has besides.
+    """
+    paid = (
+        (len(Metric), prices.FREE_METRICS, prices.METRIC_MONTH),
+        (ALARMS, prices.FREE_ALARMS, prices.ALARM_MONTH),
+        (1, prices.FREE_DASHBOARDS, prices.DASHBOARD_MONTH),
+    )
+    return sum((min(max(others + own - free, 0), own) * price for own, free, price in paid), Decimal(0))
 
 
 def catalog_objects(sessions: int) -> int:
@@ -356,6 +381,9 @@ def price_table() -> str:
         "LAMBDA_GB_SECOND": ("Lambda, a million GB-seconds", 1_000_000),
         "ATHENA_TB": ("Athena, a TB", 1),
         "LOGS_GB": ("CloudWatch Logs, a GB taken in", 1),
+        "METRIC_MONTH": ("CloudWatch, a custom metric beyond ten and month", 1),
+        "ALARM_MONTH": ("CloudWatch, an alarm beyond ten and month", 1),
+        "DASHBOARD_MONTH": ("CloudWatch, a dashboard beyond three and month", 1),
     }
     lines = [
         [label, *(f"{(prices.of(name, region) * unit).normalize():f}" for region in REGIONS), SEEN[name]]
@@ -378,6 +406,9 @@ SEEN = {
     "LAMBDA_GB_SECOND": "**to be checked**",
     "ATHENA_TB": "us-east-1: AWS's page, undated, and athena.guide, 2020-10; sa-east-1: **to be checked**",
     "LOGS_GB": "us-east-1: AWS's price API, 2025-10-28, by a third party; sa-east-1: **to be checked**",
+    "METRIC_MONTH": "**to be checked**",
+    "ALARM_MONTH": "**to be checked**",
+    "DASHBOARD_MONTH": "us-east-1: factualminds.com, June 2026; sa-east-1: **to be checked**",
 }
 """Where each price was last seen, in stored copies of public pages: AWS's own price pages fetch their figures
 when they are opened, and a copy has none."""

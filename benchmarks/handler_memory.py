@@ -30,12 +30,16 @@ BUCKET = "handler-memory"
 
 _HANDLER_PROCESS = """
 import json, sys, time
+from types import SimpleNamespace
 from benchmarks.measure import peak_bytes
 
 started = time.perf_counter()
 from scraper.handler import handler
 imported, imported_peak = time.perf_counter(), peak_bytes()
-summary = handler({"date": sys.argv[1]}, None)
+context = SimpleNamespace(
+    function_name="scraper", memory_limit_in_mb=1024, invoked_function_arn="", aws_request_id=""
+)
+summary = handler({"date": sys.argv[1]}, context)
 print(json.dumps({
     "summary": summary,
     "import_seconds": imported - started,
@@ -100,7 +104,8 @@ def _measure(b3: B3Server, aws: MiniStack) -> dict[str, Any]:
             "INDEX_BASE_URL": b3.base_url,
         },
     )
-    result: dict[str, Any] = json.loads(done.stdout)
+    # Before it, the handler has printed its log
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 

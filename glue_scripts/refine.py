@@ -149,6 +149,7 @@ _SUMMED = ("tpmerc", "codneg", "totneg", "quatot", "voltot", "datven")
 CASH, ODD_LOT, FORWARD, CALL, PUT = MARKETS = ("010", "020", "030", "070", "080")  # TPMERC
 INDEX = "IBOV"
 FILE_NAME = "part-00000.parquet"
+INVARIANT_BROKEN = "invariant broken"
 
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
@@ -174,6 +175,17 @@ _COMPACT_FILE: dict[str, Any] = {
 
 class RefineError(RuntimeError):
     """The run cannot be done, or cannot be finished; the message says what was written, if anything."""
+
+
+class InvariantBroken(RefineError):  # noqa: N818 - it names what is wrong, as the alarm and the runbook do
+    """The refined rows do not add up to the raw quotes.
+
+    By `INVARIANT_BROKEN`, with which the message begins, the alarm knows it from other failures. The message
+    is one line: of several, Glue may show but one.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{INVARIANT_BROKEN}: {message}")
 
 
 class Session(NamedTuple):
@@ -318,7 +330,7 @@ def reconcile(quotes: DataFrame, refined: DataFrame) -> list[Session]:
         The sessions, by date.
 
     Raises:
-        RefineError: In some session the volume differs from the raw lines' by a cent or more, a line is
+        InvariantBroken: In some session the volume differs from the raw lines' by a cent or more, a line is
             missing or counted twice, the markets' volumes do not add up, or a ticker is empty or there twice.
     """
     raw = {
@@ -361,12 +373,11 @@ def reconcile(quotes: DataFrame, refined: DataFrame) -> list[Session]:
             if wanted != got
         ]
     if problems:
-        raise RefineError(
+        raise InvariantBroken(
             "the refined rows do not reconcile with the raw quotes, so nothing of these sessions, "
-            f"{min(raw.keys() | found.keys())} to {max(raw.keys() | found.keys())}, was written:\n  "
-            + "\n  ".join(problems)
-            + "\nThis is a fault of the job or of the raw files: query the session in the raw table, "
-            "correct, run again."
+            f"{min(raw.keys() | found.keys())} to {max(raw.keys() | found.keys())}, was written: "
+            f"{'; '.join(problems)}. This is a fault of the job or of the raw files: query the session in "
+            "the raw table, correct, run again."
         )
     return [
         Session(trade_date, raw[trade_date]["lines"], found[trade_date]["tickers"], raw[trade_date]["volume"])
@@ -1213,7 +1224,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     Returns:
         `start_date`, `end_date` (dates, both the session's for `--trade_date`), `raw_bucket`,
         `refined_bucket`, `refined_database`, `refined_table` (the wide one's name), `compact_only` (a bool),
-        `wide_sessions` (a number, 0 for no bound).
+        `wide_sessions` (a number, 0 for no bound), `JOB_RUN_ID` (empty where Glue gives none).
     """
     parser = argparse.ArgumentParser(prog="refine", description=__doc__, allow_abbrev=False)
     parser.add_argument("--trade_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="one session")
@@ -1230,6 +1241,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--compact_only", choices=("true", "false"), default="false", help="leave the wide table as it is"
     )
+    parser.add_argument("--JOB_RUN_ID", default="", metavar="ID", help="Glue's own, for the log")
     parser.add_argument(
         "--wide_sessions",
         type=int,
@@ -1277,6 +1289,7 @@ def main(argv: Sequence[str]) -> None:
             not reconcile; see the message.
     """
     arguments = parse_arguments(argv)
+    _log_as(arguments)
     bucket, compact_only = arguments.refined_bucket, arguments.compact_only
     bound = arguments.wide_sessions
     phases = Phases()
@@ -1319,8 +1332,8 @@ def main(argv: Sequence[str]) -> None:
             if not done:
                 raise
             raise RefineError(
-                f"{error}\nThe sessions up to {done[-1].trade_date} are published; run the job again for "
-                "those after."
+                f"{str(error).removesuffix('.')}. The sessions up to {done[-1].trade_date} are published; "
+                "run the job again for those after."
             ) from error
     if bound and not compact_only:
         with phases.of("retention"):
@@ -1376,11 +1389,21 @@ def _listed(items: Sequence[str], what: str) -> str:
 
 
 _started = time.monotonic()
+_run = ""
+
+
+def _log_as(arguments: argparse.Namespace) -> None:
+    """Have each line say which run it is of, and of which session or range."""
+    global _run  # noqa: PLW0603 - a process is one run
+    first, last = arguments.start_date, arguments.end_date
+    sessions = f"{first}" if first == last else f"{first}/{last}"
+    run_id = f"run={arguments.JOB_RUN_ID} " if arguments.JOB_RUN_ID else ""
+    _run = f"  [{run_id}session_date={sessions}]"
 
 
 def _log(message: str) -> None:
     """Print a line, which Glue puts into CloudWatch, with the seconds since the job's start."""
-    print(f"{time.monotonic() - _started:6.1f} s  {message}", flush=True)
+    print(f"{time.monotonic() - _started:6.1f} s  {message}{_run}", flush=True)
 
 
 if __name__ == "__main__":

@@ -346,7 +346,8 @@ def reconcile(
     """From the refined rows and the quotes of the sessions, the rows, if they add up to the quotes.
 
     Raises:
-        RuntimeError: They do not, or a session has a ticker twice or a row without one.
+        RuntimeError: They do not, or a session has a ticker twice or a row without one. By the words with
+            which the message begins, the alarm knows it from other failures.
     """
     from pyspark.sql import functions as F  # noqa: N812
 
@@ -365,13 +366,13 @@ def reconcile(
         found[str(session)] = (volume, lines)
         if tickers != count:
             raise RuntimeError(
-                f"{session}: expected {count} rows with a ticker of their own, found {tickers}; "
-                "nothing was written"
+                f"invariant broken: {session}: expected {count} rows with a ticker of their own, found "
+                f"{tickers}; nothing was written"
             )
     if found != expected:
         raise RuntimeError(
-            "the refined rows do not reconcile with the raw quotes, so nothing was written: "
-            f"expected volume and lines {expected}, found {found}"
+            "invariant broken: the refined rows do not reconcile with the raw quotes, so nothing was "
+            f"written: expected volume and lines {expected}, found {found}"
         )
     return DynamicFrameCollection({"rows": DynamicFrame.fromDF(rows, glueContext, "rows")}, glueContext)
 

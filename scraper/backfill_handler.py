@@ -33,9 +33,11 @@ from scraper.backfill import (
     read_manifest,
 )
 from scraper.calendar import day_in_sao_paulo
-from scraper.handler import EventError, log_json_lines
+from scraper.handler import EventError
+from scraper.metrics import Metric
 from scraper.raw import RawBucket
 from scraper.settings import Settings
+from scraper.telemetry import emit, log_json_lines, powertools
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -49,12 +51,14 @@ PATIENCE_SECONDS = 2 * 900 + 300
 logger = logging.getLogger(__name__)
 
 
+@powertools.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Load a year, whether or not it was loaded before.
 
     Args:
         event: `year`; optionally `from` and `to` (YYYY-MM-DD, days of that year), `accept_gaps` (true: take a
             file with a hole), and `request`, a text that the answer repeats.
+        _context: Lambda's, whose request's id is in every line of the log.
 
     Returns:
         `year`, `outcome` and, where there is one, `message`.
@@ -66,6 +70,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """
     log_json_lines()
     task, accept_gaps, request = _parse(event)
+    powertools.append_keys(year=task.year)
     settings = Settings.from_environment(os.environ)
     raw = RawBucket(settings.raw_bucket)
     # What an invocation that was killed has left would fill the disk of this one
@@ -85,6 +90,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         raw.write_failure(task.year, answer | {"request": request})
     level = logging.ERROR if result.is_error else logging.INFO
     logger.log(level, "%s: %s", result.year, result.outcome, extra={"result": answer})
+    emit(
+        {
+            Metric.FILES_QUARANTINED: result.outcome is Outcome.INVALID,
+            Metric.FILES_FAILED: result.outcome is Outcome.FAILED,
+        }
+    )
     return answer
 
 

@@ -1,18 +1,22 @@
-"""The scraper's Lambda function: one run for the schedule's event, logged as JSON lines.
+"""The scraper's Lambda function: one run for the schedule's event, told as JSON lines and metrics.
 
 The instant that a run stands for is the one that it was scheduled for, so that an invocation that is late or
 is repeated still means the same D-1.
 """
 
-import json
 import logging
 import os
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from scraper.calendar import SAO_PAULO, last_session
 from scraper.errors import ScraperError
-from scraper.ingest import IngestError, run
+from scraper.ingest import COTAHIST, IngestError, Outcome, Result, run
+from scraper.log_context import about
+from scraper.metrics import Metric
 from scraper.settings import Settings
+from scraper.telemetry import emit, log_json_lines, powertools
 
 logger = logging.getLogger(__name__)
 
@@ -21,25 +25,14 @@ class EventError(ScraperError, ValueError):
     """The function was invoked with an event that it does not understand; the message names the key."""
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object a line: level, logger, message, and `result` or the exception where there is one."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        line = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
-        if result := getattr(record, "result", None):
-            line["result"] = result
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
+@powertools.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     """Bring the raw bucket up to date with B3 (see `scraper.ingest.ingest`).
 
     Args:
         event: `scheduled_time`, the instant that the run stands for, in ISO 8601 with its time zone; without
             it that is the present. `date` (YYYY-MM-DD) takes exactly that session. Other keys are ignored.
+        _context: Lambda's, whose request's id is in every line of the log.
 
     Returns:
         A summary of each file, as `scraper.ingest.Result.summary` makes it.
@@ -53,25 +46,61 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     log_json_lines()
     now = _instant(event)
     session = _session(event)
-    settings = Settings.from_environment(os.environ)
-    results = []
-    for result in run(settings, now=now, session=session):
-        level = logging.ERROR if result.is_error else logging.INFO
-        logger.log(level, "%s: %s", result.name, result.outcome, extra={"result": result.summary()})
-        results.append(result)
+    powertools.append_keys(session_date=str(session or last_session(now)), scheduled_time=now.isoformat())
+    results: list[Result] = []
+    try:
+        settings = Settings.from_environment(os.environ)
+        for result in run(settings, now=now, session=session):
+            _log(result)
+            results.append(result)
+    except Exception:
+        logger.exception("the run did not come to its end")
+        raise
+    emit(_files(results))
+    if session is None:  # otherwise the run looked at one session, whatever else is missing
+        last_instant = _last_instant_of_the_morning(now, settings.session_deadline)
+        emit({Metric.SESSIONS_MISSING: _missing(results)}, at=min(now, last_instant))
     if any(result.is_error for result in results):
         raise IngestError(results)
     return [result.summary() for result in results]
 
 
-def log_json_lines() -> None:
-    """Have everything that this process logs come out as JSON lines, ours from level INFO on."""
-    logging.getLogger("scraper").setLevel(logging.INFO)
-    root = logging.getLogger()
-    if not root.handlers:  # Lambda has set one up
-        root.addHandler(logging.StreamHandler())
-    for handler_ in root.handlers:
-        handler_.setFormatter(JsonLines())
+def _log(result: Result) -> None:
+    level = logging.ERROR if result.is_error else logging.INFO
+    with about(session_date=result.date if result.source == COTAHIST else None):
+        logger.log(level, "%s: %s", result.name, result.outcome, extra={"result": result.summary()})
+
+
+def _files(results: Sequence[Result]) -> dict[Metric, float]:
+    """What a run did, as metrics."""
+    written = [result for result in results if result.source == COTAHIST and result.outcome is Outcome.NEW]
+    return {
+        Metric.SESSIONS_INGESTED: len(written),
+        Metric.ROWS_INGESTED: sum(result.rows or 0 for result in written),
+        Metric.VOLUME_INGESTED: float(sum(result.volume or 0 for result in written)),
+        Metric.FILES_QUARANTINED: sum(result.outcome is Outcome.INVALID for result in results),
+        Metric.FILES_FAILED: sum(result.outcome is Outcome.FAILED for result in results),
+    }
+
+
+def _missing(results: Sequence[Result]) -> int:
+    """`Metric.SESSIONS_MISSING` after a run.
+
+    D-1 counts from the first run after it on, when B3 may not have published it yet. It no longer does once
+    B3 has said that there was no session, which is a day after it (see `scraper.ingest.Outcome.NO_SESSION`).
+    """
+    quotes = (result for result in results if result.source == COTAHIST)
+    return sum(not result.is_stored and result.outcome is not Outcome.NO_SESSION for result in quotes)
+
+
+def _last_instant_of_the_morning(now: datetime, deadline: time) -> datetime:
+    """The last instant of the day whose metrics tell whether that day's morning brought what it should.
+
+    CloudWatch looks at the time from one day's deadline to the next one's. A run after the deadline, by hand
+    perhaps, still tells of its own day's morning, and nothing of what the next morning is to bring.
+    """
+    day = now.astimezone(SAO_PAULO).date()
+    return datetime.combine(day, deadline, SAO_PAULO) - timedelta(minutes=1)
 
 
 def _instant(event: dict[str, Any]) -> datetime:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -27,6 +27,7 @@ from scraper.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
 from scraper.client import Absent, B3Client
 from scraper.cotahist import open_text, read_text
 from scraper.errors import InvalidData, ScraperError
+from scraper.log_context import about
 from scraper.portfolio import read_portfolio, total_pages
 from scraper.raw import Lineage, RawBucket
 from scraper.settings import Settings
@@ -68,6 +69,8 @@ class Result:
         volume: Financial volume of the quotes written [BRL].
         sha256: SHA-256 of what was read (see `scraper.raw.Lineage`).
         message: Why, unless the outcome is "new" or "unchanged".
+        is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of a
+            portfolio.
     """
 
     source: str
@@ -79,6 +82,7 @@ class Result:
     volume: Decimal | None = None
     sha256: str | None = None
     message: str | None = None
+    is_stored: bool | None = None
 
     @property
     def name(self) -> str:
@@ -158,7 +162,10 @@ def ingest(
     for index in index_codes:
         yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
     for day in [asked_for, *(day for day in before if day not in present)]:
-        yield _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+        with about(session_date=day):
+            result = _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+        is_stored = day in present or result.outcome in {Outcome.NEW, Outcome.UNCHANGED}
+        yield replace(result, is_stored=is_stored)
 
 
 def _days_to_look_at(now: datetime, lookback_sessions: int) -> list[date]:

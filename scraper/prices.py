@@ -49,6 +49,13 @@ ATHENA_MINIMUM_BYTES = 10_000_000
 LOGS_GB = Decimal("0.50")
 """A GB of logs that CloudWatch takes in. Source: aws.amazon.com/cloudwatch/pricing."""
 
+METRIC_MONTH, FREE_METRICS = Decimal("0.30"), 10
+"""A custom metric in CloudWatch for a month, and how many cost nothing. Source: as above."""
+ALARM_MONTH, FREE_ALARMS = Decimal("0.10"), 10
+"""An alarm on a metric for a month, and how many cost nothing. Source: as above."""
+DASHBOARD_MONTH, FREE_DASHBOARDS = Decimal("3.00"), 3
+"""A dashboard of up to 50 metrics for a month, and how many cost nothing. Source: as above."""
+
 SCHEDULER_FREE_INVOCATIONS = 14_000_000
 """Invocations by EventBridge Scheduler in a month that cost nothing.
 Source: aws.amazon.com/eventbridge/pricing."""

@@ -53,6 +53,11 @@ class Size:
     minutes: float
     timeout_minutes: int
 
+    @property
+    def told_after_minutes(self) -> int:
+        """After which Glue reports the run as late: half of its time-out, as of the job's other runs."""
+        return self.timeout_minutes // 2
+
 
 def size_of(*, sessions: int, partitions: int, compact_only: bool) -> Size:
     """The workers and the time-out for a range.
@@ -92,6 +97,7 @@ class RangeRun:
         return (
             f"aws glue start-job-run --job-name {job} --arguments '{{{pairs}}}' --worker-type {WORKER_TYPE} "
             f"--number-of-workers {self.size.workers} --timeout {self.size.timeout_minutes} "
+            f"--notification-property NotifyDelayAfter={self.size.told_after_minutes} "
             "--job-run-queuing-enabled"
         )
 
@@ -145,6 +151,7 @@ class RefineJob:
             WorkerType=WORKER_TYPE,
             NumberOfWorkers=run.size.workers,
             Timeout=run.size.timeout_minutes,
+            NotificationProperty={"NotifyDelayAfter": run.size.told_after_minutes},
             JobRunQueuingEnabled=True,  # what the job says counts only for a run that says the same
         )["JobRunId"]
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ BUNDLE = Path(__file__).resolve().parent.parent
 """The folder that holds the package: in the function the bundle's root."""
 
 _INDEX_CODE = re.compile(r"[A-Z0-9]{1,12}")
+_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -30,6 +32,8 @@ class Settings:
         index_base_url: Scheme and host of B3's index portfolios (`INDEX_BASE_URL`).
         index_codes: Indices whose portfolios are fetched (`INDEX_CODES`, separated by commas).
         lookback_sessions: How many sessions up to D-1 are looked after (`LOOKBACK_SESSIONS`).
+        session_deadline: Time of the day in São Paulo at which D-1 is to be in the bucket, minutes and no
+            seconds (`SESSION_DEADLINE`, such as 11:30); it is told by a metric whether it is.
         extra_ca_file: Certificates to trust beside certifi's (`EXTRA_CA_FILE`, relative to the bundle).
     """
 
@@ -38,6 +42,7 @@ class Settings:
     index_base_url: str
     index_codes: tuple[str, ...]
     lookback_sessions: int
+    session_deadline: time
     extra_ca_file: Path | None
 
     @classmethod
@@ -59,6 +64,7 @@ class Settings:
             index_base_url=_base_url("INDEX_BASE_URL", given.get("INDEX_BASE_URL", INDEX_BASE_URL)),
             index_codes=_index_codes("INDEX_CODES", given.get("INDEX_CODES", "IBOV")),
             lookback_sessions=_positive("LOOKBACK_SESSIONS", given.get("LOOKBACK_SESSIONS", "10")),
+            session_deadline=_time_of_day("SESSION_DEADLINE", given.get("SESSION_DEADLINE", "11:30")),
             extra_ca_file=BUNDLE / extra_ca_file if extra_ca_file else None,
         )
 
@@ -99,3 +105,9 @@ def _positive(name: str, value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise SettingsError(f"{name}: found {value!r}, expected a whole number of at least 1")
     return int(value)
+
+
+def _time_of_day(name: str, value: str) -> time:
+    if not _TIME_OF_DAY.fullmatch(value):
+        raise SettingsError(f"{name}: found {value!r}, expected a time of the day, such as 11:30")
+    return time.fromisoformat(value)

@@ -9,6 +9,7 @@ from stacks.analytics import Analytics
 from stacks.catalog import Catalog
 from stacks.config import Config
 from stacks.ingestion import Ingestion
+from stacks.monitoring import Monitoring, session_deadline
 from stacks.refinement import RefineJob, Starter
 from stacks.storage import Storage
 
@@ -40,6 +41,7 @@ class BovespaStack(Stack):
             extra_ca_file=config.extra_ca_file,
             layer_arn=config.pandas_layer_arn,
             schedule_hours=config.schedule_hours,
+            session_deadline=session_deadline(config.schedule_hours),
             log_retention=config.log_retention,
         )
         refine = RefineJob(
@@ -77,6 +79,30 @@ class BovespaStack(Stack):
             removal_policy=config.removal_policy,
         )
 
+        monitoring = Monitoring(
+            self,
+            "Monitoring",
+            alarm_email=config.alarm_email,
+            runbook_url=config.runbook_url,
+            schedule_hours=config.schedule_hours,
+            functions={
+                "scraper": ingestion.function,
+                "backfill": ingestion.backfill_function,
+                "starter": starter.function,
+            },
+            dead_letters=starter.dead_letters,
+            job_name=refine.job.job_name,
+            job_workers=config.glue_worker_count,
+            job_log=refine.log,
+            buckets={
+                "raw": storage.raw_bucket,
+                "refined": storage.refined_bucket,
+                "query results": storage.results_bucket,
+            },
+            workgroup=analytics.workgroup.name,
+            scan_cutoff_mb=config.athena_scan_cutoff_mb,
+        )
+
         self._add_outputs(
             {
                 "RawBucket": storage.raw_bucket.bucket_name,
@@ -93,6 +119,8 @@ class BovespaStack(Stack):
                 "RefinedTable": config.refined_table,
                 "RefinedCompactTable": refine.compact_table,
                 "WorkGroup": analytics.workgroup.name,
+                "AlarmTopic": monitoring.topic.topic_arn,
+                "Dashboard": monitoring.dashboard.dashboard_name,
             }
         )
 

@@ -73,6 +73,8 @@ class Config:
         athena_scan_cutoff_mb: Megabytes at which Athena cancels a query of the workgroup.
         query_result_days: Days for which query results are kept.
         log_retention: How long logs are kept.
+        alarm_email: An address that alarms are sent to, once it has confirmed; None for none.
+        runbook_url: Address of the runbook, for the alarms to name; by default its path in this repository.
         tags: Tags of every resource.
     """
 
@@ -95,6 +97,8 @@ class Config:
     athena_scan_cutoff_mb: int
     query_result_days: int
     log_retention: RetentionDays
+    alarm_email: str | None
+    runbook_url: str
     tags: Mapping[str, str]
 
     @classmethod
@@ -134,6 +138,8 @@ class Config:
             log_retention=_RETENTIONS[
                 int(read.choice("log_retention_days", [str(days) for days in _RETENTIONS]))
             ],
+            alarm_email=read.optional_text("alarm_email", r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
+            runbook_url=read.text("runbook_url", r"[^\s#]+", "an address without blanks and without #"),
             tags=read.pairs("tags"),
         )
         if config.raw_database == config.refined_database:

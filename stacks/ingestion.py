@@ -6,11 +6,12 @@ Both are deployed from one bundle, and differ in their handler, their means, and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Size, TimeZone
+from aws_cdk import Aws, Duration, RemovalPolicy, Size, Stack, TimeZone
 from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
-from aws_cdk.aws_lambda import Code, Function, LayerVersion
+from aws_cdk.aws_lambda import Code, Function, LayerVersion, LoggingFormat
 from aws_cdk.aws_logs import LogGroup, RetentionDays
 from aws_cdk.aws_s3 import Bucket
 from aws_cdk.aws_scheduler import ContextAttribute, Schedule, ScheduleExpression, ScheduleTargetInput
@@ -47,10 +48,15 @@ class Ingestion(Construct):
         extra_ca_file: Path | None,
         layer_arn: str | None,
         schedule_hours: tuple[int, ...],
+        session_deadline: time,
         log_retention: RetentionDays,
     ) -> None:
         super().__init__(scope, construct_id)
-        environment = {"RAW_BUCKET": raw_bucket.bucket_name, "QUOTES_BASE_URL": quotes_base_url}
+        environment = {
+            "RAW_BUCKET": raw_bucket.bucket_name,
+            "QUOTES_BASE_URL": quotes_base_url,
+            "POWERTOOLS_SERVICE_NAME": Stack.of(self).stack_name,
+        }
         if extra_ca_file is not None:
             environment["EXTRA_CA_FILE"] = EXTRA_CA_NAME
         self._code = Code.from_asset(str(scraper_bundle(extra_ca_file)))
@@ -61,6 +67,7 @@ class Ingestion(Construct):
                 "INDEX_BASE_URL": index_base_url,
                 "INDEX_CODES": ",".join(index_codes),
                 "LOOKBACK_SESSIONS": str(lookback_sessions),
+                "SESSION_DEADLINE": f"{session_deadline:%H:%M}",
             },
             raw_bucket,
             log_retention,
@@ -92,6 +99,7 @@ class Ingestion(Construct):
             environment=environment,
             role=self._build_role(raw_bucket, log_group),
             log_group=log_group,
+            logging_format=LoggingFormat.JSON,
         )
 
     def _build_backfill(
@@ -121,6 +129,7 @@ class Ingestion(Construct):
             environment=environment,
             role=self._build_backfill_role(raw_bucket, log_group),
             log_group=log_group,
+            logging_format=LoggingFormat.JSON,
         )
 
     def _build_role(self, raw_bucket: Bucket, log_group: LogGroup) -> Role:

@@ -16,7 +16,7 @@ from aws_cdk.aws_glue import (
     WorkerType,
 )
 from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
-from aws_cdk.aws_lambda import Code, Function
+from aws_cdk.aws_lambda import Code, Function, LoggingFormat
 from aws_cdk.aws_logs import LogGroup, RetentionDays
 from aws_cdk.aws_s3 import Bucket, EventType, NotificationKeyFilter
 from aws_cdk.aws_s3_assets import Asset
@@ -50,6 +50,7 @@ class RefineJob(Construct):
 
     Attributes:
         job: The job.
+        log: What its runs print.
         compact_table: Name of the refined table with one file a session; the job creates it.
     """
 
@@ -71,14 +72,16 @@ class RefineJob(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         log_prefix = f"/aws-glue/jobs/{Stack.of(self).stack_name}"
-        logs = [self._build_log_group(log_prefix, stream, log_retention) for stream in ("output", "error")]
+        self.log, errors = (
+            self._build_log_group(log_prefix, stream, log_retention) for stream in ("output", "error")
+        )
         role = Role(
             self,
             "Role",
             assumed_by=ServicePrincipal("glue.amazonaws.com"),
             description="The refine job: reads raw, writes refined, catalogues it",
         )
-        for log_group in logs:
+        for log_group in (self.log, errors):
             log_group.grant_write(role)
         _grant_raw(role, raw_bucket)
         self.compact_table = f"{refined_table}{_COMPACT_SUFFIX}"
@@ -134,6 +137,7 @@ class RefineJob(Construct):
                 worker_type=WorkerType.G_1X, number_of_workers=worker_count
             ),
             timeout=Duration.minutes(timeout_minutes),
+            notify_delay_after=Duration.minutes(_told_after(timeout_minutes)),
             # Runs are serial, and those that come meanwhile wait; a queued job has no retries
             max_concurrent_runs=1,
             job_run_queuing_enabled=True,
@@ -208,6 +212,7 @@ class Starter(Construct):
             environment={"GLUE_JOB_NAME": job.job_name},
             role=role,
             log_group=log_group,
+            logging_format=LoggingFormat.JSON,
             dead_letter_queue=self.dead_letters,
             retry_attempts=2,
             max_event_age=Duration.hours(6),
@@ -234,6 +239,11 @@ class Starter(Construct):
         cast(CfnResource, function).add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
 
 
+def _told_after(timeout_minutes: int) -> int:
+    """Minutes after which Glue reports a run as late: half of its time-out."""
+    return timeout_minutes // 2
+
+
 def _visual_definition(
     arguments: Mapping[str, str], worker_count: int, timeout_minutes: int
 ) -> dict[str, object]:
@@ -244,6 +254,7 @@ def _visual_definition(
         "WorkerType": WorkerType.G_1X,
         "NumberOfWorkers": worker_count,
         "Timeout": timeout_minutes,
+        "NotificationProperty": {"NotifyDelayAfter": _told_after(timeout_minutes)},
         "MaxRetries": 0,
         "ExecutionProperty": {"MaxConcurrentRuns": 1},
         "JobRunQueuingEnabled": True,

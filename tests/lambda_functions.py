@@ -1,8 +1,12 @@
-"""The functions of `lambda_src/`, each loaded as Lambda loads it: a file of its own, in no package."""
+"""The functions of `lambda_src/`, each loaded as Lambda loads it: a file of its own, in no package.
+
+And the context that Lambda invokes a function with.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -22,3 +26,16 @@ def load(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@dataclass(frozen=True)
+class Context:
+    """Of Lambda's context, what the functions look at."""
+
+    function_name: str = "Scraper"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:Scraper"
+    aws_request_id: str = "5f2c0a1e-request"
+
+
+CONTEXT = Context()

@@ -9,12 +9,17 @@ result.
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import re
 from typing import Any
 from urllib.parse import unquote_plus
 
 import boto3
+
+# Lambda writes the lines as JSON, each with the request's id (the function's LoggingFormat)
+_log = logging.getLogger()
+_log.setLevel(logging.INFO)
 
 _KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/daily\.parquet")
 
@@ -40,14 +45,16 @@ def handler(event: object, context: object) -> dict[str, list[str]]:  # noqa: AR
     trade_dates = [_trade_date(record) for record in _records(event)]
     glue = boto3.client("glue")
     job_name = os.environ["GLUE_JOB_NAME"]
-    runs = [
+    job_run_ids = []
+    for trade_date in trade_dates:
         # A run that does not say so itself is refused behind another one, whatever the job says
-        glue.start_job_run(
+        run = glue.start_job_run(
             JobName=job_name, Arguments={"--trade_date": trade_date}, JobRunQueuingEnabled=True
         )
-        for trade_date in trade_dates
-    ]
-    return {"job_run_ids": [run["JobRunId"] for run in runs]}
+        job_run_ids.append(run["JobRunId"])
+        told = {"session_date": trade_date, "job_run_id": run["JobRunId"]}
+        _log.info("%s: job run %s started", trade_date, run["JobRunId"], extra=told)
+    return {"job_run_ids": job_run_ids}
 
 
 def _records(event: object) -> list[Any]:

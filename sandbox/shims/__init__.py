@@ -18,6 +18,7 @@ from sandbox.shims import (
     glue_partitions,
     kept_state,
     left_out_properties,
+    metric_alarms,
     named_queries,
     partitions_table,
     prepared_statements,
@@ -65,6 +66,7 @@ def install(folder: Path) -> Installed:
     glue_partitions.install()
     named_queries.install()
     left_out_properties.install()
+    metric_alarms.install()
     partitions_table.install()
     prepared_statements.install()
     query_results.install()

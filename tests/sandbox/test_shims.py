@@ -119,6 +119,39 @@ def test_cloudformation_creates_replaces_and_deletes_named_queries(aws: MiniStac
     assert known() == {}
 
 
+def test_an_alarm_on_an_expression_is_kept_with_its_window(aws: MiniStack) -> None:
+    cloudwatch = boto3.client("cloudwatch")
+
+    def template(threshold: int) -> dict[str, Any]:
+        metric = {"Namespace": "N", "MetricName": "Missing", "Dimensions": [{"Name": "d", "Value": "v"}]}
+        stat = {"Metric": metric, "Period": 86400, "Stat": "Minimum"}
+        properties = {
+            "AlarmName": "expression",
+            "Metrics": [
+                {"Id": "filled", "Expression": "FILL(missing, 1)"},
+                {"Id": "missing", "MetricStat": stat, "ReturnData": False},
+            ],
+            "EvaluationWindow": {"WallClockWindow": {"Timezone": "+09:30"}},
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "EvaluationPeriods": 1,
+            "Threshold": threshold,
+            "TreatMissingData": "breaching",
+        }
+        return {"Resources": {"Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}}}
+
+    stack = f"alarm-{uuid4()}"
+    for threshold, update in ((1, False), (2, True)):
+        deploy(template(threshold), stack, update=update)
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=["expression"])["MetricAlarms"]
+        expression, metric = alarm["Metrics"]
+        assert expression["Expression"] == "FILL(missing, 1)"
+        assert metric["MetricStat"]["Metric"]["MetricName"] == "Missing"
+        assert metric["ReturnData"] is False
+        assert alarm["EvaluationWindow"] == {"WallClockWindow": {"Timezone": "+09:30"}}
+        assert (alarm["Threshold"], alarm["TreatMissingData"]) == (threshold, "breaching")
+        assert "MetricName" not in alarm
+
+
 def test_a_query_result_is_where_athena_says(aws: MiniStack, bucket: str) -> None:
     athena, s3, group = boto3.client("athena"), boto3.client("s3"), f"group-{uuid4()}"
     configuration: WorkGroupConfigurationTypeDef = {

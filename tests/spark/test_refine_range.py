@@ -158,6 +158,7 @@ class TestBatches:
             lake.run_range(DAYS[0], DAYS[-1])
 
         message = str(refusal.value)
+        assert message.startswith("invariant broken: ")  # also of a range, so that the alarm knows it
         assert f"nothing of these sessions, {DAYS[2]} to {DAYS[3]}, was written" in message
         assert f"{DAYS[3]}: volume: expected 31.50, found 11.50" in message
         assert f"The sessions up to {DAYS[1]} are published" in message

@@ -26,6 +26,8 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     assert config.log_retention is RetentionDays.ONE_MONTH
     assert config.extra_ca_file is None
     assert config.pandas_layer_arn is None
+    assert config.alarm_email is None
+    assert config.runbook_url == "docs/runbook.md"
 
 
 def test_the_command_line_says_everything_in_text() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import time
 from typing import Any
 
 import pytest
@@ -154,6 +155,8 @@ def test_the_scraper_gets_its_settings_and_the_layer_of_the_region(
                     "INDEX_BASE_URL": "https://sistemaswebb3-listados.b3.com.br",
                     "INDEX_CODES": "IBOV",
                     "LOOKBACK_SESSIONS": "10",
+                    "SESSION_DEADLINE": "11:30",
+                    "POWERTOOLS_SERVICE_NAME": "BovespaPipeline",
                 }
             },
             "Layers": [{"Fn::FindInMap": [Match.any_value(), {"Ref": "AWS::Region"}, "Arn"]}],
@@ -184,6 +187,7 @@ def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
     assert settings.index_base_url == "https://sistemaswebb3-listados.b3.com.br"
     assert settings.index_codes == ("IBOV", "SMLL")
     assert settings.lookback_sessions == 3
+    assert settings.session_deadline == time(11, 30)
     assert settings.extra_ca_file is None
 
 
@@ -464,6 +468,9 @@ def test_every_resource_that_takes_tags_has_the_configured_ones() -> None:
         "AWS::SQS::Queue",
         "AWS::Logs::LogGroup",
         "AWS::Athena::WorkGroup",
+        "AWS::SNS::Topic",
+        "AWS::CloudWatch::Alarm",
+        "AWS::Events::Rule",
     ):
         for _, resource in resources(document, kind):
             tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
@@ -488,6 +495,8 @@ def test_the_outputs_name_what_a_person_looks_for(document: dict[str, Any]) -> N
         "RefinedTable",
         "RefinedCompactTable",
         "WorkGroup",
+        "AlarmTopic",
+        "Dashboard",
     }
     assert text_of(document["Outputs"]["RawBucket"]["Value"]).startswith("<StorageRawBucket")
     assert document["Outputs"]["RefinedCompactTable"]["Value"] == "bovespa_daily_compact"
@@ -504,12 +513,18 @@ def test_two_pipelines_fit_into_one_account(document: dict[str, Any]) -> None:
     names = [
         {
             text_of(resource["Properties"][name])
-            for kind, name in [("AWS::Athena::WorkGroup", "Name"), ("AWS::Logs::LogGroup", "LogGroupName")]
+            for kind, name in [
+                ("AWS::Athena::WorkGroup", "Name"),
+                ("AWS::Logs::LogGroup", "LogGroupName"),
+                ("AWS::CloudWatch::Alarm", "AlarmName"),
+                ("AWS::CloudWatch::Dashboard", "DashboardName"),
+                ("AWS::Events::Rule", "Name"),
+            ]
             for _, resource in resources(each, kind)
             if name in resource["Properties"]
         }
         for each in (document, synthesise(stack_name="Second", raw_database="second"))
     ]
 
-    assert len(names[0]) == len(names[1]) == 3
+    assert len(names[0]) == len(names[1]) == 3 + 4 + 4  # the workgroup and the dashboard have one name
     assert names[0].isdisjoint(names[1])

@@ -1,4 +1,7 @@
-"""The two ends between which the scraper works, for its tests: a B3 that a test fills, and a raw bucket."""
+"""The two ends between which the scraper works, for its tests: a B3 that a test fills, and a raw bucket.
+
+And what its functions print on the way.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 
 from sandbox.b3.formats import (
     PortfolioRow,
@@ -79,6 +83,26 @@ class Shelves:
         if request.page_number > len(pages):
             return None
         return Document(body=pages[request.page_number - 1], content_type="application/json")
+
+
+class Log:
+    """What a function has printed so far: a JSON object a line."""
+
+    def __init__(self, captured: pytest.CaptureFixture[str]) -> None:
+        self._captured = captured
+        self._printed: list[dict[str, Any]] = []
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged."""
+        return [line for line in self._read() if "_aws" not in line]
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines that CloudWatch makes metrics of."""
+        return [line for line in self._read() if "_aws" in line]
+
+    def _read(self) -> list[dict[str, Any]]:
+        self._printed += map(json.loads, self._captured.readouterr().out.splitlines())
+        return self._printed
 
 
 class Bucket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -9,7 +11,8 @@ import pytest
 
 from sandbox.b3.server import B3Server
 from sandbox.ministack import MiniStack
-from tests.unit.both_ends import Bucket, Shelves
+from scraper.telemetry import powertools
+from tests.unit.both_ends import Bucket, Log, Shelves
 
 
 @pytest.fixture
@@ -26,3 +29,25 @@ def b3(shelves: Shelves) -> Iterator[B3Server]:
 @pytest.fixture
 def bucket(aws: MiniStack) -> Bucket:
     return Bucket(f"raw-{uuid.uuid4().hex}")
+
+
+class _StandardOutput:
+    """Standard output, whatever it is at the time of writing: pytest's changes between set-up and test."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+@pytest.fixture
+def log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    """What a function logs. Lambda's runtime puts a handler of its own on the root logger before."""
+    root, own = logging.getLogger(), logging.getLogger("scraper")
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(sys.stderr)])
+    monkeypatch.setattr(powertools.logger_handler, "stream", _StandardOutput())
+    level = own.level
+    yield Log(capsys)
+    own.setLevel(level)
+    logging.captureWarnings(capture=False)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import tempfile
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +17,8 @@ from scraper.backfill import BackfillError, Outcome, Span, Task
 from scraper.backfill_handler import handler, invoke
 from scraper.handler import EventError
 from scraper.raw import RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.lambda_functions import CONTEXT
+from tests.unit.both_ends import Bucket, Log, Shelves
 
 WEEK = [date(2024, 11, day) for day in (4, 5, 6, 7, 8)]
 THIS_WEEK = Task(2024, Span(WEEK[0], WEEK[-1]))
@@ -29,18 +27,7 @@ MANIFEST, REPORT = "backfill/COTAHIST_A2024.json", "backfill/COTAHIST_A2024.fail
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[io.StringIO]:
-    """What the function logs: Lambda's runtime puts a handler on the root logger before it loads one."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    stream = io.StringIO()
-    root.handlers[:] = [logging.StreamHandler(stream)]
-    yield stream
-    root.handlers[:] = before
-
-
-@pytest.fixture(autouse=True)
-def function(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def function(b3: B3Server, bucket: Bucket, log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The function's environment."""
     monkeypatch.setenv("RAW_BUCKET", bucket.name)
     monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
@@ -53,7 +40,7 @@ def put_week(shelves: Shelves) -> None:
 
 def test_a_year_is_loaded_and_the_manifest_carries_the_request(bucket: Bucket, shelves: Shelves) -> None:
     put_week(shelves)
-    assert handler(EVENT, None) == {"year": 2024, "outcome": "loaded"}
+    assert handler(EVENT, CONTEXT) == {"year": 2024, "outcome": "loaded"}
     manifest = json.loads(bucket.content(MANIFEST))
     assert (manifest["request"], manifest["written"], manifest["volume"]) == ("r1", 5, "5.50")
 
@@ -64,23 +51,38 @@ def test_a_refused_year_is_reported_beside_the_manifest_and_success_takes_the_re
     put_week(shelves)
     whole = shelves.files["COTAHIST_A2024.ZIP"]
     shelves.files["COTAHIST_A2024.ZIP"] = whole[:-30]
-    answer = handler(EVENT, None)
+    answer = handler(EVENT, CONTEXT)
     assert (answer["outcome"], json.loads(bucket.content(REPORT))) == ("invalid", answer | {"request": "r1"})
     assert "damaged ZIP" in answer["message"]
     shelves.files["COTAHIST_A2024.ZIP"] = whole
-    handler(EVENT, None)
+    handler(EVENT, CONTEXT)
     assert [key for key in bucket.keys() if key.startswith("backfill/")] == [MANIFEST]  # noqa: SIM118
 
 
 def test_a_year_that_cannot_be_had_is_an_answer_and_no_error_of_the_function(
-    bucket: Bucket, log: io.StringIO
+    bucket: Bucket, log: Log
 ) -> None:
     # An error would have Lambda try again what the client has tried for minutes
-    answer = handler(EVENT, None)
+    answer = handler(EVENT, CONTEXT)
     assert answer["outcome"] == "failed"
     assert "COTAHIST_A2024.ZIP: HTTP 404" in answer["message"]
-    assert json.loads(log.getvalue().splitlines()[-1])["level"] == "ERROR"
+    assert (log.lines()[-1]["level"], log.lines()[-1]["message"]) == ("ERROR", "2024: failed")
     assert bucket.keys() == [REPORT]
+
+
+def test_every_line_has_the_year_and_the_run_and_a_refused_file_is_counted(
+    shelves: Shelves, log: Log
+) -> None:
+    put_week(shelves)
+    handler(EVENT, CONTEXT)
+    shelves.files["COTAHIST_A2024.ZIP"] = shelves.files["COTAHIST_A2024.ZIP"][:-30]
+    handler(EVENT, CONTEXT)
+    lines = log.lines()
+    assert len(lines) > 4
+    for line in [*lines, *log.metrics()]:
+        assert (line["year"], line["function_request_id"]) == (2024, CONTEXT.aws_request_id), line
+    counts = [(blob["FilesQuarantined"], blob["FilesFailed"]) for blob in log.metrics()]
+    assert counts == [([0.0], [0.0]), ([1.0], [0.0])]
 
 
 def test_what_a_killed_invocation_left_on_the_disk_is_removed(shelves: Shelves, tmp_path: Path) -> None:
@@ -88,15 +90,15 @@ def test_what_a_killed_invocation_left_on_the_disk_is_removed(shelves: Shelves, 
     (tmp_path / "bovespa-backfill-dead").mkdir()
     (tmp_path / "bovespa-backfill-dead" / "COTAHIST_A2023.ZIP").write_bytes(b"x")
     (tmp_path / "something-else").mkdir()
-    handler(EVENT, None)
+    handler(EVENT, CONTEXT)
     assert [path.name for path in tmp_path.iterdir()] == ["something-else"]
 
 
 def test_a_hole_is_accepted_if_the_event_says_so(shelves: Shelves) -> None:
     put_week(shelves)
     whole_year = {"year": 2024}
-    assert handler(whole_year, None)["outcome"] == "invalid"
-    assert handler(whole_year | {"accept_gaps": True}, None)["outcome"] == "loaded"
+    assert handler(whole_year, CONTEXT)["outcome"] == "invalid"
+    assert handler(whole_year | {"accept_gaps": True}, CONTEXT)["outcome"] == "loaded"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_an_event_that_is_not_understood_is_refused_by_name(
     event: dict[str, Any], message: str, b3: B3Server
 ) -> None:
     with pytest.raises(EventError, match=message):
-        handler(event, None)
+        handler(event, CONTEXT)
     assert b3.requests_seen == []
 
 
@@ -132,7 +134,7 @@ class Functions:
 
     def run(self, _seconds: float) -> None:
         if not self._dead:
-            handler(json.loads(self.invoked[-1]["Payload"]), None)
+            handler(json.loads(self.invoked[-1]["Payload"]), CONTEXT)
 
 
 def call(functions: Functions, bucket: Bucket, **more: Any) -> Any:
@@ -150,7 +152,7 @@ def test_an_invocation_is_asynchronous_and_its_answer_is_the_manifest(
     bucket: Bucket, shelves: Shelves
 ) -> None:
     put_week(shelves)
-    handler(EVENT, None)  # an older answer, which is not taken for this one's
+    handler(EVENT, CONTEXT)  # an older answer, which is not taken for this one's
     functions = Functions()
     result = call(functions, bucket)
     assert (result.outcome, result.manifest.unchanged) == (Outcome.LOADED, 5)
@@ -163,7 +165,7 @@ def test_an_invocation_is_asynchronous_and_its_answer_is_the_manifest(
 def test_a_year_that_the_function_could_not_load_is_told_with_its_reason(
     bucket: Bucket, b3: B3Server
 ) -> None:
-    handler(EVENT, None)  # an older report
+    handler(EVENT, CONTEXT)  # an older report
     b3.script("/InstDados/", [Answer(status=410)])
     result = call(Functions(), bucket)
     assert (result.outcome, result.manifest) == (Outcome.FAILED, None)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 
 import scraper.handler
+from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
-from scraper.handler import EventError, JsonLines, handler
+from scraper.handler import EventError, handler
 from scraper.ingest import IngestError
-from tests.unit.both_ends import Bucket, Shelves
+from scraper.metrics import Metric
+from scraper.telemetry import powertools
+from tests.lambda_functions import CONTEXT, Context
+from tests.unit.both_ends import Bucket, Log, Shelves
 
 FRIDAY = date(2024, 11, 8)
 # 07:00 in São Paulo
@@ -24,18 +28,7 @@ MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}
 
 
 @pytest.fixture(autouse=True)
-def log() -> Iterator[io.StringIO]:
-    """What the function logs: Lambda's runtime puts a handler on the root logger before it loads one."""
-    root = logging.getLogger()
-    before = root.handlers[:]
-    stream = io.StringIO()
-    root.handlers[:] = [logging.StreamHandler(stream)]
-    yield stream
-    root.handlers[:] = before
-
-
-@pytest.fixture(autouse=True)
-def function(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def function(b3: B3Server, bucket: Bucket, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function's environment."""
     monkeypatch.setenv("RAW_BUCKET", bucket.name)
     monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
@@ -47,7 +40,7 @@ def function(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_morning_takes_the_portfolio_and_the_sessions(bucket: Bucket, shelves: Shelves) -> None:
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(date(2024, 11, 11), "ZZAA3")
-    summary = handler(MONDAY_MORNING, None)
+    summary = handler(MONDAY_MORNING, CONTEXT)
     assert json.loads(json.dumps(summary)) == summary
     assert [(item["source"], item["date"], item["outcome"]) for item in summary] == [
         ("index_portfolio", "2024-11-11", "new"),
@@ -63,14 +56,14 @@ def test_a_late_invocation_still_means_the_day_that_it_was_scheduled_for(
     # The clock says years later
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(FRIDAY, "ZZAA3")
-    handler(MONDAY_MORNING, None)
+    handler(MONDAY_MORNING, CONTEXT)
     assert "raw/cotahist/trade_date=2024-11-08/daily.parquet" in bucket.keys()  # noqa: SIM118 - a method of ours
 
 
 def test_a_date_takes_exactly_that_session(shelves: Shelves) -> None:
     shelves.put_session(date(2003, 2, 12))
     shelves.put_portfolio(FRIDAY, "ZZAA3")
-    summary = handler({"date": "2003-02-12"}, None)
+    summary = handler({"date": "2003-02-12"}, CONTEXT)
     assert [(item["source"], item["date"]) for item in summary] == [
         ("index_portfolio", "2024-11-08"),
         ("cotahist", "2003-02-12"),
@@ -81,7 +74,7 @@ def test_without_a_time_the_clock_says_what_d_1_is(monkeypatch: pytest.MonkeyPat
     run = Mock(return_value=[])
     monkeypatch.setattr(scraper.handler, "run", run)
     before = datetime.now(UTC)
-    handler({}, None)
+    handler({}, CONTEXT)
     assert before <= run.call_args.kwargs["now"] <= datetime.now(UTC)
 
 
@@ -91,7 +84,7 @@ def test_what_failed_is_raised_after_the_rest_is_done(bucket: Bucket, b3: B3Serv
     b3.script("/indexProxy/", [Answer(status=400)])
     b3.script("/InstDados/SerHist/COTAHIST_D08112024.ZIP", [Answer(body=b"no ZIP")])
     with pytest.raises(IngestError) as raised:
-        handler(MONDAY_MORNING, None)
+        handler(MONDAY_MORNING, CONTEXT)
     message = str(raised.value)
     assert message.startswith("2 of 3 files were not ingested. index_portfolio IBOV: failed: ")
     assert " | cotahist 2024-11-08: invalid: " in message
@@ -112,27 +105,179 @@ def test_an_event_that_is_not_understood_is_refused_by_name(
     event: dict[str, Any], message: str, b3: B3Server
 ) -> None:
     with pytest.raises(EventError, match=message):
-        handler(event, None)
+        handler(event, CONTEXT)
     assert b3.requests_seen == []
 
 
-def test_each_result_is_a_json_line_of_the_log(shelves: Shelves, log: io.StringIO) -> None:
+def test_each_result_is_a_json_line_of_the_log(shelves: Shelves, log: Log) -> None:
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(FRIDAY, "ZZAA3")
-    summary = handler(MONDAY_MORNING, None)
-    lines = [json.loads(line) for line in log.getvalue().splitlines()]
-    assert [line["result"] for line in lines if "result" in line] == summary
-    assert {"level": "INFO", "message": "cotahist 2024-11-08: new"}.items() <= lines[-3].items()
+    summary = handler(MONDAY_MORNING, CONTEXT)
+    lines = [line for line in log.lines() if "result" in line]
+    assert [line["result"] for line in lines] == summary
+    assert [(line["level"], line["message"], line["session_date"]) for line in lines] == [
+        ("INFO", "index_portfolio IBOV 2024-11-08: new", "2024-11-08"),
+        ("INFO", "cotahist 2024-11-08: new", "2024-11-08"),
+        ("INFO", "cotahist 2024-11-07: no session", "2024-11-07"),
+    ]
 
 
-def test_an_exception_is_one_json_line_too(log: io.StringIO) -> None:
-    handler_of_lambda = logging.getLogger().handlers[0]
-    handler_of_lambda.setFormatter(JsonLines())
-    try:
-        int("wrong\nvalue")
-    except ValueError:
-        logging.getLogger("scraper").exception("%s: bad", "it")
-    [line] = log.getvalue().splitlines()
-    parsed = json.loads(line)
-    assert (parsed["level"], parsed["message"]) == ("ERROR", "it: bad")
-    assert "Traceback" in parsed["exception"]
+def test_every_line_has_the_session_and_the_run(shelves: Shelves, b3: B3Server, log: Log) -> None:
+    # A line of the client's own, which knows of no session, and one of a library's
+    shelves.put_session(FRIDAY)
+    shelves.put_session(date(2024, 11, 7))
+    b3.script("/InstDados/SerHist/COTAHIST_D07112024.ZIP", [Answer(status=503)])
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    handler(MONDAY_MORNING, CONTEXT)
+    logging.getLogger("some.library").warning("of its own")
+    lines = log.lines()
+    for line in lines:
+        assert line["session_date"] in {"2024-11-08", "2024-11-07"}, line
+        assert line["scheduled_time"] == "2024-11-11T10:00:00+00:00"
+        assert line["function_request_id"] == CONTEXT.aws_request_id
+        assert line["service"] == powertools.service
+        assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+    (retry,) = (line for line in lines if "trying again" in line["message"])
+    assert (retry["session_date"], retry["level"]) == ("2024-11-07", "WARNING")
+    assert lines[-1]["message"] == "of its own"
+    for blob in log.metrics():
+        assert (blob["session_date"], blob["function_request_id"]) == ("2024-11-08", CONTEXT.aws_request_id)
+
+
+def test_an_invocation_does_not_carry_what_the_one_before_was_about(log: Log) -> None:
+    with pytest.raises(IngestError):
+        handler(MONDAY_MORNING, CONTEXT)
+    with pytest.raises(EventError):
+        handler({"date": "yesterday"}, Context(aws_request_id="second"))
+    logging.getLogger("scraper").info("after it")
+    last = log.lines()[-1]
+    assert (last["message"], last["function_request_id"]) == ("after it", "second")
+    assert "session_date" not in last
+
+
+def test_a_run_that_breaks_off_says_so_on_one_line_with_its_session(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAW_BUCKET", "no-such-bucket-here")
+    with pytest.raises(ClientError):
+        handler(MONDAY_MORNING, CONTEXT)
+    line = log.lines()[-1]
+    assert (line["level"], line["message"], line["session_date"]) == (
+        "ERROR",
+        "the run did not come to its end",
+        "2024-11-08",
+    )
+    assert "Traceback" in line["exception"]
+    assert line["exception_name"] == "NoSuchBucket"
+    assert log.metrics() == []
+
+
+# Metrics
+
+
+def of_files(log: Log) -> dict[str, Any]:
+    """The metrics of the files of the only run, by name."""
+    (blob,) = (blob for blob in log.metrics() if "SessionsIngested" in blob)
+    return values(blob)
+
+
+def values(blob: dict[str, Any]) -> dict[str, Any]:
+    """Names and values, as the embedded metric format declares them."""
+    (declared,) = blob["_aws"]["CloudWatchMetrics"]
+    found = {metric["Name"]: blob[metric["Name"]] for metric in declared["Metrics"]}
+    assert all(len(value) == 1 for value in found.values())
+    return {name: value[0] for name, value in found.items()}
+
+
+def missing(log: Log) -> list[float]:
+    """`SessionsMissing` of each run."""
+    return [values(blob)["SessionsMissing"] for blob in log.metrics() if "SessionsMissing" in blob]
+
+
+def test_what_a_run_wrote_and_refused_and_could_not_have_becomes_metrics(
+    b3: B3Server, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKBACK_SESSIONS", "3")
+    shelves.put_session(FRIDAY, Quote(voltot=Decimal("10.10")), Quote(voltot=Decimal("0.20"), tpmerc="020"))
+    shelves.put_session(date(2024, 11, 7), Quote(voltot=Decimal("5.00")))
+    b3.script("/InstDados/SerHist/COTAHIST_D06112024.ZIP", [Answer(body=b"no ZIP")])
+    b3.script("/indexProxy/", [Answer(status=400)])
+    with pytest.raises(IngestError):
+        handler(MONDAY_MORNING, CONTEXT)
+    assert of_files(log) == {
+        "SessionsIngested": 2,
+        "RowsIngested": 3,
+        "VolumeIngested": 15.30,
+        "FilesQuarantined": 1,
+        "FilesFailed": 1,
+    }
+    assert missing(log) == [1]  # the refused one
+
+
+def test_the_metrics_are_of_the_stack_alone(
+    shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "Second")
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    handler(MONDAY_MORNING, CONTEXT)
+    for blob in log.metrics():
+        (declared,) = blob["_aws"]["CloudWatchMetrics"]
+        assert (declared["Namespace"], declared["Dimensions"], blob["service"]) == (
+            "BovespaPipeline",
+            [["service"]],
+            "Second",
+        )
+    # The ten that CloudWatch does not charge for leave room for those of others
+    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 6
+
+
+def test_a_session_that_b3_does_not_have_yet_is_missing_until_it_says_that_there_was_none(
+    shelves: Shelves, log: Log
+) -> None:
+    shelves.put_session(date(2024, 11, 7))
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    handler({"scheduled_time": "2024-11-09T10:00:00Z"}, CONTEXT)  # Saturday: Friday's may still come
+    handler({"scheduled_time": "2024-11-10T10:00:00Z"}, CONTEXT)
+    assert missing(log) == [1, 0]
+
+
+def test_a_session_that_is_there_is_not_missing_when_b3_can_no_longer_be_reached(
+    b3: B3Server, shelves: Shelves, log: Log
+) -> None:
+    shelves.put_session(FRIDAY)
+    shelves.put_session(date(2024, 11, 7))
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    handler(MONDAY_MORNING, CONTEXT)
+    b3.script("/InstDados/SerHist/COTAHIST_D08112024.ZIP", [Answer(status=400)])
+    with pytest.raises(IngestError):
+        handler(MONDAY_MORNING, CONTEXT)
+    assert missing(log) == [0, 0]
+
+
+def test_a_run_for_one_session_tells_nothing_of_what_is_missing(shelves: Shelves, log: Log) -> None:
+    shelves.put_session(date(2003, 2, 12))
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    handler({"date": "2003-02-12"}, CONTEXT)
+    assert of_files(log)["SessionsIngested"] == 1
+    assert missing(log) == []
+
+
+@pytest.mark.filterwarnings("ignore:This metric doesn't meet")  # CloudWatch's two weeks, which 2024 is not in
+@pytest.mark.parametrize(
+    ("scheduled", "told_of"),
+    [
+        ("2024-11-11T10:00:00+00:00", "2024-11-11T07:00:00-03:00"),
+        ("2024-11-11T14:00:00+00:00", "2024-11-11T11:00:00-03:00"),
+        ("2024-11-11T18:00:00+00:00", "2024-11-11T11:29:00-03:00"),
+        ("2024-11-12T02:59:00+00:00", "2024-11-11T11:29:00-03:00"),
+    ],
+)
+def test_what_is_missing_is_told_of_the_morning_of_the_run_however_late_it_is(
+    shelves: Shelves, log: Log, scheduled: str, told_of: str
+) -> None:
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    handler({"scheduled_time": scheduled}, CONTEXT)
+    (blob,) = (blob for blob in log.metrics() if "SessionsMissing" in blob)
+    assert blob["_aws"]["Timestamp"] == datetime.fromisoformat(told_of).timestamp() * 1000

@@ -78,6 +78,7 @@ def test_a_new_session_is_written_and_its_result_says_what_and_where(
             rows=2,
             volume=Decimal("10100.03"),
             sha256=sha256,
+            is_stored=True,
         )
     ]
     assert [row["codneg"] for row in rows(bucket, DAILY)] == ["ZZAA3", "ZZBB4"]

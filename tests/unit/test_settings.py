@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def test_what_is_not_set_is_b3_itself_and_the_ibov() -> None:
         index_base_url=INDEX_BASE_URL,
         index_codes=("IBOV",),
         lookback_sessions=10,
+        session_deadline=time(11, 30),
         extra_ca_file=None,
     )
 
@@ -30,6 +32,7 @@ def test_every_setting_is_read() -> None:
         "INDEX_BASE_URL": "http://127.0.0.1:8080",
         "INDEX_CODES": "ibov, SMLL",
         "LOOKBACK_SESSIONS": "3",
+        "SESSION_DEADLINE": "09:05",
         "EXTRA_CA_FILE": "extra-ca.pem",
     }
     assert Settings.from_environment(environment) == Settings(
@@ -38,6 +41,7 @@ def test_every_setting_is_read() -> None:
         index_base_url="http://127.0.0.1:8080",
         index_codes=("IBOV", "SMLL"),
         lookback_sessions=3,
+        session_deadline=time(9, 5),
         extra_ca_file=BUNDLE / "extra-ca.pem",
     )
 
@@ -60,6 +64,8 @@ def test_the_extra_ca_file_is_relative_to_the_folder_that_holds_the_package() ->
         ("INDEX_CODES", "../IBOV"),
         ("LOOKBACK_SESSIONS", "0"),
         ("LOOKBACK_SESSIONS", "ten"),
+        ("SESSION_DEADLINE", "11"),
+        ("SESSION_DEADLINE", "24:00"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(name: str, value: str) -> None:

@@ -106,6 +106,20 @@ def test_each_record_starts_a_run_whose_id_is_returned(
     assert list(by_id.values()) == ["2024-11-08", "2024-11-11"]
 
 
+@pytest.mark.usefixtures("job")
+def test_each_run_that_is_started_is_a_line_of_the_log_with_its_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    returned = starter.handler(_event(DAILY, DAILY.replace("08", "11")), None)
+
+    told = [record for record in caplog.records if hasattr(record, "job_run_id")]
+    assert [(record.session_date, record.job_run_id) for record in told] == [  # type: ignore[attr-defined]
+        ("2024-11-08", returned["job_run_ids"][0]),
+        ("2024-11-11", returned["job_run_ids"][1]),
+    ]
+    assert [record.levelname for record in told] == ["INFO", "INFO"]
+
+
 def test_the_event_that_s3_sends_when_the_notification_is_set_up_starts_nothing(
     arguments: Callable[[], list[dict[str, str]]],
 ) -> None:
