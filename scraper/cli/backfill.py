@@ -30,7 +30,7 @@ from scraper.backfill import (
 )
 from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
-from scraper.cli.names import Names, UsageError, add_stack_arguments
+from scraper.cli.names import Names, UsageError, add_stack_arguments, positive
 from scraper.cli.progress import Display, display
 from scraper.errors import ScraperError
 from scraper.estimate import (
@@ -88,7 +88,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help=f"years at a time: {JOBS} here, at 100 MB of memory each; {FUNCTION_JOBS} by the function",
     )
@@ -393,9 +393,3 @@ def _days(text: str) -> Span:
         return Span(date.fromisoformat(text), date.fromisoformat(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a year or a day as YYYY-MM-DD") from None
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
-    return int(text)
