@@ -120,13 +120,13 @@ class DeadLetters:
 
 def _letter(message: MessageTypeDef) -> Letter:
     attributes = message.get("MessageAttributes", {})
-    error = [attributes.get(name, {}).get("StringValue", "") for name in ("ErrorCode", "ErrorMessage")]
+    said = [attributes[name] for name in ("ErrorCode", "ErrorMessage") if name in attributes]
     return Letter(
         id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
         sent=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
-        error=" ".join(part for part in error if part) or "the message does not say why",
+        error=" ".join(each.get("StringValue", "") for each in said) or "the message does not say why",
     )
 
 

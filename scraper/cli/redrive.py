@@ -73,10 +73,12 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
                 with suppress(ClientError):
                     queue.show_again(letter)
         show.ended("redrive")
-        if asked.dry_run:
-            show.result(f"{len(kept)} messages on the queue; nothing was done")
+        if not started and not kept:
+            show.result("The dead-letter queue is empty")
+        elif asked.dry_run:
+            show.result(f"{_messages(len(kept))} on the dead-letter queue; nothing was done")
         else:
-            show.result(f"{len(started)} messages started their runs and are deleted, {len(kept)} stay")
+            show.result(f"{_messages(len(started))} done and deleted, {len(kept)} stay")
     return asked.dry_run or not kept
 
 
@@ -100,6 +102,10 @@ def _is_done(letter: Letter, starter: Starter | None, queue: DeadLetters, show: 
     queue.delete(letter)
     show.result(f"{what}  {', '.join(runs)}")
     return True
+
+
+def _messages(count: int) -> str:
+    return f"{count} message" if count == 1 else f"{count} messages"
 
 
 class StarterError(RuntimeError):

@@ -276,7 +276,7 @@ def _letters_of(day: date, letters: Sequence[Letter]) -> list[Letter]:
 def _judge_absence(session: Session, known: Surroundings) -> Verdict:
     day, today = session.day, day_in_sao_paulo(known.now)
     ingest = f"python -m scraper ingest --date {day}"
-    state, why = MISSING, f"not in raw. Did B3 publish it? --ask-b3 asks it, {ingest} takes it"
+    state, why = MISSING, f"not in raw: B3 had no file yet, or no session; --ask-b3 tells, {ingest} takes it"
     if refusal := known.refusals.get(day):
         why = f"not in raw: in quarantine: {refusal.reason} ({refusal.key})"
     elif known.now < _expected(day):
@@ -329,6 +329,7 @@ _HEADINGS = (
     "refined h",
     "state",
 )
+_DAY = "{day}"
 _LEFT = {0, 1, 11}
 
 
@@ -348,7 +349,8 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     session, refined = verdict.session, verdict.session.refined
     quotes, sums = session.quotes, refined.sums
     either = quotes or sums
-    partitions = len(refined.wide_partitions) + refined.is_registered
+    partitions = f"{len(refined.wide_partitions):,} + {refined.is_registered:d}"
+    is_nowhere = session.raw is None and refined.is_empty
     return (
         str(session.day),
         session.raw.kind if session.raw else "-",
@@ -357,15 +359,28 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         f"{len(refined.tickers):,}" if sums else "-",
         f"{either.volume:,}" if either else "-",
         ("yes" if session.is_equal else "NO") if quotes and sums else "-",
-        f"{len(refined.wide_tickers):,}",
-        f"{partitions:,}",
+        "-" if is_nowhere else f"{len(refined.wide_tickers):,}",
+        "-" if is_nowhere else partitions,
         *map(_hours, _lags(session)),
         verdict.state,
     )
 
 
 def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
-    return [f"{verdict.session.day}  {reason}" for verdict in verdicts for reason in verdict.why]
+    """A line for each reason, with the days that share it."""
+    shared: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        day = str(verdict.session.day)
+        for reason in verdict.why:
+            shared.setdefault(reason.replace(day, _DAY), []).append(day)
+    return [
+        f"{_listed(days)}  {reason.replace(_DAY, days[0] if len(days) == 1 else '<session>')}"
+        for reason, days in shared.items()
+    ]
+
+
+def _listed(days: Sequence[str]) -> str:
+    return ", ".join(days) if len(days) <= 3 else f"{days[0]} to {days[-1]} ({len(days)} sessions)"
 
 
 def _letters_line(waiting: int) -> str:

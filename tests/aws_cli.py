@@ -1,0 +1,168 @@
+"""As much of the AWS CLI as the runbook uses, by botocore's own models: a command that it takes, the CLI takes.
+
+`aws <service> <operation> --parameter value ...` with `--query`, `--output json|text` and `--cli-input-json`;
+lists as several values or as JSON, structures as JSON. It goes through all pages, as the CLI does, unless the
+command names how many there are to be in one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import jmespath
+from botocore import xform_name
+from botocore.model import OperationModel, Shape
+
+_GLOBAL = frozenset({"query", "output", "cli-input-json", "cli-binary-format"})
+
+
+class AwsCliError(ValueError):
+    """The CLI would refuse the command."""
+
+
+class Command:
+    """A command, checked against the service's model.
+
+    Args:
+        words: What stands after `aws`.
+
+    Raises:
+        AwsCliError: There is no such service, operation or parameter, or a required one is missing.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        if len(words) < 2:
+            raise AwsCliError(f"aws {' '.join(words)}: expected a service and an operation")
+        self.service, name, *rest = words
+        # `aws s3` is of the CLI alone, and `aws s3api` is the service
+        self._botocore_name = {"s3": "", "s3api": "s3"}.get(self.service, self.service)
+        session = botocore.session.get_session()
+        if self._botocore_name not in session.get_available_services():
+            raise AwsCliError(f"aws {self.service}: no such service")
+        model = session.get_service_model(self._botocore_name)
+        operations = {xform_name(each, "-"): each for each in model.operation_names}
+        if name not in operations:
+            raise AwsCliError(f"aws {self.service} {name}: no such operation")
+        self.operation: OperationModel = model.operation_model(operations[name])
+        self.options: dict[str, str] = {}
+        self.parameters: dict[str, Any] = {}
+        self.outfile: str | None = None
+        self._parse(rest)
+        if "query" in self.options:
+            jmespath.compile(self.options["query"])
+        self._require()
+
+    def _parse(self, words: Sequence[str]) -> None:
+        shape = self.operation.input_shape
+        members: dict[str, tuple[str, Shape]] = {
+            xform_name(member, "-"): (member, kind)
+            for member, kind in (shape.members.items() if shape is not None else ())
+        }
+        place = 0
+        while place < len(words):
+            word = words[place]
+            place += 1
+            if not word.startswith("--"):
+                if self.outfile is not None or not self._has_outfile:
+                    raise AwsCliError(f"{self._name}: {word!r} is of no parameter")
+                self.outfile = word
+                continue
+            name = word.removeprefix("--")
+            values = []
+            while place < len(words) and not words[place].startswith("--"):
+                if values and not (name in members and members[name][1].type_name == "list"):
+                    break
+                values.append(words[place])
+                place += 1
+            if name in _GLOBAL and len(values) == 1:
+                self.options[name] = values[0]
+            elif name in members:
+                member, kind = members[name]
+                self.parameters[member] = self._value(name, kind, values)
+            else:
+                raise AwsCliError(f"{self._name} --{name}: no such parameter")
+
+    @property
+    def _name(self) -> str:
+        return f"aws {self.service} {xform_name(self.operation.name, '-')}"
+
+    @property
+    def _has_outfile(self) -> bool:
+        shape = self.operation.output_shape
+        return shape is not None and "payload" in shape.serialization
+
+    def _value(self, name: str, kind: Shape, values: Sequence[str]) -> Any:
+        if kind.type_name == "boolean" and not values:
+            return True
+        if not values:
+            raise AwsCliError(f"{self._name} --{name}: expected a value")
+        match kind.type_name:
+            case "integer" | "long":
+                return int(values[0])
+            case "structure" | "map":
+                return json.loads(values[0])
+            case "list":
+                return json.loads(values[0]) if values[0].startswith("[") else list(values)
+            case "blob":
+                return values[0].encode()
+            case _:
+                return values[0]
+
+    def _require(self) -> None:
+        shape = self.operation.input_shape
+        if shape is None or "cli-input-json" in self.options:
+            return
+        missing = [name for name in shape.required_members if name not in self.parameters]
+        if missing:
+            raise AwsCliError(f"{self._name}: --{xform_name(missing[0], '-')} is required")
+
+    def run(self) -> Any:
+        """Call the service; the answer, less what concerns the call itself."""
+        parameters = dict(self.parameters)
+        if source := self.options.get("cli-input-json"):
+            parameters = json.loads(Path(source.removeprefix("file://")).read_text()) | parameters
+        client: Any = boto3.client(self._botocore_name)  # type: ignore[call-overload]  # any service
+        operation = xform_name(self.operation.name)
+        if client.can_paginate(operation) and not {"MaxResults", "MaxItems", "MaxKeys"} & parameters.keys():
+            answer = client.get_paginator(operation).paginate(**parameters).build_full_result()
+        else:
+            answer = getattr(client, operation)(**parameters)
+        answer.pop("ResponseMetadata", None)
+        if self.outfile is not None:
+            content = answer.pop("Payload").read().decode()
+            if self.outfile == "/dev/stdout":
+                print(content)
+            else:
+                Path(self.outfile).write_text(content)
+        return answer
+
+
+def main(words: Sequence[str]) -> None:
+    """Run a command and print its answer.
+
+    Raises:
+        AwsCliError: The CLI would refuse it.
+        botocore.exceptions.ClientError: The service does.
+    """
+    command = Command(words)
+    answer = command.run()
+    if "query" in command.options:
+        answer = jmespath.search(command.options["query"], answer)
+    if command.options.get("output") == "text":
+        print(_text(answer))
+    elif answer:
+        print(json.dumps(answer, indent=4, default=str))
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, list):
+        rows = [row if isinstance(row, list) else [row] for row in answer]
+        is_table = any(isinstance(row, list) for row in answer)
+        lines = ["\t".join(map(_text, row)) for row in rows]
+        return ("\n" if is_table else "\t").join(lines)
+    return str(answer)

@@ -1,0 +1,164 @@
+"""The runbook as its tests see it: sections by their anchors, in each the commands and what they are to show.
+
+`Shell` runs a section's commands as they stand in it, by bash. There `aws`, `python` and `make` are functions
+that hand their arguments to this process, which does what the tools would do: `python -m scraper` by its own
+`main`, `aws` by botocore (`tests.aws_cli`), since the AWS CLI is no package of this project's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import select
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.aws_cli import AwsCliError
+from tests.aws_cli import main as aws
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+RUNBOOKS = {"en": DOCS / "runbook.md", "pt-BR": DOCS / "runbook.pt-BR.md"}
+
+_ANCHOR = re.compile(r'^<a id="([^"]+)"></a>$', re.MULTILINE)
+_BLOCK = re.compile(r"^```(bash|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+Tool = Callable[[Sequence[str]], int]
+"""What a tool does with its arguments: it prints, and returns its exit code."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the runbook.
+
+    Attributes:
+        anchor: Its id.
+        title: Its heading.
+        commands: Its blocks of commands.
+        shown: Its blocks of what they show.
+    """
+
+    anchor: str
+    title: str
+    commands: list[str]
+    shown: list[str]
+
+
+def sections(language: str) -> dict[str, Section]:
+    """The sections by their anchors, in the order of the document."""
+    text = RUNBOOKS[language].read_text(encoding="utf-8")
+    anchors = [*_ANCHOR.finditer(text)]
+    found = {}
+    for place, anchor in enumerate(anchors):
+        end = anchors[place + 1].start() if place + 1 < len(anchors) else len(text)
+        body = text[anchor.end() : end]
+        blocks = [(match[1], match[2]) for match in _BLOCK.finditer(body)]
+        found[anchor[1]] = Section(
+            anchor=anchor[1],
+            title=body.strip().partition("\n")[0],
+            commands=[block for kind, block in blocks if kind == "bash"],
+            shown=[block for kind, block in blocks if kind == "text"],
+        )
+    return found
+
+
+def calls(block: str, tool: str) -> list[list[str]]:
+    """The arguments of each call of a tool in a block of commands; what the shell would fill in is `x`."""
+    found = []
+    text = re.sub(r'"\$\(output \w+\)"|"\$\w+"', "x", block)
+    for call in re.findall(rf"^(?:\w+\(\) \{{ |\w+=\$\()?({tool} .*?)(?:; \}}|\))?$", text, re.MULTILINE):
+        words = shlex.split(call)
+        found.append(words[1 : words.index(">")] if ">" in words else words[1:])
+    return found
+
+
+def shape(line: str) -> str:
+    """A line without its figures, so that what the runbook shows can be held against what is shown."""
+    return " ".join("#" if re.search(r"\d", word) else word for word in line.split())
+
+
+_FUNCTIONS = r"""
+source() { :; }
+hand_over() {
+  local answer
+  printf '%s\0' "$@" "" > "$TOOLS/asked"
+  IFS= read -r -d '' answer < "$TOOLS/answered"
+  printf '%s' "${answer#*$'\n'}"
+  return "${answer%%$'\n'*}"
+}
+aws() { hand_over aws "$@"; }
+python() { hand_over python "$@"; }
+make() { hand_over make "$@"; }
+"""
+
+
+class Shell:
+    """Runs blocks of commands by bash.
+
+    Args:
+        folder: Where they run.
+        prelude: Commands before each block.
+        tools: What `aws`, `python` and `make` do.
+    """
+
+    def __init__(self, folder: Path, prelude: str, tools: Mapping[str, Tool]) -> None:
+        self._folder = folder
+        self._prelude = prelude
+        self._tools = tools
+        for name in ("asked", "answered"):
+            os.mkfifo(folder / name)
+
+    def run(self, block: str, **variables: object) -> str:
+        """Run a block and return what it printed, standard error as well.
+
+        Args:
+            block: The commands.
+            variables: Variables of the shell.
+        """
+        script = _FUNCTIONS + self._prelude + block
+        environment = os.environ | {name: str(value) for name, value in variables.items()}
+        asked = os.open(self._folder / "asked", os.O_RDWR | os.O_NONBLOCK)
+        try:
+            with subprocess.Popen(
+                ["bash", "-u", "-c", script],
+                cwd=self._folder,
+                env=environment | {"TOOLS": str(self._folder)},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process:
+                request = b""
+                while process.poll() is None:
+                    if select.select([asked], [], [], 0.02)[0]:
+                        request += os.read(asked, 65536)
+                    if request.endswith(b"\0\0"):
+                        self._answer(request.decode().split("\0")[:-2])
+                        request = b""
+                assert process.stdout is not None
+                return process.stdout.read()
+        finally:
+            os.close(asked)
+
+    def _answer(self, words: Sequence[str]) -> None:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            try:
+                code = self._tools[words[0]](words[1:])
+            except Exception as error:  # noqa: BLE001  # bash waits for an answer, whatever happens
+                code = 99
+                said.write(f"{type(error).__name__}: {error}\n")
+        (self._folder / "answered").write_text(f"{code}\n{said.getvalue()}\0")
+
+
+def aws_tool(words: Sequence[str]) -> int:
+    """What `aws` does."""
+    try:
+        aws(words)
+    except AwsCliError as error:
+        print(error)
+        return 252
+    return 0
