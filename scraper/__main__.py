@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of `DONE`, `FILES_FAILED`, `NOT_STARTED` and `INTERRUPTED`.
     """
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
     logging.getLogger("scraper").setLevel(logging.INFO)
     bucket = asked.bucket or os.environ.get("RAW_BUCKET", "")
@@ -85,16 +85,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line's own parser: each command with its arguments, and what it runs."""
+    made = argparse.ArgumentParser(
         prog="python -m scraper", description="B3's files into the raw bucket, and the lake's operation."
     )
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = made.add_subparsers(required=True, metavar="command")
     for name, module, summary, description in _COMMANDS:
         command = commands.add_parser(name, help=summary, description=description)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    return parser
+    return made
 
 
 def _not_started(message: str) -> int:

@@ -1,4 +1,4 @@
-"""As much of the AWS CLI as the runbook uses, by botocore's own models: a command that it takes, the CLI takes.
+"""As much of the AWS CLI as the runbook uses, by botocore's own models: what it takes, the CLI takes.
 
 `aws <service> <operation> --parameter value ...` with `--query`, `--output json|text` and `--cli-input-json`;
 lists as several values or as JSON, structures as JSON. It goes through all pages, as the CLI does, unless the
@@ -14,7 +14,7 @@ from typing import Any
 
 import boto3
 import botocore.session
-import jmespath
+import jmespath  # type: ignore[import-untyped]
 from botocore import xform_name
 from botocore.model import OperationModel, Shape
 
@@ -52,6 +52,7 @@ class Command:
         self.options: dict[str, str] = {}
         self.parameters: dict[str, Any] = {}
         self.outfile: str | None = None
+        self.printed = ""
         self._parse(rest)
         if "query" in self.options:
             jmespath.compile(self.options["query"])
@@ -73,7 +74,7 @@ class Command:
                 self.outfile = word
                 continue
             name = word.removeprefix("--")
-            values = []
+            values: list[str] = []
             while place < len(words) and not words[place].startswith("--"):
                 if values and not (name in members and members[name][1].type_name == "list"):
                     break
@@ -135,15 +136,14 @@ class Command:
         answer.pop("ResponseMetadata", None)
         if self.outfile is not None:
             content = answer.pop("Payload").read().decode()
-            if self.outfile == "/dev/stdout":
-                print(content)
-            else:
-                Path(self.outfile).write_text(content)
+            if self.outfile != "/dev/stdout":
+                raise AwsCliError(f"{self._name}: {self.outfile}: this one writes to /dev/stdout alone")
+            self.printed = f"{content}\n"
         return answer
 
 
-def main(words: Sequence[str]) -> None:
-    """Run a command and print its answer.
+def main(words: Sequence[str]) -> str:
+    """Run a command; what it prints.
 
     Raises:
         AwsCliError: The CLI would refuse it.
@@ -154,9 +154,8 @@ def main(words: Sequence[str]) -> None:
     if "query" in command.options:
         answer = jmespath.search(command.options["query"], answer)
     if command.options.get("output") == "text":
-        print(_text(answer))
-    elif answer:
-        print(json.dumps(answer, indent=4, default=str))
+        return f"{_text(answer)}\n"
+    return command.printed + (f"{json.dumps(answer, indent=4, default=str)}\n" if answer else "")
 
 
 def _text(answer: Any) -> str:

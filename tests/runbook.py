@@ -14,9 +14,14 @@ import re
 import select
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from tests.aws_cli import AwsCliError
 from tests.aws_cli import main as aws
@@ -84,11 +89,11 @@ def shape(line: str) -> str:
 _FUNCTIONS = r"""
 source() { :; }
 hand_over() {
-  local answer
-  printf '%s\0' "$@" "" > "$TOOLS/asked"
-  IFS= read -r -d '' answer < "$TOOLS/answered"
-  printf '%s' "${answer#*$'\n'}"
-  return "${answer%%$'\n'*}"
+  printf '%s\0' "${STACK_NAME-}" "$@" > "$TOOLS/words"
+  echo > "$TOOLS/asked"
+  read -r code < "$TOOLS/answered"
+  cat "$TOOLS/said"
+  return "$code"
 }
 aws() { hand_over aws "$@"; }
 python() { hand_over python "$@"; }
@@ -109,8 +114,6 @@ class Shell:
         self._folder = folder
         self._prelude = prelude
         self._tools = tools
-        for name in ("asked", "answered"):
-            os.mkfifo(folder / name)
 
     def run(self, block: str, **variables: object) -> str:
         """Run a block and return what it printed, standard error as well.
@@ -119,46 +122,58 @@ class Shell:
             block: The commands.
             variables: Variables of the shell.
         """
-        script = _FUNCTIONS + self._prelude + block
         environment = os.environ | {name: str(value) for name, value in variables.items()}
-        asked = os.open(self._folder / "asked", os.O_RDWR | os.O_NONBLOCK)
-        try:
-            with subprocess.Popen(
-                ["bash", "-u", "-c", script],
-                cwd=self._folder,
-                env=environment | {"TOOLS": str(self._folder)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as process:
-                request = b""
-                while process.poll() is None:
-                    if select.select([asked], [], [], 0.02)[0]:
-                        request += os.read(asked, 65536)
-                    if request.endswith(b"\0\0"):
-                        self._answer(request.decode().split("\0")[:-2])
-                        request = b""
-                assert process.stdout is not None
-                return process.stdout.read()
-        finally:
-            os.close(asked)
+        with TemporaryDirectory() as folder, ExitStack() as opened:
+            asked, answered = (_fifo(Path(folder, name), opened) for name in ("asked", "answered"))
+            printed = opened.enter_context(Path(folder, "printed").open("w+", encoding="utf-8"))
+            process = opened.enter_context(
+                subprocess.Popen(
+                    ["bash", "-u", "-c", _FUNCTIONS + self._prelude + block],
+                    cwd=self._folder,
+                    env=environment | {"TOOLS": folder},
+                    stdin=subprocess.DEVNULL,
+                    stdout=printed,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+            while process.poll() is None:
+                if select.select([asked], [], [], 0.02)[0]:
+                    os.read(asked, 1)
+                    os.write(answered, f"{self._answer(Path(folder))}\n".encode())
+            return Path(printed.name).read_text(encoding="utf-8")
 
-    def _answer(self, words: Sequence[str]) -> None:
+    def _answer(self, folder: Path) -> int:
+        """Do what a tool is asked; its exit code. What it printed is left in `said`."""
+        stack, *words = (folder / "words").read_text().split("\0")[:-1]
         said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with (
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            pytest.MonkeyPatch.context() as environment,
+        ):
+            environment.setenv("STACK_NAME", stack)
             try:
                 code = self._tools[words[0]](words[1:])
             except Exception as error:  # noqa: BLE001  # bash waits for an answer, whatever happens
                 code = 99
                 said.write(f"{type(error).__name__}: {error}\n")
-        (self._folder / "answered").write_text(f"{code}\n{said.getvalue()}\0")
+        (folder / "said").write_text(said.getvalue())
+        return code
+
+
+def _fifo(path: Path, opened: ExitStack) -> int:
+    """A named pipe, which neither end has to wait for the other to open."""
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR)
+    opened.callback(os.close, descriptor)
+    return descriptor
 
 
 def aws_tool(words: Sequence[str]) -> int:
     """What `aws` does."""
     try:
-        aws(words)
+        sys.stdout.write(aws(words))
     except AwsCliError as error:
-        print(error)
+        sys.stdout.write(f"{error}\n")
         return 252
     return 0

@@ -11,9 +11,10 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, Self, cast
 
 import boto3
 import pytest
@@ -37,6 +38,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 RUNBOOK = sections("en")
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2024, 6, day) for day in (3, 4, 5, 6))
 FRIDAY = date(2024, 6, 7)
+STACK = ("--stack", "BovespaPipeline")
 OURS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY)
 
 
@@ -137,8 +139,8 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
 
     class Clock(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]  # asked for UTC alone
-            return instant
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cast(Self, instant.astimezone(tz))
 
     monkeypatch.setattr(scraper.cli.status, "datetime", Clock)
 
@@ -164,7 +166,7 @@ def test_a_late_session_is_waited_for_and_taken_once_it_is_there(
 def test_a_day_without_a_file_is_told_as_no_session(operator: Operator) -> None:
     printed = operator.does("unknown-holiday", D=TUESDAY)
     assert looks_as_shown("unknown-holiday", printed)
-    assert main(["status", "--to", str(TUESDAY), "--sessions", "1", "--ask-b3"]) == 0
+    assert main(["status", "--to", str(TUESDAY), "--sessions", "1", "--ask-b3", *STACK]) == 0
 
 
 def test_a_refused_file_is_found_with_its_reason_and_its_correction_replaces_the_session(
@@ -199,7 +201,7 @@ def test_a_dead_letter_is_put_back_once_the_starter_can_start_the_job(operator: 
         FunctionName=starter, Environment={"Variables": {"GLUE_JOB_NAME": "none"}}
     )
     try:
-        assert main(["ingest", "--date", str(FRIDAY), "--stack", "BovespaPipeline"]) == 0
+        assert main(["ingest", "--date", str(FRIDAY), *STACK]) == 0
         seen = _until(operator, "dead-letters-waiting", "1 message on the dead-letter queue")
         assert "EntityNotFoundException" in seen
         assert "0 messages done and deleted, 1 stay" in operator.does("dead-letters-waiting", slice(1, 2))
@@ -265,9 +267,7 @@ def test_a_deleted_raw_object_is_restored(operator: Operator) -> None:
     s3, runs = boto3.client("s3"), operator.runs()
     etag = s3.head_object(Bucket=bucket, Key=key)["ETag"]
     s3.delete_object(Bucket=bucket, Key=key)
-    assert main(["status", "--to", str(FRIDAY), "--sessions", "1", "--stack", "BovespaPipeline"]) == (
-        FILES_FAILED
-    )
+    assert main(["status", "--to", str(FRIDAY), "--sessions", "1", *STACK]) == (FILES_FAILED)
     printed = operator.does("restore-object", D=FRIDAY)
     assert re.search(rf"^{FRIDAY} .* ok$", printed, re.MULTILINE)
     assert s3.head_object(Bucket=bucket, Key=key)["ETag"] == etag
@@ -288,21 +288,12 @@ def test_a_table_that_was_changed_is_refused_then_dropped_and_made_anew(operator
     pipeline = operator.deployed.pipeline
     before = pipeline.registered_sessions(), {day: pipeline.totals(day) for day in (*SESSIONS, MONDAY)}
     table = glue.get_table(DatabaseName=names.refined_database, Name=names.refined_compact_table)["Table"]
-    columns = [
-        {**column, "Type": "double"} if column["Name"] == "volume" else column
-        for column in table["StorageDescriptor"]["Columns"]
-    ]
-    glue.update_table(
-        DatabaseName=names.refined_database,
-        TableInput={
-            "Name": table["Name"],
-            "PartitionKeys": table["PartitionKeys"],
-            "StorageDescriptor": {**table["StorageDescriptor"], "Columns": columns},
-        },
-    )
-    assert main(["replay", "--date", str(MONDAY), "--source", "raw", "--stack", "BovespaPipeline"]) == (
-        FILES_FAILED
-    )
+    changed: Any = {name: table[name] for name in ("Name", "PartitionKeys", "StorageDescriptor")}
+    for column in changed["StorageDescriptor"]["Columns"]:
+        if column["Name"] == "volume":
+            column["Type"] = "double"
+    glue.update_table(DatabaseName=names.refined_database, TableInput=changed)
+    assert main(["replay", "--date", str(MONDAY), "--source", "raw", *STACK]) == (FILES_FAILED)
     assert "is not the one that this job writes" in operator.does("glue-run-failed")
     operator.does("table-changed")
     assert pipeline.registered_sessions() == []
@@ -331,13 +322,13 @@ def test_a_query_that_was_cancelled_is_found(operator: Operator) -> None:
 
 def test_the_schedule_is_stopped_and_goes_on(operator: Operator) -> None:
     scheduler, name = boto3.client("scheduler"), operator.output("ScheduleName")
-    before = scheduler.get_schedule(Name=name)
+    before: Any = scheduler.get_schedule(Name=name)
     printed = operator.does("stop-everything", slice(0, 1))
     assert looks_as_shown("stop-everything", printed)
     kept = ("Target", "ScheduleExpression", "ScheduleExpressionTimezone", "FlexibleTimeWindow", "Description")
-    stopped = scheduler.get_schedule(Name=name)
+    stopped: Any = scheduler.get_schedule(Name=name)
     assert stopped["State"] == "DISABLED"
-    assert [stopped[part] for part in kept] == [before[part] for part in kept]  # type: ignore[literal-required]
+    assert [stopped[part] for part in kept] == [before[part] for part in kept]
     operator.does("stop-everything", slice(1, 2))
     assert scheduler.get_schedule(Name=name)["State"] == before["State"] == "ENABLED"
 

@@ -10,6 +10,7 @@ import pytest
 from sandbox.b3.server import B3Server
 from sandbox.ministack import MiniStack
 from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.operated import Operated
 
 
 @pytest.fixture
@@ -26,3 +27,18 @@ def b3(shelves: Shelves) -> Iterator[B3Server]:
 @pytest.fixture
 def bucket(aws: MiniStack) -> Bucket:
     return Bucket(f"raw-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def operated(bucket: Bucket, b3: B3Server, monkeypatch: pytest.MonkeyPatch) -> Operated:
+    """A pipeline that the commands of operation find by the environment."""
+    made = Operated(bucket)
+    for name, value in made.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("STACK_NAME", "EXTRA_CA_FILE", "INDEX_CODES", "LOOKBACK_SESSIONS", "BACKFILL_FUNCTION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
+    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
+    monkeypatch.setattr("scraper.range_run.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("scraper.cli.replay.POLL_SECONDS", 0.1)
+    return made
