@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,17 @@ def main(words: Sequence[str]) -> str:
         botocore.exceptions.ClientError: The service does.
     """
     command = Command(words)
-    answer = command.run()
+    # Times are texts before the query is applied, as in the CLI
+    answer = json.loads(json.dumps(command.run(), default=_iso))
     if "query" in command.options:
         answer = jmespath.search(command.options["query"], answer)
     if command.options.get("output") == "text":
         return f"{_text(answer)}\n"
-    return command.printed + (f"{json.dumps(answer, indent=4, default=str)}\n" if answer else "")
+    return command.printed + (f"{json.dumps(answer, indent=4)}\n" if answer else "")
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat()
 
 
 def _text(answer: Any) -> str:

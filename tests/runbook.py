@@ -92,6 +92,7 @@ hand_over() {
   printf '%s\0' "${STACK_NAME-}" "$@" > "$TOOLS/words"
   echo > "$TOOLS/asked"
   read -r code < "$TOOLS/answered"
+  cat "$TOOLS/complained" >&2
   cat "$TOOLS/said"
   return "$code"
 }
@@ -145,10 +146,11 @@ class Shell:
     def _answer(self, folder: Path) -> int:
         """Do what a tool is asked; its exit code. What it printed is left in `said`."""
         stack, *words = (folder / "words").read_text().split("\0")[:-1]
-        said = io.StringIO()
+        said, complained = io.StringIO(), io.StringIO()
         with (
+            contextlib.chdir(self._folder),
             contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(said),
+            contextlib.redirect_stderr(complained),
             pytest.MonkeyPatch.context() as environment,
         ):
             environment.setenv("STACK_NAME", stack)
@@ -156,8 +158,9 @@ class Shell:
                 code = self._tools[words[0]](words[1:])
             except Exception as error:  # noqa: BLE001  # bash waits for an answer, whatever happens
                 code = 99
-                said.write(f"{type(error).__name__}: {error}\n")
+                complained.write(f"{type(error).__name__}: {error}\n")
         (folder / "said").write_text(said.getvalue())
+        (folder / "complained").write_text(complained.getvalue())
         return code
 
 

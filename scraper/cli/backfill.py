@@ -30,7 +30,7 @@ from scraper.backfill import (
 )
 from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
-from scraper.cli.names import Names, UsageError, add_stack_arguments, positive
+from scraper.cli.names import Names, UsageError, add_stack_arguments, job_of, positive
 from scraper.cli.progress import Display, display
 from scraper.errors import ScraperError
 from scraper.estimate import (
@@ -161,10 +161,7 @@ def _job(names: Names) -> RefineJob:
             "The Glue job has no name. Name it, an output of the stack, by --job, GLUE_JOB_NAME or --stack, "
             "or leave its run out by --no-refine"
         )
-    job = RefineJob(boto3.client("glue"), names.job)
-    if not job.exists():
-        raise UsageError(f"There is no Glue job {names.job}. Name the one of the stack's output GlueJobName")
-    return job
+    return job_of(names)
 
 
 def _function(names: Names) -> str:

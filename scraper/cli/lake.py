@@ -86,7 +86,7 @@ class Sums:
     volume: Decimal
 
     def __str__(self) -> str:
-        return f"{self.lines:,} quotes and BRL {self.volume:,}"
+        return f"{counted(self.lines, 'quote')} and BRL {self.volume:,}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +172,12 @@ def _wide_differences(refined: Refined) -> Iterator[str]:
         if tickers:
             listed = ", ".join(sorted(tickers)[:3])
             more = ", ..." if len(tickers) > 3 else ""
-            yield f"{len(tickers):,} tickers {what} ({listed}{more})"
+            yield f"{counted(len(tickers), 'ticker')} {what} ({listed}{more})"
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something, in words."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from scraper.errors import ScraperError
+from scraper.range_run import RefineJob
 
 
 class UsageError(ScraperError):
@@ -85,6 +86,18 @@ class Names:
                 "STACK_NAME; or set the variable"
             )
         return found
+
+
+def job_of(names: Names) -> RefineJob:
+    """The Glue job.
+
+    Raises:
+        UsageError: It has no name, or there is none of that name.
+    """
+    job = RefineJob(boto3.client("glue"), names.require("job"))
+    if not job.exists():
+        raise UsageError(f"There is no Glue job {job.name}. Name the one of the stack's output GlueJobName")
+    return job
 
 
 _SOURCES = {

@@ -22,6 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from scraper.cli.dead_letters import DeadLetters, Letter
+from scraper.cli.lake import counted
 from scraper.cli.names import Names, UsageError, add_stack_arguments, positive
 from scraper.cli.progress import Display, display
 
@@ -76,9 +77,9 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         if not started and not kept:
             show.result("The dead-letter queue is empty")
         elif asked.dry_run:
-            show.result(f"{_messages(len(kept))} on the dead-letter queue; nothing was done")
+            show.result(f"{counted(len(kept), 'message')} on the dead-letter queue; nothing was done")
         else:
-            show.result(f"{_messages(len(started))} done and deleted, {len(kept)} stay")
+            show.result(f"{counted(len(started), 'message')} done and deleted, {len(kept)} stay")
     return asked.dry_run or not kept
 
 
@@ -102,10 +103,6 @@ def _is_done(letter: Letter, starter: Starter | None, queue: DeadLetters, show: 
     queue.delete(letter)
     show.result(f"{what}  {', '.join(runs)}")
     return True
-
-
-def _messages(count: int) -> str:
-    return f"{count} message" if count == 1 else f"{count} messages"
 
 
 class StarterError(RuntimeError):

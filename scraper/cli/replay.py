@@ -17,10 +17,10 @@ from datetime import UTC, date, datetime
 from scraper.backfill import Span
 from scraper.calendar import day_in_sao_paulo, sessions_between
 from scraper.cli.ingest import line
-from scraper.cli.lake import Lake, RawObject, Session
-from scraper.cli.names import Names, UsageError, add_stack_arguments, day
+from scraper.cli.lake import Lake, RawObject, Session, counted
+from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_of
 from scraper.cli.progress import Display, display
-from scraper.cli.status import is_to_be_wide, sessions_to_be_wide, the_job
+from scraper.cli.status import is_to_be_wide, sessions_to_be_wide
 from scraper.estimate import refinement_of
 from scraper.ingest import Outcome, Result
 from scraper.ingest import ingest as take
@@ -110,7 +110,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     days = _span(asked, day_in_sao_paulo(datetime.now(UTC)))
     names = Names.find(asked, environment)
     lake = Lake(names)
-    job = the_job(names)
+    job = job_of(names)
     with display() as show:
         means = Means(job, lake.raw_objects(days.first, days.last), show)
         try:
@@ -346,7 +346,7 @@ def _counted(show: Display, total: int) -> Callable[[int], None]:
 def _sums(session: Session) -> str:
     refined = session.refined
     tables = "both tables" if refined.wide_tickers else "the compact table"
-    return f"{session.quotes}, in raw and in {tables}; {len(refined.tickers):,} tickers, catalogued"
+    return f"{session.quotes}, in raw and in {tables}; {counted(len(refined.tickers), 'ticker')}, catalogued"
 
 
 def _listed(days: Sequence[date]) -> str:

@@ -14,13 +14,13 @@ import boto3
 
 from scraper.calendar import SAO_PAULO, day_in_sao_paulo, sessions_before
 from scraper.cli.dead_letters import DeadLetters, Letter
-from scraper.cli.lake import Lake, RawObject, Refusal, Session
-from scraper.cli.names import Names, UsageError, add_stack_arguments, day, positive
+from scraper.cli.lake import Lake, RawObject, Refusal, Session, counted
+from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_of, positive
 from scraper.cli.progress import display
 from scraper.client import Absent, B3Client
 from scraper.errors import ScraperError
 from scraper.ingest import Outcome, outcome_of_absence
-from scraper.range_run import SUCCEEDED, RefineJob, Run
+from scraper.range_run import SUCCEEDED, Run
 from scraper.settings import Settings
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     now = datetime.now(UTC)
     names = Names.find(asked, environment)
     lake = Lake(names)
-    job = the_job(names)
+    job = job_of(names)
     queue = DeadLetters(names.require("dead_letters"))
     b3 = None
     if asked.ask_b3:
@@ -164,18 +164,6 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
         sys.stdout.write("\n")
     return is_well
-
-
-def the_job(names: Names) -> RefineJob:
-    """The Glue job.
-
-    Raises:
-        UsageError: It has no name, or there is none of that name.
-    """
-    job = RefineJob(boto3.client("glue"), names.require("job"))
-    if not job.exists():
-        raise UsageError(f"There is no Glue job {job.name}. Name the one of the stack's output GlueJobName")
-    return job
 
 
 def sessions_to_be_wide(lake: Lake, names: Names) -> frozenset[date] | None:
@@ -386,7 +374,7 @@ def _listed(days: Sequence[str]) -> str:
 def _letters_line(waiting: int) -> str:
     if not waiting:
         return "The dead-letter queue is empty"
-    return f"The dead-letter queue holds {waiting} messages: python -m scraper redrive --dry-run lists them"
+    return f"The dead-letter queue holds {counted(waiting, 'message')}: python -m scraper redrive --dry-run"
 
 
 def _lags(session: Session) -> tuple[float | None, float | None]:

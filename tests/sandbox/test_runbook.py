@@ -303,15 +303,27 @@ def test_a_table_that_was_changed_is_refused_then_dropped_and_made_anew(operator
 
 
 def test_a_run_that_takes_too_long_is_found_and_stopped(operator: Operator) -> None:
-    glue, job = boto3.client("glue"), operator.output("GlueJobName")
-    # A day that raw does not have: stopped or not, it is soon over
-    run_id = glue.start_job_run(JobName=job, Arguments={"--trade_date": str(TUESDAY)})["JobRunId"]
+    """On a job that takes its time, in place of the deployed one."""
+    glue, names = boto3.client("glue"), operator.deployed.sandbox.deployment
+    boto3.client("s3").put_object(
+        Bucket=names.refined_bucket, Key="sleep.py", Body=b"import time; time.sleep(8)"
+    )
+    glue.create_job(
+        Name="sleeper",
+        Role="arn:aws:iam::000000000000:role/sleeper",
+        Command={"Name": "glueetl", "ScriptLocation": f"s3://{names.refined_bucket}/sleep.py"},
+        Timeout=5,
+    )
+    run_id = glue.start_job_run(JobName="sleeper")["JobRunId"]
     deadline = time.monotonic() + 30
-    while glue.get_job_run(JobName=job, RunId=run_id)["JobRun"]["JobRunState"] != "RUNNING":
+    while glue.get_job_run(JobName="sleeper", RunId=run_id)["JobRun"]["JobRunState"] != "RUNNING":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert run_id in operator.does("glue-run-too-long")
-    assert glue.get_job_run(JobName=job, RunId=run_id)["JobRun"]["JobRunState"] == "STOPPED"
+    see, stop = RUNBOOK["glue-run-too-long"].commands
+    assert run_id in operator.shell.run(f"output() {{ echo sleeper; }}\n{see}{stop}")
+    assert glue.get_job_run(JobName="sleeper", RunId=run_id)["JobRun"]["JobRunState"] == "STOPPED"
+    glue.delete_job(JobName="sleeper")
+    boto3.client("s3").delete_object(Bucket=names.refined_bucket, Key="sleep.py")
 
 
 def test_a_query_that_was_cancelled_is_found(operator: Operator) -> None:
@@ -337,7 +349,7 @@ def test_a_stack_is_removed_with_all_that_it_holds(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second stack, in the same account: what the Makefile does, with that stack's name."""
-    settings = {"stack_name": "Removable", "refined_table": "removable"}
+    settings = {"stack_name": "Removable", "raw_database": "removable", "refined_table": "removable"}
     cdk = Cdk(operator.deployed.sandbox.aws, tmp_path)
     made: dict[str, str] = {}
 

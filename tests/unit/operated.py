@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
-COMPACT = pa.schema([("ticker", pa.string()), ("lines", pa.int32()), ("volume", pa.decimal128(24, 2))])
+_COLUMNS: list[tuple[str, pa.DataType]] = [
+    ("ticker", pa.string()),
+    ("lines", pa.int32()),
+    ("volume", pa.decimal128(24, 2)),
+]
+COMPACT = pa.schema(_COLUMNS)
 
 
 class Operated:

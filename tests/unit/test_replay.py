@@ -61,7 +61,7 @@ def test_a_session_that_b3_serves_as_it_was_is_not_written_and_refined_by_one_ru
     assert taken.split()[:3] == ["cotahist", str(FRIDAY), "unchanged"]
     assert started.endswith(f" of {operated.job}, {FRIDAY}")
     assert " SUCCEEDED, " in ended
-    assert checked == (f"{FRIDAY}  1 quotes and BRL 10.10, in raw and in both tables; 1 tickers, catalogued")
+    assert checked == (f"{FRIDAY}  1 quote and BRL 10.10, in raw and in both tables; 1 ticker, catalogued")
 
 
 def test_a_session_that_b3_serves_otherwise_is_written_and_its_arrival_alone_starts_a_run(
@@ -102,8 +102,8 @@ def test_a_range_of_raw_has_one_run_and_what_raw_lacks_is_named(
     assert (days_of(operated), len(b3.requests_seen)) == ([(str(TUESDAY), str(THURSDAY))], asked)
     first, *_, tuesday, thursday = capsys.readouterr().out.splitlines()
     assert first == (f"not in raw, so left out: {MONDAY}, {WEDNESDAY}, {FRIDAY}; --source b3 asks B3")
-    assert tuesday.startswith(f"{TUESDAY}  1 quotes")
-    assert thursday.startswith(f"{THURSDAY}  1 quotes")
+    assert tuesday.startswith(f"{TUESDAY}  1 quote")
+    assert thursday.startswith(f"{THURSDAY}  1 quote")
 
 
 def test_the_compact_table_alone_can_be_made(ingest: Ingest, operated: Operated) -> None:
@@ -138,7 +138,7 @@ def test_rows_that_do_not_add_up_after_the_run_are_a_failure(
     operated.put_compact(FRIDAY, [("ZZAA3", 1, Decimal("10.09"))])
     assert main(["replay", "--date", str(FRIDAY), "--source", "raw"]) == FILES_FAILED
     assert capsys.readouterr().out.splitlines()[-1] == (
-        f"{FRIDAY}  raw has 1 quotes and BRL 10.10, refined 1 quotes and BRL 10.09"
+        f"{FRIDAY}  raw has 1 quote and BRL 10.10, refined 1 quote and BRL 10.09"
     )
 
 

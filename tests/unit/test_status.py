@@ -337,16 +337,15 @@ def test_a_dead_letter_is_the_reason_of_its_session_and_makes_exit_code_1(
         (lambda lake: lake.unregister("compact", str(FRIDAY)), "no partition in the compact table"),
         (
             lambda lake: lake.unregister("wide", str(FRIDAY), "ZZAA4"),
-            "1 tickers without a partition in the wide table (ZZAA4)",
+            "1 ticker without a partition in the wide table (ZZAA4)",
         ),
         (
             lambda lake: lake.register("wide", str(FRIDAY), "ZZAA9"),
-            "1 tickers with a partition in the wide table, but no file (ZZAA9)",
+            "1 ticker with a partition in the wide table, but no file (ZZAA9)",
         ),
         (
             lambda lake: lake.refined.put(f"refined/trade_date={FRIDAY}/ticker=ZZ%3A9/part-00000.parquet"),
-            "1 tickers in the wide table alone (ZZ:9); 1 tickers without a partition in the wide table "
-            "(ZZ:9)",
+            "1 ticker in the wide table alone (ZZ:9); 1 ticker without a partition in the wide table (ZZ:9)",
         ),
         (
             lambda lake: lake.refined.s3.delete_object(
@@ -419,7 +418,7 @@ def test_history_may_be_in_the_compact_table_alone_and_a_daily_session_may_not(
     ingest(FRIDAY, "1.10")
     operated.refine(FRIDAY, {"ZZAA3": "1.10"}, wide=False)
     assert main(LAST) == FILES_FAILED
-    assert "1 tickers without a file in the wide table (ZZAA3)" in printed()[2]
+    assert "1 ticker without a file in the wide table (ZZAA3)" in printed()[2]
     content = bucket.content(DAILY.format(FRIDAY))
     bucket.put(f"raw/cotahist/trade_date={FRIDAY}/backfill.parquet", content)
     bucket.s3.delete_object(Bucket=bucket.name, Key=DAILY.format(FRIDAY))
