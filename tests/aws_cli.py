@@ -1,8 +1,8 @@
 """As much of the AWS CLI as the runbook uses, by botocore's own models: what it takes, the CLI takes.
 
 `aws <service> <operation> --parameter value ...` with `--query`, `--output json|text` and `--cli-input-json`;
-lists as several values or as JSON, structures as JSON. It goes through all pages, as the CLI does, unless the
-command names how many there are to be in one.
+lists as several values or as JSON, structures as JSON. It goes through all pages, as the CLI does, unless it
+is told `--no-paginate`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import jmespath  # type: ignore[import-untyped]
 from botocore import xform_name
 from botocore.model import OperationModel, Shape
 
-_GLOBAL = frozenset({"query", "output", "cli-input-json", "cli-binary-format"})
+_GLOBAL = frozenset({"query", "output", "cli-input-json", "cli-binary-format", "cli-read-timeout"})
+_PAGINATE = "no-paginate"
 
 
 class AwsCliError(ValueError):
@@ -53,6 +54,7 @@ class Command:
         self.options: dict[str, str] = {}
         self.parameters: dict[str, Any] = {}
         self.outfile: str | None = None
+        self.is_paginated = True
         self.printed = ""
         self._parse(rest)
         if "query" in self.options:
@@ -81,7 +83,9 @@ class Command:
                     break
                 values.append(words[place])
                 place += 1
-            if name in _GLOBAL and len(values) == 1:
+            if name == _PAGINATE and not values:
+                self.is_paginated = False
+            elif name in _GLOBAL and len(values) == 1:
                 self.options[name] = values[0]
             elif name in members:
                 member, kind = members[name]
@@ -130,7 +134,7 @@ class Command:
             parameters = json.loads(Path(source.removeprefix("file://")).read_text()) | parameters
         client: Any = boto3.client(self._botocore_name)  # type: ignore[call-overload]  # any service
         operation = xform_name(self.operation.name)
-        if client.can_paginate(operation) and not {"MaxResults", "MaxItems", "MaxKeys"} & parameters.keys():
+        if self.is_paginated and client.can_paginate(operation):
             answer = client.get_paginator(operation).paginate(**parameters).build_full_result()
         else:
             answer = getattr(client, operation)(**parameters)

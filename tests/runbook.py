@@ -72,9 +72,9 @@ def sections(language: str) -> dict[str, Section]:
 
 
 def calls(block: str, tool: str) -> list[list[str]]:
-    """The arguments of each call of a tool in a block of commands; what the shell would fill in is `x`."""
+    """The arguments of each call of a tool in a block of commands; what the shell would fill in is `111`."""
     found = []
-    text = re.sub(r'"\$\(output \w+\)"|"\$\w+"', "x", block)
+    text = re.sub(r'"\$\(output \w+\)"|"\$\w+"', "111", block)
     for call in re.findall(rf"^(?:\w+\(\) \{{ |\w+=\$\()?({tool} .*?)(?:; \}}|\))?$", text, re.MULTILINE):
         words = shlex.split(call)
         found.append(words[1 : words.index(">")] if ">" in words else words[1:])

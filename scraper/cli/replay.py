@@ -20,7 +20,7 @@ from scraper.cli.ingest import line
 from scraper.cli.lake import Lake, RawObject, Session, counted
 from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_of
 from scraper.cli.progress import Display, display
-from scraper.cli.status import is_to_be_wide, sessions_to_be_wide
+from scraper.cli.verdict import is_to_be_wide, sessions_to_be_wide
 from scraper.estimate import refinement_of
 from scraper.ingest import Outcome, Result
 from scraper.ingest import ingest as take
@@ -314,7 +314,8 @@ def _has_succeeded(means: Means, started: Started) -> bool:
     if end.name == SUCCEEDED:
         show.result(f"job run: {started.run_id} {SUCCEEDED}, {end.seconds} s")
         return True
-    show.result(f"job run: {started.run_id} ended as {end.name}: {end.message or 'no message'}")
+    message = " ".join(end.message.split()) or "no message"  # in one line
+    show.result(f"job run: {started.run_id} ended as {end.name}: {message}")
     return False
 
 

@@ -151,7 +151,7 @@ def test_a_late_session_is_waited_for_and_taken_once_it_is_there(
     set_clock(monkeypatch, datetime(2024, 6, 4, 11, 0, tzinfo=UTC))  # Tuesday, 08:00 in São Paulo
     assert looks_as_shown("b3-is-late", operator.does("b3-is-late", D=MONDAY))
     operator.b3.publish(MONDAY, quotes_of(MONDAY))
-    assert "B3 has it; python -m scraper ingest" in operator.does("no-new-session")
+    assert "B3 has it; python -m scraper replay" in operator.does("no-new-session")
     before = len(operator.runs())
     shown = operator.does("replay-a-day", slice(0, 1), D=MONDAY)
     (run,) = operator.runs()[before:]

@@ -150,7 +150,7 @@ def test_a_missing_session_is_one_line_and_exit_code_1(printed: Printed) -> None
         "missing",
         [
             "2024-11-08  not in raw: B3 had no file yet, or no session; --ask-b3 tells, python -m scraper "
-            "ingest --date 2024-11-08 takes it"
+            "replay --date 2024-11-08 takes it"
         ],
     )
 
@@ -159,7 +159,7 @@ def test_days_that_share_a_reason_share_its_line(printed: Printed) -> None:
     assert main(["status", "--to", str(FRIDAY), "--sessions", "4"]) == FILES_FAILED
     (reason,) = printed()[5:-1]
     assert reason.startswith("2024-11-05 to 2024-11-08 (4 sessions)  not in raw: ")
-    assert reason.endswith("ingest --date <session> takes it")
+    assert reason.endswith("replay --date <session> takes it")
 
 
 def test_a_session_is_not_due_before_seven_in_the_morning_after_it(
@@ -204,7 +204,7 @@ def test_b3_is_asked_for_what_raw_lacks(
     assert main(asked) == FILES_FAILED
     assert state_and_reasons(printed()) == (
         "missing",
-        ["2024-11-08  not in raw: B3 has it; python -m scraper ingest --date 2024-11-08"],
+        ["2024-11-08  not in raw: B3 has it; python -m scraper replay --date 2024-11-08"],
     )
 
 
@@ -223,7 +223,7 @@ def test_a_refused_file_is_told_with_its_reason(
     assert state == "missing"
     assert reason.startswith("2024-11-08  not in raw: in quarantine: ")
     assert "damaged ZIP" in reason
-    assert reason.endswith(f"({key})")
+    assert reason.endswith(f"({key}); python -m scraper replay --date 2024-11-08")
     # Once the session is there, and newer than what was refused, that is of no interest
     ingest(FRIDAY, "1.10")
     operated.refine(FRIDAY, {"ZZAA3": "1.10"})
