@@ -103,6 +103,14 @@ class Cdk:
         (stack,) = json.loads(outputs.read_text()).values()
         return Deployment.from_outputs(stack)
 
+    def destroy(self) -> None:
+        """Delete the stack that `deploy` deployed; its buckets have to be empty.
+
+        Raises:
+            DeployError: CloudFormation could not.
+        """
+        self._run("destroy", "--app", str(self._assembly), "--force")
+
     def _synth(self, context: Mapping[str, str]) -> None:
         settings = [f"--context={name}={value}" for name, value in context.items()]
         self._run("synth", "--quiet", "--output", str(self._assembly), *settings)

@@ -179,6 +179,11 @@ def _days_to_look_at(now: datetime, lookback_sessions: int) -> list[date]:
     return [last, *sorted([*before, *closed], reverse=True)]
 
 
+def outcome_of_absence(session: date, today: date) -> Outcome:
+    """What it means that B3 has no file of a session: that it may still come, or that there was none."""
+    return Outcome.NOT_YET_PUBLISHED if today <= session + timedelta(days=1) else Outcome.NO_SESSION
+
+
 def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Result:
     """The result of taking a file; of whatever fails on the way, the result that says so."""
     failed = partial(Result, source=source, outcome=Outcome.FAILED, **identity)
@@ -198,9 +203,8 @@ def _take_session(b3: B3Client, raw: RawBucket, session: date, today: date) -> R
     result = partial(Result, source=COTAHIST, date=session)
     answer = b3.quotes(session)
     if isinstance(answer, Absent):
-        may_come = today <= session + timedelta(days=1)
-        outcome = Outcome.NOT_YET_PUBLISHED if may_come else Outcome.NO_SESSION
-        return result(outcome=outcome, message=f"{answer.url}: {answer.reason}")
+        message = f"{answer.url}: {answer.reason}"
+        return result(outcome=outcome_of_absence(session, today), message=message)
     try:
         text = open_text(answer.content, source=answer.url)
         lineage = Lineage(answer.url, _sha256(text))

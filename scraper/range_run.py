@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from scraper.backfill import Manifest, Span
@@ -18,6 +20,7 @@ from scraper.raw import RawBucket
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
+    from mypy_boto3_glue.type_defs import JobRunTypeDef
 
 WORKER_TYPE: Literal["G.1X"] = "G.1X"
 START_SECONDS = 60
@@ -36,6 +39,8 @@ SLACK = 3
 Glue, and a run that is stopped has to begin again."""
 LEAST_TIMEOUT_MINUTES = 30
 MOST_TIMEOUT_MINUTES = 2880
+
+_RUNS_A_PAGE = 200  # the most that Glue answers with
 
 _FAILED = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
 SUCCEEDED = "SUCCEEDED"
@@ -116,6 +121,20 @@ class State:
         return self.name == SUCCEEDED or self.name in _FAILED
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the job: its id, the days that it was asked for, how it stands, and when it was started."""
+
+    id: str
+    days: Span | None
+    state: State
+    started: datetime
+
+    def covers(self, day: date) -> bool:
+        """Whether the day is among those that it was asked for."""
+        return self.days is not None and day in self.days
+
+
 class RefineJob:
     """The Glue job that refines what was loaded.
 
@@ -155,13 +174,36 @@ class RefineJob:
             JobRunQueuingEnabled=True,  # what the job says counts only for a run that says the same
         )["JobRunId"]
 
+    def refine(self, session: date, *, compact_only: bool) -> str:
+        """Start a run for one session, with the job's own size; behind another one it waits for its turn.
+
+        Returns:
+            Its id.
+        """
+        arguments = {"--trade_date": str(session)} | ({"--compact_only": "true"} if compact_only else {})
+        return self._glue.start_job_run(JobName=self.name, Arguments=arguments, JobRunQueuingEnabled=True)[
+            "JobRunId"
+        ]
+
+    def runs(self, pages: int = 1) -> list[Run]:
+        """The newest runs that Glue knows, so many pages of them, oldest first."""
+        answers = self._glue.get_paginator("get_job_runs").paginate(
+            JobName=self.name, PaginationConfig={"PageSize": _RUNS_A_PAGE}
+        )
+        runs = [
+            Run(run["Id"], _days(run.get("Arguments", {})), _state(run), run["StartedOn"])
+            for answer in islice(answers, pages)
+            for run in answer["JobRuns"]
+        ]
+        return sorted(runs, key=lambda run: run.started)
+
     def state(self, run_id: str) -> State | None:
         """How a run stands; None if Glue does not know it, or not any more."""
         try:
             run = self._glue.get_job_run(JobName=self.name, RunId=run_id)["JobRun"]
         except self._glue.exceptions.EntityNotFoundException:
             return None
-        return State(run["JobRunState"], run.get("ErrorMessage") or "", run.get("ExecutionTime") or 0)
+        return _state(run)
 
     def wait(
         self,
@@ -185,6 +227,20 @@ class RefineJob:
             if state.has_ended:
                 return state
             time.sleep(POLL_SECONDS)
+
+
+def _state(run: JobRunTypeDef) -> State:
+    return State(run["JobRunState"], run.get("ErrorMessage") or "", run.get("ExecutionTime") or 0)
+
+
+def _days(arguments: Mapping[str, str]) -> Span | None:
+    """The days of a run; None if somebody started it with others than the job takes."""
+    day = arguments.get("--trade_date")
+    try:
+        first = date.fromisoformat(arguments.get("--start_date", day or ""))
+        return Span(first, date.fromisoformat(arguments.get("--end_date", day or "")))
+    except ValueError:
+        return None
 
 
 def settle(raw: RawBucket, job: RefineJob, manifests: Iterable[Manifest]) -> tuple[list[Manifest], set[str]]:

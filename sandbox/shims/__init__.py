@@ -13,6 +13,7 @@ from pathlib import Path
 from sandbox.ministack import JOB_RUNS, MIRROR
 from sandbox.shims import (
     athena_sql,
+    dead_letters,
     glue_job_runs,
     glue_jobs,
     glue_partitions,
@@ -62,6 +63,7 @@ def install(folder: Path) -> Installed:
             "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
         )
     athena_sql.install()
+    dead_letters.install()
     glue_jobs.install()
     glue_partitions.install()
     named_queries.install()

@@ -30,7 +30,7 @@ from scraper.backfill import (
 )
 from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
-from scraper.cli.names import Names, UsageError, add_stack_arguments
+from scraper.cli.names import Names, UsageError, add_stack_arguments, job_of, positive
 from scraper.cli.progress import Display, display
 from scraper.errors import ScraperError
 from scraper.estimate import (
@@ -88,7 +88,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help=f"years at a time: {JOBS} here, at 100 MB of memory each; {FUNCTION_JOBS} by the function",
     )
@@ -161,10 +161,7 @@ def _job(names: Names) -> RefineJob:
             "The Glue job has no name. Name it, an output of the stack, by --job, GLUE_JOB_NAME or --stack, "
             "or leave its run out by --no-refine"
         )
-    job = RefineJob(boto3.client("glue"), names.job)
-    if not job.exists():
-        raise UsageError(f"There is no Glue job {names.job}. Name the one of the stack's output GlueJobName")
-    return job
+    return job_of(names)
 
 
 def _function(names: Names) -> str:
@@ -393,9 +390,3 @@ def _days(text: str) -> Span:
         return Span(date.fromisoformat(text), date.fromisoformat(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a year or a day as YYYY-MM-DD") from None
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
-    return int(text)

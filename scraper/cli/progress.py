@@ -1,4 +1,4 @@
-"""Shows how far the years of a backfill are: a bar a running year on a terminal, plain lines elsewhere.
+"""Shows how far a command is: a bar for each running thing on a terminal, plain lines elsewhere.
 
 Results go to standard output, progress to standard error when it is no terminal, so that a pipe gets the
 results alone.
@@ -149,8 +149,10 @@ def display() -> Display:
 
 def _amount(stage: str, done: int, total: int) -> str:
     match stage:
-        case "upload":
+        case "upload" | "look":
             return f"{done:,} of {total:,} sessions"
+        case "messages":
+            return f"{done:,}"
         case "download" | "read":
             return f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total else f"{done / 1e6:,.0f} MB"
         case _:

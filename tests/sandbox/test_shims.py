@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -15,7 +17,7 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.ministack import REPOSITORY, MiniStack
+from sandbox.ministack import ACCOUNT, REPOSITORY, MiniStack
 
 if TYPE_CHECKING:
     from mypy_boto3_athena.type_defs import WorkGroupConfigurationTypeDef
@@ -150,6 +152,32 @@ def test_an_alarm_on_an_expression_is_kept_with_its_window(aws: MiniStack) -> No
         assert alarm["EvaluationWindow"] == {"WallClockWindow": {"Timezone": "+09:30"}}
         assert (alarm["Threshold"], alarm["TreatMissingData"]) == (threshold, "breaching")
         assert "MetricName" not in alarm
+
+
+def test_a_dead_letter_is_the_event_itself_with_the_error_as_attributes(aws: MiniStack) -> None:
+    sqs, functions, name = boto3.client("sqs"), boto3.client("lambda"), f"failing-{uuid4()}"
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("index.py", "def handler(event, context):\n    raise ValueError('no such thing')\n")
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/failing",
+        Code={"ZipFile": code.getvalue()},
+        DeadLetterConfig={"TargetArn": arn},
+    )
+    functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    event = {"Records": [{"s3": {"object": {"key": "a%3Db"}}}]}
+    functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event).encode())
+    answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MessageAttributeNames=["All"])
+    (message,) = answer["Messages"]
+    assert json.loads(message["Body"]) == event
+    attributes = message["MessageAttributes"]
+    assert attributes.keys() == {"RequestID", "ErrorCode", "ErrorMessage"}
+    assert attributes["ErrorMessage"]["StringValue"] == "no such thing"
 
 
 def test_a_query_result_is_where_athena_says(aws: MiniStack, bucket: str) -> None:

@@ -13,6 +13,7 @@ from sandbox.b3.server import B3Server
 from sandbox.ministack import MiniStack
 from scraper.telemetry import powertools
 from tests.unit.both_ends import Bucket, Log, Shelves
+from tests.unit.operated import Operated
 
 
 @pytest.fixture
@@ -51,3 +52,18 @@ def log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     yield Log(capsys)
     own.setLevel(level)
     logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
+def operated(bucket: Bucket, b3: B3Server, monkeypatch: pytest.MonkeyPatch) -> Operated:
+    """A pipeline that the commands of operation find by the environment."""
+    made = Operated(bucket)
+    for name, value in made.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("STACK_NAME", "EXTRA_CA_FILE", "INDEX_CODES", "LOOKBACK_SESSIONS", "BACKFILL_FUNCTION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
+    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
+    monkeypatch.setattr("scraper.range_run.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("scraper.cli.replay.POLL_SECONDS", 0.1)
+    return made
