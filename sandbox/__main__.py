@@ -73,7 +73,7 @@ def main() -> int:
             return 2
         # It tells nobody that it runs here
         quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=")
-        lab = [*python, "jupyterlab", *quiet, *(more or ["notebooks/pregao.ipynb"])]
+        lab = [*python, "jupyterlab", *quiet, "notebooks/pregao.ipynb", *more]
         return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS)
     return _run_command(more, show)
 

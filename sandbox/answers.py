@@ -43,10 +43,10 @@ def ask(pipeline: Pipeline, show: Show) -> None:
         show.line(f"{name:<{width}}  {rows:>8}  {time.monotonic() - started:4.1f} s")
         if result.rows and name in SHOWN:
             shown[name] = result
-    for name in SHOWN:
+    for name, each in SHOWN.items():
         if name in shown:
             show.heading(name)
-            _show_result(_first_rows(shown[name], each=SHOWN[name]), len(shown[name].rows), show)
+            _show_result(_first_rows(shown[name], each=each), len(shown[name].rows), show)
 
 
 def _rows(name: str, sql: str, result: QueryResult, sessions: int) -> str:

@@ -139,7 +139,8 @@ def _check(pipeline: Pipeline, history: Sequence[date], show: Show) -> None:
             first = differing[0]
             raise StageError(
                 f"{len(differing)} sessions do not add up to the same in the raw and the compact table; the "
-                f"first is {first}: {raw.get(first)} and {compact.get(first)} (quotes, BRL)"
+                f"first is {first}: {raw.get(first)} and {compact.get(first)} (quotes, BRL); "
+                "run the Glue job for them, or begin anew with --fresh"
             )
         if not raw:
             raise StageError(f"no session of {history[0]} to {history[-1]} is in the raw bucket")

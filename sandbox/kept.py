@@ -46,16 +46,13 @@ class KeptLake:
     sessions: tuple[date, ...]
 
     @classmethod
-    def find(cls, home: Path = HOME) -> Self:
-        """Find the lake of the last run.
-
-        Args:
-            home: The folder of all sandboxes, whose `lake` leads to it.
+    def find(cls) -> Self:
+        """Find the lake of the last run, to which `.sandbox/lake` leads.
 
         Raises:
             NoLakeError: There is none, or its run has not got as far as the compact table.
         """
-        folder = (home / "lake").resolve().parent
+        folder = (HOME / "lake").resolve().parent
         sessions = sessions_of(folder, "refined_compact")
         if not sessions:
             raise NoLakeError("there is no lake yet: run `make sandbox` first")
