@@ -171,7 +171,10 @@ class SparkNotebooks(Construct):
                 f"{prefix}{name}:log-stream:*",
                 "A stream an executor, named by its session, in the workgroup's own log group.",
             ),
-            (f"{prefix}*", "Athena looks whether the log group is there; that call has no narrower resource."),
+            (
+                f"{prefix}*",
+                "Athena looks for its log group; the call has no narrower resource.",
+            ),
             ("*", "Metrics have no resource; the namespace confines them to Athena's own."),
         ):
             acknowledge(role, finding=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason)

@@ -37,6 +37,8 @@ from scraper.calendar import sessions_between
 from stacks.bundling import NOTEBOOKS, charts_bundle
 from tests.spark.lake import Lake, empty_buckets, empty_s3
 
+pytestmark = pytest.mark.xdist_group("spark")
+
 NOTEBOOK = NOTEBOOKS / "pregao_spark.ipynb"
 MARKET = SimulatedMarket(seed=3, tickers=40, quotes=160)
 SESSIONS = sessions_between(date(2025, 7, 1), date(2025, 10, 3))
@@ -101,6 +103,8 @@ class Executed:
 
 def _cells() -> list[Any]:
     cells: list[Any] = nbformat.read(NOTEBOOK, as_version=4).cells  # type: ignore[no-untyped-call]
+    for place, cell in enumerate(cells):
+        cell.setdefault("id", f"cell-{place}")  # a notebook for older editors has none
     return cells
 
 
