@@ -42,7 +42,7 @@ def test_the_workgroup_runs_spark_as_the_role_and_keeps_its_results_in_our_bucke
     location = configuration["ResultConfiguration"]["OutputLocation"]
     assert location == f"s3://{outputs['QueryResultsBucket']}/results/spark"
     role = boto3.client("iam").get_role(RoleName=configuration["ExecutionRole"].rpartition("/")[2])
-    (statement,) = role["Role"]["AssumeRolePolicyDocument"]["Statement"]  # type: ignore[typeddict-item]
+    (statement,) = role["Role"]["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "athena.amazonaws.com"}
 
 

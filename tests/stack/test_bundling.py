@@ -159,7 +159,7 @@ def charts() -> Path:
 
 
 def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts: Path) -> None:
-    """Of third-party packages it has those of a list, with C code or not; to a ZIP only Python can be added."""
+    """It has matplotlib and what that needs; a ZIP that a notebook adds may hold nothing but Python."""
     content = {str(path.relative_to(charts)) for path in charts.rglob("*") if path.is_file()}
     (licence,) = (path for path in content if "squarify" in path and "LICENSE" in path)
     assert content - {licence} == {
@@ -168,7 +168,7 @@ def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts:
         "notebooks/style.py",
         "squarify/__init__.py",
     }
-    imported = set()
+    imported: set[str] = set()
     for path in charts.rglob("*.py"):
         # Athena's Python
         for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):

@@ -1,4 +1,4 @@
-"""Athena for Apache Spark as an option: nothing of it without `athena_notebook`, and least privilege with it."""
+"""Athena for Apache Spark as an option: nothing without `athena_notebook`, least privilege with it."""
 
 from __future__ import annotations
 
