@@ -142,7 +142,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if more and arguments.command in ("run", "up"):
         parser.error(f"{arguments.command} takes nothing after --, found {shlex.join(more)}")
     if not more and arguments.command == "exec":
-        parser.error("exec needs a command after --, such as: exec -- python -m scraper runs")
+        parser.error("exec needs a command after --, such as: exec -- aws s3 ls")
     return arguments, more
 
 

@@ -74,7 +74,7 @@ def _backfill(sandbox: Sandbox, sessions: Sequence[date], b3: B3Server | None, s
         def tell(line: str, run_id: str | None) -> None:
             log = sandbox.aws.job_run_log(run_id) if run_id else None
             said = log.read_text(errors="replace").splitlines() if log and log.exists() else []
-            step.doing((f"{line.partition(' ')[0]} {said[-1].strip()}" if said else line)[:80])
+            step.doing((f"{line.partition(':')[0]}: {said[-1].strip()}" if said else line)[:80])
 
         code, results, errors = _run(command, {**os.environ, **sandbox.names(b3)}, tell)
         step.outcome = "failed" if code else "done"
