@@ -1,4 +1,5 @@
 # make sandbox   the whole pipeline for one trading session, on this machine
+# make notebook  the charts of its lake
 # make test      every check and test
 # make deploy    the stack into an AWS account
 # make help      the other targets
@@ -13,15 +14,18 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := 1
 
 SETUP := $(VENV)/.ready
+NOTEBOOK := $(VENV)/.notebook
 BUNDLE := build/.ready
 
 DATE ?=
 SESSIONS ?= 1
+HISTORY ?= 0
 B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
+LAKE ?= sandbox
 
-.PHONY: help setup sandbox test test-faults check lint types synth deploy destroy bench bench-reader cost docs clean lock
+.PHONY: help setup sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +50,29 @@ $(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem
 
 setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need
 
-sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 B3=simulated|live|<folder> JOB=script|visual
-	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" $(if $(DATE),--date "$(DATE)")
+sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual
+	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" --history "$(HISTORY)" \
+	  $(if $(DATE),--date "$(DATE)")
+
+report: setup ## the report of a session: DATE=2026-11-19 LAKE=sandbox|aws (your account, STACK_NAME=BovespaPipeline)
+ifeq ($(LAKE),aws)
+	@STACK_NAME="$(or $(STACK_NAME),BovespaPipeline)" python -m notebooks.report $(if $(DATE),--date "$(DATE)")
+else ifeq ($(LAKE),sandbox)
+	@python -m sandbox report $(if $(DATE),--date "$(DATE)")
+else
+	@echo "LAKE is $(LAKE), expected sandbox or aws" >&2; exit 2
+endif
+
+$(NOTEBOOK): $(SETUP) requirements-notebook.txt
+	@echo "Installing JupyterLab ..."
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt -c constraints.txt
+	@touch $@
+
+notebook: setup $(NOTEBOOK) ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more
+	@python -m sandbox notebook
+
+pictures: setup ## the charts as files, of the sandbox's lake with 64 sessions or more
+	@python -m sandbox pictures
 
 lint: setup
 	@ruff check . && ruff format --check .
@@ -90,7 +115,8 @@ bench-reader: setup ## the reader of annual files beside unzipping, libraries, p
 
 lock: setup ## compute constraints.txt and package-lock.json again after a change of versions
 	@$(VENV)/bin/python -m pip install --quiet uv && uv pip compile --universal --python-version 3.11 \
-	  --no-emit-index-url --no-annotate --no-header --quiet requirements-dev.txt -o constraints.txt
+	  --no-emit-index-url --no-annotate --no-header --quiet requirements-dev.txt \
+	  requirements-notebook.txt -o constraints.txt
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean: ## remove what set-up and runs have made

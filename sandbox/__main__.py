@@ -1,4 +1,8 @@
-"""The sandbox's command line: `run` takes sessions through the pipeline, `up` then leaves it running."""
+"""The sandbox's command line.
+
+`run` takes sessions through the pipeline, `up` then leaves it running. `exec` runs any command on the lake
+that they have left; `report`, `notebook` and `pictures` are names for three such commands.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,31 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from importlib.util import find_spec
 
 from sandbox.b3.server import B3Server
 from sandbox.console import Show
 from sandbox.deploy import DeployError
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
+from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import REPOSITORY, EmulatorError
 from sandbox.pipeline import StageError
-from sandbox.request import LIVE, MOST_SESSIONS, SCRIPT, SIMULATED, VISUAL, Request, RequestError
+from sandbox.request import (
+    LIVE,
+    MOST_HISTORY,
+    MOST_SESSIONS,
+    SCRIPT,
+    SIMULATED,
+    VISUAL,
+    Request,
+    RequestError,
+)
 from sandbox.run import run
+
+NOTEBOOK_SESSIONS = 64
+"""What the notebook and the pictures need: their longest average would have gaps in fewer."""
 
 _B3 = {
     SIMULATED: "B3 is SIMULATED: no company, price or volume below is anybody's",
@@ -27,36 +46,71 @@ _B3 = {
 
 def main() -> int:
     """Run the command line; 0 after success, 1 when a stage failed, 2 when the request makes no sense."""
-    arguments = _parse(sys.argv[1:])
+    arguments, more = _parse(sys.argv[1:])
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)  # in order, whichever way it is told to end
-    show = Show()
+    if arguments.command in ("run", "up"):
+        return _run_pipeline(
+            Show(),
+            b3=arguments.b3,
+            session=arguments.date,
+            count=arguments.sessions,
+            history=arguments.history,
+            job=arguments.job,
+            fresh=arguments.fresh,
+            stay=arguments.command == "up",
+        )
+    show = Show(sys.stderr)  # standard output is the command's
+    python = [sys.executable, "-m"]
+    if arguments.command == "report":
+        day = ["--date", str(arguments.date)] if arguments.date else []
+        return _run_command([*python, "notebooks.report", *day, *more], show)
+    if arguments.command == "pictures":
+        return _run_command([*python, "notebooks.pictures", *more], show, sessions=NOTEBOOK_SESSIONS)
+    if arguments.command == "notebook":
+        if find_spec("jupyterlab") is None:
+            show.failure("JupyterLab is not installed; `make notebook` installs it and opens the notebook")
+            return 2
+        # It tells nobody that it runs here
+        quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=")
+        lab = [*python, "jupyterlab", *quiet, "notebooks/pregao.ipynb", *more]
+        return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS)
+    return _run_command(more, show)
+
+
+def _run_pipeline(
+    show: Show,
+    *,
+    b3: str = SIMULATED,
+    session: date | None = None,
+    count: int = 1,
+    history: int = 0,
+    job: str = SCRIPT,
+    fresh: bool = False,
+    stay: bool = False,
+) -> int:
     started = time.monotonic()
     try:
         request = Request.parse(
-            arguments.b3,
-            session=arguments.date,
-            count=arguments.sessions,
-            now=datetime.now(UTC),
-            job=arguments.job,
+            b3, session=session, count=count, now=datetime.now(UTC), history=history, job=job
         )
     except RequestError as error:
         show.failure(str(error))
         return 2
     _announce(request, show)
-    folder = prepare_folder(request, fresh=arguments.fresh, show=show)
+    folder = prepare_folder(request, fresh=fresh, show=show)
     try:
         with (
-            b3_server(request.source(), folder) as b3,
-            start(folder, b3=b3, lookback=request.lookback, show=show, job=request.job) as sandbox,
+            b3_server(request.source(), folder) as server,
+            start(folder, b3=server, lookback=request.lookback, show=show, job=request.job) as sandbox,
         ):
             sandbox.aws.enter()
-            run(sandbox, request, show)
+            run(sandbox, request, show, b3=server)
             show.heading(f"Done in {time.monotonic() - started:.0f} s. The lake, as plain Parquet files:")
             for part in ("raw", "refined", "refined_compact"):
                 show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
-            if arguments.command == "up":
-                _stay(sandbox, b3, show)
+            if stay:
+                _stay(sandbox, server, show)
     except (StageError, DeployError, EmulatorError) as error:
         show.failure(str(error))
         logs = folder.relative_to(REPOSITORY)
@@ -64,13 +118,35 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         show.heading("Stopped.")
-        return 0 if arguments.command == "up" else 130
+        return 0 if stay else 130
     return 0
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The arguments, and what comes after `--`, which is another command's."""
+    own, more = list(argv), []
+    if "--" in own:
+        more = own[own.index("--") + 1 :]
+        own = own[: own.index("--")]
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("command", choices=("run", "up"))
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, what in (("run", "the pipeline, once"), ("up", "the pipeline, and leave AWS running")):
+        _add_run_arguments(commands.add_parser(name, help=what))
+    on_lake = "what comes after -- is passed on"
+    commands.add_parser("exec", help="a command on the lake of the last run: exec -- aws s3 ls")
+    report = commands.add_parser("report", help=f"python -m notebooks.report on that lake; {on_lake}")
+    report.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="the session")
+    commands.add_parser("notebook", help=f"JupyterLab on that lake; {on_lake}")
+    commands.add_parser("pictures", help=f"python -m notebooks.pictures on that lake; {on_lake}")
+    arguments = parser.parse_args(own)
+    if more and arguments.command in ("run", "up"):
+        parser.error(f"{arguments.command} takes nothing after --, found {shlex.join(more)}")
+    if not more and arguments.command == "exec":
+        parser.error("exec needs a command after --, such as: exec -- aws s3 ls")
+    return arguments, more
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--b3", default=SIMULATED, help="simulated (the default), live, or a folder with B3's files"
     )
@@ -81,13 +157,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--sessions", type=int, default=1, metavar="N", help=f"how many up to it, at most {MOST_SESSIONS}"
     )
     parser.add_argument(
+        "--history",
+        type=int,
+        default=0,
+        metavar="N",
+        help=f"how many before those to load from annual files, at most {MOST_HISTORY} (none)",
+    )
+    parser.add_argument(
         "--job",
         choices=(SCRIPT, VISUAL),
         default=SCRIPT,
         help="what the Glue job is deployed as (%(default)s)",
     )
     parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
-    return parser.parse_args(argv)
 
 
 def _day(text: str) -> date:
@@ -97,9 +179,49 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a day as YYYY-MM-DD") from None
 
 
+def _run_command(command: Sequence[str], show: Show, *, sessions: int = 1) -> int:
+    """Run a command on the kept lake, which is first given as many sessions as the command needs."""
+    try:
+        if sessions > 1 and (code := _have_sessions(sessions, show)):
+            return code
+        with KeptLake.find().open(show) as environment:
+            return execute(command, environment)
+    except (NoLakeError, EmulatorError) as error:
+        show.failure(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _have_sessions(sessions: int, show: Show) -> int:
+    """See that the lake has so many sessions: a simulated one is given what it lacks.
+
+    Returns:
+        The exit code of the run that was needed, 0 if none was.
+
+    Raises:
+        NoLakeError: The lake has fewer, and they are not simulated, or a sandbox is up on it.
+    """
+    try:
+        lake = KeptLake.find()
+    except NoLakeError:
+        return _run_pipeline(show, history=sessions)
+    if len(lake.sessions) >= sessions:
+        return 0
+    lacking = f"the lake has {lake.describe()}, {sessions} sessions are needed"
+    if lake.b3 != SIMULATED:
+        raise NoLakeError(f"{lacking}: run `make sandbox HISTORY={sessions}` with the B3=... that it is of")
+    if lake.is_up:
+        raise NoLakeError(f"{lacking}: end the sandbox that is up, or start it with --history {sessions}")
+    show.line(f"{lacking}: loads history first")
+    return _run_pipeline(show, session=lake.newest, history=sessions, job=lake.job)
+
+
 def _announce(request: Request, show: Show) -> None:
     first, last = request.sessions[0], request.session
     what = f"session {last}" if first == last else f"{len(request.sessions)} sessions, {first} to {last}"
+    if request.history:
+        what += f", and {len(request.history)} before"
     show.heading(f"The Bovespa pipeline on this machine: {what}")
     show.warning(_B3[request.kind].format(b3=request.b3))
 
@@ -107,10 +229,7 @@ def _announce(request: Request, show: Show) -> None:
 def _stay(sandbox: Sandbox, b3: B3Server | None, show: Show) -> None:
     """Leave AWS, and B3 if it is served here, running until Ctrl-C."""
     show.heading("AWS is running. In another terminal, for boto3, the AWS CLI and python -m scraper:")
-    names = {"STACK_NAME": sandbox.deployment.work_group}
-    if b3:
-        names |= {"QUOTES_BASE_URL": b3.base_url, "INDEX_BASE_URL": b3.base_url}
-    for name, value in {**sandbox.aws.environment(), **names}.items():
+    for name, value in {**sandbox.aws.environment(), **sandbox.names(b3)}.items():
         show.line(f"export {name}={shlex.quote(value)}")
     show.heading("Ctrl-C ends it; the lake is kept.")
     signal.pause()

@@ -84,6 +84,15 @@ class Show:
             yield step
         self.line(f"{title}: {step.outcome} ({time.monotonic() - started:.1f} s)")
 
+    @contextmanager
+    def waiting(self, title: str) -> Iterator[None]:
+        """Show on a terminal that something is going on; its outcome is for the caller to tell."""
+        if self._terminal:
+            with self._console.status(Text(title)):
+                yield
+        else:
+            yield
+
     def table(self, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> None:
         """Show rows. A column is its name and whether it holds numbers."""
         table = Table(header_style="dim", box=None, pad_edge=False)
@@ -94,7 +103,7 @@ class Show:
             table.add_column("\n".join(wrap(heading, width)), justify="right" if is_number else "left")
         for row in rows:
             table.add_row(*row)
-        self._console.print(Padding(table, (0, 0, 1, 2), expand=False))
+        self._console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)

@@ -20,6 +20,7 @@ from typing import Self
 from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack, without_aws
 
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
+_OUTPUTS = "outputs.json"
 _PROGRESS = re.compile(rb"\| +(\d+)/(\d+) \|")
 
 
@@ -53,6 +54,12 @@ class Deployment:
             KeyError: The stack does not have one of them.
         """
         return cls(**{field.name: outputs[field.name.title().replace("_", "")] for field in fields(cls)})
+
+
+def deployed_stack(folder: Path) -> str:
+    """Name of the stack that was last deployed from a `Cdk`'s folder."""
+    (name,) = json.loads((folder / _OUTPUTS).read_text())
+    return str(name)
 
 
 class Cdk:
@@ -94,7 +101,7 @@ class Cdk:
             )
             self._synth(context)
             bootstrap.result()
-        outputs = self._folder / "outputs.json"
+        outputs = self._folder / _OUTPUTS
         self._run(
             "deploy",
             *("--app", str(self._assembly), "--outputs-file", str(outputs), "--require-approval", "never"),

@@ -27,6 +27,8 @@ from sandbox.mirror import BucketMirror
 from sandbox.request import LIVE, SCRIPT, VISUAL, Request
 
 HOME = REPOSITORY / ".sandbox"
+AWS = "aws"
+"""Where in a sandbox's folder the emulator keeps everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,11 @@ class Sandbox:
     def lake(self) -> Path:
         """The lake as plain files, in `raw/`, `refined/`, `refined_compact/`: what `refresh_lake` found."""
         return _lake(self.folder)
+
+    def names(self, b3: B3Server | None = None) -> dict[str, str]:
+        """The variables by which this project's commands find the stack, and the B3 that is served here."""
+        names = {"STACK_NAME": self.deployment.work_group}
+        return names | ({"QUOTES_BASE_URL": b3.base_url, "INDEX_BASE_URL": b3.base_url} if b3 else {})
 
     def refresh_lake(self) -> None:
         """Bring the plain files up to date with the buckets, which the environment has to lead to."""
@@ -85,7 +92,7 @@ def start(
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
-            aws = running.enter_context(_emulator(folder / "aws", show))
+            aws = running.enter_context(_emulator(folder / AWS, show))
             step.outcome = aws.endpoint
         with show.step("cdk bootstrap, synth, deploy", slow=True) as step:
             deployment = Cdk(aws, folder).deploy(context, step.doing)
@@ -110,7 +117,7 @@ def b3_server(source: Source | None, folder: Path) -> Iterator[B3Server | None]:
 def prepare_folder(request: Request, *, fresh: bool, show: Show) -> Path:
     """The folder for the kind of B3 and job that is asked, empty if the lake in it has to begin anew."""
     folder = HOME / (f"{request.kind}-{VISUAL}" if request.job == VISUAL else request.kind)
-    newest = _newest_session(folder)
+    newest = max(sessions_of(folder, "raw/cotahist"), default=None)
     if fresh:
         show.line("begins with an empty lake, as asked")
         _empty(folder)
@@ -128,15 +135,14 @@ def _lake(folder: Path) -> Path:
     return folder / "lake"
 
 
-def _newest_session(folder: Path) -> date | None:
-    sessions = (_lake(folder) / "raw" / "cotahist").glob("trade_date=*")
-    return max(
-        (date.fromisoformat(session.name.removeprefix("trade_date=")) for session in sessions), default=None
-    )
+def sessions_of(folder: Path, part: str) -> list[date]:
+    """The sessions that a sandbox's lake has in a part of it, such as `refined_compact`, oldest first."""
+    sessions = (_lake(folder) / part).glob("trade_date=*")
+    return sorted(date.fromisoformat(session.name.removeprefix("trade_date=")) for session in sessions)
 
 
 def _empty(folder: Path) -> None:
-    for kept in ("aws", "lake"):
+    for kept in (AWS, "lake"):
         if (folder / kept).exists():
             shutil.rmtree(folder / kept)
 

@@ -27,7 +27,7 @@ ACCOUNT = "000000000000"
 
 # Names in an emulator's folder
 LOG = "emulator.log"
-MARK = "in-use"  # is there while it works
+MARK = "in-use"  # is there while it works, and says at which endpoint
 MIRROR = "mirror"
 JOB_RUNS = "job-runs"
 
@@ -84,6 +84,8 @@ class MiniStack:
             bound.bind(("127.0.0.1", port))
             port = bound.getsockname()[1]
             endpoint = f"http://127.0.0.1:{port}"
+            mark.write(endpoint.encode())
+            mark.flush()
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "sandbox.emulator", "--socket", str(bound.fileno())),
@@ -100,6 +102,12 @@ class MiniStack:
         emulator = cls(endpoint=endpoint, folder=folder, _process=process)
         emulator._wait_until_ready()
         return emulator
+
+    @staticmethod
+    def endpoint_at_work(data_dir: Path) -> str | None:
+        """The endpoint of the emulator that works in a folder; None if it has not begun, or has ended."""
+        mark = data_dir.resolve() / MARK
+        return (mark.read_text() or None) if mark.exists() else None
 
     @property
     def log(self) -> Path:

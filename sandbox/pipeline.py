@@ -34,6 +34,9 @@ _COMPACT = re.compile(r"refined_compact/trade_date=([^/]+)/[^/]+\.parquet")
 Partition = tuple[date, str]
 """A session and a ticker."""
 
+Sums = dict[date, tuple[int, Decimal]]
+"""Of each session its quotes and their volume [BRL]."""
+
 
 class StageError(RuntimeError):
     """A stage of the pipeline failed, or did not do what it should; the message says which and how."""
@@ -320,6 +323,24 @@ class Pipeline:
             lines=wide[1],
             volume=wide[2],
             compact=compact,
+        )
+
+    def sums_by_session(self, first: date, last: date) -> tuple[Sums, Sums]:
+        """What each session of a range adds up to in the raw and in the compact table, as Athena sees it."""
+        names = self.deployment
+        between = f"WHERE trade_date BETWEEN DATE '{first}' AND DATE '{last}' GROUP BY trade_date"
+
+        def add_up(table: str, lines: str, volume: str) -> Sums:
+            sql = f"SELECT trade_date, {lines}, sum({volume}) FROM {table} {between}"  # noqa: S608 - our own names
+            return {
+                date.fromisoformat(str(session)): (int(count or 0), Decimal(total or 0))
+                for session, count, total in self.query(sql).rows
+            }
+
+        compact = f'"{names.refined_database}"."{names.refined_compact_table}"'
+        return (
+            add_up(f'"{names.raw_database}"."cotahist"', "count(*)", "voltot"),
+            add_up(compact, "sum(lines)", "volume"),
         )
 
     def _keys(self, bucket: str, prefix: str) -> Iterator[str]:

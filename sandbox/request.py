@@ -1,8 +1,9 @@
-"""What a run of the sandbox is asked for: which B3, which sessions of it, and in which mode the job is."""
+"""What a run of the sandbox is asked for: which B3, which sessions and history of it, and the job's mode."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Self
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Source
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
+from sandbox.b3.years import annual_zip_name
 from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
 
 SIMULATED = "simulated"
@@ -22,9 +24,13 @@ VISUAL = "visual"
 MOST_SESSIONS = 250
 """The most that a run takes: about a year."""
 
+MOST_HISTORY = 500
+"""The most that a run loads as history: about two years."""
+
 _LOOKBACK = 10
 """Sessions that one morning of the schedule takes (design: every session missing from the last ten)."""
 
+_QUOTES = Path("InstDados", "SerHist")
 _DAILY_FILE = re.compile(r"COTAHIST_D(\d{2})(\d{2})(\d{4})\.ZIP")
 
 
@@ -39,15 +45,26 @@ class Request:
     Attributes:
         b3: `SIMULATED`, `LIVE`, or the folder of recorded files.
         sessions: The sessions to take, oldest first.
+        history: The sessions before them to load from B3's annual files, oldest first.
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
     """
 
     b3: str
     sessions: tuple[date, ...]
+    history: tuple[date, ...] = ()
     job: str = SCRIPT
 
     @classmethod
-    def parse(cls, b3: str, *, session: date | None, count: int, now: datetime, job: str = SCRIPT) -> Self:
+    def parse(
+        cls,
+        b3: str,
+        *,
+        session: date | None,
+        count: int,
+        now: datetime,
+        history: int = 0,
+        job: str = SCRIPT,
+    ) -> Self:
         """Settle which sessions are meant.
 
         Args:
@@ -56,24 +73,31 @@ class Request:
                 or the newest recorded one.
             count: How many sessions up to it.
             now: The present, with its time zone.
+            history: How many sessions before those to load as history.
             job: What the Glue job is to be, `SCRIPT` or `VISUAL`.
 
         Raises:
-            RequestError: The folder has no daily files, or the day is no session or has none recorded.
+            RequestError: The folder has no daily files, or lacks an annual file that history needs; or the
+                day is no session or has none recorded.
         """
         if not 1 <= count <= MOST_SESSIONS:
             raise RequestError(f"{count} sessions asked for, expected 1 to {MOST_SESSIONS}")
+        if not 0 <= history <= MOST_HISTORY:
+            raise RequestError(f"{history} sessions of history asked for, expected 0 to {MOST_HISTORY}")
         recorded = None if b3 in {SIMULATED, LIVE} else _recorded_sessions(Path(b3))
         session = session or (max(recorded) if recorded else last_session(now))
         if session >= day_in_sao_paulo(now):
             raise RequestError(f"{session} is not over in São Paulo, the last session is {last_session(now)}")
-        sessions = sessions_before(_morning_after(session), count)
+        days = sessions_before(_morning_after(session), history + count)
+        past, sessions = days[:history], days[history:]
         if sessions[-1] != session:
             raise RequestError(f"{session:%A %Y-%m-%d} is no session, the last before it is {sessions[-1]}")
         if recorded is not None and session not in recorded:
             there = ", ".join(map(str, sorted(recorded)))
             raise RequestError(f"{b3} has no file of session {session}; recorded are {there}")
-        return cls(b3=b3, sessions=tuple(sessions), job=job)
+        if recorded is not None:
+            _require_annual_files(Path(b3), past)
+        return cls(b3=b3, sessions=tuple(sessions), history=tuple(past), job=job)
 
     @property
     def session(self) -> date:
@@ -102,7 +126,7 @@ class Request:
             market: The market to simulate, by default the one of about 150 tickers and 3,000 quotes.
         """
         if self.b3 == SIMULATED:
-            return SimulatedSource(self.sessions, market or SimulatedMarket())
+            return SimulatedSource((*self.history, *self.sessions), market or SimulatedMarket())
         return None if self.b3 == LIVE else RecordedFolder(Path(self.b3), self.session)
 
 
@@ -111,8 +135,18 @@ def _morning_after(session: date) -> datetime:
     return datetime.combine(session + timedelta(days=1), time(7), SAO_PAULO).astimezone(UTC)
 
 
+def _require_annual_files(folder: Path, history: Sequence[date]) -> None:
+    quotes = folder / _QUOTES
+    names = [annual_zip_name(year) for year in sorted({session.year for session in history})]
+    if lacking := [name for name in names if not (quotes / name).is_file()]:
+        raise RequestError(
+            f"{quotes} has no {', '.join(lacking)}; history is loaded from B3's annual files: put them "
+            "there, under their own names, or ask for no history"
+        )
+
+
 def _recorded_sessions(folder: Path) -> set[date]:
-    quotes = folder / "InstDados" / "SerHist"
+    quotes = folder / _QUOTES
     names = (_DAILY_FILE.fullmatch(path.name) for path in quotes.glob("*"))
     sessions = {date(int(name[3]), int(name[2]), int(name[1])) for name in names if name}
     if not sessions:

@@ -7,21 +7,27 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
+from sandbox import history
+from sandbox.answers import ask, count
+from sandbox.b3.server import B3Server
 from sandbox.console import Show
 from sandbox.environment import Sandbox
-from sandbox.pipeline import JobRun, Pipeline, QueryResult, StageError
+from sandbox.pipeline import JobRun, Pipeline, StageError
 from sandbox.request import Request
 from scraper.calendar import SAO_PAULO
-
-_ROWS_SHOWN = 8
-_NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"}  # of Athena's types
 
 Summary = dict[str, Any]
 """What the scraper tells of one file (see `scraper.ingest.Result.summary`)."""
 
 
-def run(sandbox: Sandbox, request: Request, show: Show) -> None:
+def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None = None) -> None:
     """Take the sessions from B3 to the answers of the named queries.
+
+    Args:
+        sandbox: The running sandbox, which the environment has to lead to.
+        request: Which sessions.
+        show: Where to show what happens.
+        b3: The B3 that is served here; None for B3 itself.
 
     Raises:
         StageError: A stage failed, or did not do what it should.
@@ -30,8 +36,9 @@ def run(sandbox: Sandbox, request: Request, show: Show) -> None:
     job_runs_before = pipeline.job_runs()
     new = _scrape(pipeline, request, show)
     _refine(pipeline, sandbox, new, job_runs_before, show)
+    history.load(sandbox, pipeline, request.history, b3, show)
     _check(pipeline, request, show)
-    _ask(pipeline, show)
+    ask(pipeline, show)
     sandbox.refresh_lake()
 
 
@@ -65,7 +72,7 @@ def _show_files(pipeline: Pipeline, files: Sequence[Summary], show: Show) -> Non
             show.line(f"{file['outcome']:<9}  {stored.key}  {rows}{stored.size:,} bytes")
     if absent:
         days = sorted(file["date"] for file in absent)
-        span = days[0] if len(days) == 1 else f"{_count(len(days), 'day')}, {days[0]} to {days[-1]}"
+        span = days[0] if len(days) == 1 else f"{count(len(days), 'day')}, {days[0]} to {days[-1]}"
         show.line(f"not at B3: {span} ({_tally(file['outcome'] for file in absent)})")
 
 
@@ -75,12 +82,12 @@ def _refine(
     """Watch the job runs that the new raw objects start."""
     show.heading("S3 event, starter, Glue job")
     nodes = pipeline.job_nodes()
-    what = f"a graph of {_count(nodes, 'node')}" if nodes else "a script"
+    what = f"a graph of {count(nodes, 'node')}" if nodes else "a script"
     show.line(f"{pipeline.deployment.glue_job_name} is {what}")
     if not new:
         show.line("nothing is new: no event, no job run")
         return
-    with show.step(f"{_count(len(new), 'new session')}", slow=True) as step:
+    with show.step(f"{count(len(new), 'new session')}", slow=True) as step:
 
         def show_progress(job_run: JobRun) -> None:
             if not job_run.has_ended:
@@ -126,10 +133,10 @@ def _check(pipeline: Pipeline, request: Request, show: Show) -> None:
             "run the Glue job for them, or begin anew with --fresh"
         )
     show.line(
-        f"{_count(len(partitions), 'partition')} of {_count(len(wide), 'session')} registered: exactly the "
+        f"{count(len(partitions), 'partition')} of {count(len(wide), 'session')} registered: exactly the "
         "folders under refined/"
     )
-    show.line(f"{_count(len(registered), 'session')} in the compact table: the files under refined_compact/")
+    show.line(f"{count(len(registered), 'session')} in the compact table: the files under refined_compact/")
     for session in sorted(wide & set(request.sessions)):
         with show.step(f"{session}") as step:
             totals = pipeline.totals(session)
@@ -137,56 +144,6 @@ def _check(pipeline: Pipeline, request: Request, show: Show) -> None:
             step.outcome = f"{made} in all three"
         if not totals.agree:
             raise StageError(f"{session}: raw and refined tables do not add up to the same: {totals}")
-
-
-def _ask(pipeline: Pipeline, show: Show) -> None:
-    """Run the workgroup's named queries and show their first rows."""
-    show.heading("Athena, named queries")
-    queries = pipeline.named_queries()
-    if not queries:
-        raise StageError(f"workgroup {pipeline.deployment.work_group} has no named queries")
-    for name, sql in queries:
-        with show.step(name) as step:
-            result = pipeline.query(sql)
-            step.outcome = _count(len(result.rows), "row")
-        if not result.rows:
-            raise StageError(f"named query {name!r} returned no rows")
-        _show_result(result, show)
-
-
-def _show_result(result: QueryResult, show: Show) -> None:
-    """Show the first rows. What is the same in all of them goes above them; a single row stands upright."""
-    columns = [(column, kind in _NUMBERS) for column, kind in result.columns]
-    rows = [
-        [_cell(value, is_number=is_number) for value, (_, is_number) in zip(row, columns, strict=True)]
-        for row in result.rows[:_ROWS_SHOWN]
-    ]
-    if len(rows) == 1:
-        pairs = [[name, value] for (name, _), value in zip(columns, rows[0], strict=True)]
-        show.table([("column", False), ("value", False)], pairs)
-        return
-    same = [place for place, values in enumerate(zip(*rows, strict=True)) if len(set(values)) == 1]
-    above = [f"{columns[place][0]} {rows[0][place]}" for place in same]
-    if len(result.rows) > len(rows):
-        above.append(f"the first {len(rows)} rows")
-    if above:
-        show.line(", ".join(above), style="dim")
-    kept = [place for place in range(len(columns)) if place not in same]
-    show.table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
-
-
-def _cell(value: str | None, *, is_number: bool) -> str:
-    if value is None:
-        return "-"
-    whole, point, decimals = value.partition(".")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    if is_number and digits.isdigit():
-        return f"{sign}{int(digits):,}{point}{decimals}"
-    return value
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _tally(names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from stacks.config import Config
 from stacks.ingestion import Ingestion
 from stacks.monitoring import Monitoring, session_deadline
 from stacks.refinement import RefineJob, Starter
+from stacks.spark_notebooks import SparkNotebooks
 from stacks.storage import Storage
 
 
@@ -123,6 +124,21 @@ class BovespaStack(Stack):
                 "Dashboard": monitoring.dashboard.dashboard_name,
             }
         )
+        if config.athena_notebook:
+            notebooks = SparkNotebooks(
+                self,
+                "SparkNotebooks",
+                raw_bucket=storage.raw_bucket,
+                refined_bucket=storage.refined_bucket,
+                results_bucket=storage.results_bucket,
+                refined_database=config.refined_database,
+                refined_tables=(config.refined_table, refine.compact_table),
+                removal_policy=config.removal_policy,
+                log_retention=config.log_retention,
+            )
+            self._add_outputs(
+                {"SparkWorkGroup": notebooks.workgroup.name, "SparkCharts": notebooks.charts_url}
+            )
 
     def _add_outputs(self, outputs: dict[str, str]) -> None:
         for name, value in outputs.items():

@@ -1,4 +1,6 @@
-"""The folder that the scraper's function is deployed from: what the layer lacks, and the `scraper` package.
+"""The folders that are deployed as ZIPs: the scraper's function, and the charts of the Spark notebooks.
+
+The function's has what its layer lacks, and the `scraper` package.
 
 pip fetches wheels for the function's own platform and Python: neither Docker nor a Linux machine is needed.
 What it fetched is kept under `build/` by the hash of the requirements: synth needs no network once
@@ -12,14 +14,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 PACKAGE = REPOSITORY / "scraper"
 REQUIREMENTS = PACKAGE / "requirements-lambda.txt"
+NOTEBOOKS = REPOSITORY / "notebooks"
+
+_CHART_MODULES = ("charts.py", "style.py")
+_CHART_PACKAGES = ("squarify",)
 
 _COMMAND_LINE = {PACKAGE / "__main__.py", *(PACKAGE / "cli").iterdir()}
 """What the functions do not run, and what imports packages that they do not have."""
@@ -58,11 +65,45 @@ def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
         return bundle
     with _published_as(bundle) as folder:
         shutil.copytree(third_party, folder, dirs_exist_ok=True)
-        for name, path in sources.items():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        _copy(sources, folder)
     return bundle
+
+
+def charts_bundle() -> Path:
+    """Make the folder with the packages that a notebook in Athena for Apache Spark draws with.
+
+    They are our charts and what Athena does not have of what they import:
+    https://docs.aws.amazon.com/athena/latest/ug/notebooks-spark-preinstalled-python-libraries.html
+
+    Returns:
+        The folder, under `build/`, named by its content: it is made once and never changed.
+
+    Raises:
+        BundlingError: A package is not installed.
+    """
+    sources = {path.relative_to(REPOSITORY): path for path in (NOTEBOOKS / name for name in _CHART_MODULES)}
+    for package in _CHART_PACKAGES:
+        try:
+            files = distribution(package).files or []
+        except PackageNotFoundError as error:
+            raise BundlingError(f"{package} is not installed; requirements-dev.txt names it") from error
+        for file in files:
+            if file.suffix == ".py" or file.name.startswith("LICENSE"):
+                sources[Path(file)] = Path(str(file.locate()))
+    bundle = BUILD / f"charts-{_digest('', sources)}"
+    if not bundle.is_dir():
+        with _published_as(bundle) as folder:
+            _copy(sources, folder)
+            # With this the folder is a package in a ZIP, too, which `notebooks/` itself need not be
+            (folder / NOTEBOOKS.name / "__init__.py").touch()
+    return bundle
+
+
+def _copy(sources: Mapping[Path, Path], folder: Path) -> None:
+    for name, path in sources.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _third_party() -> Path:

@@ -71,6 +71,7 @@ class Config:
         glue_worker_count: G.1X workers of the job, its driver among them.
         glue_timeout_minutes: Minutes after which a job run is stopped.
         athena_scan_cutoff_mb: Megabytes at which Athena cancels a query of the workgroup.
+        athena_notebook: Whether there is a Spark workgroup, too, whose notebooks run in Athena's console.
         query_result_days: Days for which query results are kept.
         log_retention: How long logs are kept.
         alarm_email: An address that alarms are sent to, once it has confirmed; None for none.
@@ -95,6 +96,7 @@ class Config:
     glue_worker_count: int
     glue_timeout_minutes: int
     athena_scan_cutoff_mb: int
+    athena_notebook: bool
     query_result_days: int
     log_retention: RetentionDays
     alarm_email: str | None
@@ -134,6 +136,7 @@ class Config:
             glue_worker_count=read.integer("glue_worker_count", 2, 50),
             glue_timeout_minutes=read.integer("glue_timeout_minutes", 5, 2880),
             athena_scan_cutoff_mb=read.integer("athena_scan_cutoff_mb", 10, 1_000_000),
+            athena_notebook=read.boolean("athena_notebook"),
             query_result_days=read.integer("query_result_days", 1, 3650),
             log_retention=_RETENTIONS[
                 int(read.choice("log_retention_days", [str(days) for days in _RETENTIONS]))
@@ -200,6 +203,13 @@ class _Reader:
         if value not in choices:
             raise _wrong(key, value, f"one of {', '.join(choices)}")
         return value
+
+    def boolean(self, key: str) -> bool:
+        value = self._value(key)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if text not in ("true", "false"):
+            raise _wrong(key, value, "true or false")
+        return text == "true"
 
     def integer(self, key: str, lowest: int, highest: int) -> int:
         return _integer(key, self._value(key), lowest, highest)

@@ -13,6 +13,7 @@ from stacks.nag import acknowledge
 
 RAW_PREFIX = "raw/"
 SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
+INDEX_PREFIX = f"{RAW_PREFIX}index_portfolio/"
 QUARANTINE_PREFIX = "quarantine/"
 BACKFILL_PREFIX = "backfill/"
 REFINED_FOLDER = "refined"

@@ -163,6 +163,10 @@ class B3Server:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self._http.server_address[1]}"
 
+    def has_quotes(self, name: str) -> bool:
+        """Whether there is a quote file of that name. A source that generates its files does so now."""
+        return self._source.quotes(name) is not None
+
     def script(self, path: str, answers: Iterable[Answer]) -> None:
         """Answer the next requests below a path with these, one each; after the last, the source does again.
 

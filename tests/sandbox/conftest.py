@@ -30,7 +30,9 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             files = pipeline.fire(pipeline.schedule(), MORNING_AFTER)
             job_runs = pipeline.watch_job_runs(SESSIONS, before=[], seen=lambda _run: None)
             sandbox.refresh_lake()
-        yield Deployed(sandbox=sandbox, pipeline=pipeline, b3=b3, files=files, job_runs=job_runs)
+        yield Deployed(
+            sandbox=sandbox, pipeline=pipeline, b3=b3, server=server, files=files, job_runs=job_runs
+        )
 
 
 @pytest.fixture

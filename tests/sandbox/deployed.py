@@ -12,7 +12,7 @@ import boto3
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
-from sandbox.b3.server import Document, PortfolioRequest, Source
+from sandbox.b3.server import B3Server, Document, PortfolioRequest, Source
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline
 
@@ -42,6 +42,7 @@ class Deployed:
         sandbox: The sandbox.
         pipeline: The pipeline in it.
         b3: What the pipeline's B3 serves.
+        server: That B3.
         files: What the scraper said of the first morning.
         job_runs: The job runs that followed.
     """
@@ -49,6 +50,7 @@ class Deployed:
     sandbox: Sandbox
     pipeline: Pipeline
     b3: ChangingSource
+    server: B3Server
     files: list[dict[str, Any]]
     job_runs: list[JobRun]
 

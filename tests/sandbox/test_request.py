@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 
 from sandbox.b3.formats import daily_zip_name
 from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.server import PortfolioRequest
 from sandbox.b3.years import annual_zip_name
 from sandbox.request import LIVE, SIMULATED, Request, RequestError
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # Friday the 20th is a holiday
+TUESDAY = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 CARNIVAL_TUESDAY = date(2026, 2, 17)
 
 
@@ -57,6 +60,43 @@ def test_more_sessions_than_one_morning_looks_back_take_several_mornings_in_orde
     taken = [request.sessions[:3], request.sessions[3:13], request.sessions[13:]]
     for morning, sessions in zip(request.mornings, taken, strict=True):
         assert (morning.date() - sessions[-1]).days == 1
+
+
+def test_history_is_the_sessions_before_those_that_are_asked_for() -> None:
+    request = Request.parse(SIMULATED, session=date(2026, 11, 23), count=2, now=TUESDAY, history=3)
+    assert request.history == (date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 18))
+    assert request.sessions == (date(2026, 11, 19), date(2026, 11, 23))
+    assert (len(request.mornings), request.lookback) == (1, 2)
+
+
+def test_a_simulated_b3_serves_history_by_the_year_and_a_portfolio_that_dates_before_all_of_it() -> None:
+    request = Request.parse(SIMULATED, session=date(2026, 11, 23), count=1, now=TUESDAY, history=2)
+    source = request.source(SimulatedMarket(tickers=31, quotes=100))
+    assert source is not None
+    year = source.quotes("COTAHIST_A2026.ZIP")
+    assert year is not None
+    with ZipFile(BytesIO(year.body)) as file:
+        days = {line[2:10] for line in file.read("COTAHIST_A2026.TXT").splitlines() if line[:2] == b"01"}
+    assert days == {b"20261118", b"20261119", b"20261123"}
+    portfolio = source.portfolio(PortfolioRequest(index="IBOV", segment="2", page_number=1, page_size=120))
+    assert portfolio is not None
+    assert json.loads(portfolio.body)["header"]["date"] == "18/11/26"
+
+
+def test_recorded_history_needs_the_annual_files_of_its_years(recorded: str) -> None:
+    with pytest.raises(RequestError, match=r"no COTAHIST_A2024\.ZIP; history is loaded from B3's annual"):
+        Request.parse(recorded, session=date(2024, 11, 8), count=1, now=MONDAY, history=20)
+    Path(recorded, "InstDados", "SerHist", "COTAHIST_A2024.ZIP").touch()
+    request = Request.parse(recorded, session=date(2024, 11, 8), count=1, now=MONDAY, history=20)
+    assert len(request.history) == 20
+    # From January of 2024 it reaches into 2023, whose file is there
+    assert Request.parse(recorded, session=date(2024, 11, 8), count=1, now=MONDAY, history=250).history
+
+
+@pytest.mark.parametrize("history", [-1, 501])
+def test_an_amount_of_history_out_of_range_is_refused(history: int) -> None:
+    with pytest.raises(RequestError, match=f"{history} sessions of history asked for, expected 0 to 500"):
+        Request.parse(SIMULATED, session=None, count=1, now=MONDAY, history=history)
 
 
 def test_a_day_without_session_is_refused_with_the_session_before_it() -> None:

@@ -1,9 +1,10 @@
-"""The folder that the scraper's function is deployed from."""
+"""The folders that are deployed as ZIPs."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,57 @@ def test_the_module_makes_the_bundle_ahead_of_synth(bundle: Path) -> None:
 
 def _requirements_hash() -> str:
     return hashlib.sha256(bundling.REQUIREMENTS.read_bytes()).hexdigest()[:16]
+
+
+@pytest.fixture(scope="module")
+def charts() -> Path:
+    return bundling.charts_bundle()
+
+
+def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts: Path) -> None:
+    """It has matplotlib and what that needs; a ZIP that a notebook adds may hold nothing but Python."""
+    content = {str(path.relative_to(charts)) for path in charts.rglob("*") if path.is_file()}
+    (licence,) = (path for path in content if "squarify" in path and "LICENSE" in path)
+    assert content - {licence} == {
+        "notebooks/__init__.py",
+        "notebooks/charts.py",
+        "notebooks/style.py",
+        "squarify/__init__.py",
+    }
+    imported: set[str] = set()
+    for path in charts.rglob("*.py"):
+        # Athena's Python
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
+            if isinstance(node, ast.Import):
+                imported.update(alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    preinstalled = {"matplotlib", "numpy", "pandas"}
+    assert imported - set(sys.stdlib_module_names) <= preinstalled | {"notebooks", "squarify"}
+
+
+def test_the_charts_are_imported_from_their_zip(charts: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "charts"), "zip", charts)
+    script = "from notebooks import charts; import squarify; print(charts.__file__); print(squarify.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": archive, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [Path(line).parents[1] for line in done.stdout.splitlines()] == [Path(archive)] * 2
+
+
+def test_other_charts_are_another_bundle(
+    charts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert bundling.charts_bundle() == charts
+    for name in ("charts.py", "style.py"):
+        (tmp_path / "notebooks").mkdir(exist_ok=True)
+        (tmp_path / "notebooks" / name).write_text("# other")
+    monkeypatch.setattr(bundling, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(bundling, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(bundling, "BUILD", tmp_path / "build")
+    assert bundling.charts_bundle().name != charts.name

@@ -21,6 +21,7 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     assert config.removal_policy is RemovalPolicy.RETAIN
     assert (config.refined_database, config.refined_table) == ("default", "bovespa_daily")
     assert config.wide_sessions == 0
+    assert config.athena_notebook is False
     assert config.index_codes == ("IBOV",)
     assert config.schedule_hours == (7, 9, 11)
     assert config.log_retention is RetentionDays.ONE_MONTH
@@ -36,6 +37,7 @@ def test_the_command_line_says_everything_in_text() -> None:
         index_codes="IBOV, SMLL",
         lookback_sessions="3",
         wide_sessions="250",
+        athena_notebook="true",
         schedule_hours="11,7",
         glue_worker_count="4",
         log_retention_days="7",
@@ -46,6 +48,7 @@ def test_the_command_line_says_everything_in_text() -> None:
     assert config.index_codes == ("IBOV", "SMLL")
     assert config.lookback_sessions == 3
     assert config.wide_sessions == 250
+    assert config.athena_notebook is True
     assert config.schedule_hours == (7, 11)
     assert config.glue_worker_count == 4
     assert config.log_retention is RetentionDays.ONE_WEEK
@@ -76,6 +79,10 @@ def test_the_command_line_says_everything_in_text() -> None:
         ("glue_worker_count", True, "whole number from 2 to 50"),
         ("glue_timeout_minutes", "1", "whole number from 5"),
         ("athena_scan_cutoff_mb", "9", "whole number from 10"),
+        ("athena_notebook", "yes", "true or false"),
+        ("athena_notebook", "True", "true or false"),
+        ("athena_notebook", 1, "true or false"),
+        ("athena_notebook", "", "true or false"),
         ("query_result_days", "-1", "whole number from 1"),
         ("log_retention_days", "31", "one of 1, 3, 5, 7, 14, 30"),
         ("tags", "project", "name=value"),

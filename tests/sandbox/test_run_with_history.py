@@ -1,0 +1,130 @@
+"""A run of the sandbox that is asked for history: what it loads, what it checks, and what it does not repeat.
+
+Expectations come from the quotes that the market generated and from AWS's APIs. What is loaded is taken out
+of the lake at the end: other tests ask for all of its sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from io import StringIO
+
+import boto3
+import pytest
+
+from sandbox.b3.sources import SimulatedSource
+from sandbox.console import Show
+from sandbox.pipeline import StageError
+from sandbox.request import SIMULATED, Request
+from sandbox.run import run
+from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+
+HISTORY = tuple(date(2025, 2, day) for day in (24, 25, 26, 27, 28))
+REQUEST = Request(b3=SIMULATED, sessions=SESSIONS, history=HISTORY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithHistory:
+    """The sandbox after the run, what the run has shown, and how many job runs it has started."""
+
+    deployed: Deployed
+    shown: list[str]
+    job_runs: int
+
+    def run_again(self) -> list[str]:
+        """Run the same once more; return what is shown."""
+        shown = StringIO()
+        run(self.deployed.sandbox, REQUEST, Show(shown), b3=self.deployed.server)
+        return shown.getvalue().splitlines()
+
+    def ask(self, columns: str, session: date) -> tuple[str | None, ...]:
+        """One row of the compact table's session."""
+        names = self.deployed.sandbox.deployment
+        of_session = f"FROM {names.refined_compact_table} WHERE trade_date = DATE '{session}'"
+        return tuple(self.deployed.pipeline.query(f"SELECT {columns} {of_session}").rows[0])
+
+
+@pytest.fixture(scope="module")
+def with_history(deployed: Deployed) -> Iterator[WithHistory]:
+    served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, *SESSIONS], MARKET)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in deployed.sandbox.aws.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        before, shown = len(deployed.pipeline.job_runs()), StringIO()
+        run(deployed.sandbox, REQUEST, Show(shown), b3=deployed.server)
+        started = len(deployed.pipeline.job_runs()) - before
+        yield WithHistory(deployed=deployed, shown=shown.getvalue().splitlines(), job_runs=started)
+        remove_sessions(deployed, HISTORY)
+        deployed.sandbox.refresh_lake()
+    deployed.b3.now = served
+
+
+def test_history_is_loaded_by_one_range_run_into_the_compact_table_alone(with_history: WithHistory) -> None:
+    pipeline = with_history.deployed.pipeline
+    assert with_history.job_runs == 1
+    assert pipeline.registered_sessions() == [*HISTORY, *SESSIONS]
+    assert {session for session, _ in pipeline.registered_partitions()} == {*SESSIONS}
+
+
+@pytest.mark.parametrize("session", HISTORY)
+def test_a_session_of_history_has_the_sums_of_its_quotes_and_the_weights_of_the_index(
+    with_history: WithHistory, session: date
+) -> None:
+    lines, volume, weight = with_history.ask("sum(lines), sum(volume), sum(index_weight)", session)
+    quotes = quotes_of(session)
+    assert (int(lines or 0), Decimal(volume or 0)) == (len(quotes), sum(quote.voltot for quote in quotes))
+    # Every constituent of the simulated index trades every session
+    assert Decimal(weight or 0) == 100
+
+
+def test_the_run_shows_the_command_and_that_both_tables_agree(with_history: WithHistory) -> None:
+    shown = with_history.shown
+    stage = shown[shown.index("History, 2025-02-24 to 2025-02-28") :]
+    assert stage[3] == "  python -m scraper backfill --from 2025-02-24 --to 2025-02-28 --compact-only"
+    quotes = [quote for session in HISTORY for quote in quotes_of(session)]
+    volume = sum(quote.voltot for quote in quotes)
+    agreed = f"  raw and compact table: 5 sessions, {len(quotes):,} quotes, volume {volume:,} BRL in both"
+    assert any(line.startswith(agreed) for line in stage)
+
+
+def test_a_lake_that_has_the_history_loads_nothing_anew(with_history: WithHistory) -> None:
+    names, s3 = with_history.deployed.sandbox.deployment, boto3.client("s3")
+
+    def versions() -> list[str]:
+        pages = s3.get_paginator("list_object_versions").paginate(Bucket=names.raw_bucket)
+        return sorted(version["VersionId"] for page in pages for version in page.get("Versions", []))
+
+    before = versions(), len(with_history.deployed.pipeline.job_runs())
+    assert "  the lake has all of it: nothing to load" in with_history.run_again()
+    assert (versions(), len(with_history.deployed.pipeline.job_runs())) == before
+
+
+def test_history_that_raw_and_compact_table_disagree_on_fails_the_run(with_history: WithHistory) -> None:
+    names, glue, s3 = with_history.deployed.sandbox.deployment, boto3.client("glue"), boto3.client("s3")
+    session = str(HISTORY[2])
+    where = f"refined_compact/trade_date={session}/"
+    (item,) = s3.list_objects_v2(Bucket=names.refined_bucket, Prefix=where)["Contents"]
+    body = s3.get_object(Bucket=names.refined_bucket, Key=item["Key"])["Body"].read()
+    database, table = names.refined_database, names.refined_compact_table
+    found = glue.get_partition(DatabaseName=database, TableName=table, PartitionValues=[session])
+    s3.delete_object(Bucket=names.refined_bucket, Key=item["Key"])
+    glue.delete_partition(DatabaseName=database, TableName=table, PartitionValues=[session])
+    try:
+        with pytest.raises(StageError, match=r"1 sessions do not add up .* first is 2025-02-26"):
+            with_history.run_again()
+    finally:
+        s3.put_object(Bucket=names.refined_bucket, Key=item["Key"], Body=body)
+        glue.create_partition(
+            DatabaseName=database,
+            TableName=table,
+            PartitionInput={
+                "Values": [session],
+                "StorageDescriptor": {"Location": found["Partition"]["StorageDescriptor"]["Location"]},
+            },
+        )

