@@ -47,10 +47,11 @@ class Transfer:
 class BucketMirror:
     """One bucket's mirror: `folder/<bucket>/<key>`, with its memory beside it in `folder/<bucket>.json`."""
 
-    def __init__(self, s3: S3Client, bucket: str, folder: Path) -> None:
+    def __init__(self, s3: S3Client, bucket: str, folder: Path, prefix: str = "") -> None:
         self.root = folder / bucket
         self._s3 = s3
         self._bucket = bucket
+        self._prefix = prefix
         self._memory = folder / f"{bucket}.json"
         self._agreed: dict[str, _Agreed] = {}
         if self._memory.exists():
@@ -83,7 +84,9 @@ class BucketMirror:
         return Transfer(copied=len(changed), deleted=len(gone))
 
     def _objects(self) -> dict[str, str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix
+        )
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def _files(self) -> set[str]:

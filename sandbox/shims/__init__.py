@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from sandbox.ministack import JOB_RUNS, MIRROR
+from sandbox.ministack import DECISIONS, JOB_RUNS, MIRROR
 from sandbox.shims import (
+    authorization,
     glue_job_runs,
     glue_jobs,
     glue_partitions,
@@ -57,6 +58,7 @@ def install(folder: Path) -> Installed:
             f"the sandbox's shims are for ministack {MINISTACK_VERSION}, but {installed} is installed; "
             "install the version that requirements-dev.txt names, or check sandbox/shims against yours"
         )
+    authorization.install(folder / DECISIONS)
     glue_jobs.install()
     glue_partitions.install()
     named_queries.install()

@@ -7,6 +7,7 @@ concurrent run, which is what the stack asks for and MiniStack's CloudFormation 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -18,7 +19,8 @@ from typing import Any
 
 from ministack.services import glue
 
-from sandbox.ministack import REPOSITORY
+from sandbox.ministack import REPOSITORY, ROLE_PREFIX
+from sandbox.shims import authorization
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
 
@@ -63,7 +65,7 @@ class JobRuns:
             if run["JobRunState"] != "WAITING":  # stopped meanwhile
                 return
             run.update(JobRunState="RUNNING", StartedOn=int(time.time()))
-            state, message = self._run_job(run["Id"], job_name, script, arguments, minutes=job["Timeout"])
+            state, message = self._run_job(run["Id"], job_name, job, script, arguments)
             if run["JobRunState"] == "RUNNING":
                 run.update(JobRunState=state, ErrorMessage=message)
 
@@ -76,10 +78,16 @@ class JobRuns:
             self._process.kill()
 
     def _run_job(
-        self, run_id: str, job_name: str, script: str, arguments: Mapping[str, str], *, minutes: float
+        self,
+        run_id: str,
+        job_name: str,
+        job: Mapping[str, Any],
+        script: str,
+        arguments: Mapping[str, str],
     ) -> tuple[str, str]:
         """The state in which the run ended and the message that tells why, empty after success."""
-        log = self._logs / f"{run_id}.log"
+        log, minutes = self._logs / f"{run_id}.log", job["Timeout"]
+        credentials = authorization.role_session(job["Role"])
         command = [
             sys.executable,
             "-m",
@@ -92,7 +100,12 @@ class JobRuns:
             command += [name, str(value)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output
+                command,
+                cwd=REPOSITORY,
+                env={**os.environ, **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()}},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
             )
         with self._process as process:
             try:
