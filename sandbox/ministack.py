@@ -65,9 +65,7 @@ class MiniStack:
     _process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(
-        cls, data_dir: Path | None = None, port: int = 0, *, enforce_permissions: bool = False
-    ) -> Self:
+    def start(cls, data_dir: Path | None = None, port: int = 0, *, enforce_permissions: bool = False) -> Self:
         """Start an emulator and wait until it answers.
 
         Args:

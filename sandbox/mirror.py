@@ -84,9 +84,7 @@ class BucketMirror:
         return Transfer(copied=len(changed), deleted=len(gone))
 
     def _objects(self) -> dict[str, str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=self._prefix
-        )
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def _files(self) -> set[str]:

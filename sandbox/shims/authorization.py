@@ -2,8 +2,8 @@
 
 MiniStack evaluates identity and resource policies once it is started with `AUTH=true`. What it lacks for this
 stack: it takes the loopback connection for one without TLS, which the buckets' policies refuse; it has but a
-rough idea of which resource a call of Glue is about; and it tells nobody what it has decided. Each decision on
-a call of somebody else than the account's root is written down once, in a file with a JSON object a line.
+rough idea of which resource a call of Glue is about; and it tells nobody what it has decided. Each decision
+on a call of somebody else than the account's root is written down once, in a file with a JSON object a line.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def install(path: Path) -> None:
     def enforce_and_record(
         access_key: str,
         action: str,
-        service_name: str,
-        region: str,
+        *service_and_region: str,
         resource_arn: str = "*",
         service_context: Mapping[str, Any] | None = None,
     ) -> Any:
@@ -68,7 +67,11 @@ def install(path: Path) -> None:
         refused = None
         for resource in _with_parents(resource_arn):
             refused = refused or enforce(
-                access_key, action, service_name, region, resource, service_context=service_context
+                access_key,
+                action,
+                *service_and_region,
+                resource_arn=resource,
+                service_context=service_context,
             )
             if caller and not caller.endswith(":root"):
                 decisions.add(
@@ -81,19 +84,13 @@ def install(path: Path) -> None:
         return refused
 
     def resource_of_call(
-        service_name: str,
-        method: str,
-        path: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        query_params: Mapping[str, Any],
-        region: str,
-        account_id: str,
+        service_name: str, method: str, path: str, headers: Mapping[str, str], body: bytes, *rest: Any
     ) -> str:
         if service_name == "glue":
+            region, account_id = rest[-2:]
             operation = headers.get("x-amz-target", "").rpartition(".")[2]
             return glue_resource(operation, json.loads(body or b"{}"), f"arn:aws:glue:{region}:{account_id}:")
-        return str(resource_of(service_name, method, path, headers, body, query_params, region, account_id))
+        return str(resource_of(service_name, method, path, headers, body, *rest))
 
     app.pin_request_origin = lambda address, _secure: pin(address, True)
     evaluator.enforce = enforce_and_record
@@ -114,18 +111,20 @@ def glue_resource(operation: str, request: Mapping[str, Any], account: str) -> s
         case {"ResourceArn": str(arn)}:
             return arn
         case {"JobName": str(job)}:
-            return f"{account}job/{job}"
-        case {"DatabaseName": str(database), "TableName": str(table)}:
-            return f"{account}table/{database}/{table}"
-        case {"DatabaseName": str(database), "Name": str(table)}:
-            return f"{account}table/{database}/{table}"
-        case {"DatabaseName": str(database), "TableInput": {"Name": str(table)}}:
-            return f"{account}table/{database}/{table}"
+            name = f"job/{job}"
+        case (
+            {"DatabaseName": str(database), "TableName": str(table)}
+            | {"DatabaseName": str(database), "Name": str(table)}
+            | {"DatabaseName": str(database), "TableInput": {"Name": str(table)}}
+        ):
+            name = f"table/{database}/{table}"
         case {"DatabaseName": str(database)} | {"DatabaseInput": {"Name": str(database)}}:
-            return f"{account}database/{database}"
-        case {"Name": str(name)}:
-            return f"{account}{'job' if 'Job' in operation else 'database'}/{name}"
-    return f"{account}catalog"
+            name = f"database/{database}"
+        case {"Name": str(given)}:
+            name = f"{'job' if 'Job' in operation else 'database'}/{given}"
+        case _:
+            name = "catalog"
+    return f"{account}{name}"
 
 
 def _with_parents(resource: str) -> list[str]:
