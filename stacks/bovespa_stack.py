@@ -8,6 +8,7 @@ from constructs import Construct
 from stacks.analytics import Analytics
 from stacks.catalog import Catalog
 from stacks.config import Config
+from stacks.encryption import Encryption
 from stacks.ingestion import Ingestion
 from stacks.refinement import RefineJob, Starter
 from stacks.storage import Storage
@@ -23,6 +24,9 @@ class BovespaStack(Stack):
         for name, value in config.tags.items():
             Tags.of(self).add(name, value)
 
+        encryption = Encryption(
+            self, "Encryption", kms_key=config.kms_key, removal_policy=config.removal_policy
+        )
         storage = Storage(
             self,
             "Storage",
@@ -75,6 +79,13 @@ class BovespaStack(Stack):
             scan_cutoff_mb=config.athena_scan_cutoff_mb,
             removal_policy=config.removal_policy,
         )
+
+        storage.reserve_raw(roles=[ingestion.role, ingestion.backfill_role], operators=config.operators)
+        storage.reserve_refined(job_role=refine.role, visual_owner=refine.visual_owner)
+        for role in (ingestion.role, ingestion.backfill_role, refine.role, refine.visual_owner):
+            if role is not None:
+                encryption.grant(role, service="s3")
+        encryption.grant(starter.function, service="sqs")  # for its dead letters
 
         self._add_outputs(
             {

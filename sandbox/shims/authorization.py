@@ -2,8 +2,9 @@
 
 MiniStack evaluates identity and resource policies once it is started with `AUTH=true`. What it lacks for this
 stack: it takes the loopback connection for one without TLS, which the buckets' policies refuse; it has but a
-rough idea of which resource a call of Glue is about; and it tells nobody what it has decided. Each decision
-on a call of somebody else than the account's root is written down once, in a file with a JSON object a line.
+rough idea of which resource a call of Glue is about; `aws:PrincipalArn` is the session's, not its role's; and
+it tells nobody what it has decided. Each decision on a call of somebody else than the account's root is
+written down once, in a file with a JSON object a line.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app as service
-from ministack.core import iam_actions as actions
-from ministack.core import iam_evaluator as evaluator
+from ministack.core import iam_actions, iam_evaluator
+from ministack.services import iam as iam_service
 from ministack.services import sts
 
-app: Any = service  # MiniStack has no types
+# MiniStack has no types that hold
+app: Any = service
+actions: Any = iam_actions
+evaluator: Any = iam_evaluator
+iam: Any = iam_service
+
 _SESSION_NAME = "GlueJobRunnerSession"  # as Glue names it
 
 
@@ -54,7 +60,8 @@ def install(path: Path) -> None:
     Without `AUTH=true` nothing is decided, and the file stays empty.
     """
     decisions = Decisions(path)
-    pin, enforce, resource_of = app.pin_request_origin, evaluator.enforce, actions.extract_resource_arn
+    pin, enforce = app.pin_request_origin, evaluator.enforce
+    resource_of, resolve_key = actions.extract_resource_arn, evaluator._resolve_condition_key
 
     def enforce_and_record(
         access_key: str,
@@ -92,7 +99,15 @@ def install(path: Path) -> None:
             return glue_resource(operation, json.loads(body or b"{}"), f"arn:aws:glue:{region}:{account_id}:")
         return str(resource_of(service_name, method, path, headers, body, *rest))
 
+    def condition_key(key: str, context: Any) -> Any:
+        if key.lower() == "aws:principalarn" and context.principal_type == "AssumedRole":
+            name = context.principal_arn.split("/")[1]
+            role = iam._roles.get_scoped(context.principal_account, None, name)
+            return role["Arn"] if role else context.principal_arn
+        return resolve_key(key, context)
+
     app.pin_request_origin = lambda address, _secure: pin(address, True)
+    evaluator._resolve_condition_key = condition_key
     evaluator.enforce = enforce_and_record
     actions.extract_resource_arn = resource_of_call
 
