@@ -7,6 +7,7 @@ from constructs import Construct
 
 from stacks.analytics import Analytics
 from stacks.catalog import Catalog
+from stacks.checkov import acknowledge_checkov
 from stacks.config import Config
 from stacks.encryption import Encryption
 from stacks.ingestion import Ingestion
@@ -105,6 +106,7 @@ class BovespaStack(Stack):
                 "WorkGroup": analytics.workgroup.name,
             }
         )
+        acknowledge_checkov(self, with_key=encryption.key is not None)
 
     def _add_outputs(self, outputs: dict[str, str]) -> None:
         for name, value in outputs.items():

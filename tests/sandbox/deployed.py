@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+
+import boto3
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
@@ -52,3 +55,26 @@ class Deployed:
 def quotes_of(session: date) -> list[Quote]:
     """The quotes that the market made for a session."""
     return MARKET.session(session)
+
+
+def forget(deployed: Deployed, sessions: Iterable[date]) -> None:
+    """Take sessions out of the buckets and the catalog, and what was loaded of their years."""
+    names = deployed.sandbox.deployment
+    days = [str(day) for day in sessions]
+    s3 = boto3.client("s3")
+    for bucket in (names.raw_bucket, names.refined_bucket):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for item in page.get("Contents", []):
+                if item["Key"].startswith("backfill/") or any(f"_date={day}/" in item["Key"] for day in days):
+                    s3.delete_object(Bucket=bucket, Key=item["Key"])
+    glue = boto3.client("glue")
+    tables = glue.get_tables(DatabaseName=names.refined_database)["TableList"]
+    for table in (table["Name"] for table in tables):
+        pages = glue.get_paginator("get_partitions").paginate(
+            DatabaseName=names.refined_database, TableName=table
+        )
+        for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
+            if values[0] in days:
+                glue.delete_partition(
+                    DatabaseName=names.refined_database, TableName=table, PartitionValues=values
+                )
