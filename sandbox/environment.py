@@ -150,11 +150,11 @@ def _empty(folder: Path) -> None:
 @contextmanager
 def _emulator(data_dir: Path, show: Show) -> Iterator[MiniStack]:
     try:
-        aws = MiniStack.start(data_dir)
+        aws = MiniStack.start(data_dir, enforce_permissions=True)
     except UncleanFolderError:
         show.warning("the last run was killed and its state is lost: begins with an empty lake")
         shutil.rmtree(data_dir)
-        aws = MiniStack.start(data_dir)
+        aws = MiniStack.start(data_dir, enforce_permissions=True)
     with aws:
         yield aws
 

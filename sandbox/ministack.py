@@ -30,6 +30,10 @@ LOG = "emulator.log"
 MARK = "in-use"  # is there while it works, and says at which endpoint
 MIRROR = "mirror"
 JOB_RUNS = "job-runs"
+DECISIONS = "decisions.jsonl"
+
+ROLE_PREFIX = "JOB_ROLE_"
+"""What the names of the variables begin with that hold the credentials of a job's role."""
 
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 30
@@ -61,13 +65,15 @@ class MiniStack:
     _process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, data_dir: Path | None = None, port: int = 0) -> Self:
+    def start(cls, data_dir: Path | None = None, port: int = 0, *, enforce_permissions: bool = False) -> Self:
         """Start an emulator and wait until it answers.
 
         Args:
             data_dir: Folder that keeps buckets, catalog and stacks from one start to the next. Without it
                 they live as long as the emulator.
             port: Loopback port to listen on; 0 takes a free one.
+            enforce_permissions: Whether functions and jobs may do only what their roles allow, and the
+                decisions are kept in `decisions`. Without, any credentials may do anything.
 
         Raises:
             EmulatorError: It ended, or did not answer in time; the message ends with its log's last lines.
@@ -92,7 +98,9 @@ class MiniStack:
                     *("--folder", str(folder), "--remove", str(folder if ephemeral else scratch)),
                 ],
                 cwd=REPOSITORY,
-                env=_settings(folder, scratch, port, keep=not ephemeral),
+                env=_settings(
+                    folder, scratch, port, keep=not ephemeral, enforce_permissions=enforce_permissions
+                ),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -113,6 +121,11 @@ class MiniStack:
     def log(self) -> Path:
         """What the emulator has logged."""
         return self.folder / LOG
+
+    @property
+    def decisions(self) -> Path:
+        """What it has decided on calls of functions and jobs, a JSON object a line (`sandbox.shims`)."""
+        return self.folder / DECISIONS
 
     @property
     def pid(self) -> int:
@@ -223,7 +236,9 @@ def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith("AWS_")}
 
 
-def _settings(folder: Path, scratch: Path, port: int, *, keep: bool) -> dict[str, str]:
+def _settings(
+    folder: Path, scratch: Path, port: int, *, keep: bool, enforce_permissions: bool
+) -> dict[str, str]:
     """MiniStack's settings, by its own names, on top of this process's environment."""
     kept = "1" if keep else "0"
     return {
@@ -233,6 +248,7 @@ def _settings(folder: Path, scratch: Path, port: int, *, keep: bool) -> dict[str
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "AUTH": str(enforce_permissions).lower(),
         "PERSIST_STATE": kept,
         "STATE_DIR": str(folder / "state"),
         "S3_PERSIST": kept,

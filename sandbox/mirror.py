@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,12 +45,20 @@ class Transfer:
 
 
 class BucketMirror:
-    """One bucket's mirror: `folder/<bucket>/<key>`, with its memory beside it in `folder/<bucket>.json`."""
+    """One bucket's mirror: `folder/<bucket>/<key>`, with its memory beside it in `folder/<bucket>.json`.
 
-    def __init__(self, s3: S3Client, bucket: str, folder: Path) -> None:
+    Args:
+        s3: By which the bucket is reached.
+        bucket: Its name.
+        folder: Where the mirror lies.
+        prefix: What the keys of the objects begin with that are mirrored.
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, folder: Path, prefix: str = "") -> None:
         self.root = folder / bucket
         self._s3 = s3
         self._bucket = bucket
+        self._prefix = prefix
         self._memory = folder / f"{bucket}.json"
         self._agreed: dict[str, _Agreed] = {}
         if self._memory.exists():
@@ -83,7 +91,9 @@ class BucketMirror:
         return Transfer(copied=len(changed), deleted=len(gone))
 
     def _objects(self) -> dict[str, str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
+        # An empty prefix is one, too, where a role may list certain prefixes only
+        below: dict[str, Any] = {"Prefix": self._prefix} if self._prefix else {}
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **below)
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", [])}
 
     def _files(self) -> set[str]:

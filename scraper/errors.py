@@ -1,4 +1,11 @@
-"""What the scraper raises when B3's bytes, or B3 itself, are not what was expected."""
+"""What the scraper raises when B3's bytes, or B3 itself, are not what was expected, and advice on errors."""
+
+_POLICY_REFUSES = "explicit deny in a resource-based policy"
+_ONLY_OPERATORS = (
+    "The policy of the raw bucket lets nobody write it but the pipeline and its operators. Add the role or "
+    "user that you are (`aws sts get-caller-identity`) to the setting `operators` and deploy, or have the "
+    "deployed functions do it: `backfill --via lambda`, or invoke the scraper's"
+)
 
 
 class ScraperError(Exception):
@@ -37,3 +44,8 @@ class InvalidData(ScraperError, ValueError):  # noqa: N818 - named after the dow
         if field is not None:
             where.append(f"field {field}")
         super().__init__(f"{', '.join(where)}: found {found}, expected {expected}. {advice}")
+
+
+def message_of(error: Exception) -> str:
+    """What an error says, and what to do if it is the raw bucket's policy that refuses."""
+    return f"{error}. {_ONLY_OPERATORS}" if _POLICY_REFUSES in str(error) else str(error)

@@ -26,7 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scraper.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
 from scraper.client import Absent, B3Client
 from scraper.cotahist import open_text, read_text
-from scraper.errors import InvalidData, ScraperError
+from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.log_context import about
 from scraper.portfolio import read_portfolio, total_pages
 from scraper.raw import Lineage, RawBucket
@@ -192,7 +192,7 @@ def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Resu
     try:
         return take()
     except (ScraperError, BotoCoreError, ClientError) as error:
-        return failed(message=str(error))
+        return failed(message=message_of(error))
     except Exception as error:
         # An error of ours in one file must not cost the others, whose portfolio B3 may not serve again
         logger.exception("%s: unexpected error", name)

@@ -7,7 +7,9 @@ from constructs import Construct
 
 from stacks.analytics import Analytics
 from stacks.catalog import Catalog
+from stacks.checkov import acknowledge_checkov
 from stacks.config import Config
+from stacks.encryption import Encryption
 from stacks.ingestion import Ingestion
 from stacks.monitoring import Monitoring, session_deadline
 from stacks.refinement import RefineJob, Starter
@@ -25,6 +27,9 @@ class BovespaStack(Stack):
         for name, value in config.tags.items():
             Tags.of(self).add(name, value)
 
+        encryption = Encryption(
+            self, "Encryption", kms_key=config.kms_key, removal_policy=config.removal_policy
+        )
         storage = Storage(
             self,
             "Storage",
@@ -103,6 +108,14 @@ class BovespaStack(Stack):
             workgroup=analytics.workgroup.name,
             scan_cutoff_mb=config.athena_scan_cutoff_mb,
         )
+        storage.reserve_raw(roles=[ingestion.role, ingestion.backfill_role], operators=config.operators)
+        storage.reserve_refined(job_role=refine.role, visual_owner=refine.visual_owner)
+        for role in (ingestion.role, ingestion.backfill_role, refine.role, refine.visual_owner):
+            if role is not None:
+                encryption.grant(role, service="s3")
+        encryption.grant(starter.function, service="sqs")  # for its dead letters
+        for service in ("cloudwatch", "events"):  # which publish to the topic
+            encryption.grant_service(f"{service}.amazonaws.com")
 
         self._add_outputs(
             {
@@ -136,9 +149,11 @@ class BovespaStack(Stack):
                 removal_policy=config.removal_policy,
                 log_retention=config.log_retention,
             )
+            encryption.grant(notebooks.role, service="s3")
             self._add_outputs(
                 {"SparkWorkGroup": notebooks.workgroup.name, "SparkCharts": notebooks.charts_url}
             )
+        acknowledge_checkov(self, with_key=encryption.key is not None)
 
     def _add_outputs(self, outputs: dict[str, str]) -> None:
         for name, value in outputs.items():

@@ -19,6 +19,9 @@ from aws_cdk.aws_logs import RetentionDays
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+CREATE_KEY = "create"
+"""The setting `kms_key` that has the stack create a key."""
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REMOVAL_POLICIES = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
 _RETENTIONS = {
@@ -54,6 +57,11 @@ class Config:
         stack_name: Name of the CloudFormation stack and of what has to have a name in the account: the
             workgroup and the log groups of the job. Two pipelines in one account and region need two names.
         removal_policy: What becomes of buckets and their data when the stack is deleted.
+        kms_key: What encrypts buckets, queues, topics, logs and query results: None for keys of AWS's own
+            (S3-managed), `CREATE_KEY` for a key that the stack creates, or the ARN of a key.
+        operators: IAM principals that may write the raw bucket beside the pipeline's own roles, to load
+            sessions from a terminal: ARNs, or `user/<name>` and `role/<path and name>` of the stack's own
+            account, with `*` for any characters. Nobody but the job writes the refined bucket.
         raw_database: Glue database with the raw tables; the stack creates it.
         refined_database: Glue database of the refined table; the job creates it where it is missing.
         refined_table: The refined table; the job creates it.
@@ -81,6 +89,8 @@ class Config:
 
     stack_name: str
     removal_policy: RemovalPolicy
+    kms_key: str | None
+    operators: tuple[str, ...]
     raw_database: str
     refined_database: str
     refined_table: str
@@ -117,6 +127,16 @@ class Config:
         config = cls(
             stack_name=read.text("stack_name", r"[A-Za-z][A-Za-z0-9-]{0,99}", "letters, digits and hyphens"),
             removal_policy=_REMOVAL_POLICIES[read.choice("removal_policy", _REMOVAL_POLICIES)],
+            kms_key=read.optional_text(
+                "kms_key",
+                rf"{CREATE_KEY}|arn:[^:]+:kms:[^:]+:\d{{12}}:key/[\w-]+",
+                f"nothing, {CREATE_KEY!r}, or the ARN of a KMS key",
+            ),
+            operators=read.optional_texts(
+                "operators",
+                r"(arn:[^:*]+:iam::\d{12}:)?(user|role)/[\w+=,.@*/-]+",
+                "IAM users and roles such as user/ana, role/admin, or their ARNs",
+            ),
             raw_database=read.identifier("raw_database"),
             refined_database=read.identifier("refined_database"),
             refined_table=read.identifier("refined_table"),
@@ -219,6 +239,9 @@ class _Reader:
 
     def texts(self, key: str, pattern: str, expected: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_match(key, item, pattern, expected) for item in self._items(key)))
+
+    def optional_texts(self, key: str, pattern: str, expected: str) -> tuple[str, ...]:
+        return self.texts(key, pattern, expected) if self._value(key) and self._given(key) else ()
 
     def pairs(self, key: str) -> Mapping[str, str]:
         """A mapping, on the command line written `-c tags=project=bovespa,owner=me`."""

@@ -33,6 +33,8 @@ class Ingestion(Construct):
         function: The scraper's function.
         backfill_function: The function that loads a year of history, a year an invocation, when it is asked.
         schedule: What runs the scraper.
+        role: The role of the scraper.
+        backfill_role: The role of the function that loads history.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Ingestion(Construct):
         self, environment: Mapping[str, str], raw_bucket: Bucket, log_retention: RetentionDays
     ) -> Function:
         log_group = LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        self.role = self._build_role(raw_bucket, log_group)
         return Function(
             self,
             "Scraper",
@@ -97,7 +100,7 @@ class Ingestion(Construct):
             memory_size=1024,
             timeout=Duration.minutes(15),
             environment=environment,
-            role=self._build_role(raw_bucket, log_group),
+            role=self.role,
             log_group=log_group,
             logging_format=LoggingFormat.JSON,
         )
@@ -108,6 +111,7 @@ class Ingestion(Construct):
         log_group = LogGroup(
             self, "BackfillLogs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY
         )
+        self.backfill_role = self._build_backfill_role(raw_bucket, log_group)
         return Function(
             self,
             "Backfill",
@@ -127,7 +131,7 @@ class Ingestion(Construct):
             retry_attempts=1,
             max_event_age=Duration.hours(1),
             environment=environment,
-            role=self._build_backfill_role(raw_bucket, log_group),
+            role=self.backfill_role,
             log_group=log_group,
             logging_format=LoggingFormat.JSON,
         )

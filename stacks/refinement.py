@@ -51,6 +51,8 @@ class RefineJob(Construct):
     Attributes:
         job: The job.
         log: What its runs print.
+        role: The job's role.
+        visual_owner: The role of the function that owns the job in visual mode, None in script mode.
         compact_table: Name of the refined table with one file a session; the job creates it.
     """
 
@@ -75,7 +77,7 @@ class RefineJob(Construct):
         self.log, errors = (
             self._build_log_group(log_prefix, stream, log_retention) for stream in ("output", "error")
         )
-        role = Role(
+        self.role = role = Role(
             self,
             "Role",
             assumed_by=ServicePrincipal("glue.amazonaws.com"),
@@ -95,11 +97,12 @@ class RefineJob(Construct):
             "--custom-logGroup-prefix": log_prefix,
         }
         self.job: IJob
+        self.visual_owner: Role | None = None
         if mode is JobMode.SCRIPT:
             script_arguments = {**arguments, "--wide_sessions": str(wide_sessions)}
             self.job = self._build_script_job(role, script_arguments, worker_count, timeout_minutes)
         else:
-            self.job = VisualJob(
+            visual = VisualJob(
                 self,
                 "Visual",
                 name=f"{Stack.of(self).stack_name}-refine-visual",
@@ -114,7 +117,8 @@ class RefineJob(Construct):
                 script_bucket=refined_bucket,
                 tags=tags,
                 log_retention=log_retention,
-            ).job
+            )
+            self.job, self.visual_owner = visual.job, visual.owner_role
 
     def _build_script_job(
         self, role: Role, arguments: Mapping[str, str], worker_count: int, timeout_minutes: int

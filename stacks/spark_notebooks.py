@@ -62,6 +62,7 @@ class SparkNotebooks(Construct):
 
     Attributes:
         workgroup: The workgroup.
+        role: The role in which its sessions run.
         charts_url: `s3://` address of a ZIP with the packages `notebooks` and `squarify`, for `addPyFile`.
     """
 
@@ -82,7 +83,7 @@ class SparkNotebooks(Construct):
         stack = Stack.of(self)
         name = f"{stack.stack_name}-spark"
         workgroup_arn = _arn(stack, "athena", "workgroup", name)
-        role = Role(
+        self.role = role = Role(
             self,
             "Role",
             assumed_by=ServicePrincipal(

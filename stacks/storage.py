@@ -1,15 +1,20 @@
-"""The three buckets, raw, refined and query results: private, TLS only, encrypted, versioned."""
+"""The three buckets, raw, refined and query results: private, TLS only, encrypted, versioned.
+
+What the pipeline has written nobody else overwrites or deletes, whatever their own permissions are: see
+`Storage.reserve_raw` and `Storage.reserve_refined`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy
-from aws_cdk.aws_iam import IRole, PolicyStatement, Role, ServicePrincipal
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk.aws_iam import AnyPrincipal, Effect, IRole, PolicyStatement, Role, ServicePrincipal
 from aws_cdk.aws_s3 import BlockPublicAccess, Bucket, BucketEncryption, LifecycleRule, ObjectOwnership
 from constructs import Construct
 
 from stacks.nag import acknowledge
+from stacks.names import RESERVED
 
 RAW_PREFIX = "raw/"
 SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
@@ -23,6 +28,15 @@ RESULTS_PREFIX = "results/"
 
 _QUARANTINE_DAYS = 90
 _REPLACED_VERSION_DAYS = 30
+
+_WRITES = [
+    "s3:PutObject*",
+    "s3:DeleteObject*",
+    "s3:AbortMultipartUpload",
+    "s3:RestoreObject",
+    "s3:Replicate*",
+    "s3:BypassGovernanceRetention",
+]
 
 
 class Storage(Construct):
@@ -70,6 +84,44 @@ class Storage(Construct):
         self.notifications_role.add_to_policy(
             PolicyStatement(actions=["s3:PutBucketNotification"], resources=[self.raw_bucket.bucket_arn])
         )
+
+    def reserve_raw(self, *, roles: Sequence[IRole], operators: Sequence[str]) -> None:
+        """Refuse writes to the raw bucket to all but the roles that ingest, and those who operate them.
+
+        Args:
+            roles: The roles.
+            operators: People who load sessions from a terminal, as `Config.operators` names them.
+        """
+        _reserve(
+            self.raw_bucket,
+            what="Raw",
+            keys=[f"{prefix}*" for prefix in (RAW_PREFIX, BACKFILL_PREFIX, QUARANTINE_PREFIX)],
+            principals=[*(role.role_arn for role in roles), *map(_principal, operators)],
+        )
+
+    def reserve_refined(self, *, job_role: IRole, visual_owner: IRole | None) -> None:
+        """Refuse writes to the refined tables to all but the job, and to its generated script likewise.
+
+        Args:
+            job_role: The role of the job.
+            visual_owner: The role that creates and updates the job in visual mode, None in script mode.
+        """
+        _reserve(
+            self.refined_bucket,
+            what="Refined",
+            keys=[f"{folder}/*" for folder in (REFINED_FOLDER, COMPACT_FOLDER)],
+            principals=[job_role.role_arn],
+        )
+        if visual_owner is not None:
+            # The job runs this script with its permissions. AWS does not say who stores it: the caller of
+            # CreateJob, the job's role, or the service itself
+            _reserve(
+                self.refined_bucket,
+                what="Script",
+                keys=[f"{VISUAL_FOLDER}/*"],
+                principals=[job_role.role_arn, visual_owner.role_arn],
+                aws_services=True,
+            )
 
     def _build_bucket(
         self,
@@ -120,6 +172,45 @@ def list_objects(bucket: Bucket, *prefixes: str) -> PolicyStatement:
         resources=[bucket.bucket_arn],
         conditions={"StringLikeIfExists": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
     )
+
+
+def _reserve(
+    bucket: Bucket, *, what: str, keys: Sequence[str], principals: Sequence[str], aws_services: bool = False
+) -> None:
+    """Refuse writes of a bucket's keys to all but some principals.
+
+    The account's root user is always among these: nobody else could undo a mistake in the list. It says
+    nothing of CloudFormation, which deletes buckets but no objects, nor of lifecycle rules, which no policy
+    stops.
+
+    Args:
+        bucket: The bucket.
+        what: Names the statement.
+        keys: Patterns of keys.
+        principals: ARNs, or patterns of ARNs, of those who may.
+        aws_services: Whether AWS's services may write, too, on their own behalf.
+    """
+    root = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:root"
+    # A caller without an ARN, such as an anonymous one, is like none of these
+    conditions: dict[str, dict[str, object]] = {"ArnNotLike": {"aws:PrincipalArn": [root, *principals]}}
+    if aws_services:
+        conditions["BoolIfExists"] = {"aws:PrincipalIsAWSService": "false"}
+    bucket.add_to_resource_policy(
+        PolicyStatement(
+            sid=f"{RESERVED}{what}",
+            effect=Effect.DENY,
+            principals=[AnyPrincipal()],
+            actions=_WRITES,
+            resources=[bucket.arn_for_objects(key) for key in keys],
+            conditions=conditions,
+        )
+    )
+
+
+def _principal(operator: str) -> str:
+    if operator.startswith("arn:"):
+        return operator
+    return f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:{operator}"
 
 
 def _expire(prefix: str, *, days: int) -> LifecycleRule:

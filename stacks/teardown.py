@@ -2,23 +2,35 @@
 
 CloudFormation deletes only empty buckets, and the refined tables are the job's, not the stack's. What goes is
 gone: every object, every earlier version of it, and the tables. The command says what it will remove and asks
-for the stack's name first.
+for the stack's name first. The buckets' policies let only the pipeline write: while a bucket is emptied, the
+statements that say so are taken out of its policy.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stacks.names import RESERVED
+
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 BUCKETS = ("RawBucket", "RefinedBucket", "QueryResultsBucket")
 TABLES = ("RefinedTable", "RefinedCompactTable")
+
+_PATIENCE_SECONDS = 60
+"""For how long S3 may go on refusing by the policy of before."""
+_PAUSE_SECONDS = 3
 
 
 class TeardownError(RuntimeError):
@@ -54,14 +66,51 @@ def empty(bucket: str) -> int:
         ]
         if not versions:
             continue
-        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})
-        if errors := answer.get("Errors"):
-            raise TeardownError(f"{bucket}: S3 refused to delete {len(errors)} objects, such as {errors[0]}")
+        _delete(s3, bucket, versions)
         deleted += len(versions)
         sys.stdout.write(f"\r  {bucket}: {deleted:,} object versions deleted")
         sys.stdout.flush()
     sys.stdout.write(f"\r  {bucket}: {deleted:,} object versions deleted\n")
     return deleted
+
+
+@contextmanager
+def writable(bucket: str) -> Iterator[None]:
+    """Take the statements that reserve a bucket for the pipeline out of its policy, then put them back.
+
+    Raises:
+        botocore.exceptions.ClientError: No permission to read or to write the policy.
+    """
+    s3 = boto3.client("s3")
+    try:
+        policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+            raise
+        yield
+        return
+    document = json.loads(policy)
+    others = [each for each in document["Statement"] if not each.get("Sid", "").startswith(RESERVED)]
+    if len(others) == len(document["Statement"]):
+        yield
+        return
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**document, "Statement": others}))
+    try:
+        yield
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+
+def _delete(s3: S3Client, bucket: str, versions: list[ObjectIdentifierTypeDef]) -> None:
+    """Delete versions. A policy that has just been changed may refuse for a while yet."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while errors := s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True}).get(
+        "Errors"
+    ):
+        refused = all(error.get("Code") == "AccessDenied" for error in errors)
+        if not refused or time.monotonic() > deadline:
+            raise TeardownError(f"{bucket}: S3 refused to delete {len(errors)} objects, such as {errors[0]}")
+        time.sleep(_PAUSE_SECONDS)
 
 
 def drop_table(database: str, table: str) -> bool:
@@ -96,7 +145,8 @@ def main() -> int:
             sys.stdout.write("Nothing was deleted.\n")
             return 1
         for name in names:
-            empty(name)
+            with writable(name):
+                empty(name)
         for table in tables:
             state = "dropped" if drop_table(database, table) else "was not there"
             sys.stdout.write(f"  table {database}.{table} {state}\n")

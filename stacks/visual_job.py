@@ -39,6 +39,7 @@ class VisualJob(Construct):
 
     Attributes:
         job: The job.
+        owner_role: The role of the function that owns it.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class VisualJob(Construct):
         self, name: str, job_role: Role, script_arn: str, log_retention: RetentionDays
     ) -> Function:
         log_group = LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
-        role = Role(
+        self.owner_role = role = Role(
             self,
             "Role",
             assumed_by=ServicePrincipal("lambda.amazonaws.com"),

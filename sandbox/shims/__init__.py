@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from sandbox.ministack import JOB_RUNS, MIRROR
+from sandbox.ministack import DECISIONS, JOB_RUNS, MIRROR
 from sandbox.shims import (
     athena_sql,
     dead_letters,
+    authorization,
     glue_job_runs,
     glue_jobs,
     glue_partitions,
@@ -64,6 +65,7 @@ def install(folder: Path) -> Installed:
         )
     athena_sql.install()
     dead_letters.install()
+    authorization.install(folder / DECISIONS)
     glue_jobs.install()
     glue_partitions.install()
     named_queries.install()

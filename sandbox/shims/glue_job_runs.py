@@ -9,6 +9,7 @@ an event for EventBridge, which MiniStack's Glue has none of.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -21,7 +22,8 @@ from typing import Any
 
 from ministack.services import eventbridge, glue
 
-from sandbox.ministack import ACCOUNT, REGION, REPOSITORY
+from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, ROLE_PREFIX
+from sandbox.shims import authorization
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
 
@@ -66,7 +68,7 @@ class JobRuns:
             if run["JobRunState"] != "WAITING":  # stopped meanwhile
                 return
             run.update(JobRunState="RUNNING", StartedOn=int(time.time()))
-            state, message = self._run_job(run["Id"], job_name, script, arguments, minutes=job["Timeout"])
+            state, message = self._run_job(run["Id"], job_name, job, script, arguments)
             if run["JobRunState"] == "RUNNING":
                 run.update(JobRunState=state, ErrorMessage=message)
                 _tell(job_name, run)
@@ -80,10 +82,16 @@ class JobRuns:
             self._process.kill()
 
     def _run_job(
-        self, run_id: str, job_name: str, script: str, arguments: Mapping[str, str], *, minutes: float
+        self,
+        run_id: str,
+        job_name: str,
+        job: Mapping[str, Any],
+        script: str,
+        arguments: Mapping[str, str],
     ) -> tuple[str, str]:
         """The state in which the run ended and the message that tells why, empty after success."""
-        log = self._logs / f"{run_id}.log"
+        log, minutes = self._logs / f"{run_id}.log", job["Timeout"]
+        credentials = authorization.role_session(job["Role"])
         command = [
             sys.executable,
             "-m",
@@ -96,7 +104,12 @@ class JobRuns:
             command += [name, str(value)]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output
+                command,
+                cwd=REPOSITORY,
+                env={**os.environ, **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()}},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
             )
         with self._process as process:
             try:

@@ -40,6 +40,8 @@ def text_of(value: Any) -> str:
             return str(pattern)
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(text_of(part) for part in parts)
+        case bool() | int() | float():
+            return str(value)
         case _:
             raise AssertionError(f"neither a text nor a function that is known here: {value!r}")
 
@@ -58,9 +60,31 @@ def policy_statements(document: dict[str, Any], role: str = "") -> Iterator[dict
 def permissions(document: dict[str, Any], role: str) -> dict[str, set[str]]:
     """Actions of a role, each with the resources that it is allowed on, their ids without the hash."""
     allowed: dict[str, set[str]] = {}
-    for statement in policy_statements(document, role):
-        for action in as_list(statement["Action"]):
-            for resource in as_list(statement["Resource"]):
-                name = re.sub(r"<(\w+?)[0-9A-F]{8}(\.Arn)?>", r"<\1>", text_of(resource))
-                allowed.setdefault(action, set()).add(name)
+    for action, resource, _condition in conditional_permissions(document, role):
+        allowed.setdefault(action, set()).add(resource)
     return allowed
+
+
+def conditional_permissions(document: dict[str, Any], role: str) -> set[tuple[str, str, str]]:
+    """Each action of a role, on each resource, with its condition as a text."""
+    return {
+        (action, without_hash(text_of(resource)), condition_text(statement.get("Condition", {})))
+        for statement in policy_statements(document, role)
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def condition_text(condition: dict[str, dict[str, Any]]) -> str:
+    """A condition as one text, such as `StringLikeIfExists s3:prefix raw/*`; several by `; `."""
+    return "; ".join(
+        f"{operator} {key} {' '.join(sorted(without_hash(text_of(value)) for value in as_list(values)))}"
+        for operator, keys in sorted(condition.items())
+        for key, values in sorted(keys.items())
+    )
+
+
+def without_hash(text: str) -> str:
+    """A text with logical ids less their hash, and assets without their name."""
+    text = re.sub(r"<(\w+?)[0-9A-F]{8}(\.Arn)?>", r"<\1>", text)
+    return re.sub(r"/[0-9a-f]{64}\.", "/<hash>.", text)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aws_cdk import App, Stack
@@ -21,7 +20,9 @@ from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]  # it h
 from app import build
 from stacks.bovespa_stack import BovespaStack
 from stacks.config import REPOSITORY
-from tests.stack.synthesis import CONTEXT
+from tests.stack.synthesis import CONTEXT, synthesise
+
+KEY = "arn:aws:kms:sa-east-1:111122223333:key/0a1b2c3d-0123-4567-89ab-0123456789ab"
 
 
 def _add_bucket(stack: Stack) -> None:
@@ -78,9 +79,10 @@ def test_an_acknowledgement_holds_for_its_construct_and_finding_alone(
     assert {re.sub(r"<Storage(\w+?)[0-9A-F]{8}", r"<\1", finding) for finding in reported} == findings
 
 
+@pytest.mark.parametrize("key", ["", "create", KEY])
 @pytest.mark.parametrize("mode", ["script", "visual"])
-def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str) -> None:
-    stack = _stack(build({**CONTEXT, "glue_job_mode": mode}))
+def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str, key: str) -> None:
+    stack = _stack(build({**CONTEXT, "glue_job_mode": mode, "kms_key": key}))
     acknowledged = {
         (construct.node.path, finding): reason
         for construct in stack.node.find_all()
@@ -96,11 +98,14 @@ def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str) -> Non
         assert "IAM5" not in finding or "[" in finding, f"{finding} on {path} says nothing of which"
 
 
-def test_cfn_lint_has_nothing_to_say(either: dict[str, Any]) -> None:
+@pytest.mark.parametrize("key", ["", "create", KEY])
+@pytest.mark.parametrize("mode", ["script", "visual"])
+def test_cfn_lint_has_nothing_to_say(mode: str, key: str) -> None:
+    document = synthesise(glue_job_mode=mode, kms_key=key)  # which cdk-nag lets pass
     # W3005: the CDK writes a DependsOn for a role that a GetAtt already waits for
     settings = ManualArgs(regions=["sa-east-1", "us-east-1"], ignore_checks=["W3005"])
 
-    assert [str(match) for match in lint(json.dumps(either), config=settings)] == []
+    assert [str(match) for match in lint(json.dumps(document), config=settings)] == []
 
 
 def test_cdk_synth_needs_no_account_and_no_docker(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     assert (config.refined_database, config.refined_table) == ("default", "bovespa_daily")
     assert config.wide_sessions == 0
     assert config.athena_notebook is False
+    assert config.kms_key is None
+    assert config.operators == ("user/*", "role/aws-reserved/sso.amazonaws.com/*")
     assert config.index_codes == ("IBOV",)
     assert config.schedule_hours == (7, 9, 11)
     assert config.log_retention is RetentionDays.ONE_MONTH
@@ -60,6 +62,9 @@ def test_the_command_line_says_everything_in_text() -> None:
     [
         ("stack_name", "Bovespa Pipeline", "letters, digits and hyphens"),
         ("removal_policy", "delete", "one of retain, destroy"),
+        ("operators", "ana", "user/ana, role/admin"),
+        ("operators", "*", "user/ana, role/admin"),
+        ("operators", "arn:aws:iam::*:role/admin", "or their ARNs"),
         ("raw_database", "Bovespa", "lower-case"),
         ("refined_table", "bovespa-daily", "underscores"),
         ("wide_sessions", "-1", "whole number from 0 to 10000"),
@@ -99,6 +104,10 @@ def test_a_missing_setting_is_refused_by_its_key(key: str) -> None:
 
     with pytest.raises(ConfigError, match=f"^{key} is not set"):
         Config.from_context(context)
+
+
+def test_there_may_be_no_operators() -> None:
+    assert _config(operators="").operators == _config(operators=[]).operators == ()
 
 
 def test_a_misspelt_setting_is_refused_and_the_cdk_s_own_context_is_not() -> None:

@@ -63,7 +63,8 @@ def test_every_bucket_refuses_requests_without_tls(document: dict[str, Any]) -> 
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Deny"
             assert statement["Principal"] == {"AWS": "*"}
-            assert statement["Action"] == "s3:*"
+            if statement["Action"] != "s3:*":  # who may write (test_bucket_policies.py)
+                continue
             refused.setdefault(policy["Properties"]["Bucket"]["Ref"], set()).add(
                 json.dumps(statement["Condition"])
             )

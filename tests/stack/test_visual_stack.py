@@ -123,7 +123,10 @@ def test_everything_else_is_the_same_but_for_the_name_of_the_job(
         if comparable(document["Resources"][logical_id]) != comparable(visual["Resources"][logical_id])
     }
 
-    assert {re.sub(r"[0-9A-F]{8}$", "", each) for each in different} == {"RefineRoleDefaultPolicy"}
+    assert {re.sub(r"[0-9A-F]{8}$", "", each) for each in different} == {
+        "RefineRoleDefaultPolicy",
+        "StorageRefinedBucketPolicy",  # which names the function's role (test_bucket_policies.py)
+    }
     roles = [permissions(each, "RefineRole") for each in (document, visual)]
     roles[0]["s3:GetObject"].remove(asset)
     roles[1]["s3:GetObject"].remove(OWN_SCRIPT)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 import boto3
 import pytest
 
 from sandbox.ministack import MiniStack
 from stacks import teardown
+from stacks.names import RESERVED
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -78,6 +80,82 @@ def remaining(bucket: str) -> int:
 def test_every_version_and_delete_marker_goes(bucket: str) -> None:
     assert teardown.empty(bucket) == 4
     assert remaining(bucket) == 0
+
+
+@pytest.fixture
+def reserved(bucket: str) -> dict[str, Any]:
+    """The policy of the bucket, by which only the pipeline writes."""
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}}
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                **deny,
+                "Action": "s3:*",
+                "Resource": f"arn:aws:s3:::{bucket}/*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+            {
+                "Sid": f"{RESERVED}Raw",
+                **deny,
+                "Action": "s3:DeleteObject*",
+                "Resource": f"arn:aws:s3:::{bucket}/raw/*",
+            },
+        ],
+    }
+    boto3.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    return policy
+
+
+def policy_of(bucket: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(boto3.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
+    return document
+
+
+def test_a_bucket_that_is_the_pipeline_s_alone_is_open_only_while_it_is_emptied(
+    bucket: str, reserved: dict[str, Any]
+) -> None:
+    tls, _ = reserved["Statement"]
+    with teardown.writable(bucket):
+        assert policy_of(bucket)["Statement"] == [tls]
+    assert policy_of(bucket) == reserved
+    with pytest.raises(RuntimeError, match="in between"), teardown.writable(bucket):
+        raise RuntimeError("in between")
+    assert policy_of(bucket) == reserved
+
+
+def test_a_bucket_without_a_policy_is_emptied_as_it_is(bucket: str) -> None:
+    with teardown.writable(bucket):
+        assert teardown.empty(bucket) == 4
+
+
+class Refusing:
+    """An S3 whose policy of before goes on refusing for some calls."""
+
+    def __init__(self, calls: int, code: str = "AccessDenied") -> None:
+        self.calls, self.code = calls, code
+
+    def delete_objects(self, **request: Any) -> dict[str, Any]:
+        self.calls -= 1
+        return {"Errors": [{"Key": "raw/a", "Code": self.code}]} if self.calls >= 0 else {}
+
+
+def test_s3_may_refuse_for_a_while_after_its_policy_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teardown, "_PAUSE_SECONDS", 0)
+    s3: Any = Refusing(calls=3)
+    teardown._delete(s3, "bucket", [{"Key": "raw/a"}])
+    assert s3.calls == -1
+
+
+@pytest.mark.parametrize(("code", "patience"), [("AccessDenied", 0), ("InternalError", 60)])
+def test_what_s3_goes_on_refusing_is_an_error(
+    code: str, patience: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teardown, "_PATIENCE_SECONDS", patience)
+    monkeypatch.setattr(teardown, "_PAUSE_SECONDS", 0)
+    s3: Any = Refusing(calls=1_000_000, code=code)
+    with pytest.raises(teardown.TeardownError, match=f"refused to delete 1 objects.*{code}"):
+        teardown._delete(s3, "bucket", [{"Key": "raw/a"}])
 
 
 def test_a_table_is_dropped_once(database: str) -> None:

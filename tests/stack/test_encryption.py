@@ -1,0 +1,198 @@
+"""Encryption at rest in the three settings of `kms_key`: AWS's own keys, a key of the stack, a given key.
+
+What each role may do with the key is in `tests/stack/roles.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from aws_cdk.assertions import Match, Template
+from aws_cdk.aws_sns import Topic
+
+from stacks.config import Config, ConfigError
+from stacks.encryption import Encryption
+from tests.stack.roles import ROLES
+from tests.stack.synthesis import (
+    CONTEXT,
+    as_list,
+    condition_text,
+    conditional_permissions,
+    resources,
+    synthesise,
+    text_of,
+    without_hash,
+)
+
+GIVEN = "arn:aws:kms:sa-east-1:111122223333:key/0a1b2c3d-0123-4567-89ab-0123456789ab"
+
+
+@pytest.fixture(scope="module")
+def created() -> dict[str, Any]:
+    """The template that `-c kms_key=create` gives."""
+    return synthesise(kms_key="create")
+
+
+@pytest.fixture(scope="module")
+def given() -> dict[str, Any]:
+    """The template with a key of the customer's own."""
+    return synthesise(kms_key=GIVEN)
+
+
+def keepers(document: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """The type of each resource that keeps data, and the key that encrypts it; None for one of AWS's."""
+    for _, bucket in resources(document, "AWS::S3::Bucket"):
+        (rule,) = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        encryption = rule["ServerSideEncryptionByDefault"]
+        key = encryption.get("KMSMasterKeyID")
+        assert encryption["SSEAlgorithm"] == ("aws:kms" if key else "AES256")
+        assert rule.get("BucketKeyEnabled", False) is (key is not None)
+        yield "bucket", key
+    for _, queue in resources(document, "AWS::SQS::Queue"):
+        key = queue["Properties"].get("KmsMasterKeyId")
+        assert queue["Properties"].get("SqsManagedSseEnabled") is (None if key else True)
+        yield "queue", key
+    for _, group in resources(document, "AWS::Logs::LogGroup"):
+        yield "log group", group["Properties"].get("KmsKeyId")
+    for _, workgroup in resources(document, "AWS::Athena::WorkGroup"):
+        results = workgroup["Properties"]["WorkGroupConfiguration"]["ResultConfiguration"]
+        encryption = results["EncryptionConfiguration"]
+        key = encryption.get("KmsKey")
+        assert encryption["EncryptionOption"] == ("SSE_KMS" if key else "SSE_S3")
+        yield "workgroup", key
+
+
+def test_without_the_setting_aws_s_own_keys_encrypt_everything(document: dict[str, Any]) -> None:
+    kinds = list(keepers(document))
+
+    assert {key for _, key in kinds} == {None}
+    assert {kind for kind, _ in kinds} == {"bucket", "queue", "log group", "workgroup"}
+    assert "kms" not in json.dumps(document).lower()
+
+
+@pytest.mark.parametrize("mode", ["script", "visual"])
+def test_a_key_of_the_stack_encrypts_everything_and_is_rotated(mode: str) -> None:
+    document = synthesise(kms_key="create", glue_job_mode=mode)
+    ((logical_id, key),) = resources(document, "AWS::KMS::Key")
+
+    assert key["Properties"]["EnableKeyRotation"] is True
+    assert [text_of(used) for _, used in keepers(document)] == [f"<{logical_id}.Arn>"] * len(
+        list(keepers(document))
+    )
+
+
+def test_a_given_key_encrypts_everything_and_the_stack_makes_none(given: dict[str, Any]) -> None:
+    assert {key for _, key in keepers(given)} == {GIVEN}
+    assert not list(resources(given, "AWS::KMS::Key"))
+
+
+@pytest.mark.parametrize(("removal_policy", "deletion"), [("retain", "Retain"), ("destroy", "Delete")])
+def test_the_key_outlives_the_stack_where_the_data_do(removal_policy: str, deletion: str) -> None:
+    document = synthesise(kms_key="create", removal_policy=removal_policy)
+    ((_, key),) = resources(document, "AWS::KMS::Key")
+
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == (deletion, deletion)
+
+
+def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created: dict[str, Any]) -> None:
+    ((_, key),) = resources(created, "AWS::KMS::Key")
+    account, logs = key["Properties"]["KeyPolicy"]["Statement"]
+    group = "arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:"
+
+    assert text_of(account["Principal"]["AWS"]) == "arn:<AWS::Partition>:iam::<AWS::AccountId>:root"
+    assert text_of(logs["Principal"]["Service"]) == "logs.<AWS::Region>.<AWS::URLSuffix>"
+    assert condition_text(logs["Condition"]) == (
+        "ArnLike kms:EncryptionContext:aws:logs:arn "
+        f"{group}/aws-glue/jobs/BovespaPipeline/* {group}BovespaPipeline-*"
+    )
+    assert not any("*" in action for action in logs["Action"])
+
+
+def test_every_log_group_has_a_name_that_the_key_s_policy_lets_logs_encrypt(created: dict[str, Any]) -> None:
+    """One without a name gets from CloudFormation one that begins with the stack's."""
+    named = [
+        group["Properties"]["LogGroupName"]
+        for _, group in resources(created, "AWS::Logs::LogGroup")
+        if "LogGroupName" in group["Properties"]
+    ]
+
+    assert sorted(named) == ["/aws-glue/jobs/BovespaPipeline/error", "/aws-glue/jobs/BovespaPipeline/output"]
+
+
+@pytest.mark.parametrize("mode", ["script", "visual"])
+def test_with_a_given_key_each_role_may_use_that_one_as_it_would_the_stack_s(mode: str) -> None:
+    document = synthesise(kms_key=GIVEN, glue_job_mode=mode)
+
+    for name, role in ROLES[mode].items():
+        found = {
+            (action, "<EncryptionKey>" if resource == GIVEN else resource, condition)
+            for action, resource, condition in conditional_permissions(document, name)
+        }
+        assert found == role.permissions(with_key=True), name
+
+
+def test_no_statement_uses_a_key_but_through_the_service_that_keeps_the_data(given: dict[str, Any]) -> None:
+    using = [
+        statement
+        for _, policy in resources(given, "AWS::IAM::Policy")
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if any(action.startswith("kms:") for action in as_list(statement["Action"]))
+    ]
+
+    assert len(using) == 4
+    for statement in using:
+        assert statement["Resource"] == GIVEN
+        assert set(statement["Condition"]["StringEquals"]) == {"kms:ViaService"}
+
+
+def test_a_topic_that_a_later_construct_adds_is_encrypted_too_and_its_service_may_use_the_key() -> None:
+    stack = Stack(App(), "Later")
+    encryption = Encryption(
+        stack, "Encryption", kms_key="create", removal_policy=Config.from_context(CONTEXT).removal_policy
+    )
+    Topic(stack, "Alarms")
+    encryption.grant_service("cloudwatch.amazonaws.com")
+
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::SNS::Topic", {"KmsMasterKeyId": {"Fn::GetAtt": [Match.any_value(), "Arn"]}}
+    )
+    ((_, key),) = resources(dict(template.to_json()), "AWS::KMS::Key")
+    statement = key["Properties"]["KeyPolicy"]["Statement"][-1]
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert condition_text(statement["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
+
+
+def test_without_a_key_nobody_is_granted_anything() -> None:
+    stack = Stack(App(), "Without")
+    encryption = Encryption(
+        stack, "Encryption", kms_key=None, removal_policy=Config.from_context(CONTEXT).removal_policy
+    )
+    encryption.grant_service("cloudwatch.amazonaws.com")
+
+    assert encryption.key is None
+    assert "Resources" not in Template.from_stack(stack).to_json()
+
+
+@pytest.mark.parametrize("key", ["yes", "alias/bovespa", "arn:aws:kms:sa-east-1:111122223333:alias/bovespa"])
+def test_what_is_no_key_is_refused_with_what_would_be_one(key: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^kms_key is .*, expected nothing, 'create', or the ARN of a KMS key"
+    ):
+        Config.from_context({**CONTEXT, "kms_key": key})
+
+
+def test_the_stack_s_key_and_a_given_one_differ_in_nothing_but_the_key(
+    created: dict[str, Any], given: dict[str, Any]
+) -> None:
+    (logical_id,) = (logical_id for logical_id, _ in resources(created, "AWS::KMS::Key"))
+    with_given = {name: value for name, value in created["Resources"].items() if name != logical_id}
+    text = json.dumps(with_given).replace(json.dumps({"Fn::GetAtt": [logical_id, "Arn"]}), json.dumps(GIVEN))
+
+    assert json.loads(text) == given["Resources"]
+    assert without_hash(f"<{logical_id}>") == "<EncryptionKey>"
