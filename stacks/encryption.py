@@ -114,7 +114,7 @@ class Encryption(Construct):
                     "ArnLike": {
                         "kms:EncryptionContext:aws:logs:arn": [
                             _log_groups(stack, name)
-                            # Those that CloudFormation names, those of the job, and that of the Spark notebooks
+                            # Those that CloudFormation names, those of the job, that of Spark notebooks
                             for name in (
                                 f"{stack.stack_name}-*",
                                 f"/aws-glue/jobs/{stack.stack_name}/*",

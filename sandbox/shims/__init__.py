@@ -13,8 +13,8 @@ from pathlib import Path
 from sandbox.ministack import DECISIONS, JOB_RUNS, MIRROR
 from sandbox.shims import (
     athena_sql,
-    dead_letters,
     authorization,
+    dead_letters,
     glue_job_runs,
     glue_jobs,
     glue_partitions,

@@ -102,7 +102,7 @@ class Executed:
 
 
 def _cells() -> list[Any]:
-    cells: list[Any] = nbformat.read(NOTEBOOK, as_version=4).cells  # type: ignore[no-untyped-call]
+    cells: list[Any] = nbformat.read(NOTEBOOK, as_version=4).cells
     for place, cell in enumerate(cells):
         cell.setdefault("id", f"cell-{place}")  # a notebook for older editors has none
     return cells
@@ -121,7 +121,7 @@ def executed(
     parameters.source = parameters.source.replace("s3://...", str(charts))
     before, after = ATHENA.format(ddl=ddl, table=TABLE), LOOK
     code: Any = nbformat.v4.new_code_cell
-    new: Any = nbformat.v4.new_notebook(cells=[code(before), *cells, code(after)])  # type: ignore[no-untyped-call]
+    new: Any = nbformat.v4.new_notebook(cells=[code(before), *cells, code(after)])
     client = NotebookClient(
         new, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
