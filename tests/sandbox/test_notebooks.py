@@ -5,12 +5,15 @@ Expectations come from the quotes that the market generated, worked out here.
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +74,13 @@ def executed(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Executed:
     )
 
 
+@cache
 def cash(day: date) -> dict[str, Quote]:
     """The lines of the cash market, by ticker."""
     return {quote.codneg: quote for quote in quotes_of(day) if quote.tpmerc == "010"}
 
 
+@cache
 def closes() -> dict[str, dict[date, Decimal]]:
     """Closes in BRL for one unit, by ticker and session."""
     found: dict[str, dict[date, Decimal]] = defaultdict(dict)
@@ -94,7 +99,7 @@ def breadth_by_hand() -> dict[date, tuple[int, int, int]]:
     counts = {day: [0, 0, 0] for day in DAYS[-60:]}
     for by_day in closes().values():
         days = [day for day in DAYS[-61:] if day in by_day]
-        for before, day in zip(days, days[1:], strict=False):
+        for before, day in pairwise(days):
             change = by_day[day] - by_day[before]
             counts[day][0 if change > 0 else 1 if change < 0 else 2] += 1
     return {day: (up, down, same) for day, (up, down, same) in counts.items()}
@@ -147,10 +152,9 @@ def test_candles_are_those_of_the_most_traded_stock_with_its_averages(executed: 
     for day in (day for day in days if day >= DAYS[-60]):
         quote = cash(day)[ticker]
         place = days.index(day) + 1
+        last = {count: days[place - count : place] for count in (5, 20, 200) if place >= count}
         averages = [
-            float(sum(prices[each] for each in days[place - count : place])) / count
-            if place >= count
-            else None
+            float(sum(prices[each] for each in last[count])) / count if count in last else None
             for count in (5, 20, 200)
         ]
         bounds = [price / quote.fatcot for price in (quote.preabe, quote.premax, quote.premin, quote.preult)]
@@ -185,7 +189,7 @@ def test_volatility_is_that_of_the_last_21_returns(executed: Executed) -> None:
     assert set(frame.index) == set(always)
     for ticker in frame.index:
         prices = pd.Series([float(by_ticker[ticker][day]) for day in DAYS[-22:]])
-        returns = (prices / prices.shift()).dropna().map(lambda ratio: __import__("math").log(ratio))
+        returns = (prices / prices.shift()).dropna().map(math.log)
         assert len(returns) == 21
         assert frame.loc[ticker, "volatility_percent"] == pytest.approx(100 * returns.std() * 252**0.5)
         assert frame.loc[ticker, "return_percent"] == pytest.approx(
