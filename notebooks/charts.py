@@ -766,7 +766,7 @@ def _label_points(sheet: Sheet, axes: Axes, data: pd.DataFrame, areas: Any) -> N
                 ha="left" if across > 0 else "right" if across else "center",
                 va="bottom" if up > 0 else "top" if up else "center",
             )
-            box = note.get_window_extent(renderer)
+            box = note.get_window_extent(renderer).padded(2)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
             free = not any(box.overlaps(other) for other in taken)
             if inside and free and not _covers(box, points, radii * 0.8, n):

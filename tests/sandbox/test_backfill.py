@@ -19,6 +19,7 @@ import pytest
 from sandbox.b3.sources import SimulatedSource
 from scraper.__main__ import DONE, main
 from tests.sandbox.deployed import MARKET, Deployed, quotes_of
+from tests.sandbox.history import remove
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -65,7 +66,7 @@ def backfilled(deployed: Deployed) -> Iterator[Backfilled]:
         deployed.pipeline.watch_job_runs([DAILY], runs_before, seen=lambda _run: None)
         runs = [run for run in job_runs(deployed) if run["Id"] not in before]
         yield Backfilled(deployed=deployed, job_runs=runs)
-        _remove(deployed)
+        remove(deployed, [*HISTORY, DAILY])
     deployed.b3.now = served
 
 
@@ -73,28 +74,6 @@ def job_runs(deployed: Deployed) -> list[dict[str, Any]]:
     pages = boto3.client("glue").get_paginator("get_job_runs")
     name = deployed.sandbox.deployment.glue_job_name
     return [dict(run) for page in pages.paginate(JobName=name) for run in page["JobRuns"]]
-
-
-def _remove(deployed: Deployed) -> None:
-    names = deployed.sandbox.deployment
-    days = [str(day) for day in (*HISTORY, DAILY)]
-    s3 = boto3.client("s3")
-    for bucket in (names.raw_bucket, names.refined_bucket):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for item in page.get("Contents", []):
-                if item["Key"].startswith("backfill/") or any(f"_date={day}/" in item["Key"] for day in days):
-                    s3.delete_object(Bucket=bucket, Key=item["Key"])
-    glue = boto3.client("glue")
-    tables = glue.get_tables(DatabaseName=names.refined_database)["TableList"]
-    for table in (table["Name"] for table in tables):
-        pages = glue.get_paginator("get_partitions").paginate(
-            DatabaseName=names.refined_database, TableName=table
-        )
-        for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
-            if values[0] in days:
-                glue.delete_partition(
-                    DatabaseName=names.refined_database, TableName=table, PartitionValues=values
-                )
 
 
 def keys(bucket: str, prefix: str) -> list[str]:
