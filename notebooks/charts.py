@@ -60,7 +60,7 @@ def market_breadth(
         key=key,
     )
     if data.empty:
-        return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+        return _nothing(sheet, words)
     days = style.days_of(data["trade_date"])
     up, down, same = (_floats(data[name]) for name in ("advances", "declines", "unchanged"))
     style.set_alt_text(
@@ -114,7 +114,7 @@ def turnover_by_sector(
     if len(rows) > _SECTORS:
         others = rows[_SECTORS - 1 :]
         label = words["others"].format(count=form.number(len(others)))
-        rows = [*rows[: _SECTORS - 1], (label, sum(volume for _, volume, _ in others), look.up)]
+        rows = [*rows[: _SECTORS - 1], (label, sum(volume for _, volume, _ in others), look.neutral)]
     rest = float(volumes[volumes.index.isna()].sum())
     if rest:
         rows.append((words["none"], rest, look.neutral))
@@ -126,7 +126,7 @@ def turnover_by_sector(
         size=_size(size, 1.4 + 0.29 * max(len(rows), 4), 1.5 + 0.4 * max(len(rows), 3)),
     )
     if not rows:
-        return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+        return _nothing(sheet, words)
     total = sum(volume for _, volume, _ in rows)
     largest, volume, _ = rows[0]
     style.set_alt_text(
@@ -232,34 +232,21 @@ def candles(
     )
     prices, volumes = sheet.axes((3.4, 1))
     _draw_candles(prices, (first, high, low, last), look)
+    ends = [(last[-1], form.number(last[-1], 2), look.ink)]
     for sessions, values in lines.items():
         prices.plot(np.arange(len(days)), values, color=colours[sessions], linewidth=1.6)
+        ends.append((values[-1], words["average"].format(sessions=sessions), colours[sessions]))
     _grid(prices, lambda value: form.number(value, 2))
     _head(prices, words["price"], look)
-    divisor, _ = form.scale(np.nanmax(volume))
-    up = last >= first
-    volumes.bar(
-        np.arange(len(days)),
-        volume / divisor,
-        width=0.7,
-        color=[look.up if rises else look.down for rises in up],
-        alpha=0.75,
-        linewidth=0,
-    )
+    largest = np.nanmax(volume)
+    colour = [look.up if rises else look.down for rises in last >= first]
+    heights = volume / form.scale(largest)[0]
+    volumes.bar(np.arange(len(days)), heights, width=0.7, color=colour, alpha=0.75, linewidth=0)
     _grid(volumes, _plain_number(form), bins=3)
-    _head(volumes, words["volume"].format(unit=form.unit(np.nanmax(volume))), look)
+    _head(volumes, words["volume"].format(unit=form.unit(largest)), look)
     style.session_axis(volumes, days, form, sheet.width)
     sheet.settle()
-    ends = [(last[-1], form.number(last[-1], 2), look.ink)]
-    ends += [
-        (values[-1], words["average"].format(sessions=sessions), colours[sessions])
-        for sessions, values in lines.items()
-        if np.isfinite(values[-1])
-    ]
-    bottom, top = prices.get_ylim()
-    line = (top - bottom) / (prices.get_position().height * sheet.height) * SMALL * 1.3
-    for place, (_, label, colour) in zip(style.spread([value for value, _, _ in ends], line), ends):
-        _end(prices, (len(days) - 0.6, place), label, colour)
+    _label_ends(sheet, prices, len(days), ends)
     return sheet.settle()
 
 
@@ -297,7 +284,7 @@ def index_treemap(
         scale=(look.scale, _limit_labels(limits, form)) if len(data) else None,
     )
     if data.empty:
-        return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+        return _nothing(sheet, words)
     heaviest = data.iloc[0]
     style.set_alt_text(
         sheet.figure,
@@ -342,7 +329,7 @@ def put_call_ratio(
         ],
     )
     if data.empty:
-        return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+        return _nothing(sheet, words)
     days = style.days_of(data["trade_date"])
     calls, puts = _floats(data["call_volume"]), _floats(data["put_volume"])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -400,21 +387,17 @@ def volatility_against_return(
     )
     data = data[np.isfinite(data["x"]) & np.isfinite(data["y"])]
     data = data.sort_values(["volume", "ticker"], ascending=[False, True]).reset_index(drop=True)
-    groups = data[data["group"] != ""].groupby("group")["volume"].sum()
-    shown = list(groups.sort_values(ascending=False, kind="stable").index[: len(_MARKERS)])
-    looks: dict[str, dict[str, Any]] = {
-        group: {"color": look.accents[n], "marker": _MARKERS[n], "markersize": 7, "linestyle": ""}
-        for n, group in enumerate(shown)
-    }
-    other: dict[str, Any] = {"color": look.neutral, "marker": "o", "markersize": 6, "linestyle": ""}
-    key = [*looks.items()]
-    if not data["group"].isin(shown).all():
-        key.append((words["others"], other))
+    names, marks = _marks(data, look, words["others"])
     sheet = Sheet(
-        words["title"], words["unit"], source=source, theme=theme, size=_size(size, 6.0, 6.4), key=key
+        words["title"],
+        words["unit"],
+        source=source,
+        theme=theme,
+        size=_size(size, 6.0, 6.4),
+        key=list(marks.items()),
     )
     if data.empty:
-        return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+        return _nothing(sheet, words)
     best, worst = data.loc[data["y"].idxmax()], data.loc[data["y"].idxmin()]
     style.set_alt_text(
         sheet.figure,
@@ -430,13 +413,12 @@ def volatility_against_return(
     (plot,) = sheet.axes()
     plot.axhline(0, color=look.rule, linewidth=0.8)
     areas = 24 + 620 * (data["volume"] / max(data["volume"].max(), 1)).to_numpy()
-    for group in [*shown, None]:
-        chosen = data["group"] == group if group else ~data["group"].isin(shown)
-        mark = looks[group] if group else other
+    for group, mark in marks.items():
+        chosen = (names == group).to_numpy()
         plot.scatter(
             data["x"][chosen],
             data["y"][chosen],
-            s=areas[chosen.to_numpy()],
+            s=areas[chosen],
             color=mark["color"],
             marker=mark["marker"],
             alpha=0.72,
@@ -468,30 +450,22 @@ def option_expiries(
         size: See the module.
     """
     words, form, look = _language(language, "expiries"), Format(language), style.theme_of(theme)
-    data = frame[frame["next_expiry"].notna()].sort_values("next_expiry", kind="stable")
+    every = frame[frame["next_expiry"].notna()].sort_values("next_expiry", kind="stable")
+    data = every.head(_EXPIRIES)
+    left = len(every) - len(data)
+    unit = words["unit"] + (f"; {_count(form, left, words['one_later'], words['later'])}" if left else "")
     sheet = Sheet(
         words["title"],
-        words["unit"],
+        unit,
         source=source,
         theme=theme,
         size=_size(size, *[lines + 0.5 * max(len(data), 2) for lines in (1.3, 1.7)]),
     )
     if data.empty:
-        return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+        return _nothing(sheet, words)
     days = style.days_of(data["next_expiry"])
     volume = _floats(data["volume"])
-    ahead = data["days_to_expiry"] if "days_to_expiry" in data else [None] * len(data)
-    labels = [
-        ", ".join(
-            (
-                form.money(each),
-                _count(form, series, words["one_series"], words["series"]),
-                _count(form, stocks, words["one_stock"], words["stocks"]),
-                *([_ahead(form, words, int(count))] if not style.is_missing(count) else []),
-            )
-        )
-        for each, series, stocks, count in zip(volume, data["option_series"], data["stocks"], ahead)
-    ]
+    labels = _expiry_labels(data, words, form)
     style.set_alt_text(
         sheet.figure,
         words["alt"].format(list="; ".join(f"{form.day(day)}: {label}" for day, label in zip(days, labels))),
@@ -524,6 +498,7 @@ _STEPS = (
 # Where a label may stand, as seen from its mark
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8))
 _SECTORS = 16  # that have a bar of their own
+_EXPIRIES = 8  # that are shown
 _SMOOTHED = 10  # sessions
 
 
@@ -538,6 +513,11 @@ def _size(size: Size, wide: float, narrow: float) -> tuple[float, float]:
 def _language(language: str, chart: str) -> dict[str, str]:
     """A chart's words; which languages there are is for `Format` to say."""
     return _WORDS[chart].get(language, {})
+
+
+def _nothing(sheet: Sheet, words: dict[str, str]) -> Figure:
+    """A chart without anything to draw says why."""
+    return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -614,6 +594,16 @@ def _draw_candles(axes: Axes, prices: Sequence[Any], look: style.Theme) -> None:
     )
     spare = 0.05 * (np.nanmax(high) - np.nanmin(low) or 1)
     axes.set_ylim(np.nanmin(low) - spare, np.nanmax(high) + spare)
+
+
+def _label_ends(sheet: Sheet, axes: Axes, sessions: int, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write beside the last session what ends where (value, text, colour), a line of text apart."""
+    ends = [end for end in ends if math.isfinite(end[0])]
+    bottom, top = axes.get_ylim()
+    line = (top - bottom) / (axes.get_position().height * sheet.height) * SMALL * 1.3
+    places = style.spread([value for value, _, _ in ends], line)
+    for place, (_, label, colour) in zip(places, ends):
+        _end(axes, (sessions - 0.6, place), label, colour)
 
 
 def _limits(changes: pd.Series[Any]) -> tuple[float, ...]:
@@ -716,13 +706,42 @@ def _count(form: Format, number: Any, one: str, more: str) -> str:
     return f"{form.number(number)} {one if number == 1 else more}"
 
 
-def _ahead(form: Format, words: dict[str, str], count: int) -> str:
-    return words["today"] if count == 0 else _count(form, count, words["one_day"], words["days"])
+def _expiry_labels(data: pd.DataFrame, words: dict[str, str], form: Format) -> list[str]:
+    """Premiums, series, stocks and, if the frame has them, days ahead of each expiry."""
+    labels = []
+    for row in data.to_dict("records"):
+        parts = [
+            form.money(row["volume"]),
+            _count(form, row["option_series"], words["one_series"], words["series"]),
+            _count(form, row["stocks"], words["one_stock"], words["stocks"]),
+        ]
+        ahead: Any = row.get("days_to_expiry")
+        if not style.is_missing(ahead):
+            days = _count(form, ahead, words["one_day"], words["days"])
+            parts.append(days if ahead else words["today"])
+        labels.append(", ".join(parts))
+    return labels
 
 
 def _group_of(sector: Any) -> str:
     """The sector without its subsector: "Financeiro / Seguros" is "Financeiro"."""
     return "" if style.is_missing(sector) else str(sector).split("/", maxsplit=1)[0].strip()
+
+
+def _marks(
+    data: pd.DataFrame, look: style.Theme, others: str
+) -> tuple[pd.Series[Any], dict[str, dict[str, Any]]]:
+    """Which mark each row has, the name of a group that traded much or of the others, and the marks."""
+    groups = data[data["group"] != ""].groupby("group")["volume"].sum()
+    shown = list(groups.sort_values(ascending=False, kind="stable").index[: len(_MARKERS)])
+    names = data["group"].where(data["group"].isin(shown), others)
+    marks: dict[str, dict[str, Any]] = {
+        group: {"color": look.accents[n], "marker": _MARKERS[n], "markersize": 7, "linestyle": ""}
+        for n, group in enumerate(shown)
+    }
+    if (names == others).any():
+        marks[others] = {"color": look.neutral, "marker": "o", "markersize": 6, "linestyle": ""}
+    return names, marks
 
 
 def _label_points(sheet: Sheet, axes: Axes, data: pd.DataFrame, areas: Any) -> None:
@@ -747,7 +766,7 @@ def _label_points(sheet: Sheet, axes: Axes, data: pd.DataFrame, areas: Any) -> N
                 ha="left" if across > 0 else "right" if across else "center",
                 va="bottom" if up > 0 else "top" if up else "center",
             )
-            box = note.get_window_extent(renderer)
+            box = note.get_window_extent(renderer).padded(2)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
             free = not any(box.overlaps(other) for other in taken)
             if inside and free and not _covers(box, points, radii * 0.8, n):
@@ -951,6 +970,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
             "series": "series",
             "one_stock": "stock",
             "stocks": "stocks",
+            "one_later": "later expiry is left out",
+            "later": "later expiries are left out",
             "today": "today",
             "one_day": "day ahead",
             "days": "days ahead",
@@ -967,6 +988,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
             "series": "séries",
             "one_stock": "papel",
             "stocks": "papéis",
+            "one_later": "vencimento posterior ficou de fora",
+            "later": "vencimentos posteriores ficaram de fora",
             "today": "hoje",
             "one_day": "dia à frente",
             "days": "dias à frente",

@@ -11,7 +11,8 @@ import sqlglot
 from sqlglot import exp
 
 from notebooks import charts
-from notebooks.pictures import NOTEBOOK, load
+from notebooks.pictures import IMAGES, NOTEBOOK, load
+from notebooks.style import THEMES
 
 CHARTS = {
     *("market_breadth", "turnover_by_sector", "candles", "index_treemap"),
@@ -33,7 +34,7 @@ def queries(notebook: Any) -> list[str]:
     found = []
     for node in (node for cell in code(notebook) for node in ast.walk(ast.parse(cell.source))):
         if isinstance(node, ast.JoinedStr) and any("SELECT" in ast.unparse(part) for part in node.values):
-            texts = [part.value if isinstance(part, ast.Constant) else "daily" for part in node.values]
+            texts = [part.value if isinstance(part, ast.Constant) else "the_table" for part in node.values]
             found.append("".join(map(str, texts)))
     return found
 
@@ -75,7 +76,7 @@ def test_every_query_is_athena_s_sql_and_names_the_sessions_that_it_reads(notebo
         reading = [
             select
             for select in statement.find_all(exp.Select)
-            if (table := select.find(exp.Table)) and table.name == "daily"
+            if (table := select.find(exp.Table)) and table.name == "the_table"
         ]
         assert reading
         for select in reading:
@@ -88,3 +89,14 @@ def test_parameters_can_be_given_other_values_and_unknown_ones_are_refused() -> 
     assert "LANGUAGE = 'pt'\nSESSIONS = 5" in [cell.source for cell in changed.cells]
     with pytest.raises(KeyError, match="TICKERS; the notebook's parameters are SESSION, SESSIONS, TICKER"):
         load({"TICKERS": "ZXAA3"})
+
+
+def test_the_pictures_of_the_readme_are_the_notebook_s_simulated_and_small(notebook: Any) -> None:
+    drawn = [cell.id for cell in code(notebook) if "charts." in cell.source and "SELECT" in cell.source]
+    assert sorted(path.name for path in IMAGES.iterdir()) == sorted(
+        f"{name}-{theme}.svg" for name in drawn for theme in THEMES
+    )
+    for path in IMAGES.iterdir():
+        svg = path.read_text(encoding="utf-8")
+        assert "Simulated data: no company or price is anybody's" in svg
+        assert len(svg.encode()) < 150_000
