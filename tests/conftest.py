@@ -13,8 +13,9 @@ from sandbox.ministack import MiniStack
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# The same examples every time; to look for others: pytest --hypothesis-profile=default
+# The same examples every time; to look for others: pytest --hypothesis-profile=others
 settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("others", deadline=None)
 settings.load_profile("repeatable")
 
 

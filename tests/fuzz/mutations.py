@@ -300,7 +300,7 @@ def _mutate_answers(answers: list[Any], rng: random.Random) -> None:
     at = rng.randrange(len(answers))
     match rng.randrange(10):
         case 0:
-            answers[at] = rng.choice([*_VALUES, _nested(rng)])
+            answers[at] = _value(rng)
         case 1:
             answers.insert(at, copy.deepcopy(answers[at]))
             del answers[30:]
@@ -325,18 +325,22 @@ def _changed(value: Any, rng: random.Random) -> Any:
         list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
     )
     if not inner or rng.random() < 0.1:
-        return rng.choice([*_VALUES, _nested(rng)])
+        return _value(rng)
     key = rng.choice(inner)
     match rng.randrange(12):
         case 0:
             del value[key]
         case 1 if isinstance(value, dict):
-            value[rng.choice(["cod", "part", "page", "x", "\ud800"])] = value[key]
+            value[rng.choice(["cod", "part", "page", "x", "\ud800"])] = copy.deepcopy(value[key])
         case 1:
             value.append(copy.deepcopy(value[key]))
         case _:
             value[key] = _changed(value[key], rng)
     return value
+
+
+def _value(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice([*_VALUES, _nested(rng)]))
 
 
 def _nested(rng: random.Random) -> Any:
