@@ -148,10 +148,9 @@ class Monitoring(Construct):
             self._build_dead_letters_waiting(dead_letters),
         ]
         self._allow_alarms(alarms)
-        rules = [
-            *self._build_job_rules(job_name),
-            self._build_cutoff_rule(workgroup, scan_cutoff_mb),
-        ]
+        self._rules: dict[Section, Rule] = {}
+        self._build_job_rules(job_name)
+        self._build_cutoff_rule(workgroup, scan_cutoff_mb)
         self.dashboard = Dashboard(
             self, "Dashboard", dashboard_name=self._stack, default_interval=Duration.days(28)
         )
@@ -159,7 +158,7 @@ class Monitoring(Construct):
         self._add_volumes()
         self._add_durations(functions, job_log, job_workers)
         self._add_cost_drivers(functions, workgroup, buckets)
-        self._add_failures(functions, dead_letters, rules)
+        self._add_failures(functions, dead_letters)
 
     def _build_topic(self, email: str | None) -> Topic:
         # Without a key of its own: one that alarms and rules may use costs more in a month than all the rest.
@@ -267,7 +266,7 @@ class Monitoring(Construct):
 
     # Rules
 
-    def _build_job_rules(self, job_name: str) -> list[Rule]:
+    def _build_job_rules(self, job_name: str) -> None:
         run, state = EventField.from_path("$.detail.jobRunId"), EventField.from_path("$.detail.state")
         # Not the run's message itself: EventBridge would not escape the quotes in it
         look = (
@@ -276,47 +275,45 @@ class Monitoring(Construct):
         )
         is_broken = {"wildcard": f"*{INVARIANT_BROKEN}*"}
         failed = {"jobName": [job_name], "state": ["FAILED", "TIMEOUT", "ERROR"]}
-        return [
-            self._build_rule(
-                Section.GLUE_RUN_FAILED,
-                EventPattern(
-                    source=["aws.glue"],
-                    detail_type=["Glue Job State Change"],
-                    detail={**failed, "message": [{"exists": False}, {"anything-but": is_broken}]},
-                ),
-                happened=f"Run {run} of the Glue job ended in state {state}. The tables are as they were "
-                "before the session that it failed at.",
-                to_do=f"See which session and why ({look}), mend it, and start the job for it again.",
+        self._build_rule(
+            Section.GLUE_RUN_FAILED,
+            EventPattern(
+                source=["aws.glue"],
+                detail_type=["Glue Job State Change"],
+                detail={**failed, "message": [{"exists": False}, {"anything-but": is_broken}]},
             ),
-            self._build_rule(
-                Section.INVARIANT_BROKEN,
-                EventPattern(
-                    source=["aws.glue"],
-                    detail_type=["Glue Job State Change"],
-                    detail={**failed, "message": [is_broken]},
-                ),
-                happened=f"Run {run} of the Glue job refused to publish: the refined rows did not add up to "
-                "the raw quotes. Nothing of the session was written.",
-                to_do=f"See the session and the figures expected and found ({look}), and compare them with "
-                "the raw table before anything is run again.",
+            happened=f"Run {run} of the Glue job ended in state {state}. What it had not yet published "
+            "is as it was before.",
+            to_do=f"See which session and why ({look}), mend it, and start the job for it again.",
+        )
+        self._build_rule(
+            Section.INVARIANT_BROKEN,
+            EventPattern(
+                source=["aws.glue"],
+                detail_type=["Glue Job State Change"],
+                detail={**failed, "message": [is_broken]},
             ),
-            self._build_rule(
-                Section.GLUE_RUN_TOO_LONG,
-                EventPattern(
-                    source=["aws.glue"],
-                    detail_type=["Glue Job Run Status"],
-                    detail={"jobName": [job_name]},
-                ),
-                happened=f"Run {run} of the Glue job is in state {state} and has taken more than half of its "
-                "time-out.",
-                to_do="Look at its log for how far it is; it ends by itself at the time-out. If it hangs, "
-                "stop it and start the job for the session again.",
+            happened=f"Run {run} of the Glue job refused to publish: the refined rows did not add up to "
+            "the raw quotes. Nothing of the session was written.",
+            to_do=f"See the session and the figures expected and found ({look}), and compare them with "
+            "the raw table before anything is run again.",
+        )
+        self._build_rule(
+            Section.GLUE_RUN_TOO_LONG,
+            EventPattern(
+                source=["aws.glue"],
+                detail_type=["Glue Job Run Status"],
+                detail={"jobName": [job_name]},
             ),
-        ]
+            happened=f"Run {run} of the Glue job is in state {state} and has taken more than half of its "
+            "time-out.",
+            to_do="Look at its log for how far it is; it ends by itself at the time-out. If it hangs, "
+            "stop it and start the job for the session again.",
+        )
 
-    def _build_cutoff_rule(self, workgroup: str, scan_cutoff_mb: int) -> Rule:
+    def _build_cutoff_rule(self, workgroup: str, scan_cutoff_mb: int) -> None:
         query = EventField.from_path("$.detail.queryExecutionId")
-        return self._build_rule(
+        self._build_rule(
             Section.ATHENA_CUTOFF_HIT,
             EventPattern(
                 source=["aws.athena"],
@@ -330,17 +327,17 @@ class Monitoring(Construct):
             "query to the sessions and columns that it needs, or ask the compact table.",
         )
 
-    def _build_rule(self, section: Section, pattern: EventPattern, *, happened: str, to_do: str) -> Rule:
+    def _build_rule(self, section: Section, pattern: EventPattern, *, happened: str, to_do: str) -> None:
         rule = Rule(
             self,
             _words(section),
-            rule_name=f"{self._stack}-{section}",
+            # Its name is CloudFormation's: EventBridge takes 64 characters, which a stack's name may fill
             description=f"Tells the alarms' topic: {section}. Runbook: {self._section(section)}",
             event_pattern=pattern,
         )
         text = f"{self._stack}, {section}: {happened} What to do: {to_do} Runbook: {self._section(section)}"
         rule.add_target(SnsTopic(self.topic, message=RuleTargetInput.from_text(text)))
-        return rule
+        self._rules[section] = rule
 
     def _section(self, section: Section) -> str:
         return f"{self._runbook_url}#{section}"
@@ -426,7 +423,7 @@ class Monitoring(Construct):
             ),
         )
 
-    def _add_failures(self, functions: Mapping[str, Function], queue: Queue, rules: Sequence[Rule]) -> None:
+    def _add_failures(self, functions: Mapping[str, Function], queue: Queue) -> None:
         files = [
             self._metric(Name.SESSIONS_MISSING, "Minimum"),
             self._metric(Name.FILES_QUARANTINED, "Sum"),
@@ -445,7 +442,7 @@ class Monitoring(Construct):
                 period=_DAY,
                 label=section,
             )
-            for rule, section in zip(rules, _SECTIONS_OF_RULES, strict=True)
+            for section, rule in self._rules.items()
         ]
         waiting = queue.metric_approximate_number_of_messages_visible(
             period=_DAY, statistic="Maximum", label="dead letters waiting"
@@ -468,14 +465,6 @@ class Monitoring(Construct):
     @staticmethod
     def _graph(title: str, *metrics: IMetric) -> GraphWidget:
         return GraphWidget(title=title, left=list(metrics), width=8, height=6)
-
-
-_SECTIONS_OF_RULES = (
-    Section.GLUE_RUN_FAILED,
-    Section.INVARIANT_BROKEN,
-    Section.GLUE_RUN_TOO_LONG,
-    Section.ATHENA_CUTOFF_HIT,
-)
 
 
 def _memory_mb(function: Function) -> float:

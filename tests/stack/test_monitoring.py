@@ -45,7 +45,7 @@ def alarms(document: Document) -> dict[str, dict[str, Any]]:
 
 def rules(document: Document) -> dict[str, dict[str, Any]]:
     found = (rule["Properties"] for _, rule in resources(document, "AWS::Events::Rule"))
-    return {rule["Name"].removeprefix("BovespaPipeline-"): rule for rule in found}
+    return {re.findall(r"topic: ([\w-]+)\.", rule["Description"])[0]: rule for rule in found}
 
 
 def template_of(rule: dict[str, Any]) -> str:
@@ -151,6 +151,13 @@ def test_every_section_that_is_named_is_in_the_runbook(name: str) -> None:
     headed = re.findall(r'^<a id="([\w-]+)"></a>\n+#{1,3} \S', text, flags=re.MULTILINE)
     assert set(Section) <= set(headed)
     assert len(headed) == len(set(headed))
+
+
+def test_the_document_of_the_alarms_names_each_and_the_metrics(document: Document) -> None:
+    text = (REPOSITORY / "docs" / "alarms.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (alarm|rule) on ", text, flags=re.MULTILINE))
+    assert rows == {section: "alarm" if section in ALARMS else "rule" for section in Section}
+    assert set(Metric) <= set(re.findall(r"`(\w+)`", text))
 
 
 # No new session
@@ -439,6 +446,22 @@ def test_every_metric_on_the_dashboard_is_one_that_there_is(document: Document, 
         assert dimensions.keys() == wanted
     assert seen.pop("BovespaPipeline") == set(Metric)
     assert seen == {namespace: names for namespace, (names, _) in DOCUMENTED.items()}
+
+
+def test_the_dashboard_asks_for_what_athena_scanned_in_the_workgroup(body: dict[str, Any]) -> None:
+    (widget,) = (each for each in body["widgets"] if "Athena, scanned" in each["properties"].get("title", ""))
+    ((expression,),) = widget["properties"]["metrics"]
+    # Of whichever dimensions beside it, such as the query's state
+    search = 'Namespace="AWS/Athena" MetricName="ProcessedBytes" WorkGroup="BovespaPipeline"'
+    assert expression["expression"] == f"SEARCH('{search}', 'Sum', 86400)"
+
+
+def test_a_long_name_of_a_stack_leaves_room_for_those_of_its_alarms() -> None:
+    document = synthesise(stack_name="B" * 100)
+    for _, rule in resources(document, "AWS::Events::Rule"):
+        assert "Name" not in rule["Properties"]  # EventBridge takes 64 characters
+    for _, alarm in resources(document, "AWS::CloudWatch::Alarm"):
+        assert len(alarm["Properties"]["AlarmName"]) <= 255
 
 
 def test_the_dashboard_reads_this_stack_s_resources_alone(document: Document, body: dict[str, Any]) -> None:

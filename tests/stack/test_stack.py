@@ -519,7 +519,6 @@ def test_two_pipelines_fit_into_one_account(document: dict[str, Any]) -> None:
                 ("AWS::Logs::LogGroup", "LogGroupName"),
                 ("AWS::CloudWatch::Alarm", "AlarmName"),
                 ("AWS::CloudWatch::Dashboard", "DashboardName"),
-                ("AWS::Events::Rule", "Name"),
             ]
             for _, resource in resources(each, kind)
             if name in resource["Properties"]
@@ -527,5 +526,5 @@ def test_two_pipelines_fit_into_one_account(document: dict[str, Any]) -> None:
         for each in (document, synthesise(stack_name="Second", raw_database="second"))
     ]
 
-    assert len(names[0]) == len(names[1]) == 3 + 4 + 4  # the workgroup and the dashboard have one name
+    assert len(names[0]) == len(names[1]) == 3 + 4  # the workgroup and the dashboard have one name
     assert names[0].isdisjoint(names[1])

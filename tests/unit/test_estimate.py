@@ -90,5 +90,6 @@ def test_a_run_as_a_command_is_what_a_shell_takes() -> None:
     assert run.command("refine") == (
         "aws glue start-job-run --job-name refine --arguments "
         '\'{"--start_date":"2024-01-02","--end_date":"2024-12-30","--compact_only":"true"}\' '
-        "--worker-type G.1X --number-of-workers 3 --timeout 35 --job-run-queuing-enabled"
+        "--worker-type G.1X --number-of-workers 3 --timeout 35 "
+        "--notification-property NotifyDelayAfter=17 --job-run-queuing-enabled"
     )
