@@ -324,10 +324,28 @@ def test_a_run_that_takes_too_long_is_found_and_stopped(operator: Operator) -> N
     boto3.client("s3").delete_object(Bucket=names.refined_bucket, Key="sleep.py")
 
 
-def test_a_query_that_was_cancelled_is_found(operator: Operator) -> None:
+def test_a_query_that_did_not_end_well_is_found(operator: Operator) -> None:
+    """In a workgroup of its own, whose last queries these are."""
     athena = boto3.client("athena")
-    query = athena.start_query_execution(QueryString="SELECT 1", WorkGroup=operator.output("WorkGroup"))
-    assert query["QueryExecutionId"] in operator.does("athena-cutoff-hit")
+    athena.create_work_group(Name="operator")
+    for sql in ("SELECT 1", "SELECT * FROM no_such_table"):
+        query = athena.start_query_execution(
+            QueryString=sql,
+            WorkGroup="operator",
+            ResultConfiguration={"OutputLocation": f"s3://{operator.output('QueryResultsBucket')}/operator/"},
+        )["QueryExecutionId"]
+        deadline = time.monotonic() + 30
+        while athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"] in {
+            "QUEUED",
+            "RUNNING",
+        }:
+            assert time.monotonic() < deadline
+    (block,) = RUNBOOK["athena-cutoff-hit"].commands
+    printed = operator.shell.run(f"STACK_NAME=operator\n{block}")
+    assert printed.startswith(f"{query}\t")
+    assert "no_such_table does not exist" in printed
+    assert printed.endswith("\tSELECT * FROM no_such_table\n")
+    athena.delete_work_group(WorkGroup="operator", RecursiveDeleteOption=True)
 
 
 def test_the_schedule_is_stopped_and_goes_on(operator: Operator) -> None:
