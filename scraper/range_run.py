@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
@@ -191,7 +191,13 @@ class RefineJob:
             JobName=self.name, PaginationConfig={"PageSize": _RUNS_A_PAGE}
         )
         runs = [
-            Run(run["Id"], _days(run.get("Arguments", {})), _state(run), run["StartedOn"])
+            # One that waits for its turn may have no start yet
+            Run(
+                run["Id"],
+                _days(run.get("Arguments", {})),
+                _state(run),
+                run.get("StartedOn") or datetime.now(UTC),
+            )
             for answer in islice(answers, pages)
             for run in answer["JobRuns"]
         ]

@@ -83,18 +83,21 @@ class DeadLetters:
         )["Attributes"]
         return sum(int(number) for number in attributes.values())
 
-    def receive(self, *, hidden_seconds: int, most: int | None = None) -> Iterator[Letter]:
+    def receive(
+        self, *, hidden_seconds: int, most: int | None = None, at_once: int = _A_CALL
+    ) -> Iterator[Letter]:
         """Messages, each once.
 
         Args:
             hidden_seconds: For how long nobody else receives a message.
             most: How many messages; None for all.
+            at_once: How many are received, and hidden, before the first of them is worked on; at most 10.
         """
         seen: set[str] = set()
         while most is None or len(seen) < most:
             answer = self._sqs.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=min(_A_CALL, (most or _A_CALL) - len(seen) if most else _A_CALL),
+                MaxNumberOfMessages=at_once if most is None else min(at_once, most - len(seen)),
                 VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=_WAIT_SECONDS,
                 MessageSystemAttributeNames=["SentTimestamp"],

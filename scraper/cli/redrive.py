@@ -29,8 +29,8 @@ from scraper.cli.progress import Display, display
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
-_HIDDEN_SECONDS = 300
-"""A message is hidden from others while it is worked on: ten, of which each has the starter's 30 seconds."""
+_HIDDEN_SECONDS = 900
+"""For how long a message is hidden from others, and from this command, while it is worked on."""
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -63,8 +63,9 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     with display() as show:
         tell = show.of("redrive")
         try:
-            for number, letter in enumerate(queue.receive(hidden_seconds=_HIDDEN_SECONDS, most=asked.limit)):
-                tell("messages", number + 1, 0)
+            letters = queue.receive(hidden_seconds=_HIDDEN_SECONDS, most=asked.limit, at_once=1)
+            for number, letter in enumerate(letters, start=1):
+                tell("messages", number, 0)
                 kept.append(letter)  # until it is known to be done with
                 if _is_done(letter, None if asked.dry_run else starter, queue, show):
                     started.append(kept.pop())

@@ -325,7 +325,7 @@ def _agree(lake: Lake, names: Names, days: Sequence[date], compact_only: bool, s
         return False
     wide = sessions_to_be_wide(lake, names)
     raw = lake.raw_objects(min(days), max(days))
-    seen = _counted(show, len(days))
+    seen = _told(show, len(days))
     sessions = lake.look(sorted(days), raw, seen)
     show.ended("check")
     differing = False
@@ -339,7 +339,7 @@ def _agree(lake: Lake, names: Names, days: Sequence[date], compact_only: bool, s
     return not differing
 
 
-def _counted(show: Display, total: int) -> Callable[[int], None]:
+def _told(show: Display, total: int) -> Callable[[int], None]:
     tell = show.of("check")
     return lambda done: tell("look", done, total)
 

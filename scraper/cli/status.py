@@ -13,7 +13,7 @@ from scraper.calendar import SAO_PAULO, day_in_sao_paulo, sessions_before
 from scraper.cli.dead_letters import DeadLetters
 from scraper.cli.lake import Lake, RawObject, counted
 from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_of, positive
-from scraper.cli.progress import display
+from scraper.cli.progress import Display, display
 from scraper.cli.verdict import Surroundings, Verdict, judge, lags, sessions_to_be_wide
 from scraper.settings import Settings
 
@@ -63,31 +63,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """
     if asked.sessions > _MOST_SESSIONS:
         raise UsageError(f"--sessions: found {asked.sessions}, expected at most {_MOST_SESSIONS}")
-    now = datetime.now(UTC)
-    names = Names.find(asked, environment)
-    lake = Lake(names)
-    job = job_of(names)
-    queue = DeadLetters(names.require("dead_letters"))
-    b3 = None
-    if asked.ask_b3:
-        b3 = Settings.from_environment({**environment, "RAW_BUCKET": names.require("bucket")}).b3_client()
-    raw, days = _days(lake, asked.to, asked.sessions, now)
     with display() as show:
-        tell = show.of("status")
-        tell("look", 0, len(days))
-        sessions = lake.look(days, raw, lambda done: tell("look", done, len(days)))
-        waiting = queue.count()
-        letters = list(queue.receive(hidden_seconds=_PEEK_SECONDS, most=_MOST_LETTERS)) if waiting else []
-        surroundings = Surroundings(
-            now=now,
-            runs=job.runs(_RUN_PAGES),
-            letters=letters,
-            refusals=lake.refusals(days[0]),
-            wide=sessions_to_be_wide(lake, names),
-            b3=b3,
-        )
-        verdicts = [judge(session, surroundings) for session in sessions]
-        show.ended("status")
+        verdicts, waiting = _look(asked, environment, show)
         if not asked.json:
             for line in [*_table(verdicts), *_reasons(verdicts), _letters_line(waiting)]:
                 show.result(line)
@@ -101,6 +78,39 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
         sys.stdout.write("\n")
     return is_well
+
+
+def _look(
+    asked: argparse.Namespace, environment: Mapping[str, str], show: Display
+) -> tuple[list[Verdict], int]:
+    """Look at the sessions and at what explains them; the verdicts, and how many dead letters there are."""
+    now = datetime.now(UTC)
+    names = Names.find(asked, environment)
+    lake, job, queue = Lake(names), job_of(names), DeadLetters(names.require("dead_letters"))
+    b3 = None
+    if asked.ask_b3:
+        b3 = Settings.from_environment({**environment, "RAW_BUCKET": names.require("bucket")}).b3_client()
+    raw, days = _days(lake, asked.to, asked.sessions, now)
+    tell = show.of("status")
+    tell("look", 0, len(days))
+    sessions = lake.look(days, raw, lambda done: tell("look", done, len(days)))
+    waiting = queue.count()
+    letters = list(queue.receive(hidden_seconds=_PEEK_SECONDS, most=_MOST_LETTERS)) if waiting else []
+    surroundings = Surroundings(
+        now=now,
+        runs=job.runs(_RUN_PAGES),
+        letters=letters,
+        refusals=lake.refusals(days[0]),
+        wide=sessions_to_be_wide(lake, names),
+        b3=b3,
+    )
+    verdicts = []
+    for number, session in enumerate(sessions):
+        if b3 is not None:
+            tell("ask B3", number, len(sessions))
+        verdicts.append(judge(session, surroundings))
+    show.ended("status")
+    return verdicts, waiting
 
 
 def _days(

@@ -37,9 +37,8 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
 RUNBOOK = sections("en")
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2024, 6, day) for day in (3, 4, 5, 6))
-FRIDAY = date(2024, 6, 7)
 STACK = ("--stack", "BovespaPipeline")
-OURS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY)
+OURS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)
 
 
 class B3:
@@ -145,34 +144,56 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
     monkeypatch.setattr(scraper.cli.status, "datetime", Clock)
 
 
-def test_a_late_session_is_waited_for_and_taken_once_it_is_there(
+def test_a_late_session_is_waited_for_until_b3_has_it(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_clock(monkeypatch, datetime(2024, 6, 4, 11, 0, tzinfo=UTC))  # Tuesday, 08:00 in São Paulo
     assert looks_as_shown("b3-is-late", operator.does("b3-is-late", D=MONDAY))
     operator.b3.publish(MONDAY, quotes_of(MONDAY))
     assert "B3 has it; python -m scraper replay" in operator.does("no-new-session")
-    before = len(operator.runs())
-    shown = operator.does("replay-a-day", slice(0, 1), D=MONDAY)
-    (run,) = operator.runs()[before:]
-    assert (run.trade_date, run.state) == (str(MONDAY), "SUCCEEDED")
-    assert f"job run: {run.id} SUCCEEDED" in shown
-    assert operator.figures(MONDAY) == figures_of(quotes_of(MONDAY))
-    printed = operator.does("look-first")
-    table = RUNBOOK["look-first"].shown[0].splitlines()[:3]
-    assert {shape(line) for line in table} <= {shape(line) for line in printed.splitlines()}
 
 
 def test_a_day_without_a_file_is_told_as_no_session(operator: Operator) -> None:
-    printed = operator.does("unknown-holiday", D=TUESDAY)
-    assert looks_as_shown("unknown-holiday", printed)
+    assert looks_as_shown("unknown-holiday", operator.does("unknown-holiday", D=TUESDAY))
     assert main(["status", "--to", str(TUESDAY), "--sessions", "1", "--ask-b3", *STACK]) == 0
+
+
+def test_a_dead_letter_is_put_back_once_the_starter_can_start_the_job(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions, starter = boto3.client("lambda"), operator.output("StarterFunction")
+    names = operator.deployed.sandbox.deployment
+    operator.b3.publish(MONDAY, quotes_of(MONDAY))
+    functions.update_function_configuration(
+        FunctionName=starter, Environment={"Variables": {"GLUE_JOB_NAME": "none"}}
+    )
+    try:
+        assert main(["ingest", "--date", str(MONDAY), *STACK]) == 0
+        seen = _until(operator, "dead-letters-waiting", "1 message on the dead-letter queue")
+        assert "EntityNotFoundException" in seen
+        assert "0 messages done and deleted, 1 stay" in operator.does("dead-letters-waiting", slice(1, 2))
+    finally:
+        functions.update_function_configuration(
+            FunctionName=starter, Environment={"Variables": {"GLUE_JOB_NAME": names.glue_job_name}}
+        )
+    before = operator.runs()
+    printed = operator.does("dead-letters-waiting", slice(1, 2))
+    assert looks_as_shown("dead-letters-waiting", printed)
+    (run,) = operator.deployed.pipeline.watch_job_runs([MONDAY], before, seen=lambda _run: None)
+    assert run.state == "SUCCEEDED"
+    assert operator.figures(MONDAY) == figures_of(quotes_of(MONDAY))
+    assert operator.does("dead-letters-waiting", slice(0, 1)) == "The dead-letter queue is empty\n"
+    set_clock(monkeypatch, datetime(2024, 6, 4, 11, 0, tzinfo=UTC))
+    printed = operator.does("look-first")
+    table = RUNBOOK["look-first"].shown[0].splitlines()[:3]
+    assert {shape(line) for line in table} <= {shape(line) for line in printed.splitlines()}
 
 
 def test_a_refused_file_is_found_with_its_reason_and_its_correction_replaces_the_session(
     operator: Operator,
 ) -> None:
     whole = quotes_of(MONDAY)
+    operator.b3.publish(MONDAY, whole)
     operator.b3.files[daily_zip_name(MONDAY)] = operator.b3.files[daily_zip_name(MONDAY)][:-40]
     event = json.dumps({"date": str(MONDAY)}).encode()
     name = operator.output("ScraperFunction")
@@ -187,35 +208,12 @@ def test_a_refused_file_is_found_with_its_reason_and_its_correction_replaces_the
     left = [quote for quote in whole if quote.codisi != gone]
     operator.b3.publish(MONDAY, left)
     before = len(operator.runs())
-    operator.does("b3-republished", D=MONDAY)
-    assert [(run.trade_date, run.state) for run in operator.runs()[before:]] == [(str(MONDAY), "SUCCEEDED")]
+    shown = operator.does("replay-a-day", slice(0, 1), D=MONDAY)
+    (run,) = operator.runs()[before:]
+    assert (run.trade_date, run.state) == (str(MONDAY), "SUCCEEDED")
+    assert f"job run: {run.id} SUCCEEDED" in shown
     assert operator.figures(MONDAY) == figures_of(left)
     assert '"outcome"' in operator.does("scraper-errors", slice(1, 2))
-
-
-def test_a_dead_letter_is_put_back_once_the_starter_can_start_the_job(operator: Operator) -> None:
-    functions, starter = boto3.client("lambda"), operator.output("StarterFunction")
-    names = operator.deployed.sandbox.deployment
-    operator.b3.publish(FRIDAY, quotes_of(FRIDAY))
-    functions.update_function_configuration(
-        FunctionName=starter, Environment={"Variables": {"GLUE_JOB_NAME": "none"}}
-    )
-    try:
-        assert main(["ingest", "--date", str(FRIDAY), *STACK]) == 0
-        seen = _until(operator, "dead-letters-waiting", "1 message on the dead-letter queue")
-        assert "EntityNotFoundException" in seen
-        assert "0 messages done and deleted, 1 stay" in operator.does("dead-letters-waiting", slice(1, 2))
-    finally:
-        functions.update_function_configuration(
-            FunctionName=starter, Environment={"Variables": {"GLUE_JOB_NAME": names.glue_job_name}}
-        )
-    before = operator.runs()
-    printed = operator.does("dead-letters-waiting", slice(1, 2))
-    assert looks_as_shown("dead-letters-waiting", printed)
-    (run,) = operator.deployed.pipeline.watch_job_runs([FRIDAY], before, seen=lambda _run: None)
-    assert run.state == "SUCCEEDED"
-    assert operator.figures(FRIDAY) == figures_of(quotes_of(FRIDAY))
-    assert operator.does("dead-letters-waiting", slice(0, 1)) == "The dead-letter queue is empty\n"
 
 
 def _until(operator: Operator, anchor: str, text: str) -> str:
@@ -228,48 +226,48 @@ def _until(operator: Operator, anchor: str, text: str) -> str:
 
 def test_files_and_partitions_that_were_changed_or_deleted_by_hand_come_back(operator: Operator) -> None:
     names, s3, glue = operator.deployed.sandbox.deployment, boto3.client("s3"), boto3.client("glue")
-    expected = operator.figures(FRIDAY)
-    compact = f"refined_compact/trade_date={FRIDAY}/part-00000.parquet"
-    other = f"refined_compact/trade_date={MONDAY}/part-00000.parquet"
+    expected = operator.figures(MONDAY)
+    compact = f"refined_compact/trade_date={MONDAY}/part-00000.parquet"
+    other = f"refined_compact/trade_date={SESSIONS[0]}/part-00000.parquet"
     s3.copy_object(
         Bucket=names.refined_bucket, Key=compact, CopySource={"Bucket": names.refined_bucket, "Key": other}
     )
-    printed = operator.does("invariant-broken", D=FRIDAY)
-    assert re.search(rf"^{FRIDAY}.* NO .* failed$", printed, re.MULTILINE)
+    printed = operator.does("invariant-broken", D=MONDAY)
+    assert re.search(rf"^{MONDAY}.* NO .* failed$", printed, re.MULTILINE)
 
     s3.delete_object(Bucket=names.refined_bucket, Key=compact)
-    tickers = [ticker for day, ticker in operator.deployed.pipeline.refined_folders() if day == FRIDAY]
+    tickers = [ticker for day, ticker in operator.deployed.pipeline.refined_folders() if day == MONDAY]
     for ticker in tickers:
         s3.delete_object(
             Bucket=names.refined_bucket,
-            Key=f"refined/trade_date={FRIDAY}/ticker={ticker}/part-00000.parquet",
+            Key=f"refined/trade_date={MONDAY}/ticker={ticker}/part-00000.parquet",
         )
         glue.delete_partition(
             DatabaseName=names.refined_database,
             TableName=names.refined_table,
-            PartitionValues=[str(FRIDAY), ticker],
+            PartitionValues=[str(MONDAY), ticker],
         )
     glue.delete_partition(
         DatabaseName=names.refined_database,
         TableName=names.refined_compact_table,
-        PartitionValues=[str(FRIDAY)],
+        PartitionValues=[str(MONDAY)],
     )
-    assert looks_as_shown("partition-deleted", operator.does("partition-deleted", D=FRIDAY))
+    assert looks_as_shown("partition-deleted", operator.does("partition-deleted", D=MONDAY))
     before = len(operator.runs())
-    printed = operator.does("replay-a-day", slice(1, 2), D=FRIDAY)
+    printed = operator.does("replay-a-day", slice(1, 2), D=MONDAY)
     assert looks_as_shown("replay-a-day", printed)
     assert len(operator.runs()) == before + 1
-    assert operator.figures(FRIDAY) == expected
+    assert operator.figures(MONDAY) == expected
 
 
 def test_a_deleted_raw_object_is_restored(operator: Operator) -> None:
-    bucket, key = operator.output("RawBucket"), f"raw/cotahist/trade_date={FRIDAY}/daily.parquet"
+    bucket, key = operator.output("RawBucket"), f"raw/cotahist/trade_date={MONDAY}/daily.parquet"
     s3, runs = boto3.client("s3"), operator.runs()
     etag = s3.head_object(Bucket=bucket, Key=key)["ETag"]
     s3.delete_object(Bucket=bucket, Key=key)
-    assert main(["status", "--to", str(FRIDAY), "--sessions", "1", *STACK]) == (FILES_FAILED)
-    printed = operator.does("restore-object", D=FRIDAY)
-    assert re.search(rf"^{FRIDAY} .* ok$", printed, re.MULTILINE)
+    assert main(["status", "--to", str(MONDAY), "--sessions", "1", *STACK]) == (FILES_FAILED)
+    printed = operator.does("restore-object", D=MONDAY)
+    assert re.search(rf"^{MONDAY} .* ok$", printed, re.MULTILINE)
     assert s3.head_object(Bucket=bucket, Key=key)["ETag"] == etag
     assert operator.runs() == runs
 
@@ -326,10 +324,28 @@ def test_a_run_that_takes_too_long_is_found_and_stopped(operator: Operator) -> N
     boto3.client("s3").delete_object(Bucket=names.refined_bucket, Key="sleep.py")
 
 
-def test_a_query_that_was_cancelled_is_found(operator: Operator) -> None:
+def test_a_query_that_did_not_end_well_is_found(operator: Operator) -> None:
+    """In a workgroup of its own, whose last queries these are."""
     athena = boto3.client("athena")
-    query = athena.start_query_execution(QueryString="SELECT 1", WorkGroup=operator.output("WorkGroup"))
-    assert query["QueryExecutionId"] in operator.does("athena-cutoff-hit")
+    athena.create_work_group(Name="operator")
+    for sql in ("SELECT 1", "SELECT * FROM no_such_table"):
+        query = athena.start_query_execution(
+            QueryString=sql,
+            WorkGroup="operator",
+            ResultConfiguration={"OutputLocation": f"s3://{operator.output('QueryResultsBucket')}/operator/"},
+        )["QueryExecutionId"]
+        deadline = time.monotonic() + 30
+        while athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]["State"] in {
+            "QUEUED",
+            "RUNNING",
+        }:
+            assert time.monotonic() < deadline
+    (block,) = RUNBOOK["athena-cutoff-hit"].commands
+    printed = operator.shell.run(f"STACK_NAME=operator\n{block}")
+    assert printed.startswith(f"{query}\t")
+    assert "no_such_table does not exist" in printed
+    assert printed.endswith("\tSELECT * FROM no_such_table\n")
+    athena.delete_work_group(WorkGroup="operator", RecursiveDeleteOption=True)
 
 
 def test_the_schedule_is_stopped_and_goes_on(operator: Operator) -> None:
