@@ -35,7 +35,7 @@ from sandbox.request import (
 from sandbox.run import run
 
 NOTEBOOK_SESSIONS = 64
-"""What the notebook and the pictures need: their longest average would have gaps in fewer."""
+"""What the notebook and the pictures need: the sixty that they show, and some before them to compare with."""
 
 _B3 = {
     SIMULATED: "B3 is SIMULATED: no company, price or volume below is anybody's",
@@ -109,6 +109,7 @@ def _run_pipeline(
             show.heading(f"Done in {time.monotonic() - started:.0f} s. The lake, as plain Parquet files:")
             for part in ("raw", "refined", "refined_compact"):
                 show.line(str((HOME / "lake" / part).relative_to(REPOSITORY)))
+            show.line("What it shows: make report, make notebook")
             if stay:
                 _stay(sandbox, server, show)
     except (StageError, DeployError, EmulatorError) as error:

@@ -125,9 +125,13 @@ def _run(
             raise RuntimeError("a process that was started with pipes has none")
         results = reader.submit(read_results, process.stdout)
         errors = []
-        for line in process.stderr:
-            errors.append(line.rstrip())
-            tell(errors[-1], run_id)
+        try:
+            for line in process.stderr:
+                errors.append(line.rstrip())
+                tell(errors[-1], run_id)
+        except BaseException:
+            process.terminate()  # being told to end reaches this process alone
+            raise
     return process.returncode, results.result(), errors
 
 

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -35,9 +36,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def keep_lake(home: Path, name: str, sessions: int) -> Path:
     """Leave behind what a run of a sandbox leaves, less AWS; return the sandbox's folder."""
-    for day in range(1, sessions + 1):
+    for day in range(sessions):
+        session = date(2025, 3, 1) + timedelta(days=day)
         for part in ("raw/cotahist", "refined_compact"):
-            (home / name / "lake" / part / f"trade_date=2025-03-{day:02}").mkdir(parents=True)
+            (home / name / "lake" / part / f"trade_date={session}").mkdir(parents=True)
     (home / name / "outputs.json").write_text(json.dumps({"Kept": {"RawBucket": "raw"}}))
     (home / "lake").symlink_to(Path(name, "lake"))
     return home / name
@@ -129,6 +131,31 @@ def test_a_command_answers_ctrl_c_itself_and_is_told_to_end(ending: signal.Signa
         assert process.stdout.readline() == b"ready\n"
         (os.killpg if ending == signal.SIGINT else os.kill)(process.pid, ending)
         assert process.wait(timeout=30) == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "runs"),
+    [
+        (["report"], ["notebooks.report"]),
+        (["report", "--date", "2026-11-19"], ["notebooks.report", "--date", "2026-11-19"]),
+        (["report", "--", "--language", "pt"], ["notebooks.report", "--language", "pt"]),
+        (["pictures", "--", "--out", "docs"], ["notebooks.pictures", "--out", "docs"]),
+    ],
+)
+def test_report_and_pictures_are_names_for_modules_with_arguments_passed_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], runs: list[str]
+) -> None:
+    keep_lake(home, "simulated", 64)
+    given: list[Sequence[str]] = []
+
+    def run(command: Sequence[str], _environment: Mapping[str, str]) -> int:
+        given.append(command)
+        return 0
+
+    monkeypatch.setattr(__main__, "execute", run)
+    monkeypatch.setattr(sys, "argv", ["sandbox", *command])
+    assert __main__.main() == 0
+    assert given == [[sys.executable, "-m", *runs]]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
-from sandbox.pipeline import StageError
+from sandbox.pipeline import Partition, StageError
 from sandbox.request import SIMULATED, Request
 from sandbox.run import run
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
@@ -30,11 +30,17 @@ REQUEST = Request(b3=SIMULATED, sessions=SESSIONS, history=HISTORY)
 
 @dataclass(frozen=True, kw_only=True)
 class WithHistory:
-    """The sandbox after the run, what the run has shown, and how many job runs it has started."""
+    """The sandbox after the run, what the run has shown, and how many job runs it has started.
+
+    Other tests may have left sessions of their own: `before` has those of the compact table, `wide_before`
+    the partitions of the wide one, as they were before the run.
+    """
 
     deployed: Deployed
     shown: list[str]
     job_runs: int
+    before: list[date]
+    wide_before: set[Partition]
 
     def run_again(self) -> list[str]:
         """Run the same once more; return what is shown."""
@@ -56,10 +62,17 @@ def with_history(deployed: Deployed) -> Iterator[WithHistory]:
         for name, value in deployed.sandbox.aws.environment().items():
             environment.setenv(name, value)
         environment.delenv("AWS_PROFILE", raising=False)
-        before, shown = len(deployed.pipeline.job_runs()), StringIO()
+        pipeline, shown = deployed.pipeline, StringIO()
+        job_runs, before = len(pipeline.job_runs()), pipeline.registered_sessions()
+        wide_before = pipeline.registered_partitions()
         run(deployed.sandbox, REQUEST, Show(shown), b3=deployed.server)
-        started = len(deployed.pipeline.job_runs()) - before
-        yield WithHistory(deployed=deployed, shown=shown.getvalue().splitlines(), job_runs=started)
+        yield WithHistory(
+            deployed=deployed,
+            shown=shown.getvalue().splitlines(),
+            job_runs=len(pipeline.job_runs()) - job_runs,
+            before=before,
+            wide_before=wide_before,
+        )
         remove_sessions(deployed, HISTORY)
         deployed.sandbox.refresh_lake()
     deployed.b3.now = served
@@ -68,8 +81,9 @@ def with_history(deployed: Deployed) -> Iterator[WithHistory]:
 def test_history_is_loaded_by_one_range_run_into_the_compact_table_alone(with_history: WithHistory) -> None:
     pipeline = with_history.deployed.pipeline
     assert with_history.job_runs == 1
-    assert pipeline.registered_sessions() == [*HISTORY, *SESSIONS]
-    assert {session for session, _ in pipeline.registered_partitions()} == {*SESSIONS}
+    assert not {*HISTORY} & {*with_history.before}
+    assert pipeline.registered_sessions() == sorted([*HISTORY, *with_history.before])
+    assert pipeline.registered_partitions() == with_history.wide_before
 
 
 @pytest.mark.parametrize("session", HISTORY)
