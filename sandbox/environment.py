@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import boto3
 
@@ -71,7 +72,13 @@ class Sandbox:
 
 @contextmanager
 def start(
-    folder: Path, *, b3: B3Server | None, lookback: int, show: Show, job: str = SCRIPT
+    folder: Path,
+    *,
+    b3: B3Server | None,
+    lookback: int,
+    show: Show,
+    job: str = SCRIPT,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Sandbox]:
     """Start the emulator and deploy the stack.
 
@@ -81,13 +88,14 @@ def start(
         lookback: How many sessions back the scraper looks for missing ones.
         show: Where to show what happens.
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
+        settings: Further settings of the stack, by their names in `cdk.json`.
 
     Raises:
         sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
         sandbox.deploy.DeployError: The stack was not deployed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    context = {"lookback_sessions": str(lookback), "glue_job_mode": job}
+    context = {"lookback_sessions": str(lookback), "glue_job_mode": job, **settings}
     if b3:
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:

@@ -21,6 +21,8 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam as iam_service
 from ministack.services import sts
 
+from sandbox.ministack import ACCOUNT
+
 # MiniStack has no types that hold
 app: Any = service
 actions: Any = iam_actions
@@ -153,10 +155,13 @@ def _with_parents(resource: str) -> list[str]:
 
 
 def role_session(role_arn: str) -> dict[str, str]:
-    """Credentials of a session of a role that a service assumes, such as a Glue job's, as variables."""
-    _, _, _, _, account, resource = role_arn.split(":", 5)
-    role = resource.rpartition("/")[2]
-    digest = hashlib.sha256(role_arn.encode()).hexdigest()
+    """Credentials of a session of a role that a service assumes, such as a Glue job's, as variables.
+
+    Args:
+        role_arn: Its ARN, or its name, as Glue takes either.
+    """
+    role = role_arn.rpartition("/")[2]
+    digest = hashlib.sha256(role.encode()).hexdigest()
     credentials = {
         "AWS_ACCESS_KEY_ID": f"ASIA{digest[:16].upper()}",
         "AWS_SECRET_ACCESS_KEY": digest,
@@ -165,7 +170,7 @@ def role_session(role_arn: str) -> dict[str, str]:
     sts.register_session(
         credentials["AWS_ACCESS_KEY_ID"],
         {
-            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{_SESSION_NAME}",
+            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{_SESSION_NAME}",
             "UserId": f"{role}:{_SESSION_NAME}",
             "SecretAccessKey": credentials["AWS_SECRET_ACCESS_KEY"],
             "SessionToken": credentials["AWS_SESSION_TOKEN"],

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.b3.sources import SimulatedSource
 from scraper.__main__ import DONE, main
-from tests.sandbox.deployed import MARKET, SESSIONS, Deployed
+from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
 
 
 @contextmanager
@@ -36,28 +36,4 @@ def loaded(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
         yield
     finally:
         deployed.b3.now = served
-        remove(deployed, sessions)
-
-
-def remove(deployed: Deployed, sessions: Sequence[date]) -> None:
-    """Take sessions out of the lake: objects, partitions, and what the backfill remembers."""
-    names = deployed.sandbox.deployment
-    days = {str(day) for day in sessions}
-    s3 = boto3.client("s3")
-    for bucket in (names.raw_bucket, names.refined_bucket):
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for item in page.get("Contents", []):
-                day = item["Key"].partition("_date=")[2][:10]
-                if item["Key"].startswith("backfill/") or day in days:
-                    s3.delete_object(Bucket=bucket, Key=item["Key"])
-    glue = boto3.client("glue")
-    tables = glue.get_tables(DatabaseName=names.refined_database)["TableList"]
-    for table in (table["Name"] for table in tables):
-        pages = glue.get_paginator("get_partitions").paginate(
-            DatabaseName=names.refined_database, TableName=table
-        )
-        for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
-            if values[0] in days:
-                glue.delete_partition(
-                    DatabaseName=names.refined_database, TableName=table, PartitionValues=values
-                )
+        remove_sessions(deployed, sessions)

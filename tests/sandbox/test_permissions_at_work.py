@@ -11,22 +11,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
 import pytest
-from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
 from sandbox.b3.formats import zip_file
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.pipeline import StageError
 from scraper.__main__ import DONE, FILES_FAILED, main
+from tests.sandbox.at_work import RoleAtWork, is_allowed, roles_at_work, unused
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
 from tests.stack.roles import ROLES
-from tests.stack.synthesis import as_list, without_hash
+from tests.stack.synthesis import as_list
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -47,48 +46,6 @@ class Damaged:
         return SimulatedSource(SESSIONS, MARKET).portfolio(request)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Allowed:
-    """One action on one pattern of resources, as a role's policy has it."""
-
-    action: str
-    resource: str
-    condition: str
-
-    def statement(self) -> dict[str, Any]:
-        """As a statement of a policy."""
-        condition = {"Condition": json.loads(self.condition)} if self.condition else {}
-        return {"Effect": "Allow", "Action": self.action, "Resource": self.resource, **condition}
-
-    def covers(self, call: dict[str, Any]) -> bool:
-        """Whether it allows a call by itself."""
-        return is_allowed(call, [self])
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoleAtWork:
-    """A role as it is deployed, and what was decided on its calls."""
-
-    allowed: list[Allowed]
-    calls: list[dict[str, Any]]
-
-
-def is_allowed(call: dict[str, Any], allowed: list[Allowed]) -> bool:
-    """Whether a role with these permissions may make a recorded call."""
-    context = EvalContext(
-        principal_arn=call["principal"],
-        principal_type="AssumedRole",
-        principal_account=call["principal"].split(":")[4],
-        action=call["action"],
-        resource_arn=call["resource"],
-        region="us-east-1",
-        secure_transport=True,
-        service_context=call["context"],
-    )
-    statements = parse_policy_document({"Statement": [each.statement() for each in allowed]})
-    return evaluate(context, [statements]).decision == "Allow"
-
-
 @pytest.fixture(scope="module")
 def at_work(deployed: Deployed) -> Iterator[dict[str, RoleAtWork]]:
     """The roles by their logical id, after everything that makes one of them call something."""
@@ -101,45 +58,10 @@ def at_work(deployed: Deployed) -> Iterator[dict[str, RoleAtWork]]:
             _refine_over_damage(deployed)
             _load_history(deployed)
             _refuse(deployed)
-            yield roles_at_work(deployed)
+            yield roles_at_work(deployed.sandbox)
         finally:
             deployed.b3.now = served
             remove_sessions(deployed, [*HISTORY, REFUSED])
-
-
-def roles_at_work(deployed: Deployed) -> dict[str, RoleAtWork]:
-    stack = deployed.sandbox.deployment.work_group
-    found = boto3.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
-    calls = [json.loads(line) for line in deployed.sandbox.aws.decisions.read_text().splitlines()]
-    return {
-        without_hash(f"<{each['LogicalResourceId']}>")[1:-1]: RoleAtWork(
-            allowed=_allowed(each["PhysicalResourceId"]),
-            calls=[call for call in calls if call["principal"].split("/")[1] == each["PhysicalResourceId"]],
-        )
-        for each in found
-        if each["ResourceType"] == "AWS::IAM::Role"
-    }
-
-
-def _allowed(role: str) -> list[Allowed]:
-    """All that the policies of a deployed role allow."""
-    iam = boto3.client("iam")
-    documents: Any = [
-        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    ]
-    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    return [
-        Allowed(
-            action=action,
-            resource=resource,
-            condition=json.dumps(statement["Condition"]) if "Condition" in statement else "",
-        )
-        for document in documents
-        for statement in document["Statement"]
-        for action in as_list(statement["Action"])
-        for resource in as_list(statement["Resource"])
-    ]
 
 
 def _refine_over_damage(deployed: Deployed) -> None:
@@ -251,21 +173,6 @@ def test_every_role_of_the_stack_was_watched(at_work: dict[str, RoleAtWork]) -> 
 def test_no_call_of_a_role_was_refused(at_work: dict[str, RoleAtWork]) -> None:
     refused = [call for role in at_work.values() for call in role.calls if not call["allowed"]]
     assert refused == []
-
-
-def unused(role: RoleAtWork) -> set[tuple[str, str]]:
-    """Actions that no call has used, with the last part of their resource.
-
-    A call of Glue's catalog is one on a table, its database and the catalog at once: there an action counts
-    as used on all of them.
-    """
-    used = {
-        (each.action, "" if each.action.startswith("glue:") else each.resource)
-        for each in role.allowed
-        if any(each.covers(call) for call in role.calls)
-    }
-    pairs = {(each.action, "" if each.action.startswith("glue:") else each.resource) for each in role.allowed}
-    return {(action, resource.rpartition(":")[2].partition("/")[2]) for action, resource in pairs - used}
 
 
 def test_a_permission_that_no_call_has_used_has_its_reason(at_work: dict[str, RoleAtWork]) -> None:

@@ -28,7 +28,9 @@ from sandbox.environment import Sandbox, start
 from sandbox.pipeline import JobRun, Partition, Pipeline
 from sandbox.request import SCRIPT, SIMULATED, VISUAL, Request
 from sandbox.run import run
+from tests.sandbox.at_work import RoleAtWork, roles_at_work, unused
 from tests.sandbox.deployed import MARKET, SESSIONS, quotes_of
+from tests.stack.roles import ROLES
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("visual sandbox")]
 
@@ -50,6 +52,7 @@ class Seen:
         folders: The refined folders, and the partitions in the catalog.
         shown: What a run of the sandbox shows, which finds nothing new, in lines.
         job_runs: The job runs that were started meanwhile.
+        roles: What the roles may do, and what was decided on their calls.
     """
 
     jobs: dict[str, int]
@@ -61,6 +64,7 @@ class Seen:
     folders: tuple[set[Partition], set[Partition]]
     shown: list[str]
     job_runs: list[JobRun]
+    roles: dict[str, RoleAtWork]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +168,7 @@ def _look(sandbox: Sandbox, job_runs: list[JobRun]) -> Seen:
         folders=(pipeline.refined_folders(), pipeline.registered_partitions()),
         shown=shown.getvalue().splitlines(),
         job_runs=job_runs,
+        roles=roles_at_work(sandbox),
     )
 
 
@@ -198,6 +203,20 @@ def test_the_way_there_and_back_leaves_no_orphan(journey: Journey) -> None:
     assert journey.visual.resources["scripts of Glue"] == {"visual/BovespaPipeline-refine-visual.py"}
     assert journey.visual.resources["functions"] > journey.script.resources["functions"]
     assert journey.back.resources == journey.script.resources
+
+
+def test_no_call_of_a_role_is_refused_on_the_way(journey: Journey) -> None:
+    for seen in (journey.script, journey.visual, journey.back):
+        calls = [call for role in seen.roles.values() for call in role.calls]
+        assert len(calls) > 20
+        assert [call for call in calls if not call["allowed"]] == []
+
+
+def test_each_permission_for_the_graph_is_used_or_has_its_reason(journey: Journey) -> None:
+    for name in ("RefineRole", "RefineVisualRole"):
+        expected = ROLES["visual"][name].unseen
+        assert {action for action, _ in unused(journey.visual.roles[name])} == set(expected), name
+        assert all(len(reason.split()) > 4 for reason in expected.values())
 
 
 def test_the_starter_starts_the_graph_as_it_starts_the_script(journey: Journey) -> None:

@@ -458,6 +458,24 @@ def test_logs_are_kept_for_as_long_as_configured_and_not_longer(either: dict[str
     assert {"/aws-glue/jobs/BovespaPipeline/output", "/aws-glue/jobs/BovespaPipeline/error"} <= names
 
 
+def test_no_function_is_told_a_secret(either: dict[str, Any]) -> None:
+    """A variable that is not here has to be looked at: everybody who may describe a function reads it."""
+    told = {
+        name
+        for _, function in resources(either, "AWS::Lambda::Function")
+        for name in function["Properties"].get("Environment", {"Variables": {}})["Variables"]
+    }
+
+    assert told == {
+        "RAW_BUCKET",
+        "QUOTES_BASE_URL",
+        "INDEX_BASE_URL",
+        "INDEX_CODES",
+        "LOOKBACK_SESSIONS",
+        "GLUE_JOB_NAME",
+    }
+
+
 def test_every_resource_that_takes_tags_has_the_configured_ones() -> None:
     document = synthesise(tags={"project": "bovespa", "owner": "research"})
     wanted = {"project": "bovespa", "owner": "research"}
