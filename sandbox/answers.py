@@ -9,7 +9,7 @@ from sandbox.console import Show
 from sandbox.pipeline import Pipeline, QueryResult, StageError
 
 SHOWN: dict[str, str | None] = {
-    "Volume of a session by market": None,
+    "Session overview and breadth": None,
     "Most traded stocks of a session": None,
     "Top gainers and losers of a session": "side",
 }

@@ -56,6 +56,8 @@ def keepers(document: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
         key = queue["Properties"].get("KmsMasterKeyId")
         assert queue["Properties"].get("SqsManagedSseEnabled") is (None if key else True)
         yield "queue", key
+    for _, topic in resources(document, "AWS::SNS::Topic"):
+        yield "topic", topic["Properties"].get("KmsMasterKeyId")
     for _, group in resources(document, "AWS::Logs::LogGroup"):
         yield "log group", group["Properties"].get("KmsKeyId")
     for _, workgroup in resources(document, "AWS::Athena::WorkGroup"):
@@ -70,8 +72,10 @@ def test_without_the_setting_aws_s_own_keys_encrypt_everything(document: dict[st
     kinds = list(keepers(document))
 
     assert {key for _, key in kinds} == {None}
-    assert {kind for kind, _ in kinds} == {"bucket", "queue", "log group", "workgroup"}
-    assert "kms" not in json.dumps(document).lower()
+    assert {kind for kind, _ in kinds} == {"bucket", "queue", "topic", "log group", "workgroup"}
+    # Of acknowledgements the reasons may speak of it
+    described = [{**each, "Metadata": {}} for each in document["Resources"].values()]
+    assert "kms" not in json.dumps([described, document["Outputs"]]).lower()
 
 
 @pytest.mark.parametrize("mode", ["script", "visual"])
@@ -100,7 +104,7 @@ def test_the_key_outlives_the_stack_where_the_data_do(removal_policy: str, delet
 
 def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created: dict[str, Any]) -> None:
     ((_, key),) = resources(created, "AWS::KMS::Key")
-    account, logs = key["Properties"]["KeyPolicy"]["Statement"]
+    account, logs, *publishers = key["Properties"]["KeyPolicy"]["Statement"]
     group = "arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:"
 
     assert text_of(account["Principal"]["AWS"]) == "arn:<AWS::Partition>:iam::<AWS::AccountId>:root"
@@ -110,6 +114,13 @@ def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created
         f"{group}/aws-glue/jobs/BovespaPipeline/* {group}BovespaPipeline-*"
     )
     assert not any("*" in action for action in logs["Action"])
+    assert [each["Principal"]["Service"] for each in publishers] == [
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+    ]
+    for each in publishers:
+        assert condition_text(each["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
+        assert each["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def test_every_log_group_has_a_name_that_the_key_s_policy_lets_logs_encrypt(created: dict[str, Any]) -> None:
