@@ -28,9 +28,8 @@ from sandbox.environment import Sandbox, start
 from sandbox.pipeline import JobRun, Partition, Pipeline
 from sandbox.request import SCRIPT, SIMULATED, VISUAL, Request
 from sandbox.run import run
-from tests.sandbox.at_work import RoleAtWork, roles_at_work, unused
+from tests.sandbox.at_work import RoleAtWork, roles_at_work
 from tests.sandbox.deployed import MARKET, SESSIONS, quotes_of
-from tests.stack.roles import ROLES
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("visual sandbox")]
 
@@ -210,13 +209,6 @@ def test_no_call_of_a_role_is_refused_on_the_way(journey: Journey) -> None:
         calls = [call for role in seen.roles.values() for call in role.calls]
         assert len(calls) > 20
         assert [call for call in calls if not call["allowed"]] == []
-
-
-def test_each_permission_for_the_graph_is_used_or_has_its_reason(journey: Journey) -> None:
-    for name in ("RefineRole", "RefineVisualRole"):
-        expected = ROLES["visual"][name].unseen
-        assert {action for action, _ in unused(journey.visual.roles[name])} == set(expected), name
-        assert all(len(reason.split()) > 4 for reason in expected.values())
 
 
 def test_the_starter_starts_the_graph_as_it_starts_the_script(journey: Journey) -> None:
