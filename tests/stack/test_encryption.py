@@ -111,7 +111,8 @@ def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created
     assert text_of(logs["Principal"]["Service"]) == "logs.<AWS::Region>.<AWS::URLSuffix>"
     assert condition_text(logs["Condition"]) == (
         "ArnLike kms:EncryptionContext:aws:logs:arn "
-        f"{group}/aws-glue/jobs/BovespaPipeline/* {group}BovespaPipeline-*"
+        f"{group}/aws-athena/BovespaPipeline-spark {group}/aws-glue/jobs/BovespaPipeline/* "
+        f"{group}BovespaPipeline-*"
     )
     assert not any("*" in action for action in logs["Action"])
     assert [each["Principal"]["Service"] for each in publishers] == [
