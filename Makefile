@@ -24,6 +24,8 @@ B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
 LAKE ?= sandbox
+READER ?= daily
+MINUTES ?= 60
 
 .PHONY: help setup sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
 
@@ -113,6 +115,19 @@ cost: setup ## write docs/cost.md anew, from what the benchmarks measured and th
 bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot
 	@python -m benchmarks reader_year
 
+fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio MINUTES=60
+	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt -c constraints.txt
+	@.venv-fuzz/bin/python -m tests.fuzz $(READER) --minutes $(MINUTES)
+
+audit: setup ## packages against the databases of vulnerabilities, checkov over the template: needs the network
+	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r scraper/requirements-lambda.txt
+	@npm audit --audit-level=high
+	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" python -m pytest -n 0 -q tests/stack/test_checkov.py
+
 lock: setup ## compute constraints.txt and package-lock.json again after a change of versions
 	@$(VENV)/bin/python -m pip install --quiet uv && uv pip compile --universal --python-version 3.11 \
 	  --no-emit-index-url --no-annotate --no-header --quiet requirements-dev.txt \
@@ -120,4 +135,4 @@ lock: setup ## compute constraints.txt and package-lock.json again after a chang
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean: ## remove what set-up and runs have made
-	@rm -rf $(VENV) node_modules build cdk.out .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) node_modules build cdk.out reports .venv-audit .venv-fuzz .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
