@@ -131,14 +131,16 @@ FAULTS: dict[str, Fault] = {
     "truncated ZIP": Fault(
         answer=_body(lambda session: good_zip(session)[:-500]), outcome=Outcome.INVALID, says="ZIP"
     ),
-    "ZIP bomb": Fault(answer=_body(_bomb), outcome=Outcome.INVALID, says="more than 67108864 bytes of text"),
+    "ZIP bomb": Fault(answer=_body(_bomb), outcome=Outcome.INVALID, says="more than 100 times its own bytes"),
     "another session's file": Fault(
         answer=_body(lambda session: good_zip(session - timedelta(days=7))),
         outcome=Outcome.INVALID,
         says="DATA",
     ),
     "wrong trailer": Fault(
-        answer=_body(lambda session: _with_trailer(session, 99)), outcome=Outcome.INVALID, says="99"
+        answer=_body(lambda session: _with_trailer(session, 99)),
+        outcome=Outcome.INVALID,
+        says="TOTAL DE REGISTROS",
     ),
     "corrupted record": Fault(
         answer=_body(_with_letters_for_a_price), outcome=Outcome.INVALID, says="PREULT"
