@@ -196,12 +196,15 @@ def changes(stocks: pd.DataFrame) -> pd.DataFrame:
     """The stocks of the cash market, with what their close is compared with and how it has changed.
 
     Returns:
-        The rows with a close, and besides `reference`, the previous close or the open where there is none, in
-        BRL; `against_open`, whether it is the open; `change_percent`, a float.
+        The rows with a close and a price to compare it with. Besides, `reference`, the previous close or the
+        open where there is none, in BRL; `against_open`, whether it is the open; `change_percent`, a float.
     """
-    traded = stocks[stocks["close"].notna()].copy()
-    traded["against_open"] = traded["previous_close"].isna()
-    traded["reference"] = traded["previous_close"].where(~traded["against_open"], traded["open"])
+    against_open = stocks["previous_close"].isna()
+    traded = stocks.assign(
+        against_open=against_open, reference=stocks["previous_close"].where(~against_open, stocks["open"])
+    )
+    has_change = traded["close"].notna() & traded["reference"].notna() & (traded["reference"] != 0)
+    traded = traded[has_change].copy()
     traded["change_percent"] = [
         float(100 * (close - reference) / reference)
         for close, reference in zip(traded["close"], traded["reference"], strict=True)
@@ -349,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line: 0 when the page is written, 1 when it could not be."""
     asked = _parser().parse_args(arguments)
     try:
-        say(f"Session {asked.date or 'of the last day in the lake'}: asking Athena ...")
+        say(f"{f'Session {asked.date}' if asked.date else 'The last session'}: asking Athena ...")
         session = read(Lake.find(), asked.date)
         say(f"Session {session.day}: {len(session.stocks):,} stocks, {session.window}; drawing ...")
         text = page(session, asked.language)

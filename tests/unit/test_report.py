@@ -118,6 +118,12 @@ def test_the_figures_of_a_session_are_those_of_its_stocks() -> None:
     assert found["members_percent"] == pytest.approx(1.25)
 
 
+def test_a_price_of_nothing_is_no_reference() -> None:
+    free = stock("ZXGG3", previous_close=None, open=Decimal("0.000000"))
+    found = summary(session([*STOCKS, free]))
+    assert (found["stocks"], found["advances"]) == (7, 2)
+
+
 def test_gainers_and_losers_are_ranked_above_the_floor(english: Reader) -> None:
     head, *rows = english.tables["gainers"]
     assert head == ["Stock", "Change", "Close, R$", "Volume, R$ mn"]
