@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import re
 import struct
 import zipfile
 import zlib
@@ -359,10 +360,10 @@ def _make_good(answers: list[Any]) -> None:
     """Counts and sums as they must be, where the answers have still the form for it."""
     rows = [row for answer in answers for row in _rows(answer) if isinstance(row, dict)]
     try:
-        weights = sum(naive._brazilian(row["part"]) for row in rows[1:])
+        weights = sum(_number(row["part"]) for row in rows[1:])
         rows[0]["part"] = f"{Decimal(100) - weights:.3f}".replace(".", ",")
-        quantity = sum(int(naive._brazilian(row["theoricalQty"])) for row in rows)
-    except (ArithmeticError, LookupError, AttributeError, ValueError):
+        quantity = sum(int(_number(row["theoricalQty"])) for row in rows)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
         quantity = 0
     for number, answer in enumerate(answers, start=1):
         if isinstance(answer, dict):
@@ -374,6 +375,12 @@ def _make_good(answers: list[Any]) -> None:
                 }
             if isinstance(answer.get("header"), dict) and quantity:
                 answer["header"]["theoricalQty"] = f"{quantity:,}".replace(",", ".")
+
+
+def _number(text: str) -> Decimal:
+    if not re.fullmatch(r"[0-9.,]{1,30}", text):  # "1e9999999" would be a number, too, and take hours
+        raise ValueError(text)
+    return naive._brazilian(text)
 
 
 def _encode(answer: Any, rng: random.Random) -> bytes:
