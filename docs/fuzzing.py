@@ -1,6 +1,7 @@
-"""`python -m docs.fuzzing`: write the tables of `docs/fuzzing.md` from `docs/figures/fuzz.json`.
+"""`python -m docs.fuzzing`: write the tables on fuzzing from `docs/figures/fuzz.json`.
 
-`tests/unit/test_docs_fuzzing.py` fails when the document is behind its figures.
+All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md`, too. `tests/unit/test_docs_fuzzing.py` fails
+when a document is behind its figures.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from benchmarks.figures import describe, table
 from docs.markers import replaced
 
 DOCS = Path(__file__).resolve().parent
-DOCUMENT = DOCS / "fuzzing.md"
+DOCUMENT, FAULTS = DOCS / "fuzzing.md", DOCS / "faults.md"
 FIGURES = DOCS / "figures" / "fuzz.json"
 
 READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
@@ -92,10 +93,20 @@ def updated(text: str, figures: Mapping[str, Any]) -> str:
     return text
 
 
+def updated_faults(text: str, figures: Mapping[str, Any]) -> str:
+    """The text of the document on faults with the table of the runs as it should be.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    return replaced(text, "fuzz-runs", _runs(figures), document=FAULTS.name)
+
+
 def main() -> None:
-    """Write the tables into the document."""
+    """Write the tables into the documents."""
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    DOCUMENT.write_text(updated(DOCUMENT.read_text(encoding="utf-8"), figures), encoding="utf-8")
+    for document, update in ((DOCUMENT, updated), (FAULTS, updated_faults)):
+        document.write_text(update(document.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

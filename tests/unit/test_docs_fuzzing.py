@@ -15,6 +15,8 @@ FIGURES = json.loads(fuzzing.FIGURES.read_text(encoding="utf-8"))
 
 def test_the_tables_are_those_of_the_figures() -> None:
     assert fuzzing.updated(TEXT, FIGURES) == TEXT, "run `python -m docs.fuzzing`"
+    faults = fuzzing.FAULTS.read_text(encoding="utf-8")
+    assert fuzzing.updated_faults(faults, FIGURES) == faults, "run `python -m docs.fuzzing`"
 
 
 def test_each_reader_was_fuzzed_for_an_hour_without_a_finding() -> None:
