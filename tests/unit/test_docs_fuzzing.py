@@ -48,6 +48,8 @@ def test_every_limit_is_the_readers_own() -> None:
         "portfolio.MAX_PAGE_BYTES": portfolio.MAX_PAGE_BYTES,
         "portfolio.MAX_PAGES": portfolio.MAX_PAGES,
         "client.MAX_BYTES": client.MAX_BYTES,
+        "client.YEAR_MAX_BYTES": client.YEAR_MAX_BYTES,
+        "client.PAGE_MAX_BYTES": client.PAGE_MAX_BYTES,
         "harness.SECONDS": harness.SECONDS,
         "harness.MEMORY_BYTES": harness.MEMORY_BYTES,
     }
