@@ -104,6 +104,7 @@ destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed
 docs: setup ## write the READMEs' column tables from the schemas, the queries from their headers, the graph from its nodes
 	@python -m docs.tables
 	@python -m docs.queries
+	@python -m docs.fuzzing
 	@python -m docs.graph
 
 bench: setup ## the benchmarks, beside what a user would pick instead
