@@ -1,7 +1,7 @@
 """`python -m docs.fuzzing`: write the tables on fuzzing from `docs/figures/fuzz.json`.
 
-All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md`, too. `tests/unit/test_docs_fuzzing.py` fails
-when a document is behind its figures.
+All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md`, too. `tests/unit/test_docs_fuzzing.py`
+fails when a document is behind its figures.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _rows(name: str, sql: str, result: QueryResult, sessions: int) -> str:
     needs = int(said[1]) if (said := _NEEDS.search(sql)) else 1
     if sessions >= needs:
         raise StageError(f"named query {name!r} returned no rows")
-    return f"no rows: needs {needs} sessions, the lake has {sessions}"
+    return f"none: needs {needs} sessions, has {sessions}"
 
 
 def _first_rows(result: QueryResult, *, each: str | None) -> QueryResult:

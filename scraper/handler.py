@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from scraper.calendar import SAO_PAULO, last_session
+from scraper.calendar import SAO_PAULO, closed_weekdays, last_session
 from scraper.errors import ScraperError
 from scraper.ingest import COTAHIST, IngestError, Outcome, Result, run
 from scraper.log_context import about
@@ -88,9 +88,14 @@ def _missing(results: Sequence[Result]) -> int:
 
     D-1 counts from the first run after it on, when B3 may not have published it yet. It no longer does once
     B3 has said that there was no session, which is a day after it (see `scraper.ingest.Outcome.NO_SESSION`).
+    Of days on which the calendar has the exchange closed, B3 is asked as well, but none is expected.
     """
-    quotes = (result for result in results if result.source == COTAHIST)
+    quotes = (result for result in results if result.source == COTAHIST and _is_expected(result.date))
     return sum(not result.is_stored and result.outcome is not Outcome.NO_SESSION for result in quotes)
+
+
+def _is_expected(day: date | None) -> bool:
+    return day is not None and not closed_weekdays(day, day)
 
 
 def _last_instant_of_the_morning(now: datetime, deadline: time) -> datetime:

@@ -77,7 +77,7 @@ def test_a_table_may_have_the_first_rows_of_each_side() -> None:
 def test_a_query_without_rows_in_a_lake_that_is_too_small_for_it_says_so() -> None:
     needy = ("-- Title\n-- Needs sessions: 21\nSELECT 1", rows())
     (line,) = shown({"Needy": needy}, sessions=1)[2:]
-    assert line.startswith("  Needy  no rows: needs 21 sessions, the lake has 1")
+    assert line.startswith("  Needy  none: needs 21 sessions, has 1")
 
 
 @pytest.mark.parametrize(("header", "sessions"), [("-- Needs sessions: 21", 21), ("-- Title", 1)])

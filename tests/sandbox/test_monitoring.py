@@ -70,6 +70,14 @@ def inbox(in_sandbox: Deployed) -> Iterator[str]:
     sqs, sns = boto3.client("sqs"), boto3.client("sns")
     queue = sqs.create_queue(QueueName=f"inbox-{uuid4()}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     subscription = sns.subscribe(
         TopicArn=output("AlarmTopic"), Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]

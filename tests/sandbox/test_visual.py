@@ -283,4 +283,4 @@ def test_the_visual_job_has_a_sandbox_of_its_own(tmp_path: Path, monkeypatch: py
 def _answers(seen: Seen) -> list[str]:
     """What is shown from the refined table on, without how long it took."""
     answers = seen.shown[seen.shown.index("Refined tables") :]
-    return [re.sub(r" \(\d+\.\d s\)$", "", line) for line in answers]
+    return [re.sub(r"( \(\d+\.\d s\)|\s+\d+\.\d s)$", "", line) for line in answers]

@@ -115,13 +115,10 @@ def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created
         f"{group}BovespaPipeline-*"
     )
     assert not any("*" in action for action in logs["Action"])
-    assert [each["Principal"]["Service"] for each in publishers] == [
-        "cloudwatch.amazonaws.com",
-        "events.amazonaws.com",
-    ]
-    for each in publishers:
-        assert condition_text(each["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
-        assert each["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    (both,) = publishers
+    assert both["Principal"]["Service"] == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    assert condition_text(both["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
+    assert both["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def test_every_log_group_has_a_name_that_the_key_s_policy_lets_logs_encrypt(created: dict[str, Any]) -> None:

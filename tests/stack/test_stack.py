@@ -473,6 +473,8 @@ def test_no_function_is_told_a_secret(either: dict[str, Any]) -> None:
         "INDEX_CODES",
         "LOOKBACK_SESSIONS",
         "GLUE_JOB_NAME",
+        "POWERTOOLS_SERVICE_NAME",
+        "SESSION_DEADLINE",
     }
 
 

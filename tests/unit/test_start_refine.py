@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,7 @@ def test_each_record_starts_a_run_whose_id_is_returned(
 def test_each_run_that_is_started_is_a_line_of_the_log_with_its_session(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)  # as Lambda sets it, where a function asks for JSON
     returned = starter.handler(_event(DAILY, DAILY.replace("08", "11")), None)
 
     told = [record for record in caplog.records if hasattr(record, "job_run_id")]
