@@ -27,7 +27,7 @@ LAKE ?= sandbox
 READER ?= daily
 MINUTES ?= 60
 
-.PHONY: help setup sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
+.PHONY: help setup sandbox report notebook pictures test test-faults test-long-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,10 +85,13 @@ types: setup
 check: lint types ## ruff and mypy
 
 test: check ## every check and every test but those of faults
-	@python -m pytest -n 2 --dist loadgroup -m "not faults"
+	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults"
 
 test-faults: setup ## break the pipeline in every way of docs/faults.md, and look what is left
 	@python -m pytest -n 2 --dist loadgroup -m faults
+
+test-long-faults: setup ## a thousand events over twenty sessions: a quarter of an hour
+	@python -m pytest -n 0 -m long_faults
 
 synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"

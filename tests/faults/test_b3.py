@@ -167,6 +167,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(bench: Bench) -> Iterator[Story]:
+    before = bench.pipeline.job_runs()
     for session in SESSIONS:
         bench.shelf.files[daily_zip_name(session)] = good_zip(session)
     for name in ACCEPTED:
@@ -176,11 +177,11 @@ def story(bench: Bench) -> Iterator[Story]:
     for name, fault in FAULTS.items():
         bench.b3.faults[path_of(SESSION_OF[name])] = fault.answer(SESSION_OF[name])
     broken = bench.morning(LAST, lookback=len(SESSIONS))
-    bench.wait_for([LAST, *(SESSION_OF[name] for name in ACCEPTED)], [])
+    bench.wait_for([LAST, *(SESSION_OF[name] for name in ACCEPTED)], before)
     after_broken = bench.lake()
     bench.b3.faults.clear()
     mended = bench.morning(LAST, lookback=len(SESSIONS))
-    job_runs = bench.wait_for(SESSIONS, [])
+    job_runs = bench.wait_for(SESSIONS, before)
     yield Story(
         broken=broken,
         after_broken=after_broken,

@@ -25,7 +25,7 @@ from tests.lambda_functions import load
 from tests.spark.lake import RAW, REFINED, Lake
 from tests.spark.rows import cash, odd_lot, option
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("spark")]
+pytestmark = [pytest.mark.long_faults, pytest.mark.xdist_group("spark")]
 
 EVENTS, RUNS_AT_ONCE = 1_000, 4
 DAYS = [date(2031, 3, 3) + timedelta(days=number) for number in range(20)]
