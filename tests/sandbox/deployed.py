@@ -67,14 +67,19 @@ def remove_sessions(deployed: Deployed, sessions: Iterable[date]) -> None:
     s3 = boto3.client("s3")
     for bucket in (names.raw_bucket, names.refined_bucket):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for item in page.get("Contents", []):
-                of = set(re.findall(r"_date=([^/]+)/", item["Key"]))
-                if of & days or item["Key"].startswith("backfill/"):
-                    s3.delete_object(Bucket=bucket, Key=item["Key"])
+            keys = [item["Key"] for item in page.get("Contents", [])]
+            gone = [
+                {"Key": key}
+                for key in keys
+                if set(re.findall(r"_date=([^/]+)/", key)) & days or key.startswith("backfill/")
+            ]
+            if gone:
+                assert "Errors" not in s3.delete_objects(Bucket=bucket, Delete={"Objects": gone})
     glue = boto3.client("glue")
     database = names.refined_database
     for table in (table["Name"] for table in glue.get_tables(DatabaseName=database)["TableList"]):
         pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
+        # One by one: MiniStack has no BatchDeletePartition
         for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
             if values[0] in days:
                 glue.delete_partition(DatabaseName=database, TableName=table, PartitionValues=values)

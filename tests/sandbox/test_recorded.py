@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.sources import RecordedFolder
-from tests.sandbox.deployed import Deployed
+from tests.sandbox.deployed import Deployed, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.real, pytest.mark.xdist_group("sandbox")]
 
@@ -26,7 +27,7 @@ FIGURES = {
 
 
 @pytest.fixture(scope="module")
-def recorded(deployed: Deployed, b3_files: Path) -> Deployed:
+def recorded(deployed: Deployed, b3_files: Path) -> Iterator[Deployed]:
     """The sandbox, after the recorded sessions have gone through it."""
     pipeline, served = deployed.pipeline, deployed.b3.now
     deployed.b3.now = RecordedFolder(b3_files, date(2024, 11, 8))
@@ -36,7 +37,12 @@ def recorded(deployed: Deployed, b3_files: Path) -> Deployed:
         pipeline.fire(pipeline.schedule(), morning)
     pipeline.watch_job_runs(list(FIGURES), before, seen=lambda _run: None)
     deployed.b3.now = served
-    return deployed
+    yield deployed
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in deployed.sandbox.aws.environment().items():
+            environment.setenv(name, value)
+        environment.delenv("AWS_PROFILE", raising=False)
+        remove_sessions(deployed, FIGURES)
 
 
 @pytest.mark.parametrize("session", FIGURES)

@@ -261,9 +261,13 @@ def test_files_and_partitions_that_were_changed_or_deleted_by_hand_come_back(ope
 
 
 def test_a_deleted_raw_object_is_restored(operator: Operator) -> None:
-    bucket, key = operator.output("RawBucket"), f"raw/cotahist/trade_date={MONDAY}/daily.parquet"
+    """The one deleted last: the day's own file had taken the place of the backfill's, which stays deleted."""
+    bucket, partition = operator.output("RawBucket"), f"raw/cotahist/trade_date={MONDAY}"
+    key, replaced = f"{partition}/daily.parquet", f"{partition}/backfill.parquet"
     s3, runs = boto3.client("s3"), operator.runs()
     etag = s3.head_object(Bucket=bucket, Key=key)["ETag"]
+    s3.put_object(Bucket=bucket, Key=replaced, Body=b"another")
+    s3.delete_object(Bucket=bucket, Key=replaced)
     s3.delete_object(Bucket=bucket, Key=key)
     assert main(["status", "--to", str(MONDAY), "--sessions", "1", *STACK]) == (FILES_FAILED)
     printed = operator.does("restore-object", D=MONDAY)
@@ -295,7 +299,7 @@ def test_a_table_that_was_changed_is_refused_then_dropped_and_made_anew(operator
     assert "is not the one that this job writes" in operator.does("glue-run-failed")
     operator.does("table-changed")
     assert pipeline.registered_sessions() == []
-    printed = operator.does("replay-a-range", FIRST=MONDAY, D=SESSIONS[-1])
+    printed = operator.does("replay-a-range", FIRST=before[0][0], D=before[0][-1])
     assert "job run: " in printed
     assert (pipeline.registered_sessions(), {day: pipeline.totals(day) for day in before[1]}) == before
 
