@@ -44,10 +44,10 @@ $(SETUP): $(VENV)/.python package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-$(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem.java
+$(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem.java sandbox/local_spark.py
 	@echo "Fetching what the scraper's function is deployed with, and warming up ..."
 	@$(VENV)/bin/python -m stacks.bundling
-	@$(VENV)/bin/python -m sandbox.local_files
+	@$(VENV)/bin/python -m sandbox.local_spark
 	@mkdir -p build && touch $@
 
 setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need

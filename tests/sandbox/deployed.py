@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
@@ -15,6 +15,9 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import B3Server, Document, PortfolioRequest, Source
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 SESSIONS = (date(2025, 3, 12), date(2025, 3, 13))
 MORNING_AFTER = datetime(2025, 3, 14, 10, 0, tzinfo=UTC)  # 07:00 in São Paulo
@@ -68,7 +71,7 @@ def remove_sessions(deployed: Deployed, sessions: Iterable[date]) -> None:
     for bucket in (names.raw_bucket, names.refined_bucket):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
             keys = [item["Key"] for item in page.get("Contents", [])]
-            gone = [
+            gone: list[ObjectIdentifierTypeDef] = [
                 {"Key": key}
                 for key in keys
                 if set(re.findall(r"_date=([^/]+)/", key)) & days or key.startswith("backfill/")

