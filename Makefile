@@ -26,8 +26,9 @@ STACK_ARGS ?=
 LAKE ?= sandbox
 READER ?= daily
 MINUTES ?= 60
+FAULTS ?= faults or long_faults
 
-.PHONY: help setup sandbox report notebook pictures test test-faults test-long-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
+.PHONY: help setup sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,11 +88,8 @@ check: lint types ## ruff and mypy
 test: check ## every check and every test but those of faults
 	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults"
 
-test-faults: setup ## break the pipeline in every way of docs/faults.md, and look what is left
-	@python -m pytest -n 2 --dist loadgroup -m faults
-
-test-long-faults: setup ## a thousand events over twenty sessions: a quarter of an hour
-	@python -m pytest -n 0 -m long_faults
+test-faults: setup ## break the pipeline in every way of docs/faults.md, and look what is left; FAULTS=faults: but for a thousand events
+	@python -m pytest -n 2 --dist loadgroup -m "$(FAULTS)"
 
 synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"
