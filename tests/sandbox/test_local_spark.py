@@ -41,8 +41,10 @@ def test_spark_s_classes_are_taken_from_the_archive(tmp_path: Path) -> None:
     assert len(archived) > 0.9 * len(lines) > 1_000
 
 
-def test_spark_works_without_an_archive(tmp_path: Path) -> None:
-    assert _count(tmp_path) == "7 UTC\n"
+def test_spark_works_without_an_archive_and_in_a_folder_with_a_blank(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    assert _count(folder) == "7 UTC\n"
 
 
 def test_a_java_that_makes_no_archive_is_told_with_what_it_printed(

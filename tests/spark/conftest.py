@@ -42,7 +42,7 @@ def spark(
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Djava.io.tmpdir={scratch} "
             "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
-            f"{' '.join(local_spark.archive_options())}"
+            + " ".join(f'"{option}"' for option in local_spark.archive_options())
         ),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
