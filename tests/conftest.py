@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from sandbox.ministack import MiniStack
+from tests.leading import lead_to
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -41,7 +42,5 @@ def emulator() -> Iterator[MiniStack]:
 @pytest.fixture
 def aws(emulator: MiniStack, monkeypatch: pytest.MonkeyPatch) -> MiniStack:
     """The emulator, with this process's environment pointing boto3 and everything on it at it."""
-    for name, value in emulator.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    lead_to(emulator, monkeypatch)
     return emulator

@@ -11,6 +11,7 @@ from sandbox.console import Show
 from sandbox.environment import start
 from sandbox.pipeline import Pipeline
 from tests.faults.bench import Bench, BrokenB3, Shelf
+from tests.leading import lead_to
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,5 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         start(folder, b3=b3, lookback=1, show=Show(StringIO())) as sandbox,
         pytest.MonkeyPatch.context() as environment,
     ):
-        for name, value in sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(sandbox.aws, environment)
         yield Bench(sandbox=sandbox, pipeline=Pipeline(sandbox.deployment), b3=b3, shelf=shelf)

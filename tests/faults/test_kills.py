@@ -30,6 +30,7 @@ from sandbox.ministack import REPOSITORY, MiniStack
 from scraper.cotahist import read_session
 from scraper.raw import Lineage, RawBucket
 from tests.faults.proxy import Proxy
+from tests.leading import lead_to
 
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
@@ -149,9 +150,7 @@ def benches(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
     """A lake of clean runs, and one without any yet."""
     folder = tmp_path_factory.mktemp("kills")
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in emulator.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(emulator, environment)
         s3, glue = boto3.client("s3"), boto3.client("glue")
         s3.create_bucket(Bucket=RAW)
         s3.upload_file(str(REPOSITORY / "glue_scripts" / "refine.py"), RAW, "refine.py")

@@ -12,6 +12,7 @@ from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import start
 from sandbox.pipeline import Pipeline
+from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, MORNING_AFTER, SESSIONS, ChangingSource, Deployed
 
 
@@ -25,7 +26,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO())) as sandbox,
     ):
         with pytest.MonkeyPatch.context() as environment:
-            _lead_to(sandbox.aws.environment(), environment)
+            lead_to(sandbox.aws, environment)
             pipeline = Pipeline(sandbox.deployment)
             files = pipeline.fire(pipeline.schedule(), MORNING_AFTER)
             job_runs = pipeline.watch_job_runs(SESSIONS, before=[], seen=lambda _run: None)
@@ -38,11 +39,5 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 @pytest.fixture
 def in_sandbox(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> Deployed:
     """The deployed sandbox, with this process's environment leading boto3 to it."""
-    _lead_to(deployed.sandbox.aws.environment(), monkeypatch)
+    lead_to(deployed.sandbox.aws, monkeypatch)
     return deployed
-
-
-def _lead_to(aws: dict[str, str], environment: pytest.MonkeyPatch) -> None:
-    for name, value in aws.items():
-        environment.setenv(name, value)
-    environment.delenv("AWS_PROFILE", raising=False)

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.ministack import ACCOUNT, REGION, MiniStack
+from tests.leading import lead_to
 
 GLUE = f"arn:aws:glue:{REGION}:{ACCOUNT}:"
 
@@ -23,9 +24,7 @@ def enforcing() -> Iterator[MiniStack]:
 
 @pytest.fixture(autouse=True)
 def as_root(enforcing: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in enforcing.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    lead_to(enforcing, monkeypatch)
 
 
 class Role:
@@ -63,8 +62,7 @@ def decisions(aws: MiniStack, role: str) -> list[tuple[str, str, bool]]:
 @pytest.fixture(scope="module")
 def table(enforcing: MiniStack) -> str:
     with pytest.MonkeyPatch.context() as variables:
-        for name, value in enforcing.environment().items():
-            variables.setenv(name, value)
+        lead_to(enforcing, variables)
         glue = boto3.client("glue")
         glue.create_database(DatabaseInput={"Name": "lake"})
         glue.create_table(DatabaseName="lake", TableInput={"Name": "fish"})

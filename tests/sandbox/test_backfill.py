@@ -18,6 +18,7 @@ import pytest
 
 from sandbox.b3.sources import SimulatedSource
 from scraper.__main__ import DONE, main
+from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, Deployed, quotes_of, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
@@ -50,9 +51,7 @@ def backfilled(deployed: Deployed) -> Iterator[Backfilled]:
     names = deployed.sandbox.deployment
     served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, DAILY], MARKET)
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(deployed.sandbox.aws, environment)
         functions = boto3.client("lambda")
         settings = functions.get_function_configuration(FunctionName=names.backfill_function)["Environment"]
         environment.setenv("QUOTES_BASE_URL", settings["Variables"]["QUOTES_BASE_URL"])

@@ -17,6 +17,7 @@ from sandbox.b3.sources import SimulatedSource
 from sandbox.b3.years import annual_zip_name
 from sandbox.ministack import MiniStack
 from scraper.calendar import sessions_between
+from tests.leading import lead_to
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("history")]
 
@@ -39,9 +40,7 @@ def history(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
     for year in (2023, 2024):
         assert source.quotes(annual_zip_name(year))
     with B3Server(source) as b3, pytest.MonkeyPatch.context() as environment:
-        for name, value in emulator.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(emulator, environment)
         lake = Lake.make("history")
         attempts = load(
             lake,

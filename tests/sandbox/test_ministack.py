@@ -14,6 +14,7 @@ import boto3
 import pytest
 
 from sandbox.ministack import REPOSITORY, FolderInUseError, MiniStack, UncleanFolderError, without_aws
+from tests.leading import lead_to
 
 STACK = """
 Resources:
@@ -27,9 +28,7 @@ Resources:
 
 
 def enter(aws: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in aws.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    lead_to(aws, monkeypatch)
 
 
 def test_nothing_is_left_after_an_emulator_without_a_folder() -> None:

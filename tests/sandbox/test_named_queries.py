@@ -28,6 +28,7 @@ from scraper import schema
 from scraper.__main__ import DONE, main
 from scraper.calendar import sessions_between
 from stacks.named_query import NAMED_QUERIES, NamedQuery, Tables
+from tests.leading import lead_to
 from tests.sandbox import answers
 from tests.sandbox.answers import Lake
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
@@ -146,9 +147,7 @@ def year(deployed: Deployed) -> Iterator[Year]:
     names = deployed.sandbox.deployment
     served, deployed.b3.now = deployed.b3.now, SimulatedSource(YEAR, MARKET)
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(deployed.sandbox.aws, environment)
         function = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
         environment.setenv("QUOTES_BASE_URL", function["Environment"]["Variables"]["QUOTES_BASE_URL"])
         span = ["--from", str(HISTORY[0]), "--to", str(HISTORY[-1])]

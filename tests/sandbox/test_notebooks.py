@@ -25,6 +25,7 @@ from notebooks import pictures, report
 from notebooks.lake import Lake, LakeError
 from sandbox.b3.formats import Quote
 from scraper.calendar import sessions_between
+from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of
 from tests.sandbox.history import loaded
 
@@ -48,9 +49,7 @@ class Executed:
 @pytest.fixture(scope="module")
 def lake(deployed: Deployed) -> Iterator[Lake]:
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(deployed.sandbox.aws, environment)
         environment.setenv("STACK_NAME", deployed.sandbox.deployment.work_group)
         with loaded(deployed, HISTORY):
             yield Lake.find()

@@ -19,6 +19,7 @@ from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import Sandbox, start
 from sandbox.pipeline import JobRun, Pipeline
+from tests.leading import lead_to
 from tests.sandbox.at_work import roles_at_work
 from tests.sandbox.deployed import MARKET
 
@@ -41,9 +42,7 @@ def own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox,
         ) as sandbox,
         pytest.MonkeyPatch.context() as variables,
     ):
-        for name, value in sandbox.aws.environment().items():
-            variables.setenv(name, value)
-        variables.delenv("AWS_PROFILE", raising=False)
+        lead_to(sandbox.aws, variables)
         pipeline = Pipeline(sandbox.deployment)
         pipeline.fire(pipeline.schedule(), MORNING)
         yield sandbox, pipeline.watch_job_runs([SESSION], [], seen=lambda _run: None)

@@ -22,6 +22,7 @@ from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.pipeline import StageError
 from scraper.__main__ import DONE, FILES_FAILED, main
+from tests.leading import lead_to
 from tests.sandbox.at_work import RoleAtWork, is_allowed, roles_at_work, unused
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
 from tests.stack.roles import ROLES
@@ -50,9 +51,7 @@ class Damaged:
 def at_work(deployed: Deployed) -> Iterator[dict[str, RoleAtWork]]:
     """The roles by their logical id, after everything that makes one of them call something."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(deployed.sandbox.aws, environment)
         served = deployed.b3.now
         try:
             _refine_over_damage(deployed)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.sources import RecordedFolder
+from tests.leading import lead_to
 from tests.sandbox.deployed import Deployed, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.real, pytest.mark.xdist_group("sandbox")]
@@ -39,9 +40,7 @@ def recorded(deployed: Deployed, b3_files: Path) -> Iterator[Deployed]:
     deployed.b3.now = served
     yield deployed
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(deployed.sandbox.aws, environment)
         remove_sessions(deployed, FIGURES)
 
 

@@ -20,6 +20,7 @@ from sandbox.console import Show
 from sandbox.pipeline import Partition, StageError
 from sandbox.request import SIMULATED, Request
 from sandbox.run import run
+from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
@@ -59,9 +60,7 @@ class WithHistory:
 def with_history(deployed: Deployed) -> Iterator[WithHistory]:
     served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, *SESSIONS], MARKET)
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(deployed.sandbox.aws, environment)
         pipeline, shown = deployed.pipeline, StringIO()
         job_runs, before = len(pipeline.job_runs()), pipeline.registered_sessions()
         wide_before = pipeline.registered_partitions()

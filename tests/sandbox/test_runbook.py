@@ -30,6 +30,7 @@ from sandbox.deploy import Cdk
 from sandbox.pipeline import JobRun
 from scraper.__main__ import FILES_FAILED, main
 from stacks import teardown
+from tests.leading import lead_to
 from tests.runbook import Shell, aws_tool, sections, shape
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
 
@@ -105,9 +106,8 @@ def operator(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> It
     b3 = B3()
     served, deployed.b3.now = deployed.b3.now, b3
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in deployed.sandbox.aws.environment().items():
-            environment.setenv(name, value)
-        for name in ("AWS_PROFILE", "RAW_BUCKET", "GLUE_JOB_NAME"):
+        lead_to(deployed.sandbox.aws, environment)
+        for name in ("RAW_BUCKET", "GLUE_JOB_NAME"):
             environment.delenv(name, raising=False)
         settings = boto3.client("lambda").get_function_configuration(FunctionName=names.scraper_function)
         for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):

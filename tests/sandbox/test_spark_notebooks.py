@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.deploy import Cdk
 from sandbox.ministack import MiniStack
+from tests.leading import lead_to
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("history")]
 
@@ -25,9 +26,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     folder = tmp_path_factory.mktemp("spark-notebooks")
     with MiniStack.start() as aws, pytest.MonkeyPatch.context() as environment:
         Cdk(aws, folder).deploy({"athena_notebook": "true"}, lambda _: None)
-        for name, value in aws.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(aws, environment)
         (stack,) = json.loads((folder / "outputs.json").read_text()).values()
         yield dict(stack)
 

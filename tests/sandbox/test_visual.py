@@ -28,6 +28,7 @@ from sandbox.environment import Sandbox, start
 from sandbox.pipeline import JobRun, Partition, Pipeline
 from sandbox.request import SCRIPT, SIMULATED, VISUAL, Request
 from sandbox.run import run
+from tests.leading import lead_to
 from tests.sandbox.at_work import RoleAtWork, roles_at_work
 from tests.sandbox.deployed import MARKET, SESSIONS, quotes_of
 
@@ -97,9 +98,7 @@ def _deployed(folder: Path, b3: B3Server, job: str) -> Iterator[Sandbox]:
         start(folder, b3=b3, lookback=1, show=Show(StringIO()), job=job) as sandbox,
         pytest.MonkeyPatch.context() as variables,
     ):
-        for name, value in sandbox.aws.environment().items():
-            variables.setenv(name, value)
-        variables.delenv("AWS_PROFILE", raising=False)
+        lead_to(sandbox.aws, variables)
         yield sandbox
 
 

@@ -28,6 +28,7 @@ from glue_scripts.refine import (
     wide_table,
 )
 from sandbox.ministack import MiniStack
+from tests.leading import lead_to
 from tests.spark.lake import (
     AA,
     BB,
@@ -224,8 +225,7 @@ def _drop_a_row(transform: Callable[..., DataFrame]) -> Callable[..., DataFrame]
 def published(spark: SparkSession, buckets_root: Path, emulator: MiniStack) -> Iterator[Lake]:
     """A lake in which a session is published, for tests that must not change it."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in emulator.environment().items():
-            patch.setenv(name, value)
+        lead_to(emulator, patch)
         empty_buckets(buckets_root)
         empty_s3(buckets_root)
         lake = Lake(folder=buckets_root, glue=boto3.client("glue"))

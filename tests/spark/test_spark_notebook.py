@@ -35,6 +35,7 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack, without_aws
 from scraper.calendar import sessions_between
 from stacks.bundling import NOTEBOOKS, charts_bundle
+from tests.leading import lead_to
 from tests.spark.lake import Lake, empty_buckets, empty_s3
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -137,9 +138,7 @@ def _refine(emulator: MiniStack, buckets: Path, target: Path) -> str:
         The DDL of the table as it is in the catalog, at the folder to which its files were copied.
     """
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in emulator.environment().items():
-            environment.setenv(name, value)
-        environment.delenv("AWS_PROFILE", raising=False)
+        lead_to(emulator, environment)
         empty_buckets(buckets)
         empty_s3(buckets)
         lake = Lake(folder=buckets, glue=boto3.client("glue"))
