@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.calendar import sessions_between
-from scraper.client import Absent, B3Client, FoundFile
+from scraper.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
 from scraper.cotahist import read_year
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
@@ -479,6 +479,8 @@ def load_year(
 
 
 def _absent(task: Task, answer: Absent, days: Span) -> YearResult:
+    if answer.reason is Absence.PAGE and sessions_between(date(task.year, 1, 1), days.last):
+        raise RefusedError(f"{refusal(answer)}. Run it again later")
     message = f"{answer.url}: {answer.reason}"
     if not sessions_between(date(task.year, 1, 1), days.last):
         return YearResult(year=task.year, outcome=Outcome.NOT_YET_PUBLISHED, message=message)

@@ -2,8 +2,8 @@
 
 A download ends in one of three ways: `Found` with B3's bytes (`FoundFile` where they are too many to hold),
 `Absent` with the reason when B3 answers that there is no such file, or `DownloadError` when B3 gave no usable
-answer. Of what is in the bytes the client
-knows only what tells "no file" from "a file": B3 says "no file" in four ways (see `Absent`).
+answer, which is a `RefusedError` where it gave a page of its firewall's. Of what is in the bytes the client
+knows only what tells these apart: B3 says "no file" in four ways (see `Absence`).
 
 It refuses to go on without a verified certificate, to follow a redirect, to take more than a stated number of
 bytes, and to wait longer than a stated time.
@@ -16,11 +16,13 @@ import itertools
 import json
 import logging
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -57,10 +59,14 @@ _BACKOFF_BASE = 1.0
 _BACKOFF_CAP = 20.0
 _CHUNK = 2**16
 _PAGE_SIZE = 120
+_SHOWN_CHARACTERS = 200
 _HEAD = 1024
 """Bytes that tell a page from a file."""
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
 """What may stand before a page: the byte order mark of UTF-8, and blanks."""
+_FIREWALL = (b"request rejected", b"the requested url was rejected", b"your support id is")
+"""What the page of a firewall says, in small letters. The cookie that it sets (TS...) tells nothing: the same
+box sets it with every answer."""
 
 Progress = Callable[[int, int | None], None]
 """Is told how many bytes have come, and of how many: None where the server does not say."""
@@ -72,6 +78,20 @@ logger = logging.getLogger(__name__)
 
 class DownloadError(ScraperError):
     """B3 gave no usable answer: it could not be reached, kept failing, or answered what we do not follow."""
+
+
+class RefusedError(DownloadError):
+    """B3's firewall, or a page of errors, answered in place of B3: whether there is a file is not known."""
+
+
+class Absence(StrEnum):
+    """How B3 says that it has no such file."""
+
+    NOT_FOUND = "HTTP 404"
+    EMPTY_BODY = "an empty body"
+    PAGE = "an HTML page"
+    """It may as well be a refusal: a firewall's page, or one of errors. A page alone does not tell which."""
+    EMPTY_ZIP = "an empty ZIP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +126,15 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """B3 answered that it has no such file: HTTP 404, an empty body, an HTML page, or a ZIP without data.
+    """B3 answered that it has no such file.
 
     Attributes:
         url: The address that was asked for.
-        reason: Which of these it was.
+        reason: In which way it said so.
     """
 
     url: str
-    reason: str
+    reason: Absence
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +259,7 @@ class B3Client:
             session: The day of the session.
 
         Raises:
+            RefusedError: A firewall answered.
             DownloadError: B3 gave no usable answer.
         """
         return self._fetch(f"{self._quotes_base_url}/InstDados/SerHist/COTAHIST_D{session:%d%m%Y}.ZIP")
@@ -252,6 +273,7 @@ class B3Client:
             progress: Is told how far the download is.
 
         Raises:
+            RefusedError: A firewall answered.
             DownloadError: B3 gave no usable answer.
             OSError: The file cannot be written.
         """
@@ -266,7 +288,7 @@ class B3Client:
                     sha256.update(chunk)
                     size += len(chunk)
             with path.open("rb") as file:
-                reason = _why_absent(file, content_type)
+                reason = _why_absent(url, file, content_type)
             return FoundFile(url, path, sha256.hexdigest(), size) if reason is None else Absent(url, reason)
 
         return self._download(url, self._year_limits, keep, progress)
@@ -279,6 +301,7 @@ class B3Client:
             page: Number of the page, from 1.
 
         Raises:
+            RefusedError: A page came in its place: of a portfolio there is always one.
             DownloadError: B3 gave no usable answer, or served no portfolio.
         """
         query = {
@@ -293,6 +316,8 @@ class B3Client:
             f"{self._index_base_url}/indexProxy/indexCall/GetPortfolioDay/{encoded}", PAGE_MAX_BYTES
         )
         if isinstance(answer, Absent):
+            if answer.reason is Absence.PAGE:
+                raise RefusedError(refusal(answer))
             raise DownloadError(
                 f"{answer.url}: B3 has no portfolio of {index} ({answer.reason}); is {index} an index of B3?"
             )
@@ -306,7 +331,7 @@ class B3Client:
 
         def keep(chunks: Iterator[bytes], content_type: str) -> Found | Absent:
             content = b"".join(chunks)
-            reason = _why_absent(io.BytesIO(content), content_type)
+            reason = _why_absent(url, io.BytesIO(content), content_type)
             return Found(url, content) if reason is None else Absent(url, reason)
 
         return self._download(url, limits, keep)
@@ -409,7 +434,7 @@ def _check_status(url: str, response: requests.Response) -> Absent | None:
     if status in {403, 429} or status >= 500:
         raise _TemporaryError(f"HTTP {status} {response.reason}", _retry_after(response))
     if status == 404:
-        return Absent(url, "HTTP 404")
+        return Absent(url, Absence.NOT_FOUND)
     if "Location" in response.headers:
         raise DownloadError(
             f"{url}: HTTP {status} redirects to {response.headers['Location']}, which is not followed; "
@@ -428,19 +453,39 @@ def _retry_after(response: requests.Response) -> float:
         return 0.0
 
 
-def _why_absent(file: BinaryIO, content_type: str) -> str | None:
+def refusal(answer: Absent) -> str:
+    """What to say of a page that is taken for a refusal."""
+    return (
+        f"{answer.url}: {answer.reason} in place of the file: B3's firewall or one of its errors, which says "
+        "nothing of whether there is a file"
+    )
+
+
+def _why_absent(url: str, file: BinaryIO, content_type: str) -> Absence | None:
+    """In which way the body says that there is no file; None if it is one.
+
+    Raises:
+        RefusedError: It is a firewall's page.
+    """
     head = file.read(_HEAD)
     if not head:
-        return "an empty body"
+        return Absence.EMPTY_BODY
     if head.lstrip(_BLANKS).startswith(b"<") or (
         content_type.startswith("text/html") and not head.startswith(b"PK")
     ):
-        return "an HTML page"
+        if any(words in head.lower() for words in _FIREWALL):
+            raise RefusedError(f"{refusal(Absent(url, Absence.PAGE))}. It says: {_words(head)!r}")
+        return Absence.PAGE
     if head.startswith(b"PK"):
         try:
             with open_archive(file) as archive:
                 if not any(member.file_size for member in archive.infolist()):
-                    return "an empty ZIP"
+                    return Absence.EMPTY_ZIP
         except DAMAGED:
             return None  # a file, if a damaged one: the reader says what is wrong with it
     return None
+
+
+def _words(page: bytes) -> str:
+    """The text of a page, in one line: a support id is what B3 asks for."""
+    return " ".join(re.sub(r"<[^>]*>", " ", page.decode("latin-1")).split())[:_SHOWN_CHARACTERS]

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from scraper.calendar import SAO_PAULO, closed_weekdays, last_session
+from scraper.calendar import SAO_PAULO, last_session
 from scraper.errors import ScraperError
-from scraper.ingest import COTAHIST, IngestError, Outcome, Result, run
+from scraper.ingest import COTAHIST, IngestError, Outcome, Result, is_expected, run
 from scraper.log_context import about
 from scraper.metrics import Metric
 from scraper.settings import Settings
@@ -79,7 +79,7 @@ def _files(results: Sequence[Result]) -> dict[Metric, float]:
         Metric.ROWS_INGESTED: sum(result.rows or 0 for result in written),
         Metric.VOLUME_INGESTED: float(sum(result.volume or 0 for result in written)),
         Metric.FILES_QUARANTINED: sum(result.outcome is Outcome.INVALID for result in results),
-        Metric.FILES_FAILED: sum(result.outcome is Outcome.FAILED for result in results),
+        Metric.FILES_FAILED: sum(result.outcome in {Outcome.FAILED, Outcome.REFUSED} for result in results),
     }
 
 
@@ -87,15 +87,16 @@ def _missing(results: Sequence[Result]) -> int:
     """`Metric.SESSIONS_MISSING` after a run.
 
     D-1 counts from the first run after it on, when B3 may not have published it yet. It no longer does once
-    B3 has said that there was no session, which is a day after it (see `scraper.ingest.Outcome.NO_SESSION`).
+    B3 has said that there was no session, which is a day after it (see `scraper.ingest.Outcome.NO_SESSION`);
+    a refusal says nothing.
     Of days on which the calendar has the exchange closed, B3 is asked as well, but none is expected.
     """
-    quotes = (result for result in results if result.source == COTAHIST and _is_expected(result.date))
+    quotes = (
+        result
+        for result in results
+        if result.source == COTAHIST and result.date is not None and is_expected(result.date)
+    )
     return sum(not result.is_stored and result.outcome is not Outcome.NO_SESSION for result in quotes)
-
-
-def _is_expected(day: date | None) -> bool:
-    return day is not None and not closed_weekdays(day, day)
 
 
 def _last_instant_of_the_morning(now: datetime, deadline: time) -> datetime:

@@ -5,14 +5,17 @@ the quotes of D-1, then those of every other recent session that the raw bucket 
 itself: one that fails is reported, and the others go on.
 
 Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error, and B3 is
-asked for the weekdays on which the calendar has the exchange closed, too.
+asked for the weekdays on which the calendar has the exchange closed, too. A refusal of B3's is not its word:
+an HTML page in place of one session's file may say that there is none, but a page that is a firewall's by its
+words, or several pages in one run, say nothing. So what a page means is decided when the run has asked for
+everything.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +27,7 @@ import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
-from scraper.client import Absent, B3Client
+from scraper.client import Absence, Absent, B3Client, RefusedError
 from scraper.cotahist import open_text, read_text
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.log_context import about
@@ -34,6 +37,9 @@ from scraper.settings import Settings
 
 COTAHIST = "cotahist"
 INDEX_PORTFOLIO = "index_portfolio"
+
+_SEVERAL = 2
+"""Pages in one run that are no coincidence."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +57,8 @@ class Outcome(StrEnum):
     """B3 has no file of that day, but may still publish it."""
     INVALID = "invalid"
     """A reader refused it: it lies in quarantine, and what the partition held is still there."""
+    REFUSED = "refused"
+    """B3's firewall, or a page of errors, answered in place of B3: whether there is a file is not known."""
     FAILED = "failed"
     """It could not be fetched, read or written; what the partition held is still there."""
 
@@ -71,6 +79,7 @@ class Result:
         message: Why, unless the outcome is "new" or "unchanged".
         is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of a
             portfolio.
+        absence: How B3 said that it has no file; None where it did not say so.
     """
 
     source: str
@@ -83,6 +92,7 @@ class Result:
     sha256: str | None = None
     message: str | None = None
     is_stored: bool | None = None
+    absence: Absence | None = None
 
     @property
     def name(self) -> str:
@@ -92,12 +102,13 @@ class Result:
     @property
     def is_error(self) -> bool:
         """Whether someone has to look at it."""
-        return self.outcome in {Outcome.INVALID, Outcome.FAILED}
+        return self.outcome in {Outcome.INVALID, Outcome.REFUSED, Outcome.FAILED}
 
     def summary(self) -> dict[str, Any]:
         """What is known, for JSON: the date in ISO format and the volume as text, which keeps its cents."""
         known = {name: value for name, value in asdict(self).items() if value is not None}
-        return known | {name: str(known[name]) for name in ("outcome", "date", "volume") if name in known}
+        as_text = ("outcome", "date", "volume", "absence")
+        return known | {name: str(known[name]) for name in as_text if name in known}
 
 
 class IngestError(ScraperError):
@@ -150,7 +161,8 @@ def ingest(
         lookback_sessions: How many sessions up to D-1 are to be in the bucket.
 
     Yields:
-        A result for each file. A file that fails is a result, too, and does not end the run.
+        A result for each file, as it comes; those of sessions in whose place a page came, last. A file that
+        fails is a result, too, and does not end the run.
 
     Raises:
         ValueError: `now` has no time zone, or `lookback_sessions` is not positive.
@@ -159,13 +171,17 @@ def ingest(
     today = day_in_sao_paulo(now)
     asked_for, *before = [session] if session else _days_to_look_at(now, lookback_sessions)
     present = raw.sessions_present([asked_for, *before])
-    for index in index_codes:
-        yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
-    for day in [asked_for, *(day for day in before if day not in present)]:
-        with about(session_date=day):
-            result = _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
-        is_stored = day in present or result.outcome in {Outcome.NEW, Outcome.UNCHANGED}
-        yield replace(result, is_stored=is_stored)
+
+    def each() -> Iterator[Result]:
+        for index in index_codes:
+            yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
+        for day in [asked_for, *(day for day in before if day not in present)]:
+            with about(session_date=day):
+                result = _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+            is_stored = day in present or result.outcome in {Outcome.NEW, Outcome.UNCHANGED}
+            yield replace(result, is_stored=is_stored)
+
+    yield from tell_refusals(each())
 
 
 def _days_to_look_at(now: datetime, lookback_sessions: int) -> list[date]:
@@ -177,6 +193,44 @@ def _days_to_look_at(now: datetime, lookback_sessions: int) -> list[date]:
     *before, last = sessions_before(now, lookback_sessions)
     closed = closed_weekdays(min([*before, last]), day_in_sao_paulo(now) - timedelta(days=1))
     return [last, *sorted([*before, *closed], reverse=True)]
+
+
+def tell_refusals(results: Iterable[Result]) -> Iterator[Result]:
+    """Pass the results of a run on, those with a page at the end, when it shows what the pages are.
+
+    If there are several, of sessions of the calendar or of portfolios, they are refusals. Weekdays on which
+    the calendar has the exchange closed are no evidence: for them a page may be B3's usual answer.
+    """
+    held: list[Result] = []
+    refused = 0
+    for result in results:
+        if result.absence is Absence.PAGE:
+            held.append(result)
+        else:
+            refused += result.outcome is Outcome.REFUSED
+            yield result
+    are_refusals = several_pages([result.date for result in held if result.date], refused=refused)
+    for result in held:
+        if are_refusals:
+            message = f"{result.message} in place of several files: B3's firewall, or one of its errors"
+            yield replace(result, outcome=Outcome.REFUSED, message=message, absence=None)
+        else:
+            yield result
+
+
+def several_pages(days: Collection[date], *, refused: int = 0) -> bool:
+    """Whether pages in place of the files of these days are refusals, for there being several.
+
+    Args:
+        days: The days.
+        refused: How many other files were refused in the same run.
+    """
+    return refused + sum(is_expected(day) for day in days) >= _SEVERAL
+
+
+def is_expected(day: date) -> bool:
+    """Whether the calendar has a session on that day."""
+    return not closed_weekdays(day, day)
 
 
 def outcome_of_absence(session: date, today: date) -> Outcome:
@@ -191,6 +245,8 @@ def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Resu
     logger.info("%s: asking B3", name)
     try:
         return take()
+    except RefusedError as error:
+        return replace(failed(message=message_of(error)), outcome=Outcome.REFUSED)
     except (ScraperError, BotoCoreError, ClientError) as error:
         return failed(message=message_of(error))
     except Exception as error:
@@ -204,7 +260,7 @@ def _take_session(b3: B3Client, raw: RawBucket, session: date, today: date) -> R
     answer = b3.quotes(session)
     if isinstance(answer, Absent):
         message = f"{answer.url}: {answer.reason}"
-        return result(outcome=outcome_of_absence(session, today), message=message)
+        return result(outcome=outcome_of_absence(session, today), message=message, absence=answer.reason)
     try:
         text = open_text(answer.content, source=answer.url)
         lineage = Lineage(answer.url, _sha256(text))

@@ -28,4 +28,4 @@ class Metric(StrEnum):
     FILES_QUARANTINED = "FilesQuarantined"
     """Files that a reader refused."""
     FILES_FAILED = "FilesFailed"
-    """Files that could not be fetched, read or written."""
+    """Files that could not be fetched, read or written, B3's refusals included."""

@@ -92,6 +92,14 @@ class Answer:
     stall_after: int | None = None
 
 
+REQUEST_REJECTED = Answer(
+    headers={"Content-Type": "text/html; charset=utf-8", "Set-Cookie": "TS0189ab=0189abcd; Path=/"},
+    body=b"<html><head><title>Request Rejected</title></head><body>The requested URL was rejected. Please "
+    b"consult with your administrator.<br><br>Your support ID is: 1234567890123456789<br></body></html>",
+)
+"""What the firewall in front of B3 answers to somebody whom it does not like: with status 200."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRequest:
     """A request that arrived: method, path as it was sent, headers, `time.monotonic()` of its arrival."""

@@ -22,7 +22,7 @@ from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_o
 from scraper.cli.progress import Display, display
 from scraper.cli.verdict import is_to_be_wide, sessions_to_be_wide
 from scraper.estimate import refinement_of
-from scraper.ingest import Outcome, Result
+from scraper.ingest import Outcome, Result, tell_refusals
 from scraper.ingest import ingest as take
 from scraper.range_run import SUCCEEDED, RangeRun, RangeRunError, RefineJob, State
 from scraper.raw import RawBucket
@@ -213,11 +213,19 @@ def _ask(settings: Settings, days: Span, means: Means) -> Asked:
     if not wanted:
         raise UsageError(f"The calendar has no session from {days.first} to {days.last}; name one by --date")
     b3, bucket = settings.b3_client(), RawBucket(settings.raw_bucket)
-    results: list[Result] = []
-    for each in wanted:
-        results += take(b3, bucket, now=datetime.now(UTC), session=each, index_codes=(), lookback_sessions=1)
-        show.result(line(results[-1], settings.raw_bucket))
-    absent = [each for each, result in zip(wanted, results, strict=True) if _is_absent(result)]
+    answers = (
+        result
+        for each in wanted
+        for result in take(
+            b3, bucket, now=datetime.now(UTC), session=each, index_codes=(), lookback_sessions=1
+        )
+    )
+    results: dict[date, Result] = {}
+    for result in tell_refusals(answers):
+        show.result(line(result, settings.raw_bucket))
+        if result.date is not None:
+            results[result.date] = result
+    absent = [each for each in wanted if _is_absent(results[each])]
     in_raw_alone = [each for each in absent if each in raw]
     if in_raw_alone:
         show.result(
@@ -225,11 +233,10 @@ def _ask(settings: Settings, days: Span, means: Means) -> Asked:
         )
     if len(absent) == len(wanted) and not in_raw_alone:
         raise UsageError(f"Neither B3 nor raw has {_listed(absent)}: nothing was done")
-    written = [each for each, result in zip(wanted, results, strict=True) if result.outcome is Outcome.NEW]
-    unchanged = [
-        each for each, result in zip(wanted, results, strict=True) if result.outcome is Outcome.UNCHANGED
-    ]
-    return Asked(written, unchanged, not in_raw_alone and not any(each.is_error for each in results))
+    written = [each for each in wanted if results[each].outcome is Outcome.NEW]
+    unchanged = [each for each in wanted if results[each].outcome is Outcome.UNCHANGED]
+    is_complete = not in_raw_alone and not any(result.is_error for result in results.values())
+    return Asked(written, unchanged, is_complete)
 
 
 def _is_absent(result: Result) -> bool:

@@ -14,7 +14,7 @@ from scraper.cli.dead_letters import DeadLetters
 from scraper.cli.lake import Lake, RawObject, counted
 from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_of, positive
 from scraper.cli.progress import Display, display
-from scraper.cli.verdict import Surroundings, Verdict, judge, lags, sessions_to_be_wide
+from scraper.cli.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
 from scraper.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,19 +96,24 @@ def _look(
     sessions = lake.look(days, raw, lambda done: tell("look", done, len(days)))
     waiting = queue.count()
     letters = list(queue.receive(hidden_seconds=_PEEK_SECONDS, most=_MOST_LETTERS)) if waiting else []
+    refusals = lake.refusals(days[0])
+    answers: dict[date, Said] | None = None
+    if b3 is not None:
+        answers = {}
+        to_ask = [each.day for each in sessions if each.raw is None and each.day not in refusals]
+        tell("ask B3", 0, len(to_ask))
+        for each, answer in ask(b3, to_ask):
+            answers[each] = answer
+            tell("ask B3", len(answers), len(to_ask))
     surroundings = Surroundings(
         now=now,
         runs=job.runs(_RUN_PAGES),
         letters=letters,
-        refusals=lake.refusals(days[0]),
+        refusals=refusals,
         wide=sessions_to_be_wide(lake, names),
-        b3=b3,
+        b3=answers,
     )
-    verdicts = []
-    for number, session in enumerate(sessions):
-        if b3 is not None:
-            tell("ask B3", number, len(sessions))
-        verdicts.append(judge(session, surroundings))
+    verdicts = [judge(session, surroundings) for session in sessions]
     show.ended("status")
     return verdicts, waiting
 

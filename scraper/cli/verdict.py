@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -14,9 +14,9 @@ from scraper.calendar import SAO_PAULO, day_in_sao_paulo
 from scraper.cli.dead_letters import Letter
 from scraper.cli.lake import Lake, RawObject, Refusal, Session
 from scraper.cli.names import Names
-from scraper.client import Absent, B3Client
+from scraper.client import Absence, Absent, B3Client, RefusedError
 from scraper.errors import ScraperError
-from scraper.ingest import Outcome, outcome_of_absence
+from scraper.ingest import Outcome, outcome_of_absence, several_pages
 from scraper.range_run import SUCCEEDED, Run
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class State(StrEnum):
     NOT_DUE = "not due"
     """It is not to be there yet."""
 
+
+Said = Absent | ScraperError | None
+"""What B3 said of a session: that it has no file, nothing of use, or, None, that it has one."""
 
 _FINE = frozenset({State.OK, State.NO_SESSION, State.NOT_DUE})
 
@@ -80,7 +83,7 @@ class Surroundings:
         letters: The dead letters.
         refusals: The newest refused file of each session.
         wide: The sessions that the wide table is to have; None for all.
-        b3: Whom to ask for what is missing; None to ask nobody.
+        b3: What B3 answered for each session that raw lacks (see `ask`); None if it was not asked.
     """
 
     now: datetime
@@ -88,7 +91,18 @@ class Surroundings:
     letters: Sequence[Letter]
     refusals: Mapping[date, Refusal]
     wide: frozenset[date] | None
-    b3: B3Client | None
+    b3: Mapping[date, Said] | None
+
+
+def ask(b3: B3Client, days: Sequence[date]) -> Iterator[tuple[date, Said]]:
+    """Ask B3 for sessions, one after another."""
+    for day in days:
+        try:
+            answer = b3.quotes(day)
+        except ScraperError as error:
+            yield day, error
+        else:
+            yield day, answer if isinstance(answer, Absent) else None
 
 
 def sessions_to_be_wide(lake: Lake, names: Names) -> frozenset[date] | None:
@@ -193,17 +207,29 @@ def _why_absent(day: date, known: Surroundings) -> tuple[State, str]:
     return State.MISSING, f"not in raw: B3 had no file yet, or no session; --ask-b3 tells, {replay} takes it"
 
 
-def _why_by_b3(b3: B3Client, day: date, replay: str, today: date, *, is_due: bool) -> tuple[State, str]:
-    try:
-        answer = b3.quotes(day)
-    except ScraperError as error:
-        return State.MISSING, f"not in raw, and B3 could not be asked: {error}"
-    if not isinstance(answer, Absent):
+def _why_by_b3(
+    answers: Mapping[date, Said], day: date, replay: str, today: date, *, is_due: bool
+) -> tuple[State, str]:
+    answer = answers[day]
+    if isinstance(answer, ScraperError):
+        return State.MISSING, f"not in raw, and B3 could not be asked: {answer}"
+    if answer is None:
         return State.MISSING, f"not in raw: B3 has it; {replay}"
+    if answer.reason is Absence.PAGE and several_pages(_with_a_page(answers), refused=_refused(answers)):
+        what = f"{answer.reason} in place of several sessions is its firewall's, or one of its errors"
+        return State.MISSING, f"not in raw, and B3 refused to say: {what}; ask again later"
     if outcome_of_absence(day, today) is Outcome.NO_SESSION:
         return State.NO_SESSION, f"B3 has no file of it: {answer.reason}"
     state = State.MISSING if is_due else State.NOT_DUE
     return state, f"not in raw: B3 has no file yet ({answer.reason})"
+
+
+def _with_a_page(answers: Mapping[date, Said]) -> list[date]:
+    return [day for day, one in answers.items() if isinstance(one, Absent) and one.reason is Absence.PAGE]
+
+
+def _refused(answers: Mapping[date, Said]) -> int:
+    return sum(isinstance(one, RefusedError) for one in answers.values())
 
 
 def expected(day: date) -> datetime:

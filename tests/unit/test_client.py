@@ -14,8 +14,17 @@ import certifi
 import pytest
 
 from sandbox.b3.formats import zip_file
-from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
-from scraper.client import PAGE_MAX_BYTES, Absent, B3Client, DownloadError, Found, FoundFile
+from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server, Document, PortfolioRequest
+from scraper.client import (
+    PAGE_MAX_BYTES,
+    Absence,
+    Absent,
+    B3Client,
+    DownloadError,
+    Found,
+    FoundFile,
+    RefusedError,
+)
 from tests.fixtures.b3 import portfolio_path
 
 SESSION = date(2024, 11, 8)
@@ -131,8 +140,36 @@ def test_each_way_in_which_b3_says_that_there_is_no_file_is_told(
     b3: B3Server, client: B3Client, pauses: Pauses, answer: Answer, reason: str
 ) -> None:
     b3.script(QUOTES_PATH, [answer])
-    assert client.quotes(SESSION) == Absent(f"{b3.base_url}{QUOTES_PATH}", reason)
+    assert client.quotes(SESSION) == Absent(f"{b3.base_url}{QUOTES_PATH}", Absence(reason))
     assert pauses == []
+
+
+def test_a_firewall_s_page_is_a_refusal_with_its_words_and_is_not_asked_for_again(
+    b3: B3Server, client: B3Client, pauses: Pauses, tmp_path: Path
+) -> None:
+    b3.script("/", [REQUEST_REJECTED] * 3)
+    for ask in (
+        lambda: client.quotes(SESSION),
+        lambda: client.year_quotes(2024, tmp_path / "year.zip"),
+        lambda: client.portfolio_page("IBOV", 1),
+    ):
+        with pytest.raises(RefusedError, match=r"firewall .* Your support ID is: 1234567890123456789'$"):
+            ask()
+    assert (len(b3.requests_seen), pauses) == (3, [])
+
+
+def test_any_page_in_place_of_a_portfolio_is_a_refusal(b3: B3Server, client: B3Client) -> None:
+    b3.script("/indexProxy/", [Answer(body=HTML), Answer(status=404)])
+    with pytest.raises(RefusedError, match="an HTML page in place of the file: B3's firewall"):
+        client.portfolio_page("IBOV", 1)
+    with pytest.raises(DownloadError, match=r"no portfolio of IBOV \(HTTP 404\)") as raised:
+        client.portfolio_page("IBOV", 1)
+    assert not isinstance(raised.value, RefusedError)
+
+
+def test_the_firewall_s_cookie_is_no_sign_of_a_refusal(b3: B3Server, client: B3Client) -> None:
+    b3.script(QUOTES_PATH, [Answer(body=ZIP, headers=REQUEST_REJECTED.headers)])
+    assert isinstance(client.quotes(SESSION), Found)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +394,7 @@ class TestYear:
         self, b3: B3Server, client: B3Client, file: Path, answer: Answer, reason: str
     ) -> None:
         b3.script(self.PATH, [answer])
-        assert client.year_quotes(2024, file) == Absent(f"{b3.base_url}{self.PATH}", reason)
+        assert client.year_quotes(2024, file) == Absent(f"{b3.base_url}{self.PATH}", Absence(reason))
 
     def test_it_has_limits_of_its_own(self, b3: B3Server, file: Path) -> None:
         b3.script(self.PATH, [Answer(body=b"x" * 1001), Answer(body=b"x" * 1000)])

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 import scraper.handler
 from sandbox.b3.formats import Quote
-from sandbox.b3.server import Answer, B3Server
+from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.handler import EventError, handler
 from scraper.ingest import IngestError
 from scraper.metrics import Metric
@@ -89,6 +89,16 @@ def test_what_failed_is_raised_after_the_rest_is_done(bucket: Bucket, b3: B3Serv
     assert message.startswith("2 of 3 files were not ingested. index_portfolio IBOV: failed: ")
     assert " | cotahist 2024-11-08: invalid: " in message
     assert [key.split("/")[0] for key in bucket.keys()] == ["quarantine", "raw"]  # noqa: SIM118 - a method of ours
+
+
+def test_refusals_are_raised_and_their_sessions_count_as_missing(b3: B3Server, log: Log) -> None:
+    b3.script("/indexProxy/", [REQUEST_REJECTED])
+    b3.script("/InstDados/", [Answer(body=b"<html></html>")] * 2)
+    with pytest.raises(IngestError, match="cotahist 2024-11-07: refused: .*D07112024.ZIP: an HTML page"):
+        handler(MONDAY_MORNING, CONTEXT)
+    blobs = log.metrics()
+    assert [blob[Metric.SESSIONS_MISSING] for blob in blobs if Metric.SESSIONS_MISSING in blob] == [[2.0]]
+    assert [blob[Metric.FILES_FAILED] for blob in blobs if Metric.FILES_FAILED in blob] == [[3.0]]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 import scraper.ingest
 from sandbox.b3.formats import Quote, encode_session, zip_file
-from sandbox.b3.server import Answer, B3Server
+from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.calendar import SAO_PAULO
 from scraper.client import B3Client
 from scraper.ingest import IngestError, Outcome, Result, ingest
@@ -207,6 +207,70 @@ def test_a_file_that_b3_does_not_have_is_awaited_for_a_day_and_is_no_error(
     assert (result.outcome, result.is_error) == (outcome, False)
     assert FRIDAYS_PATH in str(result.message)
     assert bucket.keys() == []
+
+
+def test_a_page_in_place_of_one_session_may_say_that_there_was_none(
+    run: Run, b3: B3Server, shelves: Shelves
+) -> None:
+    shelves.put_session(FRIDAY)
+    b3.script(f"{QUOTES}COTAHIST_D07112024.ZIP", [Answer(body=HTML)])
+    results = run(lookback_sessions=2)
+    assert outcomes(results) == {
+        "cotahist 2024-11-08": Outcome.NEW,
+        "cotahist 2024-11-07": Outcome.NO_SESSION,
+    }
+    assert results[1].summary()["absence"] == "an HTML page"
+
+
+def test_pages_in_place_of_several_sessions_are_refusals_told_when_the_others_are_done(
+    run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_session(date(2024, 11, 6))
+    for day in (8, 7):
+        b3.script(f"{QUOTES}COTAHIST_D{day:02}112024.ZIP", [Answer(body=HTML)])
+    results = run(lookback_sessions=4)
+    assert list(outcomes(results).items()) == [
+        ("cotahist 2024-11-06", Outcome.NEW),
+        ("cotahist 2024-11-05", Outcome.NO_SESSION),  # by 404, which is B3's word
+        ("cotahist 2024-11-08", Outcome.REFUSED),
+        ("cotahist 2024-11-07", Outcome.REFUSED),
+    ]
+    assert [result.is_error for result in results] == [False, False, True, True]
+    assert [result.is_stored for result in results] == [True, False, False, False]
+    assert "D08112024.ZIP: an HTML page in place of several files" in str(results[2].message)
+    assert bucket.keys() == [DAILY.replace("08", "06")]
+
+
+@pytest.mark.parametrize("page", [HTML, REQUEST_REJECTED.body])
+def test_a_page_in_place_of_a_portfolio_is_a_refusal_and_what_it_makes_of_a_session_s_page(
+    run: Run, b3: B3Server, page: bytes
+) -> None:
+    b3.script("/indexProxy/", [Answer(body=page)])
+    b3.script(QUOTES, [Answer(body=HTML)])
+    assert outcomes(run(index_codes=["IBOV"])) == {
+        "index_portfolio IBOV": Outcome.REFUSED,
+        "cotahist 2024-11-08": Outcome.REFUSED,
+    }
+
+
+def test_one_page_that_is_a_firewall_s_by_its_words_is_a_refusal(run: Run, b3: B3Server) -> None:
+    b3.script(QUOTES, [REQUEST_REJECTED])
+    [result] = run()
+    assert (result.outcome, result.is_stored) == (Outcome.REFUSED, False)
+    assert "Your support ID is: 1234567890123456789" in str(result.message)
+
+
+def test_a_page_on_a_weekday_that_the_calendar_has_closed_is_no_evidence(
+    run: Run, b3: B3Server, shelves: Shelves
+) -> None:
+    shelves.put_session(date(2024, 11, 14))
+    for day in (13, 15):
+        b3.script(f"{QUOTES}COTAHIST_D{day}112024.ZIP", [Answer(body=HTML)])
+    assert outcomes(run(now=AFTER_A_HOLIDAY, lookback_sessions=2)) == {
+        "cotahist 2024-11-14": Outcome.NEW,
+        "cotahist 2024-11-15": Outcome.NO_SESSION,
+        "cotahist 2024-11-13": Outcome.NO_SESSION,
+    }
 
 
 GOOD = encode_session(FRIDAY, [Quote()])

@@ -93,6 +93,20 @@ def test_each_session_of_a_range_has_one_run_though_one_of_them_is_written(
     ]
 
 
+def test_pages_in_place_of_several_sessions_are_refusals_though_each_is_asked_for_by_itself(
+    ingest: Ingest, operated: Operated, b3: B3Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest(FRIDAY)
+    b3.script("/InstDados/", [Answer(body=b"<html></html>")] * 4)
+    assert main(["replay", *THIS_WEEK]) == FILES_FAILED
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("cotahist ")]
+    assert [line[1:3] for line in lines] == [
+        [str(FRIDAY), "unchanged"],
+        *([str(day), "refused"] for day in (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)),
+    ]
+    assert days_of(operated) == [(str(FRIDAY),)]
+
+
 def test_a_range_of_raw_has_one_run_and_what_raw_lacks_is_named(
     ingest: Ingest, operated: Operated, b3: B3Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,7 +14,7 @@ from botocore.client import BaseClient
 
 import scraper.cli.status
 from sandbox.b3.formats import Quote
-from sandbox.b3.server import Answer, B3Server
+from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
 from tests.unit.both_ends import Bucket, Shelves
 from tests.unit.operated import Operated, arrival
@@ -206,6 +206,27 @@ def test_b3_is_asked_for_what_raw_lacks(
         "missing",
         ["2024-11-08  not in raw: B3 has it; python -m scraper replay --date 2024-11-08"],
     )
+
+
+def test_a_refusal_by_b3_is_no_answer(b3: B3Server, printed: Printed) -> None:
+    asked = ["status", "--to", str(FRIDAY), "--sessions", "2", "--ask-b3"]
+    page = Answer(body=b"<html></html>")
+    b3.script("/InstDados/", [page, Answer(status=404)])
+    assert main(asked) == DONE  # one page may be an answer
+    assert "2024-11-07  B3 has no file of it: an HTML page" in printed()
+    b3.script("/InstDados/", [page, page])
+    assert main(asked) == FILES_FAILED
+    table = printed()
+    assert [row.split()[-1] for row in table[1:3]] == ["missing", "missing"]
+    assert table[3] == (
+        "2024-11-07, 2024-11-08  not in raw, and B3 refused to say: an HTML page in place of several sessions "
+        "is its firewall's, or one of its errors; ask again later"
+    )
+    b3.script("/InstDados/", [REQUEST_REJECTED, page])
+    assert main(asked) == FILES_FAILED
+    table = printed()
+    assert [row.split()[-1] for row in table[1:3]] == ["missing", "missing"]
+    assert "The requested URL was rejected" in table[3]
 
 
 def test_a_refused_file_is_told_with_its_reason(
