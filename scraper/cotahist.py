@@ -1,15 +1,19 @@
 """Reads COTAHIST, B3's fixed-width file of the quotes of a session or a year, or refuses it whole.
 
 A file is a ZIP with one text of 245-character records in Latin-1: a header (type 00), a quote each (type 01)
-and a trailer (type 99) that counts them all. `open_text` gets the text out of the ZIP and `read_text` reads
-it; `read_session` does both. `read_year` reads a file of many sessions in blocks, its memory the same however
-long the file. All of them decode by `scraper.records`.
+and a trailer (type 99) that counts them, in one of two ways (`scraper.oddities.TrailerCount`). `open_text`
+gets the text out of the ZIP and `read_text` reads it; `read_session` does both. `read_year` reads a file of
+many sessions in blocks, its memory the same however long the file. All of them decode by `scraper.records`.
 
 Refused, with the record and the field where there is one: a ZIP that is cut short, encrypted, without exactly
-one member, or larger inside than a limit or than its own size lets expect; a text whose records, line ends,
-header, trailer or count are not as described; a session other than the one asked for; a number, date or text
-that is none. What a valid value says is not judged: B3 itself publishes, for instance, average prices outside
-the day's range.
+one member, or larger inside than a limit or than its own size lets expect; a text whose records, line ends
+or count are not as described, or whose ends do not name its year; a session other than the one asked for; a
+number or a session that is none, a ticker or an ISIN that is not printable.
+
+Kept, counted and told (`scraper.oddities`): what `scraper.records` keeps; blank lines after the trailer;
+header or trailer without the blanks that fill them up, as editors leave them; their origin, date and filling
+other than in B3's layout; a count of the convention that is not its time's. What a valid value says is not
+judged: B3 itself publishes, for instance, average prices outside the day's range.
 """
 
 import io
@@ -32,6 +36,7 @@ import pyarrow as pa
 from scraper.archive import DAMAGED, open_archive
 from scraper.arrow import to_frame
 from scraper.errors import InvalidData
+from scraper.oddities import Notes, TrailerCount
 from scraper.records import COTAHIST_SCHEMA, FIELD, Block, Records
 from scraper.schema import RECORD_LENGTH, Field
 
@@ -56,10 +61,28 @@ _BLOCK_RECORDS = 8192
 _BLOCKS_AHEAD = 4
 """Blocks that are inflated while an earlier one is decoded."""
 
+MAX_BLANK_BYTES = 4096
+"""Most bytes of blank lines after the trailer that are taken for an editor's, not for lost quotes."""
+
+ALL_COUNTED_UNTIL = date(2025, 4, 30)
+"""Every whole daily file up to then that was seen counts all records."""
+
+QUOTES_COUNTED_FROM = date(2026, 9, 1)
+"""Every daily file since then that was reported counts the quotes alone; of those between nothing is known."""
+
+QUOTES_COUNTED_FROM_YEAR = 2025
+"""The annual files of 2025 and 2026 were reported to count the quotes alone; that of 2016, all records."""
+
+_BLANKS = b" \r\n\x1a"
+"""What may stand after the trailer: blanks, line ends, and Ctrl-Z, with which DOS ended texts."""
+
 _HEADER, _QUOTE, _TRAILER = b"00", b"01", b"99"
 _NOME = Field("nome do arquivo", 3, 15, "text", "COTAHIST. and the year of the sessions")
+_ORIGIN = Field("código da origem", 16, 23, "text", "BOVESPA")
 _GENERATED = Field("data da geração", 24, 31, "date", "The day on which B3 wrote the file")
-_COUNT = Field("total de registros", 32, 42, "integer", "Number of records, header and trailer among them")
+_COUNT = Field("total de registros", 32, 42, "integer", "Number of records, or of quotes")
+_HEADER_FILLING = Field("reserva", 32, RECORD_LENGTH, "text", "Blanks")
+_TRAILER_FILLING = Field("reserva", 43, RECORD_LENGTH, "text", "Blanks")
 _YEAR = Field("data", 3, 6, "code", "The year of the session")
 
 _SHOWN_CHARACTERS = 200
@@ -69,15 +92,19 @@ _ENCRYPTED = 0x1
 
 
 def read_session(
-    data: bytes, *, session: date, source: str, max_text_bytes: int = MAX_TEXT_BYTES
+    data: bytes,
+    *,
+    session: date,
+    source: str,
+    max_text_bytes: int = MAX_TEXT_BYTES,
+    notes: Notes | None = None,
 ) -> pd.DataFrame:
     """Reads the quotes of one session out of B3's ZIP, or out of the text that was in it.
 
     It is `read_text` of `open_text`; see there for what is returned and what is refused.
     """
-    return read_text(
-        open_text(data, source=source, max_text_bytes=max_text_bytes), session=session, source=source
-    )
+    text = open_text(data, source=source, max_text_bytes=max_text_bytes)
+    return read_text(text, session=session, source=source, notes=notes)
 
 
 def open_text(data: bytes, *, source: str, max_text_bytes: int = MAX_TEXT_BYTES) -> bytes:
@@ -102,7 +129,7 @@ def open_text(data: bytes, *, source: str, max_text_bytes: int = MAX_TEXT_BYTES)
     return text
 
 
-def read_text(text: bytes, *, session: date, source: str) -> pd.DataFrame:
+def read_text(text: bytes, *, session: date, source: str, notes: Notes | None = None) -> pd.DataFrame:
     r"""Reads the quotes of one session.
 
     Quotes that share ticker, market and term are kept, all of them: B3's layout declares no key, so to refuse
@@ -112,6 +139,7 @@ def read_text(text: bytes, *, session: date, source: str) -> pd.DataFrame:
         text: A COTAHIST text whose lines end in CRLF or in LF, the last one possibly in neither.
         session: The session that it must be of.
         source: The file or address that the text came from, for messages.
+        notes: Is told what the trailer counts, and what was kept although it is odd.
 
     Returns:
         A row for each quote, in the file's order, with the columns of `schema.COTAHIST_COLUMNS` in Arrow
@@ -121,10 +149,21 @@ def read_text(text: bytes, *, session: date, source: str) -> pd.DataFrame:
     Raises:
         InvalidData: It names the first record that is wrong, counted from 1, the header, and its field.
     """
-    records = _split(text, _line_end(text), source=source)
-    _check_header(records, year=session.year, source=source)
-    _check_trailer(records, count=len(records), year=session.year, source=source)
-    quotes = Block(records[1:-1], first_record=2, source=source)
+    notes = notes or Notes()
+    line_end = _line_end(text)
+    if short := _short_header(text):
+        text = _whole_header(short, line_end, notes) + text[len(short) :]
+    records = _split(_with_whole_end(text, line_end, notes), line_end, source=source)
+    _check_header(records, year=session.year, source=source, notes=notes)
+    _check_trailer(
+        records,
+        count=len(records),
+        year=session.year,
+        expected=_count_of_session(session),
+        source=source,
+        notes=notes,
+    )
+    quotes = Block(records[1:-1], first_record=2, source=source, notes=notes)
     _check_quotes(quotes)
     quotes.check(FIELD["data"], f"{session:%Y%m%d}".encode(), "the session asked for")
     return to_frame(quotes.quotes())
@@ -137,6 +176,7 @@ def read_year(
     source: str,
     progress: Callable[[int, int], None] | None = None,
     max_text_bytes: int = MAX_YEAR_BYTES,
+    notes: Notes | None = None,
 ) -> Iterator[tuple[date, pa.RecordBatch]]:
     """Reads the quotes of a year, session by session, while the rest of the file is still being inflated.
 
@@ -149,6 +189,7 @@ def read_year(
         source: The file or address that it came from, for messages.
         progress: Is told, block by block, how many bytes of text were read, and how many there are to be.
         max_text_bytes: More text than this is refused, and more than `MAX_RATIO` times the ZIP's bytes.
+        notes: Is told what the trailer counts, and what was kept although it is odd, by the end.
 
     Yields:
         A session and its quotes, rows of `COTAHIST_SCHEMA` in the file's order: in one batch if they stand
@@ -159,30 +200,42 @@ def read_year(
             Or a session has more than `MAX_SESSION_QUOTES`.
         OSError: The file cannot be read.
     """
+    notes = notes or Notes()
     with path.open("rb") as file, _open(file, source=source) as opened:
         limit = min(max_text_bytes, opened.most)
         with _reading(source):
-            line_end = _line_end(_peek(opened.stream, RECORD_LENGTH + len(b"\r\n")))
+            start = _peek(opened.stream, RECORD_LENGTH + len(b"\r\n"))
+            line_end = _line_end(start)
+            short = opened.stream.read(len(_short_header(start)))
         stride = RECORD_LENGTH + len(line_end)
+        head = _whole_header(short, line_end, notes) if short else b""
         first_record = 1
-        read = 0
+        read = len(short) - len(head)
         session: date | None = None
         pieces: list[pa.RecordBatch] = []
         counts: Counter[date] = Counter()
-        for text, is_last in _blocks(opened.stream, _BLOCK_RECORDS * stride, source=source):
-            read += len(text)
+        for block, is_last in _blocks(opened.stream, _BLOCK_RECORDS * stride, head, source=source):
+            read += len(block)
             _require_at_most(limit, read, max_text_bytes, source=source)
+            text = _with_whole_end(block, line_end, notes) if is_last else block
             records = _split(text, line_end, source=source, first_record=first_record)
             is_first = first_record == 1
             if is_first:
-                _check_header(records, year=year, source=source)
+                _check_header(records, year=year, source=source, notes=notes)
             if is_last:
-                count = first_record - 1 + len(records)
-                _check_trailer(records, count=count, year=year, source=source)
+                _check_trailer(
+                    records,
+                    count=first_record - 1 + len(records),
+                    year=year,
+                    expected=_count_of_year(year),
+                    source=source,
+                    notes=notes,
+                )
             quotes = Block(
                 records[is_first : len(records) - is_last],
                 first_record=first_record + is_first,
                 source=source,
+                notes=notes,
             )
             first_record += len(records)
             for day, batch in _sessions(quotes, year):
@@ -224,23 +277,41 @@ def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)  # type: ignore[attr-defined]  # not in the stubs
 
 
-def _blocks(stream: IO[bytes], size: int, *, source: str) -> Iterator[tuple[bytes, bool]]:
-    """The text in blocks of `size` bytes, and whether each is the last one, inflated ahead in a thread."""
+def _blocks(stream: IO[bytes], size: int, head: bytes, *, source: str) -> Iterator[tuple[bytes, bool]]:
+    """The text in blocks of `size` bytes, and whether each is the last one, inflated ahead in a thread.
 
-    def read() -> bytes:
+    Blank lines after the last record belong to its block. The text begins with `head`, which was taken out
+    of the stream.
+    """
+
+    def read(size: int = size) -> bytes:
         with _reading(source):
             return stream.read(size)
 
+    def first() -> bytes:
+        return head + read(size - len(head))
+
     with ThreadPoolExecutor(1) as inflater:
-        ahead = deque(inflater.submit(read) for _ in range(_BLOCKS_AHEAD))
-        block = ahead.popleft().result()
+        ahead = deque([inflater.submit(first), *(inflater.submit(read) for _ in range(_BLOCKS_AHEAD - 1))])
+
+        def take() -> bytes:
+            ahead.append(inflater.submit(read))
+            return ahead.popleft().result()
+
+        block = take()
         if not block:
             raise InvalidData(source=source, found="an empty text", expected="a COTAHIST text")
         while block:
-            ahead.append(inflater.submit(read))
-            following = ahead.popleft().result()
-            yield block, not following
+            blanks, following = b"", take()
+            while _is_blank(following) and len(blanks) + len(following) <= MAX_BLANK_BYTES:
+                blanks, following = blanks + following, take()
+            yield block + blanks, not following
             block = following
+
+
+def _is_blank(block: bytes) -> bool:
+    """Whether it is nothing but what may stand after the trailer; of whole records, by the first byte."""
+    return bool(block) and block[0] in _BLANKS and not block.strip(_BLANKS)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -343,6 +414,48 @@ def _line_end(text: bytes) -> bytes:
     return b"\n" if re.match(rb"[^\r\n]*\n", text) else b"\r\n"
 
 
+def _short_header(text: bytes) -> bytes:
+    """The header and its line end if an editor has taken the blanks off that fill it up; else nothing."""
+    end = text.find(b"\n", 0, RECORD_LENGTH + 1) + 1
+    line = text[:end]
+    is_short = len(line.rstrip(b"\r\n")) < RECORD_LENGTH and line.startswith(_HEADER)
+    return line if is_short else b""
+
+
+def _whole_header(short: bytes, line_end: bytes, notes: Notes) -> bytes:
+    """A header that was cut short, with its blanks."""
+    line = short.removesuffix(line_end)
+    notes.tell("header", "without the blanks that fill it up", f"{len(line)} characters", first_record=1)
+    return line.ljust(RECORD_LENGTH) + line_end
+
+
+def _with_whole_end(text: bytes, line_end: bytes, notes: Notes) -> bytes:
+    """The text without the blank lines after its trailer, which gets back the blanks that fill it up.
+
+    Where that is not all that is wrong with its end, it is left as it is, to be refused.
+    """
+    stride = RECORD_LENGTH + len(line_end)
+    last = text[-(len(text) % stride or stride) :]
+    if last.startswith(_TRAILER) and len(last) >= RECORD_LENGTH and b"\n" not in last[:RECORD_LENGTH]:
+        return text
+    start = text.rfind(b"\n", 0, len(text.rstrip(_BLANKS))) + 1
+    line, ended, after = text[start:].partition(b"\n")
+    trailer = line.rstrip(_BLANKS)
+    if start % stride or len(trailer) > RECORD_LENGTH or not trailer.startswith(_TRAILER):
+        return text
+    if len(text) - start > stride + MAX_BLANK_BYTES:
+        return text
+    filled = line.rstrip(b"\r\x1a")
+    if len(filled) != RECORD_LENGTH:
+        notes.tell("trailer", "without the blanks that fill it up", f"{len(filled)} characters")
+    if line[len(filled) :] + ended not in {line_end, b""}:
+        notes.tell("trailer", "another end than that of a line", (line[len(filled) :] + ended).decode())
+    if after:
+        lines = len(after.splitlines())
+        notes.tell("end of the file", "blank lines after the trailer", after[:4].decode(), count=lines)
+    return text[:start] + trailer.ljust(RECORD_LENGTH) + line_end
+
+
 def _split(text: bytes, line_end: bytes, *, source: str, first_record: int = 1) -> Records:
     """Views a text that ends with a record as records."""
     stride = RECORD_LENGTH + len(line_end)
@@ -374,20 +487,52 @@ def _refuse_line(text: bytes, line_end: bytes, first_record: int, *, source: str
     raise InvalidData(source=source, record=record, found=found, expected=expected)
 
 
-def _check_header(records: Records, *, year: int, source: str) -> None:
+def _check_header(records: Records, *, year: int, source: str, notes: Notes) -> None:
     _require_one_line(records[0], record=1, source=source)
-    header = Block(records[:1], first_record=1, source=source)
+    header = Block(records[:1], first_record=1, source=source, notes=notes)
     header.check(FIELD["tipreg"], _HEADER, "the header")
-    _check_name_and_date(header, year)
+    _check_name(header, year)
+    _tell_of_the_rest(header, _HEADER_FILLING)
 
 
-def _check_trailer(records: Records, *, count: int, year: int, source: str) -> None:
+def _check_trailer(
+    records: Records, *, count: int, year: int, expected: TrailerCount | None, source: str, notes: Notes
+) -> None:
+    """Checks the trailer of a text of `count` records, and notes which of the two it counts."""
     _require_one_line(records[-1], record=count, source=source)
-    trailer = Block(records[-1:], first_record=count, source=source)
+    trailer = Block(records[-1:], first_record=count, source=source, notes=notes)
     trailer.check(FIELD["tipreg"], _TRAILER, "the trailer: the text may be cut short")
-    _check_name_and_date(trailer, year)
-    expected = f"{count:0{_COUNT.width}}".encode()
-    trailer.check(_COUNT, expected, "the number of records in the text, header and trailer counted")
+    _check_name(trailer, year)
+    quotes = max(count - 2, 0)  # a header alone is refused as a trailer
+    found = {count: TrailerCount.ALL_RECORDS, quotes: TrailerCount.QUOTES}.get(trailer.number(_COUNT))
+    if found is None:
+        alone = f"{quotes:0{_COUNT.width}}"
+        trailer.check(
+            _COUNT,
+            f"{count:0{_COUNT.width}}".encode(),
+            f"the number of records in the text, header and trailer counted, or {alone!r}, of its quotes",
+        )
+    notes.trailer_count = found
+    if expected is not None and found is not expected:
+        notes.tell(
+            _COUNT.name.upper(),
+            f"counts {found}, where files of that time count {expected}",
+            str(count),
+            first_record=count,
+        )
+    _tell_of_the_rest(trailer, _TRAILER_FILLING)
+
+
+def _count_of_session(session: date) -> TrailerCount | None:
+    """What the trailer of a daily file counts, as far as is known."""
+    if session <= ALL_COUNTED_UNTIL:
+        return TrailerCount.ALL_RECORDS
+    return TrailerCount.QUOTES if session >= QUOTES_COUNTED_FROM else None
+
+
+def _count_of_year(year: int) -> TrailerCount:
+    """What the trailer of an annual file counts, as far as is known."""
+    return TrailerCount.QUOTES if year >= QUOTES_COUNTED_FROM_YEAR else TrailerCount.ALL_RECORDS
 
 
 def _require_one_line(record_characters: Records, *, record: int, source: str) -> None:
@@ -402,9 +547,15 @@ def _require_one_line(record_characters: Records, *, record: int, source: str) -
         )
 
 
-def _check_name_and_date(end: Block, year: int) -> None:
+def _check_name(end: Block, year: int) -> None:
     end.check(_NOME, f"COTAHIST.{year}".encode(), "the name of the file and the year of the session")
-    end.dates(_GENERATED)
+
+
+def _tell_of_the_rest(end: Block, filling: Field) -> None:
+    """Tells of what only describes the file, where it is not as in B3's layout."""
+    end.tell_unless(_ORIGIN, b"BOVESPA ", "other than BOVESPA")
+    end.tell_unless_date(_GENERATED)
+    end.tell_unless(filling, b" " * filling.width, "not blank")
 
 
 def _check_quotes(quotes: Block) -> None:

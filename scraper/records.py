@@ -4,7 +4,11 @@ There is no Python loop over records. Every character of a block is compared wit
 pass; only a block in which one is not allowed is looked at field by field, to say which. Digits become
 numbers eight at a time, in the halves of a 64-bit word.
 
-Refused: a number, a date or a text that is none. What a valid value says is not judged.
+Refused: what is no number where one stands, a session that is no day, a ticker or an ISIN that is not
+printable, a line end inside a record. What is odd in a descriptive text, or in a date of expiry, is kept and
+told (`scraper.oddities`): bytes that Windows-1252 defines beyond Latin-1 as its characters, other control
+characters as Unicode's pictures of them, which harm no reader, an expiry that is no day as null. What a valid
+value says is not judged.
 """
 
 from typing import Any, NoReturn, TypeAlias
@@ -16,6 +20,7 @@ import pyarrow.compute as pc
 
 from scraper.arrow import arrow_schema
 from scraper.errors import InvalidData
+from scraper.oddities import Notes
 from scraper.schema import COTAHIST_COLUMNS, FIELDS, RECORD_LENGTH, Field
 
 AnyArray: TypeAlias = "pa.Array[Any]"  # generic in the stubs only
@@ -32,6 +37,9 @@ NO_EXPIRY = np.datetime64("9999-12-31")
 
 FIELD = {field.name: field for field in FIELDS}
 """The fields of a quote by their names."""
+
+_IDENTITY = frozenset({"codneg", "codisi"})
+"""Texts that say what a line is about: nothing in them is taken but printable characters."""
 
 _STORED_FIELDS = tuple(FIELD[name] for name in COTAHIST_SCHEMA.names)
 
@@ -51,6 +59,23 @@ def _plain_characters() -> tuple[Records, Records]:
 
 
 _LOWEST, _RANGE = _plain_characters()
+
+
+def _text_characters() -> dict[int, str]:
+    """What the control characters of Latin-1 are kept as, by their codes."""
+    kept = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "\u2421"}
+    for code in range(0x80, 0xA0):
+        try:
+            kept[code] = bytes([code]).decode("windows-1252")
+        except UnicodeDecodeError:
+            continue  # Windows-1252 leaves five of them undefined
+    return kept
+
+
+_TEXT_CHARACTERS = _text_characters()
+_UTF8_BYTES = np.array([len(_TEXT_CHARACTERS.get(code, chr(code)).encode()) for code in range(256)], np.int32)
+"""For each byte of a text, how many it takes in UTF-8."""
+
 _PIECE_RECORDS = 512
 """Records that are compared at a time: what that takes stays in the processor's cache."""
 
@@ -61,13 +86,16 @@ def _is_plain(records: Records) -> bool:
     return not any(((records[first : first + _PIECE_RECORDS] - _LOWEST) > _RANGE).any() for first in pieces)
 
 
-def decode_quotes(records: Records, *, first_record: int, source: str) -> pa.RecordBatch:
+def decode_quotes(
+    records: Records, *, first_record: int, source: str, notes: Notes | None = None
+) -> pa.RecordBatch:
     """Decodes whole quote records, of one session or of many; TIPREG and DATA are not looked at.
 
     Args:
         records: Quote records, shape (n, 245). They may be a view with gaps, such as over the line ends.
         first_record: Number in the file of the first of them, for messages; the header is 1.
         source: The file or address that they came from, for messages.
+        notes: Is told what is odd.
 
     Returns:
         n rows of `COTAHIST_SCHEMA`.
@@ -75,7 +103,7 @@ def decode_quotes(records: Records, *, first_record: int, source: str) -> pa.Rec
     Raises:
         InvalidData: A field holds what its kind does not allow (see `schema.Field`).
     """
-    return Block(records, first_record=first_record, source=source).quotes()
+    return Block(records, first_record=first_record, source=source, notes=notes).quotes()
 
 
 class Block:
@@ -85,12 +113,16 @@ class Block:
         records: The records, shape (n, 245); they may be a view with gaps.
         first_record: Number in the file of the first of them.
         source: The file or address that they came from, for messages.
+        notes: Is told what is odd.
     """
 
-    def __init__(self, records: Records, *, first_record: int, source: str) -> None:
+    def __init__(
+        self, records: Records, *, first_record: int, source: str, notes: Notes | None = None
+    ) -> None:
         self.records = records
         self._first_record = first_record
         self._source = source
+        self._notes = notes or Notes()
         self._is_plain = _is_plain(records)
 
     def quotes(self) -> pa.RecordBatch:
@@ -110,6 +142,39 @@ class Block:
 
     def dates(self, field: Field) -> npt.NDArray[np.datetime64]:
         """Decodes YYYYMMDD, refusing what is no day of the calendar."""
+        days, wrong = self._days(field)
+        self._refuse_if(wrong, field, "a date, YYYYMMDD")
+        return days
+
+    def tell_if(self, wrong: npt.NDArray[np.bool_], field: Field, what: str) -> None:
+        """Tells of the records of which a value is odd, or a character of it: shape (n,) or (n, width)."""
+        if wrong.any():
+            rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+            first = int(rows[0])
+            self._notes.tell(
+                field.name.upper(),
+                what,
+                self._found(first, field),
+                count=len(rows),
+                first_record=self._first_record + first,
+            )
+
+    def tell_unless(self, field: Field, value: bytes, what: str) -> None:
+        """Tells of the records whose field does not hold exactly `value`."""
+        self.tell_if(self._characters(field) != np.frombuffer(value, np.uint8), field, what)
+
+    def tell_unless_date(self, field: Field) -> None:
+        """Tells of the records whose field is no YYYYMMDD of the calendar."""
+        no_digit = (self._characters(field) - ord("0") > 9).any(axis=1)
+        wrong = no_digit if no_digit.any() else self._days(field)[1]
+        self.tell_if(wrong, field, "no day of the calendar")
+
+    def number(self, field: Field) -> int:
+        """The number in a field of the only record."""
+        return int(self._integers(field)[0])
+
+    def _days(self, field: Field) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.bool_]]:
+        """The days of YYYYMMDD, and which of them are none of the calendar."""
         # A block has few different dates
         distinct = pa.array(self._integers(field)).dictionary_encode()
         value, place = (part.to_numpy() for part in (distinct.dictionary, distinct.indices))
@@ -118,10 +183,7 @@ class Block:
         later = (day - 1).astype("timedelta64[D]")
         days: npt.NDArray[np.datetime64] = first_of_month.astype("datetime64[D]") + later
         wrong = (year < 1) | (month < 1) | (month > 12) | (days.astype("datetime64[M]") != first_of_month)
-        if wrong.any():
-            self._refuse_if(wrong[place], field, "a date, YYYYMMDD")
-        of_record: npt.NDArray[np.datetime64] = days[place]
-        return of_record
+        return days[place], wrong[place]
 
     def _array(self, field: Field) -> AnyArray:
         """Decodes a field of all records into the Arrow type that the schema gives it."""
@@ -136,8 +198,9 @@ class Block:
             case "decimal":
                 return self._decimals(field)
             case "date":
-                days = self.dates(field)
-                return pa.array(days, mask=days == NO_EXPIRY)
+                days, wrong = self._days(field)
+                self.tell_if(wrong, field, "no day of the calendar, kept as null")
+                return pa.array(days, mask=(days == NO_EXPIRY) | wrong)
 
     def _integers(self, field: Field) -> npt.NDArray[np.int64]:
         # Exact: the widest field has 18 digits and 10**18 < 2**63
@@ -162,12 +225,25 @@ class Block:
         starts = np.arange(len(characters) + 1, dtype=np.int32) * np.int32(field.width)
         text = pa.py_buffer(characters.data)
         if not self._is_plain:
-            control = ((characters & 0x7F) < 0x20) | (characters == 0x7F)
-            self._refuse_if(control, field, "printable Latin-1 characters")
-            # In UTF-8 each character beyond ASCII takes two bytes, which moves all the texts after it
-            starts += np.searchsorted(np.flatnonzero(characters >= 0x80), starts).astype(np.int32)
-            text = pa.py_buffer(characters.tobytes().decode("latin-1").encode())
+            is_odd = self._is_odd_text(characters, field)
+            # In UTF-8 a character beyond ASCII takes two bytes or three, which moves all the texts after it
+            ends = np.cumsum(_UTF8_BYTES[characters].reshape(-1), dtype=np.int32)
+            starts[1:] = ends[field.width - 1 :: field.width]
+            decoded = characters.tobytes().decode("latin-1")
+            text = pa.py_buffer((decoded.translate(_TEXT_CHARACTERS) if is_odd else decoded).encode())
         return pa.StringArray.from_buffers(len(characters), pa.py_buffer(starts.data), text)
+
+    def _is_odd_text(self, characters: Records, field: Field) -> bool:
+        """Refuses what a text may not hold, tells of what it holds oddly, and says whether it does."""
+        upper = (characters >= 0x80) & (characters < 0xA0)
+        lower = (characters < 0x20) | (characters == 0x7F)
+        if field.name in _IDENTITY:
+            self._refuse_if(upper | lower, field, "printable Latin-1 characters")
+        line_end = (characters == ord("\r")) | (characters == ord("\n"))
+        self._refuse_if(line_end, field, "no line end inside a record")
+        self.tell_if(upper, field, "bytes of Windows-1252, kept as text")
+        self.tell_if(lower, field, "control characters, kept as pictures of them")
+        return bool(upper.any() or lower.any())
 
     def _require_digits(self, field: Field) -> None:
         if not self._is_plain:
@@ -187,9 +263,12 @@ class Block:
             source=self._source,
             record=self._first_record + row,
             field=field.name.upper(),
-            found=repr(self._characters(field)[row].tobytes().decode("latin-1")),
+            found=repr(self._found(row, field)),
             expected=expected,
         )
+
+    def _found(self, row: int, field: Field) -> str:
+        return self._characters(field)[row].tobytes().decode("latin-1")
 
 
 def _packed(characters: Records) -> Records:

@@ -18,8 +18,9 @@ class Field:
         name: B3's name in lower case.
         first: Position of its first character, counted from 1.
         last: Position of its last character, inclusive.
-        kind: "text" is any printable Latin-1, right-padded with blanks; "code" is digits that are a label and
-            stay text; "integer" and "decimal" are digits, left-padded with zeros; "date" is YYYYMMDD.
+        kind: "text" is Latin-1, right-padded with blanks (`scraper.records` says what odd bytes become);
+            "code" is digits that are a label and stay text; "integer" and "decimal" are digits, left-padded
+            with zeros; "date" is YYYYMMDD.
         meaning: What it says.
         decimals: How many of the digits are implied decimals.
         unit: Unit of the value, empty where it has none.
@@ -91,7 +92,7 @@ FIELDS = (
     Field("voltot", 171, 188, "decimal", "Financial volume", 2, "BRL"),
     Field("preexe", 189, 201, "decimal", "Strike of an option, 0 if none", 2, "BRL"),
     Field("indopc", 202, 202, "code", "Index by which the strike is corrected, 0 if none"),
-    Field("datven", 203, 210, "date", "Expiry of an option, null if none (99991231)"),
+    Field("datven", 203, 210, "date", "Expiry of an option, null if none (99991231) or no day"),
     Field("fatcot", 211, 217, "integer", "Quotation factor: a price is for so many units", unit="shares"),
     Field("ptoexe", 218, 230, "decimal", "Strike of an option that is referenced in points", 6, "points"),
     Field("codisi", 231, 242, "text", "ISIN, a derivative's underlying's; before 1995 an internal code"),
