@@ -80,6 +80,7 @@ class Result:
         is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of a
             portfolio.
         absence: How B3 said that it has no file; None where it did not say so.
+        news: What is new in it, in words (see `scraper.canary`).
     """
 
     source: str
@@ -93,6 +94,7 @@ class Result:
     message: str | None = None
     is_stored: bool | None = None
     absence: Absence | None = None
+    news: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -106,7 +108,7 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """What is known, for JSON: the date in ISO format and the volume as text, which keeps its cents."""
-        known = {name: value for name, value in asdict(self).items() if value is not None}
+        known = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         as_text = ("outcome", "date", "volume", "absence")
         return known | {name: str(known[name]) for name in as_text if name in known}
 

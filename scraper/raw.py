@@ -7,6 +7,7 @@ Its keys are the contract with the starter function, the Glue job and the raw ta
 - `raw/index_portfolio/portfolio_date=YYYY-MM-DD/<index>.parquet`
 - `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`, of a year's file `quarantine/<source>/YYYY/...`
 - `backfill/COTAHIST_A<year>.json`, what was loaded of a year; `...failed.json`, why it was not
+- `canary/cotahist.json`, what the canary has seen (`scraper.canary`)
 
 Same content, same bytes: nothing of the clock goes into a file. Content that is there is not written again.
 """
@@ -41,6 +42,7 @@ READER_VERSION = "1"
 _SESSIONS = "raw/cotahist/trade_date="
 _PORTFOLIOS = "raw/index_portfolio/portfolio_date="
 _BACKFILLS = "backfill/"
+CANARY_KEY = "canary/cotahist.json"
 _SESSION_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/(daily|backfill)\.parquet")
 _CONNECTIONS = 32
 """Requests at once: those of the uploads of several years."""
@@ -189,6 +191,18 @@ class RawBucket:
     def write_failure(self, year: int, report: Mapping[str, Any]) -> None:
         """Write why a year was not loaded, as JSON."""
         self._write_json(self._failure_key(year), report)
+
+    def read_canary(self) -> dict[str, Any] | None:
+        """What the canary has seen, as `write_canary` wrote it; None if there is nothing.
+
+        Raises:
+            ValueError: It is no JSON.
+        """
+        return self._read_json(CANARY_KEY)
+
+    def write_canary(self, memory: Mapping[str, Any]) -> None:
+        """Write what the canary has seen, as JSON."""
+        self._write_json(CANARY_KEY, memory)
 
     def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
         """The key that holds exactly this content of a portfolio; None if it is to be written."""
