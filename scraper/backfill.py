@@ -41,6 +41,7 @@ from scraper.client import Absent, B3Client, FoundFile
 from scraper.cotahist import read_year
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
+from scraper.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.raw import READER_VERSION, Lineage, Partition, RawBucket, encode_session
 
 FIRST_YEAR = 1986
@@ -144,6 +145,8 @@ class Manifest:
         to_refine: The days that hold sessions which no run of the Glue job has refined; None if it has all.
         refine_run: Id of the job run that was last started for `to_refine`; None if there was none.
         request: Who asked for the load, where that was said (see `scraper.backfill_handler`).
+        trailer_count: What the file's trailer counts; None where readers of version 1 did not say.
+        oddities: What of the file was kept although it is odd.
     """
 
     year: int
@@ -159,6 +162,8 @@ class Manifest:
     to_refine: Span | None
     refine_run: str | None
     request: str | None
+    trailer_count: TrailerCount | None = None
+    oddities: tuple[Oddity, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -201,6 +206,8 @@ class Manifest:
             "to_refine": self.to_refine and _span_to_json(self.to_refine),
             "refine_run": self.refine_run,
             "request": self.request,
+            "trailer_count": self.trailer_count,
+            "oddities": as_json(self.oddities),
             "calendar": {
                 "missing": [day.isoformat() for day in self.missing],
                 "unexpected": [day.isoformat() for day in self.unexpected],
@@ -246,6 +253,8 @@ class Manifest:
                 to_refine=document["to_refine"] and _span_from_json(document["to_refine"]),
                 refine_run=document["refine_run"],
                 request=document["request"],
+                trailer_count=_trailer_count_from_json(document.get("trailer_count")),
+                oddities=tuple(map(Oddity.from_json, document.get("oddities", ()))),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise BackfillError(
@@ -261,6 +270,10 @@ def _span_to_json(span: Span) -> list[str]:
 def _span_from_json(days: Sequence[str]) -> Span:
     first, last = map(date.fromisoformat, days)
     return Span(first, last)
+
+
+def _trailer_count_from_json(count: str | None) -> TrailerCount | None:
+    return None if count is None else TrailerCount(count)
 
 
 class Outcome(StrEnum):
@@ -445,16 +458,20 @@ def load_year(
         )
         if isinstance(answer, Absent):
             return _absent(task, answer, days)
-        lineage = Lineage(answer.url, answer.sha256)
         try:
-            staged = _stage(answer, days, Path(folder), lineage, progress)
+            staged, lineage = _stage(answer, days, Path(folder), progress)
             calendar = sessions_between(days.first, days.last)
             missing, unexpected = _differences(calendar, [session.day for session in staged])
             if not accept_gaps:
                 _refuse_gaps(calendar, missing, answer.url, is_over=task.year < today.year)
         except InvalidData as error:
             key = raw.quarantine_year(
-                path, source=COTAHIST, year=task.year, sha256=answer.sha256, reason=str(error)
+                path,
+                source=COTAHIST,
+                year=task.year,
+                sha256=answer.sha256,
+                address=answer.url,
+                reason=str(error),
             )
             return YearResult(year=task.year, outcome=Outcome.INVALID, message=str(error), key=key)
         path.unlink()
@@ -473,6 +490,8 @@ def load_year(
         to_refine=_to_refine(sessions, prior),
         refine_run=None,
         request=request,
+        trailer_count=lineage.trailer_count,
+        oddities=lineage.oddities,
     )
     raw.write_manifest(task.year, manifest.to_json())
     return YearResult(year=task.year, outcome=Outcome.LOADED, manifest=manifest)
@@ -485,17 +504,21 @@ def _absent(task: Task, answer: Absent, days: Span) -> YearResult:
     raise BackfillError(f"{message}; B3 has annual files since {FIRST_YEAR}. Run it again later")
 
 
-def _stage(
-    answer: FoundFile, days: Span, folder: Path, lineage: Lineage, progress: Progress
-) -> list[Session]:
-    """Write the sessions' Parquet files to the folder, and verify them against what was read."""
-    staging = _Staging(folder, lineage)
+def _stage(answer: FoundFile, days: Span, folder: Path, progress: Progress) -> tuple[list[Session], Lineage]:
+    """Write the sessions' Parquet files to the folder, and verify them against what was read.
+
+    Returns:
+        The sessions, and their lineage, which is known when the file has been read to its end.
+    """
+    staging = _Staging(folder)
     rows, volume, empty = 0, Decimal(0), True
+    notes = Notes()
     batches = read_year(
         answer.path,
         year=days.first.year,
         source=answer.url,
         progress=lambda done, total: progress("read", done, total),
+        notes=notes,
     )
     for day, batch in batches:
         empty = False
@@ -505,27 +528,26 @@ def _stage(
             volume += _volume(batch["voltot"])
     if empty:
         raise InvalidData(source=answer.url, found="no quote", expected="the quotes of a year")
-    staged = staging.close()
+    lineage = Lineage(answer.url, answer.sha256, notes.trailer_count, notes.oddities)
+    staged = staging.close(lineage)
     found = sum(session.rows for session in staged), sum(session.volume for session in staged)
     if found != (rows, volume):
         raise BackfillError(
             f"{answer.url}: the staged files hold {found[0]} quotes of BRL {found[1]}, expected {rows} of "
             f"BRL {volume}, as was read; nothing was uploaded. Is the disk of {folder} sound? Run it again"
         )
-    return staged
+    return staged, lineage
 
 
 class _Staging:
-    """A folder that the sessions of a year are written to, in pieces where they do not come in one.
+    """A folder that the sessions of a year are written to, first in pieces: their lineage is known last.
 
     Args:
         folder: The folder.
-        lineage: Where the quotes come from.
     """
 
-    def __init__(self, folder: Path, lineage: Lineage) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lineage = lineage
         self._held: dict[date, list[pa.RecordBatch]] = {}
         self._held_rows = 0
         self._pieces: dict[date, int] = {}
@@ -537,24 +559,24 @@ class _Staging:
         if self._held_rows >= STAGED_ROWS:
             self._flush()
 
-    def close(self) -> list[Session]:
+    def close(self, lineage: Lineage) -> list[Session]:
         """Make one file of each session, and read back what it holds; oldest first."""
         self._flush()
-        return [self._finish(day) for day in sorted(self._pieces)]
+        return [self._finish(day, lineage) for day in sorted(self._pieces)]
 
     def _flush(self) -> None:
         for day, batches in self._held.items():
             piece = self._pieces.get(day, 0)
-            self._write(_staged_file(self._folder, day, piece), pa.Table.from_batches(batches))
+            pq.write_table(pa.Table.from_batches(batches), _staged_file(self._folder, day, piece))
             self._pieces[day] = piece + 1
         self._held.clear()
         self._held_rows = 0
 
-    def _finish(self, day: date) -> Session:
+    def _finish(self, day: date, lineage: Lineage) -> Session:
         path = _staged_file(self._folder, day)
-        if self._pieces[day] > 1:
-            pieces = [_staged_file(self._folder, day, piece) for piece in range(self._pieces[day])]
-            self._write(path, pa.concat_tables([pq.read_table(piece, partitioning=None) for piece in pieces]))
+        pieces = [_staged_file(self._folder, day, piece) for piece in range(self._pieces[day])]
+        quotes = pa.concat_tables([pq.read_table(piece, partitioning=None) for piece in pieces])
+        path.write_bytes(encode_session(quotes, lineage))
         content = path.read_bytes()
         volumes = pq.read_table(io.BytesIO(content), columns=["voltot"])["voltot"]
         return Session(
@@ -563,9 +585,6 @@ class _Staging:
             volume=_volume(volumes),
             md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
         )
-
-    def _write(self, path: Path, quotes: pa.Table) -> None:
-        path.write_bytes(encode_session(quotes, self._lineage))
 
 
 def _staged_file(folder: Path, day: date, piece: int = 0) -> Path:

@@ -15,6 +15,7 @@ from scraper.errors import ScraperError
 from scraper.ingest import COTAHIST, IngestError, Outcome, Result, run
 from scraper.log_context import about
 from scraper.metrics import Metric
+from scraper.oddities import odd_values
 from scraper.settings import Settings
 from scraper.telemetry import emit, log_json_lines, powertools
 
@@ -80,6 +81,7 @@ def _files(results: Sequence[Result]) -> dict[Metric, float]:
         Metric.VOLUME_INGESTED: float(sum(result.volume or 0 for result in written)),
         Metric.FILES_QUARANTINED: sum(result.outcome is Outcome.INVALID for result in results),
         Metric.FILES_FAILED: sum(result.outcome is Outcome.FAILED for result in results),
+        Metric.ODD_VALUES_KEPT: sum(odd_values(result.oddities) for result in results),
     }
 
 

@@ -29,3 +29,5 @@ class Metric(StrEnum):
     """Files that a reader refused."""
     FILES_FAILED = "FilesFailed"
     """Files that could not be fetched, read or written."""
+    ODD_VALUES_KEPT = "OddValuesKept"
+    """Values of what was written that a reader kept as null or as text although they are odd."""

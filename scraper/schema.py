@@ -121,6 +121,6 @@ PORTFOLIO_COLUMNS = (
     Column("weight", "decimal(9,3)", "Weight in the index [percent] (part)"),
     Column("sector_weight", "decimal(9,3)", "Weight of the sector [percent] (partAcum); null without sector"),
     Column("theoretical_quantity", "bigint", "Quantity in the theoretical portfolio [shares] (theoricalQty)"),
-    Column("reductor", "decimal(24,8)", "Divisor of the index, the same in every row; null if not given"),
+    Column("reductor", "decimal(24,8)", "Divisor of the index, the same in every row; null if none"),
 )
 """Raw table `index_portfolio`, partitioned by `portfolio_date`; in brackets B3's own names."""
