@@ -8,6 +8,7 @@ done again; what had been uploaded is there with the same bytes, and is not uplo
 
 A session that the daily path has ingested wins over the annual file: it is newer than any file that was
 written later, as B3 corrects sessions in the daily files, and it may arrive while a year is being uploaded.
+How the two differ is told and kept (`scraper.revisions`).
 
 The manifest also says which sessions no range run of the Glue job has refined yet, so that an interruption
 between load and refinement loses nothing.
@@ -22,6 +23,7 @@ import logging
 import tempfile
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -37,11 +39,14 @@ import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.calendar import sessions_between
+from scraper.canary import codes_of, news_of, unknown_codes
 from scraper.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
-from scraper.cotahist import read_year
+from scraper.cotahist import COTAHIST_SCHEMA, read_year
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
+from scraper.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.raw import READER_VERSION, Lineage, Partition, RawBucket, encode_session
+from scraper.revisions import Revision, difference, revision_of
 
 FIRST_YEAR = 1986
 """COTAHIST's first year."""
@@ -59,6 +64,10 @@ is thus written in few pieces, not in one for each time that the session changes
 
 UPLOADS = 8
 """Sessions of a year that are uploaded at once."""
+
+COMPARED = 2
+"""Sessions that are compared at once, some 30 MB each."""
+_TROUBLE_CHARACTERS = 300
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done with a year, how much of it is done, and of how much (0: not known)."""
@@ -144,6 +153,11 @@ class Manifest:
         to_refine: The days that hold sessions which no run of the Glue job has refined; None if it has all.
         refine_run: Id of the job run that was last started for `to_refine`; None if there was none.
         request: Who asked for the load, where that was said (see `scraper.backfill_handler`).
+        trailer_count: What the file's trailer counts; None where readers of version 1 did not say.
+        oddities: What of the file was kept although it is odd.
+        compared: How many sessions the daily path has, so that both files were held against each other.
+        revised: Those in which they differ.
+        news: Codes of the file that no table has, in words (see `scraper.canary`).
     """
 
     year: int
@@ -159,6 +173,11 @@ class Manifest:
     to_refine: Span | None
     refine_run: str | None
     request: str | None
+    trailer_count: TrailerCount | None = None
+    oddities: tuple[Oddity, ...] = ()
+    compared: int = 0
+    revised: tuple[Revision, ...] = ()
+    news: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -201,6 +220,11 @@ class Manifest:
             "to_refine": self.to_refine and _span_to_json(self.to_refine),
             "refine_run": self.refine_run,
             "request": self.request,
+            "trailer_count": self.trailer_count,
+            "oddities": as_json(self.oddities),
+            "compared": self.compared,
+            "revised": [revision.to_json() for revision in self.revised],
+            "news": [*self.news],
             "calendar": {
                 "missing": [day.isoformat() for day in self.missing],
                 "unexpected": [day.isoformat() for day in self.unexpected],
@@ -246,6 +270,11 @@ class Manifest:
                 to_refine=document["to_refine"] and _span_from_json(document["to_refine"]),
                 refine_run=document["refine_run"],
                 request=document["request"],
+                trailer_count=_trailer_count_from_json(document.get("trailer_count")),
+                oddities=tuple(map(Oddity.from_json, document.get("oddities", ()))),
+                compared=int(document.get("compared", 0)),
+                revised=tuple(map(Revision.from_json, document.get("revised", ()))),
+                news=tuple(map(str, document.get("news", ()))),
             )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise BackfillError(
@@ -261,6 +290,10 @@ def _span_to_json(span: Span) -> list[str]:
 def _span_from_json(days: Sequence[str]) -> Span:
     first, last = map(date.fromisoformat, days)
     return Span(first, last)
+
+
+def _trailer_count_from_json(count: str | None) -> TrailerCount | None:
+    return None if count is None else TrailerCount(count)
 
 
 class Outcome(StrEnum):
@@ -445,20 +478,25 @@ def load_year(
         )
         if isinstance(answer, Absent):
             return _absent(task, answer, days)
-        lineage = Lineage(answer.url, answer.sha256)
         try:
-            staged = _stage(answer, days, Path(folder), lineage, progress)
+            staged, lineage, news = _stage(answer, days, Path(folder), progress)
             calendar = sessions_between(days.first, days.last)
             missing, unexpected = _differences(calendar, [session.day for session in staged])
             if not accept_gaps:
                 _refuse_gaps(calendar, missing, answer.url, is_over=task.year < today.year)
         except InvalidData as error:
             key = raw.quarantine_year(
-                path, source=COTAHIST, year=task.year, sha256=answer.sha256, reason=str(error)
+                path,
+                source=COTAHIST,
+                year=task.year,
+                sha256=answer.sha256,
+                address=answer.url,
+                reason=str(error),
             )
             return YearResult(year=task.year, outcome=Outcome.INVALID, message=str(error), key=key)
         path.unlink()
         sessions, written = _upload(raw, staged, Path(folder), lineage, progress)
+        revised = _compare(raw, sessions, Path(folder), lineage, progress)
     manifest = Manifest(
         year=task.year,
         source=answer.url,
@@ -473,6 +511,11 @@ def load_year(
         to_refine=_to_refine(sessions, prior),
         refine_run=None,
         request=request,
+        trailer_count=lineage.trailer_count,
+        oddities=lineage.oddities,
+        compared=sum(session.md5 is None for session in sessions),
+        revised=revised,
+        news=news,
     )
     raw.write_manifest(task.year, manifest.to_json())
     return YearResult(year=task.year, outcome=Outcome.LOADED, manifest=manifest)
@@ -488,46 +531,55 @@ def _absent(task: Task, answer: Absent, days: Span) -> YearResult:
 
 
 def _stage(
-    answer: FoundFile, days: Span, folder: Path, lineage: Lineage, progress: Progress
-) -> list[Session]:
-    """Write the sessions' Parquet files to the folder, and verify them against what was read."""
-    staging = _Staging(folder, lineage)
+    answer: FoundFile, days: Span, folder: Path, progress: Progress
+) -> tuple[list[Session], Lineage, tuple[str, ...]]:
+    """Write the sessions' Parquet files to the folder, and verify them against what was read.
+
+    Returns:
+        The sessions; their lineage, which is known when the file has been read to its end; and its codes
+        that no table has, in words.
+    """
+    staging = _Staging(folder)
     rows, volume, empty = 0, Decimal(0), True
+    notes = Notes()
+    codes: dict[str, Counter[str]] = defaultdict(Counter)
     batches = read_year(
         answer.path,
         year=days.first.year,
         source=answer.url,
         progress=lambda done, total: progress("read", done, total),
+        notes=notes,
     )
     for day, batch in batches:
         empty = False
         if day in days:
             staging.add(day, batch)
+            for kind, counts in codes_of(batch).items():
+                codes[kind].update(counts)
             rows += batch.num_rows
             volume += _volume(batch["voltot"])
     if empty:
         raise InvalidData(source=answer.url, found="no quote", expected="the quotes of a year")
-    staged = staging.close()
+    lineage = Lineage(answer.url, answer.sha256, notes.trailer_count, notes.oddities)
+    staged = staging.close(lineage)
     found = sum(session.rows for session in staged), sum(session.volume for session in staged)
     if found != (rows, volume):
         raise BackfillError(
             f"{answer.url}: the staged files hold {found[0]} quotes of BRL {found[1]}, expected {rows} of "
             f"BRL {volume}, as was read; nothing was uploaded. Is the disk of {folder} sound? Run it again"
         )
-    return staged
+    return staged, lineage, tuple(news_of(codes, unknown_codes(codes, {}), "quotes"))
 
 
 class _Staging:
-    """A folder that the sessions of a year are written to, in pieces where they do not come in one.
+    """A folder that the sessions of a year are written to, first in pieces: their lineage is known last.
 
     Args:
         folder: The folder.
-        lineage: Where the quotes come from.
     """
 
-    def __init__(self, folder: Path, lineage: Lineage) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._lineage = lineage
         self._held: dict[date, list[pa.RecordBatch]] = {}
         self._held_rows = 0
         self._pieces: dict[date, int] = {}
@@ -539,24 +591,24 @@ class _Staging:
         if self._held_rows >= STAGED_ROWS:
             self._flush()
 
-    def close(self) -> list[Session]:
+    def close(self, lineage: Lineage) -> list[Session]:
         """Make one file of each session, and read back what it holds; oldest first."""
         self._flush()
-        return [self._finish(day) for day in sorted(self._pieces)]
+        return [self._finish(day, lineage) for day in sorted(self._pieces)]
 
     def _flush(self) -> None:
         for day, batches in self._held.items():
             piece = self._pieces.get(day, 0)
-            self._write(_staged_file(self._folder, day, piece), pa.Table.from_batches(batches))
+            pq.write_table(pa.Table.from_batches(batches), _staged_file(self._folder, day, piece))
             self._pieces[day] = piece + 1
         self._held.clear()
         self._held_rows = 0
 
-    def _finish(self, day: date) -> Session:
+    def _finish(self, day: date, lineage: Lineage) -> Session:
         path = _staged_file(self._folder, day)
-        if self._pieces[day] > 1:
-            pieces = [_staged_file(self._folder, day, piece) for piece in range(self._pieces[day])]
-            self._write(path, pa.concat_tables([pq.read_table(piece, partitioning=None) for piece in pieces]))
+        pieces = [_staged_file(self._folder, day, piece) for piece in range(self._pieces[day])]
+        quotes = pa.concat_tables([pq.read_table(piece, partitioning=None) for piece in pieces])
+        path.write_bytes(encode_session(quotes, lineage))
         content = path.read_bytes()
         volumes = pq.read_table(io.BytesIO(content), columns=["voltot"])["voltot"]
         return Session(
@@ -565,9 +617,6 @@ class _Staging:
             volume=_volume(volumes),
             md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
         )
-
-    def _write(self, path: Path, quotes: pa.Table) -> None:
-        path.write_bytes(encode_session(quotes, self._lineage))
 
 
 def _staged_file(folder: Path, day: date, piece: int = 0) -> Path:
@@ -638,6 +687,52 @@ def _upload(
             raw.delete_backfill(session.day)
     sessions = tuple(replace(session, md5=None) if session.day in daily else session for session in staged)
     return sessions, sum(session.day not in daily for session in to_put)
+
+
+def _compare(
+    raw: RawBucket, sessions: Sequence[Session], folder: Path, lineage: Lineage, progress: Progress
+) -> tuple[Revision, ...]:
+    """Hold the sessions that the daily path has against the annual file, and keep what differs.
+
+    What an earlier load has kept of the others goes. A daily file that arrives in between is compared by the
+    next load.
+    """
+    kept = raw.revisions(sessions[0].day.year) if sessions else {}
+    daily = [session.day for session in sessions if session.md5 is None]
+    for session in sessions:
+        if session.md5 is not None and session.day in kept:
+            raw.delete_revisions(session.day)
+
+    def compare(day: date) -> Revision | None:
+        content = raw.read_daily(day)
+        if content is None:
+            return None  # deleted by hand since it was listed
+        try:
+            quotes = pq.read_table(io.BytesIO(content)).select(COTAHIST_SCHEMA.names).cast(COTAHIST_SCHEMA)
+        except (pa.ArrowException, KeyError, ValueError) as error:
+            return Revision(day=day, trouble=f"{type(error).__name__}: {error}"[:_TROUBLE_CHARACTERS])
+        annual = pq.read_table(_staged_file(folder, day), partitioning=None)
+        lines = difference(quotes, annual.replace_schema_metadata(None))
+        if not len(lines):
+            if day in kept:
+                raw.delete_revisions(day)
+            return None
+        differing = encode_session(lines, lineage)
+        if kept.get(day) != hashlib.md5(differing, usedforsecurity=False).hexdigest():
+            raw.put_revisions(differing, session=day, lineage=lineage)
+        return revision_of(day, lines)
+
+    revised = []
+    with ThreadPoolExecutor(max_workers=COMPARED, thread_name_prefix="compare") as pool:
+        try:
+            for done, revision in enumerate(pool.map(compare, daily), start=1):
+                progress("compare", done, len(daily))
+                if revision is not None:
+                    revised.append(revision)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tuple(revised)
 
 
 def _lacks(partition: Partition, session: Session) -> bool:

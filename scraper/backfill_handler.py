@@ -35,6 +35,7 @@ from scraper.backfill import (
 from scraper.calendar import day_in_sao_paulo
 from scraper.handler import EventError
 from scraper.metrics import Metric
+from scraper.oddities import odd_values
 from scraper.raw import RawBucket
 from scraper.settings import Settings
 from scraper.telemetry import emit, log_json_lines, powertools
@@ -94,6 +95,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         {
             Metric.FILES_QUARANTINED: result.outcome is Outcome.INVALID,
             Metric.FILES_FAILED: result.outcome is Outcome.FAILED,
+            Metric.ODD_VALUES_KEPT: odd_values(result.manifest.oddities if result.manifest else ()),
         }
     )
     return answer

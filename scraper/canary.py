@@ -35,16 +35,21 @@ from scraper.schema import RECORD_LENGTH
 if TYPE_CHECKING:
     from scraper.raw import RawBucket
 
-MARKETS = frozenset("010 012 013 017 020 021 030 050 060 070 080".split())
+
+def _set(codes: str) -> frozenset[str]:
+    return frozenset(codes.split())
+
+
+MARKETS = _set("010 012 013 017 020 021 030 050 060 070 080")
 """TPMERC: B3's layout, and 021, which real files have."""
 
-BULLETIN_CODES = frozenset(
+BULLETIN_CODES = _set(
     "02 05 06 07 08 09 10 11 12 14 18 22 26 32 33 38 42 46 48 49 50 51 52 53 54 56 58 60 61 62 66 68 70 71 "
-    "74 75 78 82 83 84 90 96 99 13 34 35 36 93".split()
+    "74 75 78 82 83 84 90 96 99 13 34 35 36 93"
 )
 """CODBDI: B3's layout, and, from 13 on, what real files have beside it."""
 
-RECORD_TYPES = frozenset({"00", "01", "99"})
+RECORD_TYPES = _set("00 01 99")
 
 PORTFOLIO_FIELDS = frozenset(
     f"{name}.{value}"
@@ -95,7 +100,9 @@ def codes_of(quotes: pa.RecordBatch | pa.Table) -> dict[str, Counter[str]]:
     return found
 
 
-def unknown_codes(found: Mapping[str, Counter[str]], seen: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+def unknown_codes(
+    found: Mapping[str, Counter[str]], seen: Mapping[str, Iterable[str]]
+) -> dict[str, list[str]]:
     """The codes of each kind that neither B3's tables have nor were seen, in order; not more than some."""
     return {
         kind: sorted(set(counts) - CODES[kind] - {*seen.get(kind, ())})[:_MOST_TOLD]
@@ -190,7 +197,10 @@ class Memory:
             KeyError, TypeError, ValueError, AttributeError, ArithmeticError: The document is none.
         """
         return cls(
-            seen={str(kind): {str(code): str(day) for code, day in days.items()} for kind, days in document["seen"].items()},
+            seen={
+                str(kind): {str(code): str(day) for code, day in days.items()}
+                for kind, days in document["seen"].items()
+            },
             sessions={
                 date.fromisoformat(day): Profile.from_json(profile)
                 for day, profile in document["sessions"].items()
@@ -209,14 +219,21 @@ class Memory:
         """Remember a session; how it differs from those before it, in words."""
         before = [self.sessions[each] for each in sorted(self.sessions) if each < day][-SESSIONS:]
         news = []
-        if before and None not in {profile.trailer, before[-1].trailer} and profile.trailer != before[-1].trailer:
-            news.append(f"the trailer counts {profile.trailer}; that of the session before, {before[-1].trailer}")
+        if (
+            before
+            and None not in {profile.trailer, before[-1].trailer}
+            and profile.trailer != before[-1].trailer
+        ):
+            news.append(
+                f"the trailer counts {profile.trailer}; that of the session before, {before[-1].trailer}"
+            )
         if len(before) >= FEWEST_SESSIONS:
             news += [
                 f"{name}: {_shown(name, profile)}, where the last {len(before)} sessions have a median of "
                 f"{_written(name, usual)}"
                 for name, usual in _medians(before).items()
-                if _side(name, profile, usual) and _side(name, profile, usual) != _side(name, before[-1], usual)
+                if _side(name, profile, usual)
+                and _side(name, profile, usual) != _side(name, before[-1], usual)
             ]
         self.sessions[day] = profile
         for old in sorted(self.sessions)[:-_KEPT]:
@@ -225,9 +242,7 @@ class Memory:
 
 
 def _medians(profiles: Sequence[Profile]) -> dict[str, float]:
-    return {
-        name: median(_value(name, profile) for profile in profiles) for name in (*_FACTORS, *_ZEROS)
-    }
+    return {name: median(_value(name, profile) for profile in profiles) for name in (*_FACTORS, *_ZEROS)}
 
 
 def _value(name: str, profile: Profile) -> float:
@@ -266,7 +281,7 @@ class Canary:
         """What is new in a session's quotes."""
 
         def look(memory: Memory) -> list[str]:
-            codes = codes_of(pa.table({name: quotes[name] for name in ("tpmerc", "codbdi")}))
+            codes = codes_of(pa.Table.from_pandas(quotes[["tpmerc", "codbdi"]], preserve_index=False))
             return memory.learn(day, codes, "quotes") + memory.compare(day, Profile.of(quotes, trailer))
 
         return self._told(look)

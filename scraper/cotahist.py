@@ -68,7 +68,7 @@ ALL_COUNTED_UNTIL = date(2025, 4, 30)
 """Every whole daily file up to then that was seen counts all records."""
 
 QUOTES_COUNTED_FROM = date(2026, 9, 1)
-"""Every daily file since then that was reported counts the quotes alone; of those between nothing is known."""
+"""Every daily file since then that was reported counts the quotes alone; those between are not known."""
 
 QUOTES_COUNTED_FROM_YEAR = 2025
 """The annual files of 2025 and 2026 were reported to count the quotes alone; that of 2016, all records."""

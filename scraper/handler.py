@@ -15,6 +15,7 @@ from scraper.errors import ScraperError
 from scraper.ingest import COTAHIST, IngestError, Outcome, Result, is_expected, run
 from scraper.log_context import about
 from scraper.metrics import Metric
+from scraper.oddities import odd_values
 from scraper.settings import Settings
 from scraper.telemetry import emit, log_json_lines, powertools
 
@@ -69,6 +70,8 @@ def _log(result: Result) -> None:
     level = logging.ERROR if result.is_error else logging.INFO
     with about(session_date=result.date if result.source == COTAHIST else None):
         logger.log(level, "%s: %s", result.name, result.outcome, extra={"result": result.summary()})
+        for news in result.news:
+            logger.warning("%s: new: %s", result.name, news)
 
 
 def _files(results: Sequence[Result]) -> dict[Metric, float]:
@@ -80,6 +83,8 @@ def _files(results: Sequence[Result]) -> dict[Metric, float]:
         Metric.VOLUME_INGESTED: float(sum(result.volume or 0 for result in written)),
         Metric.FILES_QUARANTINED: sum(result.outcome is Outcome.INVALID for result in results),
         Metric.FILES_FAILED: sum(result.outcome in {Outcome.FAILED, Outcome.REFUSED} for result in results),
+        Metric.ODD_VALUES_KEPT: sum(odd_values(result.oddities) for result in results),
+        Metric.NEWS_IN_FILES: sum(len(result.news) for result in results),
     }
 
 

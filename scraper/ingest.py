@@ -27,10 +27,12 @@ import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
+from scraper.canary import Canary
 from scraper.client import Absence, Absent, B3Client, RefusedError
 from scraper.cotahist import open_text, read_text
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.log_context import about
+from scraper.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.portfolio import read_portfolio, total_pages
 from scraper.raw import Lineage, RawBucket
 from scraper.settings import Settings
@@ -77,6 +79,8 @@ class Result:
         volume: Financial volume of the quotes written [BRL].
         sha256: SHA-256 of what was read (see `scraper.raw.Lineage`).
         message: Why, unless the outcome is "new" or "unchanged".
+        trailer_count: What the trailer of the quotes written counts.
+        oddities: What of the content written was kept although it is odd.
         is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of a
             portfolio.
         absence: How B3 said that it has no file; None where it did not say so.
@@ -92,6 +96,8 @@ class Result:
     volume: Decimal | None = None
     sha256: str | None = None
     message: str | None = None
+    trailer_count: TrailerCount | None = None
+    oddities: tuple[Oddity, ...] = ()
     is_stored: bool | None = None
     absence: Absence | None = None
     news: tuple[str, ...] = ()
@@ -108,9 +114,10 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """What is known, for JSON: the date in ISO format and the volume as text, which keeps its cents."""
-        known = {name: value for name, value in asdict(self).items() if value not in (None, ())}
-        as_text = ("outcome", "date", "volume", "absence")
-        return known | {name: str(known[name]) for name in as_text if name in known}
+        known = {name: value for name, value in asdict(self).items() if value is not None and value != ()}
+        as_text = ("outcome", "date", "volume", "trailer_count", "absence")
+        known |= {name: str(known[name]) for name in as_text if name in known}
+        return known | ({"oddities": as_json(self.oddities)} if self.oddities else {})
 
 
 class IngestError(ScraperError):
@@ -263,55 +270,100 @@ def _take_session(b3: B3Client, raw: RawBucket, session: date, today: date) -> R
     if isinstance(answer, Absent):
         message = f"{answer.url}: {answer.reason}"
         return result(outcome=outcome_of_absence(session, today), message=message, absence=answer.reason)
+    return store_session(raw, session, answer.content, address=answer.url)
+
+
+def store_session(raw: RawBucket, session: date, content: bytes, *, address: str) -> Result:
+    """Read the quotes of a session and write them, or put their bytes into quarantine.
+
+    Args:
+        raw: Where to write to.
+        session: The session.
+        content: The ZIP, as B3 served it.
+        address: Where it was served.
+    """
+    result, notes, text = partial(Result, source=COTAHIST, date=session), Notes(), b""
     try:
-        text = open_text(answer.content, source=answer.url)
-        lineage = Lineage(answer.url, _sha256(text))
+        text = open_text(content, source=address)
+        lineage = Lineage(address, _sha256(text))
         if key := raw.find_session(session, lineage):
             return result(outcome=Outcome.UNCHANGED, key=key, sha256=lineage.sha256)
-        quotes = _read_quotes(text, session, answer.url)
+        quotes = _read_quotes(text, session, address, notes)
     except InvalidData as error:
-        key = raw.quarantine(answer.content, source=COTAHIST, day=session, extension="zip", reason=str(error))
-        return result(outcome=Outcome.INVALID, key=key, message=str(error))
+        key = raw.quarantine(
+            [content], source=COTAHIST, day=session, extension="zip", address=address, reason=str(error)
+        )
+        news = Canary(raw).refused(session, text)
+        return result(outcome=Outcome.INVALID, key=key, message=str(error), news=news)
+    lineage = replace(lineage, trailer_count=notes.trailer_count, oddities=notes.oddities)
     return result(
         outcome=Outcome.NEW,
         key=raw.write_session(quotes, session=session, lineage=lineage),
         rows=len(quotes),
         volume=quotes["voltot"].sum(),
         sha256=lineage.sha256,
+        trailer_count=notes.trailer_count,
+        oddities=notes.oddities,
+        news=Canary(raw).session(session, quotes, notes.trailer_count),
     )
 
 
-def _read_quotes(text: bytes, session: date, source: str) -> pd.DataFrame:
-    quotes = read_text(text, session=session, source=source)
+def _read_quotes(text: bytes, session: date, source: str, notes: Notes) -> pd.DataFrame:
+    quotes = read_text(text, session=session, source=source, notes=notes)
     if quotes.empty:
         raise InvalidData(source=source, found="no quote", expected="the quotes of a session")
     return quotes
 
 
 def _take_portfolio(b3: B3Client, raw: RawBucket, index: str, today: date) -> Result:
-    result = partial(Result, source=INDEX_PORTFOLIO, index=index)
     first = b3.portfolio_page(index, 1)
     pages = [first.content]
     try:
         for number in range(2, total_pages(first.content, source=first.url) + 1):
             pages.append(b3.portfolio_page(index, number).content)
-        portfolio = read_portfolio(pages, index=index, source=first.url)
     except InvalidData as error:
-        # Its own date may be what could not be read, so it is filed under the day of the run
-        refused = raw.quarantine(
-            b"\n".join(pages), source=INDEX_PORTFOLIO, day=today, extension="json", reason=str(error)
-        )
-        return result(outcome=Outcome.INVALID, key=refused, message=str(error))
-    day = portfolio.portfolio_date
-    lineage = Lineage(first.url, _sha256(b"\n".join(pages)))
-    result = partial(result, date=day, sha256=lineage.sha256)
+        return _refuse_portfolio(raw, index, pages, first.url, today, error)
+    return store_portfolio(raw, index, pages, address=first.url, today=today)
+
+
+def store_portfolio(
+    raw: RawBucket, index: str, pages: Sequence[bytes], *, address: str, today: date
+) -> Result:
+    """Read the portfolio of an index and write it, or put its pages into quarantine.
+
+    Args:
+        raw: Where to write to.
+        index: Code of the index.
+        pages: The pages, as B3 served them.
+        address: Where the first one was served.
+        today: The day on which they were served.
+    """
+    try:
+        portfolio = read_portfolio(pages, index=index, source=address)
+    except InvalidData as error:
+        return _refuse_portfolio(raw, index, pages, address, today, error)
+    day, oddities = portfolio.portfolio_date, portfolio.oddities
+    lineage = Lineage(address, _sha256(b"\n".join(pages)), oddities=oddities)
+    result = partial(Result, source=INDEX_PORTFOLIO, index=index, date=day, sha256=lineage.sha256)
     if key := raw.find_portfolio(index, day, lineage):
         return result(outcome=Outcome.UNCHANGED, key=key)
     return result(
         outcome=Outcome.NEW,
         key=raw.write_portfolio(portfolio.frame, index=index, portfolio_date=day, lineage=lineage),
         rows=len(portfolio.frame),
+        oddities=oddities,
+        news=Canary(raw).portfolio(day, pages),
     )
+
+
+def _refuse_portfolio(
+    raw: RawBucket, index: str, pages: Sequence[bytes], address: str, today: date, error: InvalidData
+) -> Result:
+    # Its own date may be what could not be read, so it is filed under the day of the run
+    key = raw.quarantine(
+        pages, source=INDEX_PORTFOLIO, day=today, extension="json", address=address, reason=str(error)
+    )
+    return Result(source=INDEX_PORTFOLIO, outcome=Outcome.INVALID, index=index, key=key, message=str(error))
 
 
 def _sha256(content: bytes) -> str:

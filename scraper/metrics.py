@@ -29,3 +29,7 @@ class Metric(StrEnum):
     """Files that a reader refused."""
     FILES_FAILED = "FilesFailed"
     """Files that could not be fetched, read or written, B3's refusals included."""
+    ODD_VALUES_KEPT = "OddValuesKept"
+    """Values of what was written that a reader kept as null or as text although they are odd."""
+    NEWS_IN_FILES = "NewsInFiles"
+    """What the canary found new in B3's files (see `scraper.canary`)."""

@@ -3,9 +3,12 @@
 The portfolio bears the date of its own header, which on a day without a session is the next session's;
 the day on which it was fetched says nothing. Values are text in Brazilian format, "1.234,567", and are read
 exactly. Refused: what is not such an answer, or larger than one can be; pages that are missing or of
-different portfolios; a number, date or text that is none; a ticker twice; weights that do not add up to
-100.000, or quantities that do not add up to the header's. B3 publishes both sums exactly, so a difference
-means rows that were lost or misread.
+different portfolios; a ticker, weight, quantity or date that is none; a ticker twice; weights that do not add
+up to 100.000, or quantities that do not add up to the header's. B3 publishes both sums exactly, so a
+difference means rows that were lost or misread.
+
+Kept, counted and told (`scraper.oddities`), as B3 does not serve a portfolio again: a divisor, a sector, a
+sector's weight or a name that is none as null, and a text with control characters or too long as text.
 """
 
 import json
@@ -22,6 +25,7 @@ import pyarrow as pa
 
 from scraper.arrow import arrow_schema, to_frame
 from scraper.errors import InvalidData
+from scraper.oddities import Notes, Oddity
 from scraper.schema import PORTFOLIO_COLUMNS
 
 PORTFOLIO_SCHEMA = arrow_schema(PORTFOLIO_COLUMNS)
@@ -49,7 +53,8 @@ _QUANTITY = pa.decimal128(18, 0)  # any such number fits int64, the type of its 
 _NUMBER = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]+))?")
 _REDUCTOR_WITHOUT_COMMA = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+)([0-9]{8})")
 _SHOWN_CHARACTERS = 80
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and the halves of a character that an escape can name."""
 _DATE = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{2})")
 
 
@@ -62,11 +67,13 @@ class Portfolio:
         portfolio_date: The session of whose opening these are the weights.
         frame: A row for each constituent, in B3's order, with the columns of `schema.PORTFOLIO_COLUMNS` in
             Arrow types.
+        oddities: What was kept although it is odd.
     """
 
     index_code: str
     portfolio_date: date
     frame: pd.DataFrame
+    oddities: tuple[Oddity, ...] = ()
 
 
 def total_pages(page: bytes, *, source: str) -> int:
@@ -103,16 +110,19 @@ def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfo
     _check_pages(answers, source=source)
     header = answers[0].header
     results = [result for answer in answers for result in answer.results]
-    reductor = None if header.is_null("reductor") else _reductor(header)
+    notes = Notes()
+    reductor = None if header.is_null("reductor") else _reductor(header, notes)
     constituents = [
         {
             "index_code": index,
             "ticker": row.text("cod"),
-            "asset": row.text("asset"),
-            "share_class": row.text("type"),
-            "sector": None if row.is_null("segment") else row.text("segment"),
+            "asset": row.text_or_null("asset", notes),
+            "share_class": row.text_or_null("type", notes),
+            "sector": None if row.is_null("segment") else row.text_or_null("segment", notes),
             "weight": row.number("part", _WEIGHT),
-            "sector_weight": None if row.is_null("partAcum") else row.number("partAcum", _WEIGHT),
+            "sector_weight": (
+                None if row.is_null("partAcum") else row.number_or_null("partAcum", _WEIGHT, notes)
+            ),
             "theoretical_quantity": int(row.number("theoricalQty", _QUANTITY)),
             "reductor": reductor,
         }
@@ -123,7 +133,7 @@ def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfo
     ]
     _check_constituents(constituents, header)
     frame = to_frame(pa.RecordBatch.from_pylist(constituents, schema=PORTFOLIO_SCHEMA))
-    return Portfolio(index_code=index, portfolio_date=_date(header), frame=frame)
+    return Portfolio(index_code=index, portfolio_date=_date(header), frame=frame, oddities=notes.oddities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +160,22 @@ class _Object:
         value = self.values.get(field)
         if not isinstance(value, str):
             raise self.invalid(field, "a text")
-        if len(value) > _MAX_CHARACTERS or _CONTROL.search(value):
+        if len(value) > _MAX_CHARACTERS or _UNPRINTABLE.search(value):
             raise self.invalid(field, f"at most {_MAX_CHARACTERS} printable characters")
         return value.strip()
+
+    def text_or_null(self, field: str, notes: Notes) -> str | None:
+        """Reads a text that only describes: null if it is none, else with what is odd in it made harmless."""
+        value = self.values.get(field)
+        if not isinstance(value, str):
+            self._tell(field, "no text, kept as null", notes)
+            return None
+        if _UNPRINTABLE.search(value):
+            self._tell(field, "characters that cannot be printed, kept as pictures of them", notes)
+            value = _UNPRINTABLE.sub(_picture, value)
+        if len(value) > _MAX_CHARACTERS:
+            self._tell(field, f"more than {_MAX_CHARACTERS} characters, of which those are kept", notes)
+        return value[:_MAX_CHARACTERS].strip()
 
     def count(self, field: str) -> int:
         value = self.values.get(field)
@@ -166,6 +189,17 @@ class _Object:
         if number is None:
             raise self.invalid(field, f"a number such as 1.234,5 that fits {decimal}")
         return number
+
+    def number_or_null(self, field: str, decimal: pa.Decimal128Type, notes: Notes) -> Decimal | None:
+        """Reads a number by which nothing is reckoned: null if it is none."""
+        value = self.values.get(field)
+        number = _number(value.strip(), decimal) if isinstance(value, str) else None
+        if number is None:
+            self._tell(field, "no number, kept as null", notes)
+        return number
+
+    def _tell(self, field: str, what: str, notes: Notes) -> None:
+        notes.tell(f"{self.name}.{field}", what, _shown(self.values.get(field)), first_record=self.record)
 
     def invalid(self, field: str, expected: str) -> InvalidData:
         return InvalidData(
@@ -196,7 +230,6 @@ class _Answer:
             if isinstance(content, str):
                 content = _loads(content)
             _require_depth_of_at_most(_MAX_DEPTH, content)
-            json.dumps(content, ensure_ascii=False).encode()  # an escape can name half a character
         except (ValueError, RecursionError) as error:
             raise InvalidData(
                 source=source,
@@ -305,10 +338,20 @@ def _date(header: _Object) -> date:
         raise header.invalid("date", expected) from error
 
 
-def _reductor(header: _Object) -> Decimal:
-    without_comma = _REDUCTOR_WITHOUT_COMMA.fullmatch(header.text("reductor"))
+def _reductor(header: _Object, notes: Notes) -> Decimal | None:
+    value = header.values.get("reductor")
+    without_comma = _REDUCTOR_WITHOUT_COMMA.fullmatch(value.strip()) if isinstance(value, str) else None
     repaired = _number(",".join(without_comma.groups()), _REDUCTOR) if without_comma else None
-    return repaired or header.number("reductor", _REDUCTOR)
+    if repaired is not None:
+        notes.tell("header.reductor", "without its decimal comma, which was put back", _shown(value))
+        return repaired
+    return header.number_or_null("reductor", _REDUCTOR, notes)
+
+
+def _picture(match: re.Match[str]) -> str:
+    """What stands for a character that cannot be printed."""
+    code = ord(match[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
 def _number(text: str, decimal: pa.Decimal128Type) -> Decimal | None:
@@ -322,5 +365,5 @@ def _number(text: str, decimal: pa.Decimal128Type) -> Decimal | None:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode(errors="replace").decode()
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

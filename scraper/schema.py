@@ -112,6 +112,11 @@ COTAHIST_COLUMNS = tuple(_column(field) for field in FIELDS if field.name not in
 Only `datven` is ever null; a text field that is blank is the empty string.
 """
 
+FILE_COLUMN = Column("file", "string", "Which of B3's files of the session has the line: daily or annual")
+
+REVISION_COLUMNS = (*COTAHIST_COLUMNS, FILE_COLUMN)
+"""Raw table `cotahist_revisions`, partitioned by `trade_date`: the lines that only one of the files has."""
+
 PORTFOLIO_COLUMNS = (
     Column("index_code", "string", "Code of the index, such as IBOV"),
     Column("ticker", "string", "Ticker of the constituent (cod)"),
@@ -121,6 +126,6 @@ PORTFOLIO_COLUMNS = (
     Column("weight", "decimal(9,3)", "Weight in the index [percent] (part)"),
     Column("sector_weight", "decimal(9,3)", "Weight of the sector [percent] (partAcum); null without sector"),
     Column("theoretical_quantity", "bigint", "Quantity in the theoretical portfolio [shares] (theoricalQty)"),
-    Column("reductor", "decimal(24,8)", "Divisor of the index, the same in every row; null if not given"),
+    Column("reductor", "decimal(24,8)", "Divisor of the index, the same in every row; null if none"),
 )
 """Raw table `index_portfolio`, partitioned by `portfolio_date`; in brackets B3's own names."""

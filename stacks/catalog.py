@@ -25,7 +25,7 @@ _PORTFOLIO_BEGIN = "2010-01-01"
 
 
 class Catalog(Construct):
-    """The database with the raw tables `cotahist` and `index_portfolio`.
+    """The database with the raw tables `cotahist`, `cotahist_revisions` and `index_portfolio`.
 
     Attributes:
         database: The database.
@@ -46,6 +46,15 @@ class Catalog(Construct):
             "cotahist",
             description="Session quotes: one row a ticker, market and term, B3's own fields",
             columns=schema.COTAHIST_COLUMNS,
+            partition=("trade_date", "Trading session"),
+            values=(_COTAHIST_BEGIN, "NOW"),
+            raw_bucket=raw_bucket,
+        )
+        self._build_table(
+            "cotahist_revisions",
+            description="Lines that only one of B3's two files of a session has, the daily or the annual one, "
+            "as the last backfill of its year found",
+            columns=schema.REVISION_COLUMNS,
             partition=("trade_date", "Trading session"),
             values=(_COTAHIST_BEGIN, "NOW"),
             raw_bucket=raw_bucket,

@@ -21,7 +21,16 @@ from constructs import Construct
 from stacks.bundling import EXTRA_CA_NAME, scraper_bundle
 from stacks.layers import ARCHITECTURE, RUNTIME, pandas_layer_arn
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import BACKFILL_PREFIX, QUARANTINE_PREFIX, RAW_PREFIX, SESSION_PREFIX, list_objects
+from stacks.storage import (
+    BACKFILL_PREFIX,
+    CANARY_KEY,
+    CANARY_PREFIX,
+    QUARANTINE_PREFIX,
+    RAW_PREFIX,
+    REVISIONS_PREFIX,
+    SESSION_PREFIX,
+    list_objects,
+)
 
 _SCHEDULED_TIME = "scheduled_time"
 
@@ -144,7 +153,7 @@ class Ingestion(Construct):
             description="The scraper: reads and writes the raw bucket",
         )
         log_group.grant_write(role)
-        role.add_to_policy(list_objects(raw_bucket, RAW_PREFIX, QUARANTINE_PREFIX))
+        role.add_to_policy(list_objects(raw_bucket, RAW_PREFIX, QUARANTINE_PREFIX, CANARY_PREFIX))
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
@@ -154,6 +163,11 @@ class Ingestion(Construct):
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:PutObject"], resources=[raw_bucket.arn_for_objects(f"{QUARANTINE_PREFIX}*")]
+            )
+        )
+        role.add_to_policy(
+            PolicyStatement(
+                actions=["s3:GetObject", "s3:PutObject"], resources=[raw_bucket.arn_for_objects(CANARY_KEY)]
             )
         )
         for prefix in (RAW_PREFIX, QUARANTINE_PREFIX):
@@ -174,7 +188,9 @@ class Ingestion(Construct):
         )
         log_group.grant_write(role)
         allowed = {
-            SESSION_PREFIX: ["s3:PutObject", "s3:DeleteObject"],
+            # What the daily path has taken is compared
+            SESSION_PREFIX: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            REVISIONS_PREFIX: ["s3:PutObject", "s3:DeleteObject"],
             BACKFILL_PREFIX: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
             QUARANTINE_PREFIX: ["s3:PutObject", "s3:AbortMultipartUpload"],
         }

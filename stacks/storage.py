@@ -18,9 +18,12 @@ from stacks.names import RESERVED
 
 RAW_PREFIX = "raw/"
 SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
+REVISIONS_PREFIX = f"{RAW_PREFIX}cotahist_revisions/"
 INDEX_PREFIX = f"{RAW_PREFIX}index_portfolio/"
 QUARANTINE_PREFIX = "quarantine/"
 BACKFILL_PREFIX = "backfill/"
+CANARY_PREFIX = "canary/"
+CANARY_KEY = f"{CANARY_PREFIX}cotahist.json"
 REFINED_FOLDER = "refined"
 COMPACT_FOLDER = "refined_compact"
 VISUAL_FOLDER = "visual"
@@ -46,8 +49,8 @@ class Storage(Construct):
     emptying them is left to the person who destroys the stack.
 
     Attributes:
-        raw_bucket: `raw/`, B3's data as Parquet, `quarantine/`, what the readers refused, and `backfill/`,
-            what was loaded of each year.
+        raw_bucket: `raw/`, B3's data as Parquet, `quarantine/`, what the readers refused, `backfill/`, what
+            was loaded of each year, and `canary/`, what the canary has seen.
         refined_bucket: `refined/`, the refined table, `refined_compact/`, the same rows with a file for each
             session, and `visual/`, the script that Glue makes of the visual job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.
@@ -95,7 +98,7 @@ class Storage(Construct):
         _reserve(
             self.raw_bucket,
             what="Raw",
-            keys=[f"{prefix}*" for prefix in (RAW_PREFIX, BACKFILL_PREFIX, QUARANTINE_PREFIX)],
+            keys=[f"{prefix}*" for prefix in (RAW_PREFIX, BACKFILL_PREFIX, QUARANTINE_PREFIX, CANARY_PREFIX)],
             principals=[*(role.role_arn for role in roles), *map(_principal, operators)],
         )
 

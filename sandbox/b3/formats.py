@@ -17,6 +17,16 @@ from typing import Any, Literal
 RECORD_LENGTH = 245
 HUNDRED_PERCENT = Decimal("100.000")
 
+QUOTES_COUNTED_FROM = date(2025, 5, 1)
+"""The first session whose trailer counts the quotes alone, and not header and trailer too.
+
+Whole daily files up to 2025-04 count all records; the daily files of September 2026 count the quotes. When
+it changed between is not known, so that the day after the last file of the former kind is taken.
+"""
+
+QUOTES_COUNTED_FROM_YEAR = 2025
+"""The first annual file of the latter kind: those of 2025 and 2026 were reported to be."""
+
 _EXACT = Context(prec=30, traps=[Inexact, InvalidOperation])
 _NO_EXPIRY = "99991231"
 
@@ -216,6 +226,7 @@ def encode_session(
     line_end: bytes = b"\r\n",
     final_line_end: bool = True,
     generated: date | None = None,
+    quotes_counted: bool | None = None,
 ) -> bytes:
     r"""Write a session's COTAHIST text: header, a record for each quote in the given order, trailer.
 
@@ -226,13 +237,16 @@ def encode_session(
         final_line_end: Whether the last record is ended as well, as B3's are.
         generated: Generation date in header and trailer, the session by default. B3's older files were
             generated years after their session.
+        quotes_counted: Whether the trailer counts the quotes alone; by default as in the session's time.
 
     Raises:
         ValueError: as for `encode_quote`.
     """
     records = [encode_quote(quote, trade_date) for quote in quotes]
     name = f"COTAHIST.{trade_date:%Y}BOVESPA {generated or trade_date:%Y%m%d}"
-    count = len(records) + 2  # header and trailer are counted
+    if quotes_counted is None:
+        quotes_counted = trade_date >= QUOTES_COUNTED_FROM
+    count = len(records) if quotes_counted else len(records) + 2
     header = f"00{name}".ljust(RECORD_LENGTH).encode("ascii")
     trailer = f"99{name}{count:011d}".ljust(RECORD_LENGTH).encode("ascii")
     return line_end.join([header, *records, trailer]) + (line_end if final_line_end else b"")

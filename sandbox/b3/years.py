@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from sandbox.b3.columns import Columns, encode_columns
-from sandbox.b3.formats import RECORD_LENGTH, Quote, encode_quote, zip_info
+from sandbox.b3.formats import QUOTES_COUNTED_FROM_YEAR, RECORD_LENGTH, Quote, encode_quote, zip_info
 from sandbox.b3.market import SimulatedMarket
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def write_year(
     generated: date | None = None,
     by_ticker: bool = False,
     streamed: bool = False,
+    quotes_counted: bool | None = None,
 ) -> int:
     r"""Write a year's ZIP: header, the records of all sessions, trailer. The same input gives the same bytes.
 
@@ -60,6 +61,7 @@ def write_year(
         generated: Generation date in header and trailer, the last day of the year by default.
         by_ticker: Order by ticker, then session, instead of session by session. It holds the whole year.
         streamed: Leave the sizes to the descriptor after the data, as a ZIP that is made while it is sent.
+        quotes_counted: Whether the trailer counts the quotes alone; by default as in the year's time.
 
     Returns:
         The number of quotes written.
@@ -84,7 +86,10 @@ def write_year(
         for block in blocks:
             text.write(block)
             quotes += len(block) // record_bytes
-        trailer = f"99{name}{quotes + 2:011d}".ljust(RECORD_LENGTH)  # header and trailer are counted
+        if quotes_counted is None:
+            quotes_counted = year >= QUOTES_COUNTED_FROM_YEAR
+        count = quotes if quotes_counted else quotes + 2
+        trailer = f"99{name}{count:011d}".ljust(RECORD_LENGTH)
         text.write(trailer.encode("ascii") + (line_end if final_line_end else b""))
     partial.replace(path)
     return quotes

@@ -56,6 +56,8 @@ from scraper.settings import Settings
 JOBS = 2
 """Years at a time on this machine: 150 MB of memory, and 100 MB a year. Peaks of 235, 335 and 415 MB were
 measured for one, two and three years of 2.3 million quotes."""
+MOST_REVISED = 10
+"""Sessions of a year whose differences are shown."""
 FUNCTION_JOBS = 4
 """Years at a time as invocations of the function."""
 
@@ -210,6 +212,8 @@ def _load(
     for result in load_years(to_load, load, jobs=jobs, progress=lambda year: show.of(str(year))):
         show.ended(str(result.year))
         show.result(_result_line(result))
+        for detail in _details(result):
+            show.result(f"{result.year}    {detail}")
         results.append(result)
         if result.manifest is not None:
             manifests.append(result.manifest)
@@ -232,12 +236,26 @@ def _result_line(result: YearResult) -> str:
             parts.append(
                 f"against the calendar {len(manifest.missing)} missing, {len(manifest.unexpected)} more"
             )
+        if manifest.compared:
+            differ = sum(revision.trouble is None for revision in manifest.revised)
+            parts.append(f"{differ} of {manifest.compared} daily sessions revised in the annual file")
     if result.message is not None:
         parts.append(result.message)
     if result.key is not None:
         parts.append(f"kept as {result.key}")
     parts.append(f"{result.seconds:.0f} s")
     return "  ".join(parts)
+
+
+def _details(result: YearResult) -> list[str]:
+    """What else there is to know of a year that was loaded: what B3 revised, and what is new."""
+    if result.manifest is None:
+        return []
+    revised, news = result.manifest.revised, result.manifest.news
+    lines = [str(revision) for revision in revised[:MOST_REVISED]]
+    if len(revised) > MOST_REVISED:
+        lines.append(f"and {len(revised) - MOST_REVISED} more sessions, all in the manifest")
+    return [*lines, *(f"new: {each}" for each in news)]
 
 
 def _contents(manifest: Manifest) -> str:

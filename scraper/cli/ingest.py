@@ -57,4 +57,5 @@ def line(result: Result, bucket: str) -> str:
         parts.append(f"s3://{bucket}/{result.key}")
     if result.message is not None:
         parts.append(result.message)
+    parts += [f"new: {news}" for news in result.news]
     return "  ".join(parts)

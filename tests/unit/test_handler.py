@@ -94,7 +94,7 @@ def test_what_failed_is_raised_after_the_rest_is_done(bucket: Bucket, b3: B3Serv
 def test_refusals_are_raised_and_their_sessions_count_as_missing(b3: B3Server, log: Log) -> None:
     b3.script("/indexProxy/", [REQUEST_REJECTED])
     b3.script("/InstDados/", [Answer(body=b"<html></html>")] * 2)
-    with pytest.raises(IngestError, match="cotahist 2024-11-07: refused: .*D07112024.ZIP: an HTML page"):
+    with pytest.raises(IngestError, match=r"cotahist 2024-11-07: refused: .*D07112024\.ZIP: an HTML page"):
         handler(MONDAY_MORNING, CONTEXT)
     blobs = log.metrics()
     assert [blob[Metric.SESSIONS_MISSING] for blob in blobs if Metric.SESSIONS_MISSING in blob] == [[2.0]]

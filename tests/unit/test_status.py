@@ -219,8 +219,8 @@ def test_a_refusal_by_b3_is_no_answer(b3: B3Server, printed: Printed) -> None:
     table = printed()
     assert [row.split()[-1] for row in table[1:3]] == ["missing", "missing"]
     assert table[3] == (
-        "2024-11-07, 2024-11-08  not in raw, and B3 refused to say: an HTML page in place of several sessions "
-        "is its firewall's, or one of its errors; ask again later"
+        "2024-11-07, 2024-11-08  not in raw, and B3 refused to say: an HTML page in place of several "
+        "sessions is its firewall's, or one of its errors; ask again later"
     )
     b3.script("/InstDados/", [REQUEST_REJECTED, page])
     assert main(asked) == FILES_FAILED
