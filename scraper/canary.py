@@ -113,7 +113,7 @@ def unknown_codes(
 def news_of(found: Mapping[str, Counter[str]], unknown: Mapping[str, Sequence[str]], what: str) -> list[str]:
     """New codes in words; `what` is what they are counted in."""
     return [
-        f"{kind} {code!r}: {found[kind][code]:,} {what}, in no table and not seen before"
+        f"{kind} {code!r}, in no table and not seen before ({what}: {found[kind][code]:,})"
         for kind, codes in unknown.items()
         for code in codes
     ]
@@ -219,22 +219,17 @@ class Memory:
         """Remember a session; how it differs from those before it, in words."""
         before = [self.sessions[each] for each in sorted(self.sessions) if each < day][-SESSIONS:]
         news = []
-        if (
-            before
-            and None not in {profile.trailer, before[-1].trailer}
-            and profile.trailer != before[-1].trailer
-        ):
+        if before and before[-1].trailer not in {None, profile.trailer} and profile.trailer is not None:
             news.append(
-                f"the trailer counts {profile.trailer}; that of the session before, {before[-1].trailer}"
+                f"the trailer counts {profile.trailer}, that of the session before {before[-1].trailer}"
             )
-        if len(before) >= FEWEST_SESSIONS:
-            news += [
-                f"{name}: {_shown(name, profile)}, where the last {len(before)} sessions have a median of "
-                f"{_written(name, usual)}"
-                for name, usual in _medians(before).items()
-                if _side(name, profile, usual)
-                and _side(name, profile, usual) != _side(name, before[-1], usual)
-            ]
+        for name, usual in _medians(before).items() if len(before) >= FEWEST_SESSIONS else ():
+            side = _side(name, profile, usual)
+            if side and side != _side(name, before[-1], usual):  # what lasts is told once
+                news.append(
+                    f"{name}: {_shown(name, profile)}, where the last {len(before)} sessions have a median of "
+                    f"{_written(name, usual)}"
+                )
         self.sessions[day] = profile
         for old in sorted(self.sessions)[:-_KEPT]:
             del self.sessions[old]

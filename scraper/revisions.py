@@ -54,8 +54,8 @@ class Revision:
         if self.trouble is not None:
             return f"{self.day}: daily and annual file could not be compared: {self.trouble}"
         return (
-            f"{self.day}: {self.daily_lines:,} lines only in the daily file, {self.annual_lines:,} only in "
-            f"the annual one: {'; '.join(self.examples)}"
+            f"{self.day}: lines that only the daily file has: {self.daily_lines:,}, only the annual one: "
+            f"{self.annual_lines:,}; {'; '.join(self.examples)}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -101,8 +101,8 @@ def difference(daily: pa.Table, annual: pa.Table) -> pa.Table:
         for table, sign in ((daily, -1), (annual, 1))
     ]
     counted = pa.concat_tables(signed).group_by(COTAHIST_SCHEMA.names).aggregate([("more", "sum")])
-    counted = counted.filter(pc.not_equal(counted["more_sum"], 0))
-    more = counted["more_sum"].to_pylist()
+    counted = counted.filter(pc.not_equal(counted["more_sum"], pa.scalar(0, pa.int64())))
+    more: list[int] = counted["more_sum"].to_numpy().tolist()
     repeated = [place for place, count in enumerate(more) for _ in range(abs(count))]
     file = pa.array([ANNUAL if more[place] > 0 else DAILY for place in repeated], pa.string())
     lines = counted.select(COTAHIST_SCHEMA.names).take(pa.array(repeated, pa.int64()))
@@ -113,7 +113,7 @@ def difference(daily: pa.Table, annual: pa.Table) -> pa.Table:
 
 def revision_of(day: date, lines: pa.Table) -> Revision:
     """What `difference` found, in numbers and some examples."""
-    annual = pc.sum(pc.equal(lines[FILE_COLUMN.name], pa.scalar(ANNUAL))).as_py() or 0
+    annual = lines[FILE_COLUMN.name].to_pylist().count(ANNUAL)
     return Revision(day=day, daily_lines=len(lines) - annual, annual_lines=annual, examples=_examples(lines))
 
 

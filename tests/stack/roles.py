@@ -121,12 +121,13 @@ _EITHER_MODE = {
     "IngestionScraperRole": ExpectedRole(
         assumed_by="lambda.amazonaws.com",
         grants=(
-            _list(RAW, "raw/*", "quarantine/*"),
+            _list(RAW, "raw/*", "quarantine/*", "canary/*"),
             Grant(
                 actions=("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
                 resources=(f"{RAW}/raw/*",),
             ),
             Grant(actions=("s3:PutObject",), resources=(f"{RAW}/quarantine/*",)),
+            Grant(actions=("s3:GetObject", "s3:PutObject"), resources=(f"{RAW}/canary/cotahist.json",)),
             _logs("<IngestionLogs>"),
         ),
         through="s3",
@@ -135,8 +136,14 @@ _EITHER_MODE = {
     "IngestionBackfillRole": ExpectedRole(
         assumed_by="lambda.amazonaws.com",
         grants=(
-            _list(RAW, "raw/cotahist/*", "backfill/*", "quarantine/*"),
-            Grant(actions=("s3:PutObject", "s3:DeleteObject"), resources=(f"{RAW}/raw/cotahist/*",)),
+            _list(RAW, "raw/cotahist/*", "raw/cotahist_revisions/*", "backfill/*", "quarantine/*"),
+            Grant(
+                actions=("s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
+                resources=(f"{RAW}/raw/cotahist/*",),
+            ),
+            Grant(
+                actions=("s3:PutObject", "s3:DeleteObject"), resources=(f"{RAW}/raw/cotahist_revisions/*",)
+            ),
             Grant(
                 actions=("s3:GetObject", "s3:PutObject", "s3:DeleteObject"), resources=(f"{RAW}/backfill/*",)
             ),

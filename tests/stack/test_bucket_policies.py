@@ -40,6 +40,7 @@ RAW_KEYS = (
     "raw/index_portfolio/portfolio_date=2024-11-08/IBOV.parquet",
     "backfill/COTAHIST_A2023.json",
     "quarantine/cotahist/2024-11-08/0.zip",
+    "canary/cotahist.json",
 )
 REFINED_KEYS = (
     "refined/trade_date=2024-11-08/ticker=ZXAA3/part-0.parquet",

@@ -21,7 +21,7 @@ def test_the_stack_owns_the_raw_database_and_not_the_refined_one(document: dict[
     ((logical_id, database),) = resources(document, "AWS::Glue::Database")
 
     assert database["Properties"]["DatabaseInput"]["Name"] == "bovespa"
-    for name in ("cotahist", "index_portfolio"):
+    for name in ("cotahist", "cotahist_revisions", "index_portfolio"):
         assert text_of(_table(document, name)["DatabaseName"]) == f"<{logical_id}>"
 
 
@@ -29,6 +29,7 @@ def test_the_stack_owns_the_raw_database_and_not_the_refined_one(document: dict[
     ("name", "key", "values"),
     [
         ("cotahist", "trade_date", "1986-01-01,NOW"),
+        ("cotahist_revisions", "trade_date", "1986-01-01,NOW"),
         ("index_portfolio", "portfolio_date", "2010-01-01,NOW+14DAYS"),
     ],
 )
@@ -66,6 +67,16 @@ def test_quotes_have_b3_s_fields_with_exact_types_and_a_meaning(document: dict[s
     assert all(column["Comment"] for column in descriptor["Columns"])
 
 
+def test_revisions_have_the_columns_of_the_quotes_and_the_file_that_has_the_line(
+    document: dict[str, Any],
+) -> None:
+    quotes, revisions = (
+        [(column["Name"], column["Type"]) for column in table["TableInput"]["StorageDescriptor"]["Columns"]]
+        for table in (_table(document, "cotahist"), _table(document, "cotahist_revisions"))
+    )
+    assert revisions == [*quotes, ("file", "string")]
+
+
 def test_portfolios_have_exact_weights(document: dict[str, Any]) -> None:
     columns = _table(document, "index_portfolio")["TableInput"]["StorageDescriptor"]["Columns"]
 
@@ -83,7 +94,7 @@ def test_portfolios_have_exact_weights(document: dict[str, Any]) -> None:
 
 
 def test_the_raw_tables_are_read_as_parquet(document: dict[str, Any]) -> None:
-    for name in ("cotahist", "index_portfolio"):
+    for name in ("cotahist", "cotahist_revisions", "index_portfolio"):
         descriptor = _table(document, name)["TableInput"]["StorageDescriptor"]
         assert descriptor["InputFormat"] == "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
         assert descriptor["SerdeInfo"]["SerializationLibrary"] == (

@@ -33,7 +33,8 @@ from tests.stack.synthesis import (
 ROLE = "AWS::IAM::Role"
 
 BELOW_A_PREFIX_OF_OURS = re.compile(
-    r"<Storage(Raw|Refined)Bucket\w+\.Arn>/(raw|raw/cotahist|backfill|quarantine|refined|refined_compact)/\*"
+    r"<Storage(Raw|Refined)Bucket\w+\.Arn>/"
+    r"(raw|raw/cotahist|raw/cotahist_revisions|backfill|quarantine|refined|refined_compact)/\*"
 )
 
 

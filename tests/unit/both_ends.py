@@ -27,6 +27,7 @@ from sandbox.b3.formats import (
 )
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.years import annual_zip_name, write_year
+from scraper.raw import CANARY_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -115,6 +116,10 @@ class Bucket:
         self.s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
     def keys(self) -> list[str]:
+        """Every key but that of the canary, whose memory any new session changes."""
+        return [key for key in self._keys() if key != CANARY_KEY]
+
+    def _keys(self) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 

@@ -24,7 +24,7 @@ import pytest
 import scraper.backfill
 import scraper.raw
 from sandbox.b3.formats import Quote
-from sandbox.b3.server import B3Server
+from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.backfill import (
     BackfillError,
     Manifest,
@@ -41,10 +41,11 @@ from scraper.backfill import (
     tasks,
 )
 from scraper.calendar import sessions_between
-from scraper.client import B3Client
+from scraper.client import B3Client, RefusedError
 from scraper.cotahist import COTAHIST_SCHEMA
 from scraper.ingest import ingest
 from scraper.raw import Lineage, RawBucket, encode_session
+from scraper.revisions import Revision
 from tests.unit.both_ends import Bucket, Shelves
 
 TODAY = date(2026, 11, 24)
@@ -359,10 +360,127 @@ def test_a_year_that_b3_does_not_have_is_an_error(load: Load) -> None:
         load()
 
 
+@pytest.mark.parametrize("page", [Answer(body=b"<html>Em manutencao</html>"), REQUEST_REJECTED])
+def test_a_page_in_place_of_a_year_is_a_refusal(load: Load, b3: B3Server, page: Answer) -> None:
+    b3.script("/InstDados/", [page])
+    with pytest.raises(
+        RefusedError, match=r"COTAHIST_A2024\.ZIP: an HTML page in place of the file: B3's fir"
+    ):
+        load()
+
+
 def test_a_year_without_a_session_yet_is_not_yet_published(load: Load) -> None:
     january = Task(2026, Span(date(2026, 1, 1), date(2026, 12, 31)))
     result = load(january, today=date(2026, 1, 2))
     assert (result.outcome, result.is_error) == (Outcome.NOT_YET_PUBLISHED, False)
+
+
+# Daily against annual
+
+
+def revisions_key(session: date) -> str:
+    return f"raw/cotahist_revisions/trade_date={session}/revisions.parquet"
+
+
+def take_daily(b3: B3Server, bucket: Bucket, session: date) -> None:
+    (result,) = ingest(
+        client(b3), RawBucket(bucket.name), now=NOW, session=session, index_codes=(), lookback_sessions=1
+    )
+    assert result.outcome == "new"
+
+
+AA, BB = Quote(codneg="ZZAA3"), Quote(codneg="ZZBB4")
+
+
+def test_sessions_of_both_files_are_compared_as_multisets_and_the_daily_one_stays(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    monday, tuesday, wednesday = WEEK[:3]
+    for day in (monday, tuesday):
+        shelves.put_session(day, AA, BB)
+        take_daily(b3, bucket, day)
+    before = {day: bucket.content(key_of(day, "daily")) for day in (monday, tuesday)}
+    corrected = replace(BB, preult=Decimal("10.30"))
+    shelves.put_year(2024, {monday: [BB, AA], tuesday: [corrected, AA, AA], wednesday: [AA]})
+    load(Task(2024, Span(monday, wednesday)))
+    manifest = manifest_of(bucket)
+    assert manifest.compared == 2
+    assert manifest.revised == (
+        Revision(
+            day=tuesday,
+            daily_lines=1,
+            annual_lines=2,
+            examples=("ZZAA3 010: only in the annual file", "ZZBB4 010: preult 10.20 and then 10.30"),
+        ),
+    )
+    assert bucket.keys() == [
+        MANIFEST,
+        key_of(monday, "daily"),
+        key_of(tuesday, "daily"),
+        key_of(wednesday),
+        revisions_key(tuesday),
+    ]
+    assert {day: bucket.content(key_of(day, "daily")) for day in before} == before
+    kept = [(row["codneg"], row["preult"], row["file"]) for row in rows(bucket, revisions_key(tuesday))]
+    assert kept == [
+        ("ZZAA3", Decimal("10.20"), "annual"),
+        ("ZZBB4", Decimal("10.20"), "daily"),
+        ("ZZBB4", Decimal("10.30"), "annual"),
+    ]
+
+
+def test_what_is_kept_of_a_difference_is_not_written_again_and_goes_with_the_difference(
+    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+) -> None:
+    monday = WEEK[0]
+    one_day = Task(2024, Span(monday, monday))
+    shelves.put_session(monday, AA)
+    take_daily(b3, bucket, monday)
+    shelves.put_year(2024, {monday: [AA, BB]})
+    load(one_day)
+    before = bucket.versions()
+    load(one_day)
+    assert {key for key, _ in bucket.versions() - before} == {MANIFEST}
+    # B3 corrects the daily file, and with it what it was made of
+    shelves.put_session(monday, AA, BB)
+    take_daily(b3, bucket, monday)
+    assert revisions_key(monday) not in bucket.keys()  # noqa: SIM118 - a method of ours
+    load(one_day)
+    assert manifest_of(bucket).revised == ()
+    # The annual file comes to differ, and then no more
+    shelves.put_year(2024, {monday: [AA]})
+    load(one_day)
+    assert [str(revision) for revision in manifest_of(bucket).revised] == [
+        "2024-11-04: lines that only the daily file has: 1, only the annual one: 0; "
+        "ZZBB4 010: only in the daily file"
+    ]
+    shelves.put_year(2024, {monday: [BB, AA]})
+    load(one_day)
+    assert bucket.keys() == [MANIFEST, key_of(monday, "daily")]
+
+
+def test_a_daily_file_that_cannot_be_read_is_told_and_costs_no_session(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    bucket.put(key_of(WEEK[0], "daily"), b"by hand")
+    shelves.put_year(2024, {WEEK[0]: [AA], WEEK[1]: [AA]})
+    assert load(Task(2024, Span(WEEK[0], WEEK[1]))).outcome is Outcome.LOADED
+    (revision,) = manifest_of(bucket).revised
+    assert (revision.day, revision.daily_lines) == (WEEK[0], 0)
+    assert "ArrowInvalid" in str(revision.trouble)
+    assert bucket.keys() == [MANIFEST, key_of(WEEK[0], "daily"), key_of(WEEK[1])]
+
+
+def test_codes_of_no_table_in_a_year_are_told_in_its_manifest(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    strange = Quote(codneg="ZZXX3", tpmerc="099", codbdi="Z9")
+    shelves.put_year(2024, {WEEK[0]: [AA, strange], WEEK[1]: [strange]})
+    load(Task(2024, Span(WEEK[0], WEEK[1])))
+    assert manifest_of(bucket).news == (
+        "TPMERC '099', in no table and not seen before (quotes: 2)",
+        "CODBDI 'Z9', in no table and not seen before (quotes: 2)",
+    )
 
 
 def test_staged_files_that_do_not_add_up_are_not_uploaded(

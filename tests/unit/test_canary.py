@@ -1,0 +1,261 @@
+"""The canary: what is new is told once, whatever becomes of its memory, and costs no file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.b3.formats import Quote, encode_session, zip_file
+from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.server import Answer, B3Server
+from scraper.calendar import SAO_PAULO
+from scraper.canary import (
+    BULLETIN_CODES,
+    FEWEST_SESSIONS,
+    MARKETS,
+    PORTFOLIO_FIELDS,
+    Memory,
+    Profile,
+    codes_of,
+)
+from scraper.client import B3Client
+from scraper.cotahist import read_text
+from scraper.ingest import Outcome, Result, ingest
+from scraper.oddities import TrailerCount
+from scraper.raw import CANARY_KEY, RawBucket
+from tests.unit.both_ends import Bucket, Shelves
+
+FRIDAY = date(2024, 11, 8)
+DAYS = [FRIDAY - timedelta(days=7 * weeks) for weeks in range(12)][::-1]
+"""Twelve Fridays up to that one."""
+USUAL = Profile(
+    rows=1_000,
+    volume=Decimal("20000000.00"),
+    zeros={"preofc": 0.40, "preofv": 0.45, "preult": 0.0},
+    trailer="all records",
+)
+
+
+def news_of_days(profiles: Sequence[Profile]) -> list[list[str]]:
+    """What is told of sessions, one after another."""
+    memory = Memory()
+    return [memory.compare(day, profile) for day, profile in zip(DAYS, profiles, strict=False)]
+
+
+def table_of(*quotes: Quote) -> Any:
+    return read_text(encode_session(FRIDAY, quotes), session=FRIDAY, source="test")
+
+
+# Sizes, shares, the trailer
+
+
+def test_a_session_like_the_others_is_no_news() -> None:
+    profiles = [replace(USUAL, rows=rows) for rows in (900, 1_000, 1_100, 950, 1_050, 1_900, 520)]
+    assert news_of_days(profiles) == [[]] * 7
+
+
+def test_of_fewer_sessions_than_five_nothing_is_said() -> None:
+    four = [USUAL] * (FEWEST_SESSIONS - 1)
+    assert news_of_days([*four, replace(USUAL, rows=1)])[-1] == []
+    assert news_of_days([*four, USUAL, replace(USUAL, rows=1)])[-1] != []
+
+
+@pytest.mark.parametrize(
+    ("unusual", "told"),
+    [
+        ({"rows": 2_001}, "rows: 2,001, where the last 5 sessions have a median of 1,000"),
+        ({"rows": 499}, "rows: 499, where the last 5 sessions have a median of 1,000"),
+        (
+            {"volume": Decimal("60000000.01")},
+            "volume: BRL 60,000,000, where the last 5 sessions have a median of BRL 20,000,000",
+        ),
+        (
+            {"zeros": {"preofc": 1.0, "preofv": 0.45, "preult": 0.0}},
+            "preofc: 100% zero, where the last 5 sessions have a median of 40% zero",
+        ),
+        (
+            {"zeros": {"preofc": 0.4, "preofv": 0.45, "preult": 0.2}},
+            "preult: 20% zero, where the last 5 sessions have a median of 0% zero",
+        ),
+    ],
+)
+def test_a_session_of_another_size_or_with_other_shares_of_zeros_is_told_and_if_it_lasts_once(
+    unusual: dict[str, Any], told: str
+) -> None:
+    other = replace(USUAL, **unusual)
+    *before, first, second = news_of_days([*[USUAL] * 5, other, other])
+    assert (before, first, second) == ([[]] * 5, [told], [])
+
+
+def test_a_trailer_of_the_other_convention_is_told_once() -> None:
+    other = replace(USUAL, trailer="quotes")
+    told = ["the trailer counts quotes, that of the session before all records"]
+    assert news_of_days([USUAL, other, other, replace(USUAL, trailer=None)]) == [[], told, [], []]
+
+
+def test_a_session_is_held_against_those_before_it_whenever_it_comes() -> None:
+    memory = Memory()
+    for day in DAYS[1:]:
+        memory.compare(day, USUAL)
+    assert memory.compare(DAYS[0], replace(USUAL, rows=1)) == []
+    assert memory.compare(DAYS[0], USUAL) == []  # taken again, corrected
+
+
+def test_the_memory_keeps_the_newest_sessions_alone() -> None:
+    memory = Memory()
+    days = [FRIDAY - timedelta(days=number) for number in range(30)]
+    for day in days:
+        memory.compare(day, USUAL)
+    assert sorted(memory.sessions, reverse=True) == days[:20]
+
+
+def test_a_profile_is_counted_from_the_quotes() -> None:
+    quotes = table_of(
+        Quote(preofc=Decimal(0), voltot=Decimal("0.10")),
+        Quote(codneg="ZZBB4", preofc=Decimal(0), preofv=Decimal(0), voltot=Decimal("0.20")),
+        Quote(codneg="ZZCC3", voltot=Decimal("0.30")),
+    )
+    assert Profile.of(quotes, TrailerCount.QUOTES) == Profile(
+        rows=3,
+        volume=Decimal("0.60"),
+        zeros={"preofc": 0.6667, "preofv": 0.3333, "preult": 0.0},
+        trailer="quotes",
+    )
+
+
+# Codes, in a run
+
+
+@pytest.fixture
+def run(b3: B3Server, bucket: Bucket) -> Callable[..., dict[str, Result]]:
+    def run(session: date = FRIDAY, **more: Any) -> dict[str, Result]:
+        client = B3Client(quotes_base_url=b3.base_url, index_base_url=b3.base_url, attempts=1)
+        now = datetime(2024, 11, 11, 7, tzinfo=SAO_PAULO)
+        given = {"index_codes": (), "lookback_sessions": 1, **more}
+        results = ingest(client, RawBucket(bucket.name), now=now, session=session, **given)
+        return {result.source: result for result in results}
+
+    return run
+
+
+Run = Callable[..., dict[str, Result]]
+
+STRANGE = Quote(codneg="ZZXX3", tpmerc="099", codbdi="Z9")
+TOLD = (
+    "TPMERC '099', in no table and not seen before (quotes: 1)",
+    "CODBDI 'Z9', in no table and not seen before (quotes: 1)",
+)
+
+
+def test_a_code_of_no_table_is_told_once_and_then_known(run: Run, shelves: Shelves, bucket: Bucket) -> None:
+    for day in DAYS[-2:]:
+        shelves.put_session(day, Quote(), STRANGE)
+    result = run(DAYS[-2])["cotahist"]
+    assert (result.outcome, result.is_error, result.news) == (Outcome.NEW, False, TOLD)
+    assert result.summary()["news"] == TOLD
+    assert run(DAYS[-1])["cotahist"].news == ()
+    memory = json.loads(bucket.content(CANARY_KEY))
+    assert memory["seen"] == {"CODBDI": {"Z9": "2024-11-01"}, "TPMERC": {"099": "2024-11-01"}}
+    assert list(memory["sessions"]) == ["2024-11-01", "2024-11-08"]
+
+
+def test_the_memory_is_not_written_for_nothing(run: Run, shelves: Shelves, bucket: Bucket) -> None:
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    run(index_codes=["IBOV"])
+    before = bucket.versions()
+    run(index_codes=["IBOV"])
+    assert bucket.versions() == before
+
+
+def test_a_damaged_memory_is_told_and_begins_anew(run: Run, shelves: Shelves, bucket: Bucket) -> None:
+    for damage in (b"{", b"[]", b'{"seen": {}, "sessions": {"2024": {}}}', b"\xff"):
+        bucket.put(CANARY_KEY, damage)
+        shelves.put_session(FRIDAY, Quote(voltot=Decimal(len(damage))))
+        result = run()["cotahist"]
+        assert result.outcome is Outcome.NEW
+        assert [news.partition(" (")[0] for news in result.news] == [
+            "the canary's memory is damaged and begins anew"
+        ]
+        assert list(json.loads(bucket.content(CANARY_KEY))["sessions"]) == ["2024-11-08"]
+
+
+@pytest.mark.parametrize("method", ["read_canary", "write_canary"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject"),
+            "the canary could not read or write its memory: ",
+        ),
+        (RuntimeError("ours"), "the canary failed: RuntimeError: ours"),
+    ],
+)
+def test_a_canary_that_fails_costs_no_quote_and_says_so(
+    *, run: Run, shelves: Shelves, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception, told: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(RawBucket, method, fail)
+    shelves.put_session(FRIDAY, STRANGE)
+    result = run()["cotahist"]
+    assert result.outcome is Outcome.NEW
+    assert result.news[-1].startswith(told)
+    assert (TOLD[0] in result.news) == (method == "write_canary")
+
+
+def test_records_of_another_type_and_length_are_told_of_a_refused_file_once(run: Run, b3: B3Server) -> None:
+    text = encode_session(FRIDAY, [Quote()] * 3)
+    other = b"02" + text.splitlines()[1][2:] + b"12345"
+    body = zip_file(text + other + b"\r\n", "A")
+    b3.script("/InstDados/", [Answer(body=body)] * 2)
+    first, second = run()["cotahist"], run()["cotahist"]
+    assert (first.outcome, second.outcome) == (Outcome.INVALID, Outcome.INVALID)
+    assert first.news == (
+        "TIPREG '02', in no table and not seen before (records: 1)",
+        "record length '250', in no table and not seen before (records: 1)",
+    )
+    assert second.news == ()
+
+
+def test_a_name_that_b3_adds_to_a_portfolio_is_told_once(run: Run, shelves: Shelves) -> None:
+    for day in DAYS[-2:]:
+        shelves.put_portfolio(day, "ZZAA3", "ZZBB4")
+        page = json.loads(shelves.pages["IBOV"][0])
+        for row in page["results"]:
+            row["freeFloat"] = "1"
+        page["header"]["lastUpdate"] = None
+        shelves.pages["IBOV"] = [json.dumps(json.dumps(page)).encode()]
+        news = run(index_codes=["IBOV"])["index_portfolio"].news
+        assert news == (
+            (
+                "portfolio field 'header.lastUpdate', in no table and not seen before (times: 1)",
+                "portfolio field 'results.freeFloat', in no table and not seen before (times: 2)",
+            )
+            if day == DAYS[-2]
+            else ()
+        )
+
+
+def test_a_damaged_file_teaches_no_more_than_some_codes() -> None:
+    memory = Memory()
+    quotes = table_of(*(Quote(codneg=f"ZZ{number}", codbdi=f"X{number}") for number in range(8)))
+    found = codes_of(pa.Table.from_pandas(quotes, preserve_index=False))
+    assert len(memory.learn(FRIDAY, found, "quotes")) == 5
+    assert Memory.from_json(memory.to_json()) == memory
+
+
+def test_the_simulated_market_has_no_code_that_is_unknown() -> None:
+    quotes = SimulatedMarket().session(date(2026, 10, 30))
+    assert {quote.tpmerc for quote in quotes} <= MARKETS
+    assert {quote.codbdi for quote in quotes} <= BULLETIN_CODES
+    assert "results.cod" in PORTFOLIO_FIELDS
