@@ -140,6 +140,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     names = Names.find(asked, environment)
     settings = Settings.from_environment({**environment, "RAW_BUCKET": names.bucket or ""})
     raw = RawBucket(settings.raw_bucket)
+    if asked.source == QUARANTINE and (asked.via == "lambda" or asked.dry_run):
+        raise UsageError("--source quarantine goes with --via local, and without --dry-run")
     if asked.dry_run:
         _print_plan(asked, survey(raw, wanted, refresh=asked.refresh), today - timedelta(days=1))
         return True
@@ -177,10 +179,8 @@ def _refused(asked: argparse.Namespace, raw: RawBucket, wanted: Sequence[Task]) 
     """The newest refused ZIP of each year, unless a later one was loaded.
 
     Raises:
-        UsageError: There is none, or the function was to load it.
+        UsageError: There is none.
     """
-    if asked.via == "lambda" or asked.dry_run:
-        raise UsageError("--source quarantine goes with --via local, and without --dry-run")
     found: dict[int, Quarantined] = {}
     for task in wanted:
         newest = next(iter(raw.quarantined(COTAHIST, str(task.year))), None)
