@@ -85,9 +85,9 @@ def mended(text: bytes) -> bytes:
     stripped = text.rstrip(b" \r\n\x1a")
     start = stripped.rfind(b"\n") + 1
     trailer = stripped[start:]
-    if trailer.startswith(b"99") and len(trailer) <= RECORD_LENGTH:
-        if len(text) - start <= RECORD_LENGTH + len(end) + _MOST_BLANK:
-            text = text[:start] + trailer.ljust(RECORD_LENGTH) + end
+    is_trailer = trailer.startswith(b"99") and len(trailer) <= RECORD_LENGTH
+    if is_trailer and len(text) - start <= RECORD_LENGTH + len(end) + _MOST_BLANK:
+        return text[:start] + trailer.ljust(RECORD_LENGTH) + end
     return text
 
 
@@ -121,11 +121,15 @@ def _value(field: str, kind: str, characters: str) -> Any:
         case "points":
             return Decimal(int(characters)).scaleb(-6)
         case _:
-            try:
-                day = _day(characters.encode())
-            except Refused:  # of an expiry that is no day
-                return None
-            return None if day == date(9999, 12, 31) else day
+            return _expiry(characters)
+
+
+def _expiry(characters: str) -> date | None:
+    try:
+        day = _day(characters.encode())
+    except Refused:  # as it is no day of the calendar
+        return None
+    return None if day == date(9999, 12, 31) else day
 
 
 def _character(character: str) -> str:

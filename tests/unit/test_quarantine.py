@@ -46,6 +46,10 @@ def quarantine(bucket: Bucket, content: bytes = BY_QUOTES, *, day: str = str(FRI
     )
 
 
+def keys_below(bucket: Bucket, prefix: str) -> list[str]:
+    return list(filter(lambda key: key.startswith(prefix), bucket.keys()))
+
+
 def rows(bucket: Bucket, key: str) -> list[dict[str, object]]:
     return pq.read_table(io.BytesIO(bucket.content(key))).to_pylist()
 
@@ -64,7 +68,7 @@ def test_a_session_is_read_from_quarantine_once_the_reader_has_learned(
         before.setattr(scraper.cotahist, "TrailerCount", _OldTrailerCount)
         assert main(["ingest", "--date", str(FRIDAY)]) == FILES_FAILED
     shelves.files.clear()  # B3 does not serve it again
-    (refused,) = [key for key in bucket.keys() if key.startswith("quarantine/")]
+    (refused,) = keys_below(bucket, "quarantine/")
     address = bucket.metadata(refused)["source"]
     assert address.endswith(ZIP)
     operated.refine(FRIDAY, {"ZZAA3": "10.10"})  # as the run that the arrival starts does
@@ -73,7 +77,7 @@ def test_a_session_is_read_from_quarantine_once_the_reader_has_learned(
     metadata = bucket.metadata(DAILY)
     assert (metadata["source"], metadata["trailer-count"]) == (address, "quotes")
     assert days_of(operated) == [str(FRIDAY)]
-    assert refused in bucket.keys()
+    assert keys_below(bucket, "quarantine/") == [refused]
 
 
 class _OldTrailerCount:
@@ -115,7 +119,7 @@ def test_a_backfilled_session_gives_way_to_its_daily_file(bucket: Bucket, shelve
     assert main(backfill) == DONE
     quarantine(bucket)
     assert main([*REPLAY, "--no-wait"]) == DONE
-    assert [key for key in bucket.keys() if key.startswith("raw/")] == [DAILY]
+    assert keys_below(bucket, "raw/") == [DAILY]
 
 
 def test_what_is_refused_again_is_told_and_an_older_file_is_tried(
@@ -129,13 +133,13 @@ def test_what_is_refused_again_is_told_and_an_older_file_is_tried(
         return sorted(newest_first(raw, source, filed), key=lambda refused: refused.key != worse)
 
     monkeypatch.setattr(RawBucket, "quarantined", with_the_worse_one_newest)
-    before = [key for key in bucket.keys() if key.startswith("quarantine/")]
+    before = keys_below(bucket, "quarantine/")
     assert main([*REPLAY, "--no-wait"]) == DONE
     refused, read, _ = capsys.readouterr().out.splitlines()
     assert "invalid" in refused
     assert "a damaged ZIP" in refused
     assert "new" in read
-    assert [key for key in bucket.keys() if key.startswith("quarantine/")] == before
+    assert keys_below(bucket, "quarantine/") == before
 
 
 def test_a_session_that_is_still_refused_is_a_failure(
@@ -182,7 +186,7 @@ def test_a_year_is_loaded_from_quarantine_up_to_the_day_before_it_was_refused(
     shelves.files["COTAHIST_A2024.ZIP"] = content[:-30]
     backfill = ["backfill", "--from", str(FRIDAY), "--to", str(FRIDAY), "--no-refine"]
     assert main(backfill) == FILES_FAILED
-    (refused,) = [key for key in bucket.keys() if key.startswith("quarantine/")]
+    (refused,) = keys_below(bucket, "quarantine/")
     shelves.files.clear()
     assert main([*backfill, "--source", "quarantine"]) == FILES_FAILED  # it is as damaged as it was
     metadata = bucket.metadata(refused)

@@ -16,8 +16,8 @@ import pytest
 import scraper.raw
 from sandbox.b3.formats import Quote, encode_session
 from scraper.cotahist import read_text
-from scraper.portfolio import read_portfolio
 from scraper.oddities import Oddity, TrailerCount
+from scraper.portfolio import read_portfolio
 from scraper.raw import Lineage, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
