@@ -235,9 +235,9 @@ def story(bench: Bench) -> Iterator[Story]:
     before = bench.pipeline.job_runs()
     for session in SESSIONS:
         bench.shelf.files[daily_zip_name(session)] = good_zip(session)
-    for name in ACCEPTED:
+    for name, odd in ACCEPTED.items():
         session = SESSION_OF[name]
-        bench.shelf.files[daily_zip_name(session)] = _zipped(session, ACCEPTED[name].text(session))
+        bench.shelf.files[daily_zip_name(session)] = _zipped(session, odd.text(session))
     broken, after_broken = [], []
     for morning in range(MORNINGS):
         bench.b3.faults.clear()
