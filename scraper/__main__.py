@@ -46,10 +46,11 @@ _COMMANDS = (
     (
         "replay",
         replay,
-        "rebuild sessions, from B3 or from raw",
-        "Rebuild a session, or those of a range: from what B3 serves now, or from what raw holds. The Glue "
-        "job runs once for each; then raw and refined are held against each other. It may be repeated at "
-        "will: rows, files and partitions end the same.",
+        "rebuild sessions, from B3, raw or quarantine",
+        "Rebuild a session, or those of a range: from what B3 serves now, from what raw holds, or from what "
+        "was refused, once the readers have learned to read it. The Glue job runs once for each; then raw "
+        "and refined are held against each other. It may be repeated at will: rows, files and partitions "
+        "end the same.",
     ),
     (
         "redrive",

@@ -31,7 +31,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +41,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scraper.calendar import sessions_between
 from scraper.canary import codes_of, news_of, unknown_codes
 from scraper.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
+from scraper.client import Progress as DownloadProgress
 from scraper.cotahist import COTAHIST_SCHEMA, read_year
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
@@ -73,6 +74,15 @@ Progress = Callable[[str, int, int], None]
 """Is told what is being done with a year, how much of it is done, and of how much (0: not known)."""
 
 logger = logging.getLogger(__name__)
+
+
+class YearSource(Protocol):
+    """Where the ZIP of a year comes from: B3, or `scraper.quarantine`."""
+
+    def year_quotes(
+        self, year: int, path: Path, progress: DownloadProgress | None = None, /
+    ) -> FoundFile | Absent:
+        """The ZIP, written to a file."""
 
 
 class BackfillError(ScraperError):
@@ -442,7 +452,7 @@ def load_year(
     task: Task,
     progress: Progress,
     *,
-    b3: B3Client,
+    b3: YearSource,
     raw: RawBucket,
     today: date,
     accept_gaps: bool = False,

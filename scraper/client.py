@@ -410,6 +410,15 @@ class B3Client:
         )
 
 
+def index_of(address: str) -> str | None:
+    """The index whose portfolio an address asks for; None if it is no address of a portfolio's page."""
+    try:
+        query = json.loads(base64.b64decode(address.partition("/GetPortfolioDay/")[2], validate=True))
+        return str(query["index"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def _attempt(url: str, attempt: Callable[[], T]) -> T:
     """Tell what another attempt may mend from what it will not."""
     try:

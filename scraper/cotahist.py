@@ -436,7 +436,8 @@ def _with_whole_end(text: bytes, line_end: bytes, notes: Notes) -> bytes:
     """
     stride = RECORD_LENGTH + len(line_end)
     last = text[-(len(text) % stride or stride) :]
-    if last.startswith(_TRAILER) and len(last) >= RECORD_LENGTH and b"\n" not in last[:RECORD_LENGTH]:
+    record, end = last[:RECORD_LENGTH], last[RECORD_LENGTH:]
+    if len(record) == RECORD_LENGTH and end in {line_end, b""} and not re.search(rb"^(?!99)|[\r\n]", record):
         return text
     start = text.rfind(b"\n", 0, len(text.rstrip(_BLANKS))) + 1
     line, ended, after = text[start:].partition(b"\n")

@@ -57,6 +57,8 @@ class Outcome(StrEnum):
     """B3 has no file of that day and would have it by now: there was no session."""
     NOT_YET_PUBLISHED = "not yet published"
     """B3 has no file of that day, but may still publish it."""
+    SUPERSEDED = "superseded"
+    """It comes from quarantine, and the raw bucket holds what B3 served later; nothing was written."""
     INVALID = "invalid"
     """A reader refused it: it lies in quarantine, and what the partition held is still there."""
     REFUSED = "refused"
@@ -273,7 +275,9 @@ def _take_session(b3: B3Client, raw: RawBucket, session: date, today: date) -> R
     return store_session(raw, session, answer.content, address=answer.url)
 
 
-def store_session(raw: RawBucket, session: date, content: bytes, *, address: str) -> Result:
+def store_session(
+    raw: RawBucket, session: date, content: bytes, *, address: str, served: datetime | None = None
+) -> Result:
     """Read the quotes of a session and write them, or put their bytes into quarantine.
 
     Args:
@@ -281,6 +285,7 @@ def store_session(raw: RawBucket, session: date, content: bytes, *, address: str
         session: The session.
         content: The ZIP, as B3 served it.
         address: Where it was served.
+        served: When, if not now: what the daily path has written since then is left as it is.
     """
     result, notes, text = partial(Result, source=COTAHIST, date=session), Notes(), b""
     try:
@@ -295,6 +300,8 @@ def store_session(raw: RawBucket, session: date, content: bytes, *, address: str
         )
         news = Canary(raw).refused(session, text)
         return result(outcome=Outcome.INVALID, key=key, message=str(error), news=news)
+    if message := _superseded(raw.session_written(session), served):
+        return result(outcome=Outcome.SUPERSEDED, message=message)
     lineage = replace(lineage, trailer_count=notes.trailer_count, oddities=notes.oddities)
     return result(
         outcome=Outcome.NEW,
@@ -322,12 +329,18 @@ def _take_portfolio(b3: B3Client, raw: RawBucket, index: str, today: date) -> Re
         for number in range(2, total_pages(first.content, source=first.url) + 1):
             pages.append(b3.portfolio_page(index, number).content)
     except InvalidData as error:
-        return _refuse_portfolio(raw, index, pages, first.url, today, error)
+        return _refuse_portfolio(raw, index, pages, address=first.url, today=today, error=error)
     return store_portfolio(raw, index, pages, address=first.url, today=today)
 
 
 def store_portfolio(
-    raw: RawBucket, index: str, pages: Sequence[bytes], *, address: str, today: date
+    raw: RawBucket,
+    index: str,
+    pages: Sequence[bytes],
+    *,
+    address: str,
+    today: date,
+    served: datetime | None = None,
 ) -> Result:
     """Read the portfolio of an index and write it, or put its pages into quarantine.
 
@@ -337,16 +350,19 @@ def store_portfolio(
         pages: The pages, as B3 served them.
         address: Where the first one was served.
         today: The day on which they were served.
+        served: When, if not now: what was written since then is left as it is.
     """
     try:
         portfolio = read_portfolio(pages, index=index, source=address)
     except InvalidData as error:
-        return _refuse_portfolio(raw, index, pages, address, today, error)
+        return _refuse_portfolio(raw, index, pages, address=address, today=today, error=error)
     day, oddities = portfolio.portfolio_date, portfolio.oddities
     lineage = Lineage(address, _sha256(b"\n".join(pages)), oddities=oddities)
     result = partial(Result, source=INDEX_PORTFOLIO, index=index, date=day, sha256=lineage.sha256)
     if key := raw.find_portfolio(index, day, lineage):
         return result(outcome=Outcome.UNCHANGED, key=key)
+    if message := _superseded(raw.portfolio_written(index, day), served):
+        return result(outcome=Outcome.SUPERSEDED, message=message)
     return result(
         outcome=Outcome.NEW,
         key=raw.write_portfolio(portfolio.frame, index=index, portfolio_date=day, lineage=lineage),
@@ -357,13 +373,20 @@ def store_portfolio(
 
 
 def _refuse_portfolio(
-    raw: RawBucket, index: str, pages: Sequence[bytes], address: str, today: date, error: InvalidData
+    raw: RawBucket, index: str, pages: Sequence[bytes], *, address: str, today: date, error: InvalidData
 ) -> Result:
     # Its own date may be what could not be read, so it is filed under the day of the run
     key = raw.quarantine(
         pages, source=INDEX_PORTFOLIO, day=today, extension="json", address=address, reason=str(error)
     )
     return Result(source=INDEX_PORTFOLIO, outcome=Outcome.INVALID, index=index, key=key, message=str(error))
+
+
+def _superseded(written: datetime | None, served: datetime | None) -> str | None:
+    """Why what B3 served at some time is not written: what there is was written since, as far as is known."""
+    if written is None or served is None or written < served:
+        return None
+    return f"raw holds what was written at {written:%F %T}, and B3 had served this by {served:%F %T} UTC"
 
 
 def _sha256(content: bytes) -> str:

@@ -54,6 +54,7 @@ _BACKFILLS = "backfill/"
 CANARY_KEY = "canary/cotahist.json"
 _SESSION_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/(daily|backfill)\.parquet")
 _REVISION_KEY = re.compile(r"raw/cotahist_revisions/trade_date=(\d{4}-\d{2}-\d{2})/revisions\.parquet")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIONS = 32
 """Requests at once: those of the uploads of several years."""
 _METADATA_LIMIT = 1024
@@ -359,6 +360,21 @@ class RawBucket:
             self._quarantined(item["Key"], item["LastModified"])
             for item in sorted(items, key=lambda item: item["LastModified"], reverse=True)
         ]
+
+    def quarantined_days(self, source: str, first: date, last: date) -> list[date]:
+        """The days from the first to the last under which something of a source lies in quarantine."""
+        prefix = f"quarantine/{source}/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=prefix, StartAfter=f"{prefix}{first}"
+        )
+        found = set[date]()
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            filed = item["Key"].removeprefix(prefix).partition("/")[0]
+            if filed > str(last):
+                break
+            if _DAY.fullmatch(filed):
+                found.add(date.fromisoformat(filed))
+        return sorted(found)
 
     def read_quarantined(self, refused: Quarantined) -> list[bytes]:
         """The bytes that were refused, in their pieces."""

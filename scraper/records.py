@@ -165,9 +165,8 @@ class Block:
 
     def tell_unless_date(self, field: Field) -> None:
         """Tells of the records whose field is no YYYYMMDD of the calendar."""
-        no_digit = (self._characters(field) - ord("0") > 9).any(axis=1)
-        wrong = no_digit if no_digit.any() else self._days(field)[1]
-        self.tell_if(wrong, field, "no day of the calendar")
+        no_digit = self._characters(field) - ord("0") > 9
+        self.tell_if(no_digit if no_digit.any() else self._days(field)[1], field, "no day of the calendar")
 
     def number(self, field: Field) -> int:
         """The number in a field of the only record."""
@@ -268,7 +267,8 @@ class Block:
         )
 
     def _found(self, row: int, field: Field) -> str:
-        return self._characters(field)[row].tobytes().decode("latin-1")
+        characters: bytes = self._characters(field)[row].tobytes()
+        return characters.decode("latin-1")
 
 
 def _packed(characters: Records) -> Records:

@@ -18,10 +18,12 @@ from scraper.backfill import (
     FIRST_YEAR,
     LoadYear,
     Manifest,
+    Progress,
     Span,
     Surveyed,
     Task,
     YearResult,
+    load_year,
     load_years,
     loader,
     span_of,
@@ -41,6 +43,9 @@ from scraper.estimate import (
     refinement_of,
     total,
 )
+from scraper.ingest import COTAHIST
+from scraper.oddities import told
+from scraper.quarantine import QuarantinedYear
 from scraper.range_run import (
     SUCCEEDED,
     RangeRun,
@@ -50,7 +55,7 @@ from scraper.range_run import (
     mark,
     settle,
 )
-from scraper.raw import RawBucket
+from scraper.raw import Quarantined, RawBucket
 from scraper.settings import Settings
 
 JOBS = 2
@@ -58,6 +63,7 @@ JOBS = 2
 measured for one, two and three years of 2.3 million quotes."""
 MOST_REVISED = 10
 """Sessions of a year whose differences are shown."""
+B3, QUARANTINE = "b3", "quarantine"
 FUNCTION_JOBS = 4
 """Years at a time as invocations of the function."""
 
@@ -75,6 +81,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     days.add_argument("--to", dest="last", type=_days, metavar="WHEN", help="last one (the current year)")
     days.add_argument("--refresh", action="store_true", help="load finished years again")
+    days.add_argument(
+        "--source",
+        choices=(B3, QUARANTINE),
+        default=B3,
+        help="B3's annual files, or those that were refused and lie in quarantine (%(default)s)",
+    )
     days.add_argument(
         "--accept-gaps", action="store_true", help="take a file that lacks many consecutive sessions"
     )
@@ -130,6 +142,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     names = Names.find(asked, environment)
     settings = Settings.from_environment({**environment, "RAW_BUCKET": names.bucket or ""})
     raw = RawBucket(settings.raw_bucket)
+    if asked.source == QUARANTINE and (asked.via == "lambda" or asked.dry_run):
+        raise UsageError("--source quarantine goes with --via local, and without --dry-run")
     if asked.dry_run:
         _print_plan(asked, survey(raw, wanted, refresh=asked.refresh), today - timedelta(days=1))
         return True
@@ -147,6 +161,12 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         load = loader(b3=settings.b3_client, raw=raw, today=today, accept_gaps=asked.accept_gaps)
     jobs = asked.jobs or (FUNCTION_JOBS if asked.via == "lambda" else JOBS)
     surveyed = survey(raw, wanted, refresh=asked.refresh)
+    if asked.source == QUARANTINE:
+        refused = _refused(asked, raw, wanted)
+        surveyed = [
+            Surveyed(each.task, None, finished=False) for each in surveyed if each.task.year in refused
+        ]
+        load = partial(_load_refused, refused=refused, raw=raw, accept_gaps=asked.accept_gaps)
     with display() as show:
         done, failed = _load(surveyed, load, jobs, show)
         try:
@@ -155,6 +175,42 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
             show.result(f"range run: {error}")
             refined = False
     return refined and not failed
+
+
+def _refused(asked: argparse.Namespace, raw: RawBucket, wanted: Sequence[Task]) -> dict[int, Quarantined]:
+    """The newest refused ZIP of each year, unless a later one was loaded.
+
+    Raises:
+        UsageError: There is none.
+    """
+    found: dict[int, Quarantined] = {}
+    for task in wanted:
+        newest = next(iter(raw.quarantined(COTAHIST, str(task.year))), None)
+        loaded = raw.manifest_written(task.year)
+        if newest is not None and (loaded is None or loaded < newest.kept or asked.refresh):
+            found[task.year] = newest
+    if not found:
+        raise UsageError(
+            f"quarantine has no ZIP of {wanted[0].year} to {wanted[-1].year} that came after what is loaded; "
+            "--refresh takes an older one"
+        )
+    return found
+
+
+def _load_refused(
+    task: Task,
+    progress: Progress,
+    *,
+    refused: Mapping[int, Quarantined],
+    raw: RawBucket,
+    accept_gaps: bool,
+) -> YearResult:
+    """Load a year from quarantine: of the sessions, up to the day before B3 served it."""
+    zipped = refused[task.year]
+    source = QuarantinedYear(raw, zipped)
+    return load_year(
+        task, progress, b3=source, raw=raw, today=day_in_sao_paulo(zipped.kept), accept_gaps=accept_gaps
+    )
 
 
 def _job(names: Names) -> RefineJob:
@@ -239,6 +295,10 @@ def _result_line(result: YearResult) -> str:
         if manifest.compared:
             differ = sum(revision.trouble is None for revision in manifest.revised)
             parts.append(f"{differ} of {manifest.compared} daily sessions revised in the annual file")
+        if manifest.trailer_count is not None:
+            parts.append(f"trailer counts {manifest.trailer_count}")
+        if manifest.oddities:
+            parts.append(f"kept although it is odd: {told(manifest.oddities)}")
     if result.message is not None:
         parts.append(result.message)
     if result.key is not None:

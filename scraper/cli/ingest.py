@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from scraper.cli.names import Names, add_stack_arguments, day
 from scraper.ingest import Result
 from scraper.ingest import run as ingest
+from scraper.oddities import told
 from scraper.settings import Settings
 
 
@@ -53,9 +54,13 @@ def line(result: Result, bucket: str) -> str:
         parts.append(f"{result.rows:,} rows")
     if result.volume is not None:
         parts.append(f"BRL {result.volume:,}")
+    if result.trailer_count is not None:
+        parts.append(f"trailer counts {result.trailer_count}")
     if result.key is not None:
         parts.append(f"s3://{bucket}/{result.key}")
     if result.message is not None:
         parts.append(result.message)
     parts += [f"new: {news}" for news in result.news]
+    if result.oddities:
+        parts.append(f"kept although it is odd: {told(result.oddities)}")
     return "  ".join(parts)

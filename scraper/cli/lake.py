@@ -25,6 +25,7 @@ from botocore.exceptions import ClientError
 
 from scraper.cli.names import Names
 from scraper.errors import ScraperError
+from scraper.raw import ODDITIES, TRAILER_COUNT
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -125,6 +126,8 @@ class Session:
         quotes: What the raw quotes add up to; None if there are none, or they cannot be read.
         refined: What was made of it.
         unreadable: Which object cannot be read, and why; empty if all can.
+        trailer_count: What the trailer of B3's file counts; None where raw does not say.
+        oddities: What of B3's file was kept although it is odd; empty if nothing was.
     """
 
     day: date
@@ -132,6 +135,8 @@ class Session:
     quotes: Sums | None
     refined: Refined
     unreadable: str = ""
+    trailer_count: str | None = None
+    oddities: str = ""
 
     @property
     def is_equal(self) -> bool:
@@ -273,11 +278,12 @@ class Lake:
         return [found[day] for day in days]
 
     def _session(self, day: date, raw: RawObject | None) -> Session:
-        quotes, problems = None, []
+        quotes, problems, lineage = None, [], dict[bytes, bytes]()
         if raw is not None:
             try:
                 volumes = self._columns(self._raw_bucket, raw.key, raw.size, raw.etag, ["voltot"])
                 quotes = Sums(volumes.num_rows, _total(volumes, "voltot"))
+                lineage = volumes.schema.metadata or {}
             except UnreadableError as error:
                 problems.append(str(error))
         files = [
@@ -300,7 +306,16 @@ class Lake:
             is_registered=any(self._partitions(self._compact_table, day)),
             modified=max((item["LastModified"] for item in files), default=None),
         )
-        return Session(day=day, raw=raw, quotes=quotes, refined=refined, unreadable="; ".join(problems))
+        trailer_count = lineage.get(TRAILER_COUNT.encode())
+        return Session(
+            day=day,
+            raw=raw,
+            quotes=quotes,
+            refined=refined,
+            unreadable="; ".join(problems),
+            trailer_count=None if trailer_count is None else trailer_count.decode(),
+            oddities=lineage.get(ODDITIES.encode(), b"").decode(),
+        )
 
     def _compact(self, files: Collection[ObjectTypeDef]) -> tuple[Sums, frozenset[str]]:
         rows = pa.concat_tables(

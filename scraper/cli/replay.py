@@ -1,9 +1,9 @@
-"""`python -m scraper replay`: rebuild sessions from what B3 serves now, or from what raw holds.
+"""`python -m scraper replay`: rebuild sessions from B3, from what raw holds, or from what was refused.
 
 The job runs once for a session. A session that B3 serves with other content is written, and its arrival
 starts the run, as it does every morning; for one that comes as it was, nothing is written, and this command
 starts the run itself. Runs of a range go over sessions that follow one another, and leave out those whose
-arrival has started one already.
+arrival has started one already. What comes from quarantine goes the way of what B3 serves.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 
 from scraper.backfill import Span
 from scraper.calendar import day_in_sao_paulo, sessions_between
@@ -22,13 +23,14 @@ from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_o
 from scraper.cli.progress import Display, display
 from scraper.cli.verdict import is_to_be_wide, sessions_to_be_wide
 from scraper.estimate import refinement_of
-from scraper.ingest import Outcome, Result, tell_refusals
+from scraper.ingest import COTAHIST, INDEX_PORTFOLIO, Outcome, Result, tell_refusals
 from scraper.ingest import ingest as take
+from scraper.quarantine import take_portfolios, take_session
 from scraper.range_run import SUCCEEDED, RangeRun, RangeRunError, RefineJob, State
 from scraper.raw import RawBucket
 from scraper.settings import Settings
 
-B3, RAW = "b3", "raw"
+B3, RAW, QUARANTINE = "b3", "raw", "quarantine"
 MOST_FROM_B3 = 31
 """Sessions that B3 is asked for at most: each that comes anew has a job run of its own."""
 EVENT_SECONDS = 300.0
@@ -46,9 +48,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     how = command.add_argument_group("how")
     how.add_argument(
         "--source",
-        choices=(B3, RAW),
+        choices=(B3, RAW, QUARANTINE),
         default=B3,
-        help=f"ask B3 again, for at most {MOST_FROM_B3} sessions, or refine what raw holds (%(default)s)",
+        help=f"ask B3 again, for at most {MOST_FROM_B3} sessions; refine what raw holds; or read what was "
+        "refused again, of portfolios what was refused on those days (%(default)s)",
     )
     how.add_argument(
         "--compact-only",
@@ -80,11 +83,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What B3 answered.
+    """What B3 answered, or quarantine gave.
 
     Attributes:
         written: Sessions that were written, whose arrival starts a run.
-        unchanged: Sessions that raw holds as B3 serves them.
+        unchanged: Sessions that raw holds as they came.
         is_complete: Whether every day is one of these, or known to be none.
     """
 
@@ -116,10 +119,13 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         try:
             if asked.source == RAW:
                 started, is_complete = _from_raw(means, days, compact_only=asked.compact_only)
+            elif asked.source == QUARANTINE:
+                bucket = names.require("bucket")
+                started, is_complete = _from_quarantine(means, days, bucket, wait=not asked.no_wait)
             else:
                 settings = Settings.from_environment({**environment, "RAW_BUCKET": names.require("bucket")})
                 started, is_complete = _from_b3(means, days, settings, wait=not asked.no_wait)
-            if asked.no_wait:
+            if asked.no_wait or not started:
                 return is_complete
             succeeded = [each for one in started if _has_succeeded(means, one) for each in one.sessions]
         except RangeRunError as error:
@@ -146,7 +152,50 @@ def _from_b3(means: Means, days: Span, settings: Settings, *, wait: bool) -> tup
         The runs, and whether no session had to be left out.
     """
     known = {each.id for each in means.job.runs()}
-    answer = _ask(settings, days, means)
+    return _follow(means, _ask(settings, days, means), known, wait=wait)
+
+
+def _from_quarantine(means: Means, days: Span, bucket: str, *, wait: bool) -> tuple[list[Started], bool]:
+    """Read what was refused again, portfolios first, and have the job run for each session once.
+
+    Returns:
+        The runs, and whether nothing was refused again.
+
+    Raises:
+        UsageError: There is nothing, or too much.
+    """
+    raw, known = RawBucket(bucket), {each.id for each in means.job.runs()}
+    sessions = raw.quarantined_days(COTAHIST, days.first, days.last)
+    runs = raw.quarantined_days(INDEX_PORTFOLIO, days.first, days.last)
+    if not sessions and not runs:
+        raise UsageError(f"Quarantine has nothing of {days.first} to {days.last}")
+    _require_few(sessions, days, "leave some out by --from and --to")
+    last_of_each: list[Result] = []
+    takes = [partial(take_portfolios, raw, day) for day in runs]
+    takes += [partial(take_session, raw, day) for day in sessions]
+    for take_all in takes:
+        results: dict[str | None, Result] = {}  # of each index, or of the session, the last that was tried
+        for result in take_all():
+            means.show.result(line(result, bucket))
+            results[result.index] = result
+        last_of_each += results.values()
+    for result in last_of_each:
+        if result.source == INDEX_PORTFOLIO and result.outcome is Outcome.NEW:
+            means.show.result(
+                f"portfolio of {result.date}: sessions that were refined without it take it by "
+                f"python -m scraper replay --from {result.date} --to <last session> --source raw"
+            )
+    quotes = [each for each in last_of_each if each.source == COTAHIST]
+    answer = Asked(
+        [each.date for each in quotes if each.date and each.outcome is Outcome.NEW],
+        [each.date for each in quotes if each.date and each.outcome is Outcome.UNCHANGED],
+        not any(each.is_error for each in last_of_each),
+    )
+    return _follow(means, answer, known, wait=wait)
+
+
+def _follow(means: Means, answer: Asked, known: set[str], *, wait: bool) -> tuple[list[Started], bool]:
+    """Have the job run once for each session that came, given the runs there were before."""
     others = {*means.raw, *answer.written} - {*answer.unchanged}
     started = [_start(means, each, compact_only=False) for each in _stretches(answer.unchanged, others)]
     known |= {each.run_id for each in started}
@@ -167,7 +216,7 @@ def _span(asked: argparse.Namespace, today: date) -> Span:
         raise UsageError(f"--from {first} is after --to {last}")
     if last > today:
         raise UsageError(f"{last} is in the future: today is {today} in São Paulo")
-    if asked.compact_only and asked.source == B3:
+    if asked.compact_only and asked.source != RAW:
         raise UsageError(
             "--compact-only goes with --source raw: the run that a session's arrival starts makes both tables"
         )
@@ -204,12 +253,12 @@ def _ask(settings: Settings, days: Span, means: Means) -> Asked:
     """
     raw, show = means.raw, means.show
     wanted = sorted({*_expected(days), *raw})
-    if len(wanted) > MOST_FROM_B3:
-        raise UsageError(
-            f"{len(wanted)} sessions from {days.first} to {days.last}, expected at most {MOST_FROM_B3}: each "
-            "that comes anew has a job run of its own. For more, python -m scraper backfill --refresh takes "
-            "the annual files, with one run; --source raw refines what raw holds, also with one"
-        )
+    _require_few(
+        wanted,
+        days,
+        "python -m scraper backfill --refresh takes the annual files, with one run; --source raw refines "
+        "what raw holds, also with one",
+    )
     if not wanted:
         raise UsageError(f"The calendar has no session from {days.first} to {days.last}; name one by --date")
     b3, bucket = settings.b3_client(), RawBucket(settings.raw_bucket)
@@ -237,6 +286,14 @@ def _ask(settings: Settings, days: Span, means: Means) -> Asked:
     unchanged = [each for each in wanted if results[each].outcome is Outcome.UNCHANGED]
     is_complete = not in_raw_alone and not any(result.is_error for result in results.values())
     return Asked(written, unchanged, is_complete)
+
+
+def _require_few(sessions: Sequence[date], days: Span, otherwise: str) -> None:
+    if len(sessions) > MOST_FROM_B3:
+        raise UsageError(
+            f"{len(sessions)} sessions from {days.first} to {days.last}, expected at most {MOST_FROM_B3}: "
+            f"each that comes anew has a job run of its own. For more, {otherwise}"
+        )
 
 
 def _is_absent(result: Result) -> bool:

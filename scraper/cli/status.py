@@ -140,10 +140,11 @@ _HEADINGS = (
     "catalog",
     "raw h",
     "refined h",
+    "trailer",
     "state",
 )
 _DAY = "{day}"
-_LEFT = {0, 1, 11}
+_LEFT = {0, 1, 11, 12}
 
 
 def _table(verdicts: Sequence[Verdict]) -> list[str]:
@@ -175,6 +176,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         "-" if is_nowhere else f"{len(refined.wide_tickers):,}",
         "-" if is_nowhere else partitions,
         *map(_hours, lags(session)),
+        session.trailer_count or "-",
         verdict.state,
     )
 
@@ -222,6 +224,8 @@ def _json(verdict: Verdict) -> dict[str, Any]:
             "written": raw.modified.isoformat(),
             "quotes": session.quotes and session.quotes.lines,
             "volume": session.quotes and str(session.quotes.volume),
+            "trailer_count": session.trailer_count,
+            "oddities": session.oddities or None,
         },
         "refined": None
         if refined.is_empty

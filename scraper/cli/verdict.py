@@ -129,6 +129,8 @@ def judge(session: Session, known: Surroundings) -> Verdict:
         notes.append(f"B3 has since served a file that is in quarantine: {refusal.reason} ({refusal.key})")
     if raw.has_twin:
         notes.append("raw has a backfilled object besides: ingesting the session once more takes it away")
+    if session.oddities:
+        notes.append(f"kept although it is odd: {session.oddities}")
     differences = session.differences(is_wide=is_to_be_wide(raw, session.day, known.wide))
     since = _floor(raw.modified)
     later = [run for run in known.runs if run.covers(session.day) and run.started >= since]

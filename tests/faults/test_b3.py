@@ -29,6 +29,7 @@ from sandbox.b3.server import PORTFOLIO_PATH, QUOTES_PATH, Answer
 from sandbox.pipeline import JobRun
 from scraper.calendar import sessions_between
 from scraper.ingest import Outcome, Result
+from scraper.oddities import TrailerCount
 from tests.faults.bench import MARKET, Bench, Lake, path_of, volume_made
 
 pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("faults")]
@@ -55,6 +56,25 @@ def _with_trailer(session: date, count: int) -> bytes:
 def _with_letters_for_a_price(session: date) -> bytes:
     header, first, *rest = encode_session(session, MARKET.session(session)).split(b"\r\n")
     return _zipped(session, b"\r\n".join([header, first[:108] + b"00000000X1234" + first[121:], *rest]))
+
+
+def _without_a_quote(session: date) -> bytes:
+    header, _, *rest = encode_session(session, MARKET.session(session)).split(b"\r\n")
+    return _zipped(session, b"\r\n".join([header, *rest]))
+
+
+def _changed(text: bytes, record: int, first: int, value: bytes) -> bytes:
+    """A text with other characters in a record, counted from 1, from a position on."""
+    start = (record - 1) * 247 + first - 1
+    return text[:start] + value + text[start + len(value) :]
+
+
+def _with_an_unprintable_ticker(session: date) -> bytes:
+    return _zipped(session, _changed(encode_session(session, MARKET.session(session)), 2, 13, b"ZX\x92"))
+
+
+def _with_a_line_end_in_a_name(session: date) -> bytes:
+    return _zipped(session, _changed(encode_session(session, MARKET.session(session)), 2, 28, b"\r\n"))
 
 
 def _bomb(session: date) -> bytes:
@@ -145,8 +165,47 @@ FAULTS: dict[str, Fault] = {
     "corrupted record": Fault(
         answer=_body(_with_letters_for_a_price), outcome=Outcome.INVALID, says="PREULT"
     ),
+    "lost line": Fault(answer=_body(_without_a_quote), outcome=Outcome.INVALID, says="TOTAL DE REGISTROS"),
+    "ticker that is not printable": Fault(
+        answer=_body(_with_an_unprintable_ticker), outcome=Outcome.INVALID, says="CODNEG"
+    ),
+    "line end in a record": Fault(
+        answer=_body(_with_a_line_end_in_a_name), outcome=Outcome.INVALID, says="NOMRES"
+    ),
 }
-ACCEPTED = {"Latin-1 bytes and unknown codes"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Oddness:
+    """What is odd in a session's file that is taken all the same.
+
+    Attributes:
+        text: Makes the file's text.
+        told: Fields of what is told of it.
+    """
+
+    text: Callable[[date], bytes]
+    told: list[str]
+
+
+def _text(session: date, **form: Any) -> bytes:
+    return encode_session(session, MARKET.session(session), **form)
+
+
+UNUSUAL = "Latin-1 bytes and unknown codes"
+ACCEPTED: dict[str, Oddness] = {
+    UNUSUAL: Oddness(text=lambda session: encode_session(session, _unusual(session)), told=[]),
+    "trailer that counts the quotes alone": Oddness(
+        text=lambda session: _text(session, quotes_counted=True), told=["TOTAL DE REGISTROS"]
+    ),
+    "0x92 in a name": Oddness(
+        text=lambda session: _changed(_text(session), 2, 28, b"D\x92AGUA     "), told=["NOMRES"]
+    ),
+    "expiry of zeros": Oddness(
+        text=lambda session: _changed(_text(session), 3, 203, b"00000000"), told=["DATVEN"]
+    ),
+    "blank line": Oddness(text=lambda session: _text(session) + b"\r\n", told=["end of the file"]),
+}
 
 MORNINGS = 3
 AFFLICTED = len(FAULTS) // MORNINGS
@@ -176,10 +235,9 @@ def story(bench: Bench) -> Iterator[Story]:
     before = bench.pipeline.job_runs()
     for session in SESSIONS:
         bench.shelf.files[daily_zip_name(session)] = good_zip(session)
-    for name in ACCEPTED:
+    for name, odd in ACCEPTED.items():
         session = SESSION_OF[name]
-        text = encode_session(session, _unusual(session))
-        bench.shelf.files[daily_zip_name(session)] = _zipped(session, text)
+        bench.shelf.files[daily_zip_name(session)] = _zipped(session, odd.text(session))
     broken, after_broken = [], []
     for morning in range(MORNINGS):
         bench.b3.faults.clear()
@@ -247,7 +305,7 @@ def test_after_the_next_morning_the_session_is_there_once_and_whole(
     assert story.after_mended.raw[session] == ["daily.parquet"]
     assert story.after_mended.sessions[session] == 1
     volume = sum((quote.voltot for quote in _unusual(session)), Decimal(0))
-    assert bench.volume_in_every_table(session) == (volume if name in ACCEPTED else volume_made(session))
+    assert bench.volume_in_every_table(session) == (volume if name == UNUSUAL else volume_made(session))
 
 
 def test_nothing_that_was_there_is_taken_or_refined_again(story: Story) -> None:
@@ -260,9 +318,38 @@ def test_a_latin_1_letter_and_codes_of_no_table_are_kept_as_b3_means_them(bench:
     names = bench.sandbox.deployment
     (row,) = bench.pipeline.query(
         f'SELECT nomres, tpmerc, codbdi FROM "{names.raw_database}"."cotahist" '  # noqa: S608 - our own names
-        f"WHERE trade_date = DATE '{SESSION_OF['Latin-1 bytes and unknown codes']}' AND codneg = 'ZXXX3'"
+        f"WHERE trade_date = DATE '{SESSION_OF[UNUSUAL]}' AND codneg = 'ZXXX3'"
     ).rows
     assert row == ["CAF\xc9", "021", "93"]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_is_odd_and_loses_nothing_is_taken_and_told(story: Story, name: str) -> None:
+    result = story.broken[0][f"cotahist {SESSION_OF[name]}"]
+    assert result.outcome == Outcome.NEW
+    assert [oddity.field for oddity in result.oddities] == ACCEPTED[name].told
+    counted = TrailerCount.QUOTES if name.startswith("trailer") else TrailerCount.ALL_RECORDS
+    assert result.trailer_count is counted
+
+
+def test_a_byte_of_windows_1252_is_the_character_that_it_means_and_an_impossible_expiry_null(
+    bench: Bench, story: Story
+) -> None:
+    names = bench.sandbox.deployment
+    (name,), (expiries,) = (
+        bench.pipeline.query(
+            f'SELECT {what} FROM "{names.raw_database}"."cotahist" '  # noqa: S608 - our own names
+            f"WHERE trade_date = DATE '{session}' {condition}"
+        ).rows[0]
+        for what, session, condition in (
+            ("nomres", SESSION_OF["0x92 in a name"], "AND nomres LIKE 'D%AGUA'"),
+            ("count(datven)", SESSION_OF["expiry of zeros"], ""),
+        )
+    )
+    assert name == "D\u2019AGUA"
+    session = SESSION_OF["expiry of zeros"]
+    _, odd, *_ = quotes = MARKET.session(session)
+    assert int(expiries or 0) == sum(quote.datven is not None for quote in quotes if quote is not odd)
 
 
 def test_a_b3_that_is_down_changes_nothing(bench: Bench, story: Story) -> None:
@@ -390,6 +477,16 @@ def _changed_in_shape(day: date) -> bytes:
             "2025-05-08",
             id="JSON within JSON",
         ),
+        pytest.param(
+            date(2025, 5, 9),
+            lambda day: json.dumps(
+                _page(day) | {"header": _page(day)["header"] | {"reductor": "n/d"}}
+            ).encode(),
+            Outcome.NEW,
+            None,
+            "2025-05-09",
+            id="unreadable reductor",
+        ),
     ],
 )
 def test_a_portfolio_s_fault_costs_no_quote_and_no_row_gets_a_portfolio_of_another_time(
@@ -413,6 +510,8 @@ def test_a_portfolio_s_fault_costs_no_quote_and_no_row_gets_a_portfolio_of_anoth
 
     (of_portfolio,) = (result for result in results.values() if result.source == "index_portfolio")
     assert of_portfolio.outcome == outcome
+    odd = ["header.reductor"] if day == date(2025, 5, 9) else []
+    assert [oddity.field for oddity in of_portfolio.oddities] == odd
     assert (says or "") in (of_portfolio.message or "")
     assert results[f"cotahist {day}"].outcome == Outcome.NEW
     assert bench.lake().sessions[day] == 1

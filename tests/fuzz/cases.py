@@ -137,6 +137,11 @@ def _distinct(quotes: int) -> bytes:
 # ---------------------------------------------------------------------------------------------------------
 # Texts
 # ---------------------------------------------------------------------------------------------------------
+def _cut_short(length: int) -> bytes:
+    """A text of which an editor has cut header and trailer short, the trailer to so many characters."""
+    return b"\n".join([_TEXT[:31], _TEXT[247 : 247 + 245], _TEXT[2 * 247 : 2 * 247 + length], b""])
+
+
 def _changed(record: int, first: int, value: bytes) -> bytes:
     start = (record - 1) * 247 + first - 1
     return _TEXT[:start] + value + _TEXT[start + len(value) :]
@@ -264,8 +269,8 @@ FOUND = (
     Case(
         "a name that does not end",
         PORTFOLIO,
-        partial(_with_row, asset="A" * 257),
-        'record 1, field results.asset: found "A{79}..., expected at most 256 printable characters',
+        partial(_with_row, asset="A" * 2**16),
+        None,
     ),
     Case(
         "a control character in a ticker",
@@ -319,11 +324,41 @@ TRIED = (
         Case(f"a day of {day!r}", QUOTES, partial(_changed, 2, first, day), f"record 2, field {field}: found")
         for day in (b"00000000", b"20240230", b"2024-1-8", b"\x00" * 8)
         for field, first in (("DATA", 3), ("DATVEN", 203))
+        if field == "DATA" or not day.isdigit()
     ),
+    *(
+        Case(f"an expiry of {day!r}", QUOTES, partial(_changed, 2, 203, day), None)
+        for day in (b"00000000", b"20240230", b"99999999")
+    ),
+    *(
+        Case(f"{byte!r} in a {name}", QUOTES, partial(_changed, 2, first, byte), refusal)
+        for byte in (b"\x92", b"\x81", b"\x00")
+        for name, first, refusal in (
+            ("name", 28, None),
+            ("ticker", 13, "field CODNEG: found"),
+            ("code that is an ISIN", 231, "field CODISI: found"),
+        )
+    ),
+    Case("a line end in a name", QUOTES, partial(_changed, 2, 28, b"\r\n"), "field NOMRES: found"),
+    *(
+        Case(f"{end[:4]!r}, {len(end)} bytes, at the end", QUOTES, lambda end=end: _TEXT + end, refusal)
+        for end, refusal in (
+            (b"\r\n", None),
+            (b"\x1a", None),
+            (b" " * 4096, None),
+            (b" " * 4097, "found "),
+            (b"\r\n" * 2048, None),
+            (b"\x00", "record 4: found 1 characters"),
+        )
+    ),
+    Case("a header and a trailer that are cut short", QUOTES, lambda: _cut_short(42), None),
+    Case("a trailer that is cut in its count", QUOTES, lambda: _cut_short(41), "TOTAL DE REGISTROS: found"),
+    Case("the quotes alone counted", QUOTES, partial(_changed, 3, 32, b"00000000001"), None),
+    Case("the header counted, and no trailer", QUOTES, partial(_changed, 3, 32, b"00000000002"), "TOTAL DE"),
     Case("a line that does not end", QUOTES, lambda: b"00COTAHIST.2024" + b" " * 10**6, "record 1: found"),
-    Case("nothing but line ends", QUOTES, lambda: b"00COTAHIST.2024" + b"\n" * 10**5, "record 1: found 15 "),
+    Case("nothing but line ends", QUOTES, lambda: b"00COTAHIST.2024" + b"\n" * 10**5, "record 2: found 0 "),
     Case("a trailer alone", QUOTES, lambda: _TEXT[2 * 247 :], "expected a ZIP or a COTAHIST text"),
-    Case("NULs in a name", QUOTES, partial(_changed, 2, 28, b"\x00" * 12), "field NOMRES: found"),
+    Case("NULs in a name", QUOTES, partial(_changed, 2, 28, b"\x00" * 12), None),
     Case("Latin-1 that is no digit", QUOTES, partial(_changed, 2, 148, b"\xb2" * 5), "field TOTNEG: found"),
     Case("an accent", QUOTES, partial(_changed, 2, 28, b"SIMULA\xc7\xc3O"), None),
     # Portfolios

@@ -204,9 +204,10 @@ def _check_portfolio(data: bytes) -> None:
 
 _COTAHIST = ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
 _OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
-_OF_SESSIONS = {"read_session", "open_text", "read_text"}
+_OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
 _OF_YEARS = {
-    *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_blocks.<locals>.read", "_peek"),
+    *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_is_blank", "_count_of_year", "_peek"),
+    *(f"_blocks.<locals>.{name}" for name in ("read", "first", "take")),
     "_require_session_of_at_most",
 }
 
@@ -263,6 +264,7 @@ def _check_refusal(error: InvalidData, text: bytes | None) -> None:
     _check_message(error)
     if error.record is None or error.field is None or text is None:
         return
+    text = naive.mended(text)
     end = b"\n" if text.split(b"\n")[0][-1:] != b"\r" else b"\r\n"
     start = (error.record - 1) * (245 + len(end))
     first, last = _POSITIONS.get(error.field, (3, 10))
@@ -316,7 +318,7 @@ def _expected(text: bytes) -> list[tuple[date, naive.Row]]:
 
 
 def _compare_sums(rows: int, volumes: Any, text: bytes) -> None:
-    lines = text.splitlines()[1:-1]
+    lines = naive.mended(text).splitlines()[1:-1]
     _require(rows == len(lines), "other quotes than there are lines")
     volume = Decimal(sum(int(line[170:188]) for line in lines)).scaleb(-2)
     _require(sum(volumes.to_pylist(), Decimal(0)) == volume, "another volume")

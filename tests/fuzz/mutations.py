@@ -102,7 +102,8 @@ def _mutate_text(text: bytes, rng: random.Random, change: RandomBytes) -> bytes:
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
         _mutate_lines(lines, rng, change)
     if rng.random() < 0.7:
-        lines[-1] = lines[-1][:31] + b"%011d" % len(lines) + lines[-1][42:]
+        count = len(lines) - (2 if rng.random() < 0.5 else 0)
+        lines[-1] = lines[-1][:31] + b"%011d" % max(count, 0) + lines[-1][42:]
     if rng.random() < 0.1:
         end = rng.choice([b"\n", b"\r\n", b"\r", b"\n\r", b""])
     text = end.join(lines) + rng.choice([end, end, end, b"", end * 2, b"\x1a"])

@@ -20,6 +20,10 @@ from sandbox.b3.formats import LAYOUT, RECORD_LENGTH
 Row = dict[str, Any]
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f-\x9f]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NUMBER = re.compile(r"(?:[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3})+)(?:,[0-9]{1,3})?")
+_IDENTITY = {"codneg", "codisi"}
+_MOST_BLANK = 4096
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error
@@ -54,22 +58,37 @@ def quotes(text: bytes, year: int) -> Iterator[tuple[date, Row]]:
     Raises:
         Refused: The text is not as B3's layout has it.
     """
-    records = _records(text)
+    records = _records(mended(text))
     name = f"COTAHIST.{year}".encode()
     for record, kind in ((records[0], b"00"), (records[-1], b"99")):
         _require(not re.search(rb"[\r\n]", record), "header and trailer are a line each")
         _require(record[:15] == kind + name, "header and trailer")
-        _day(record[23:31])
     _require(len(records) >= 2, "header and trailer are two")
-    _require(records[-1][31:42] == b"%011d" % len(records), "the count")
+    _require(records[-1][31:42] in {b"%011d" % len(records), b"%011d" % (len(records) - 2)}, "the count")
     for record in records[1:-1]:
         _require(record[:2] == b"01", "a quote")
         day = _day(record[2:10])
         values = {
-            field: _value(kind, record[first - 1 : last].decode("latin-1"))
+            field: _value(field, kind, record[first - 1 : last].decode("latin-1"))
             for field, first, last, kind in LAYOUT
         }
         yield day, values
+
+
+def mended(text: bytes) -> bytes:
+    """The text with the blanks back that fill up header and trailer, and without blank lines after it."""
+    end = b"\n" if re.match(rb"[^\r\n]*\n", text) else b"\r\n"
+    line, newline, rest = text.partition(b"\n")
+    header = line.removesuffix(b"\r")
+    if newline and len(header) < RECORD_LENGTH and header.startswith(b"00"):
+        text = header.ljust(RECORD_LENGTH) + end + rest
+    stripped = text.rstrip(b" \r\n\x1a")
+    start = stripped.rfind(b"\n") + 1
+    trailer = stripped[start:]
+    is_trailer = trailer.startswith(b"99") and len(trailer) <= RECORD_LENGTH
+    if is_trailer and len(text) - start <= RECORD_LENGTH + len(end) + _MOST_BLANK:
+        return text[:start] + trailer.ljust(RECORD_LENGTH) + end
+    return text
 
 
 def _records(text: bytes) -> list[bytes]:
@@ -85,10 +104,12 @@ def _records(text: bytes) -> list[bytes]:
     return [line[:RECORD_LENGTH] for line in lines]
 
 
-def _value(kind: str, characters: str) -> Any:
+def _value(field: str, kind: str, characters: str) -> Any:
     if kind == "text":
-        _require(not _CONTROL.search(characters.encode("latin-1")), "printable")
-        return characters.rstrip(" ")
+        if field in _IDENTITY:
+            _require(not _CONTROL.search(characters.encode("latin-1")), "printable")
+        _require(not re.search(r"[\r\n]", characters), "one line")
+        return "".join(map(_character, characters)).rstrip(" ")
     _require(characters.isascii() and characters.isdigit(), "digits")
     match kind:
         case "digits":
@@ -100,8 +121,25 @@ def _value(kind: str, characters: str) -> Any:
         case "points":
             return Decimal(int(characters)).scaleb(-6)
         case _:
-            day = _day(characters.encode())
-            return None if day == date(9999, 12, 31) else day
+            return _expiry(characters)
+
+
+def _expiry(characters: str) -> date | None:
+    try:
+        day = _day(characters.encode())
+    except Refused:  # as it is no day of the calendar
+        return None
+    return None if day == date(9999, 12, 31) else day
+
+
+def _character(character: str) -> str:
+    code = ord(character)
+    if code < 32 or code == 127:
+        return "\N{SYMBOL FOR DELETE}" if code == 127 else chr(code + 0x2400)
+    try:
+        return bytes([code]).decode("cp1252") if 128 <= code < 160 else character
+    except UnicodeDecodeError:
+        return character
 
 
 def _day(characters: bytes) -> date:
@@ -128,15 +166,34 @@ def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
     return header["date"].strip(), [
         {
             "ticker": row["cod"].strip(),
-            "asset": row["asset"].strip(),
-            "share_class": row["type"].strip(),
-            "sector": None if row["segment"] is None else row["segment"].strip(),
+            "asset": _text(row.get("asset")),
+            "share_class": _text(row.get("type")),
+            "sector": _text(row.get("segment")),
             "weight": _brazilian(row["part"]),
-            "sector_weight": None if row["partAcum"] is None else _brazilian(row["partAcum"]),
+            "sector_weight": _weight(row.get("partAcum")),
             "theoretical_quantity": int(_brazilian(row["theoricalQty"])),
         }
         for row in rows
     ]
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    pictures = (_picture(character) if _UNPRINTABLE.match(character) else character for character in value)
+    return "".join(pictures)[:256].strip()
+
+
+def _picture(character: str) -> str:
+    return _character(character) if ord(character) < 128 else "\N{REPLACEMENT CHARACTER}"
+
+
+def _weight(value: object) -> Decimal | None:
+    """Of at most six digits before the comma and three behind it."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value.strip()):
+        return None
+    whole = value.strip().partition(",")[0].replace(".", "")
+    return _brazilian(value) if len(whole) <= 6 else None
 
 
 def _brazilian(text: str) -> Decimal:

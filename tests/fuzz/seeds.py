@@ -41,14 +41,19 @@ _VARIED = (
 
 
 def daily() -> list[bytes]:
-    """Sessions: zipped in each way, plain, with each line end, empty, and one of a simulated market."""
+    """Sessions: zipped in each way, plain, of each line end and count, odd, empty, and a simulated one."""
     text = encode_session(SESSION, _VARIED)
+    header, *records, trailer, _ = text.split(b"\r\n")
+    odd = text.replace(b"SIMULADA ", b"SIM\x92\x00ADA").replace(b"20241115", b"00000000")
     market = SimulatedMarket(tickers=31, quotes=60)
     return [
         zip_file(text, "COTAHIST_D08112024.TXT"),
         text,
         encode_session(SESSION, _VARIED, line_end=b"\n", final_line_end=False),
         encode_session(SESSION, []),
+        encode_session(SESSION, _VARIED, quotes_counted=True),
+        odd + b"\r\n\x1a",
+        b"\n".join([header.rstrip(), *records, trailer.rstrip()]),
         _stored(text),
         _streamed(text),
         zip_file(encode_session(SESSION, market.session(SESSION)), "COTAHIST_D08112024.TXT"),
@@ -88,8 +93,10 @@ def portfolio() -> list[bytes]:
     (by_ticker,) = encode_portfolio(SESSION, SMALL_PORTFOLIO, segment="1", reductor=None)
     pages = encode_portfolio(SESSION, SMALL_PORTFOLIO, page_size=1)
     plain = json.dumps(page, ensure_ascii=False)
+    odd = plain.replace("1.000.000,00000000", "-").replace("SIMULADA AA", "SIMULADA\\u0000")
     return [
         plain.encode(),
+        odd.encode(),
         json.dumps(by_ticker, ensure_ascii=False).encode(),
         PAGE_SEPARATOR.join(json.dumps(page).encode() for page in pages),
         json.dumps(plain).encode(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ import pytest
 
 import scraper.backfill
 import scraper.raw
-from sandbox.b3.formats import Quote
+from sandbox.b3.formats import Quote, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.backfill import (
     BackfillError,
@@ -44,6 +45,7 @@ from scraper.calendar import sessions_between
 from scraper.client import B3Client, RefusedError
 from scraper.cotahist import COTAHIST_SCHEMA
 from scraper.ingest import ingest
+from scraper.oddities import Oddity, TrailerCount
 from scraper.raw import Lineage, RawBucket, encode_session
 from scraper.revisions import Revision
 from tests.unit.both_ends import Bucket, Shelves
@@ -140,6 +142,7 @@ def test_a_year_is_a_file_a_session_and_a_manifest(
         to_refine=Span(WEEK[0], WEEK[1]),
         refine_run=None,
         request=None,
+        trailer_count=TrailerCount.ALL_RECORDS,
     )
 
 
@@ -156,6 +159,7 @@ def test_a_session_s_file_has_the_raw_schema_and_says_where_it_comes_from(
         "source": f"{b3.base_url}/InstDados/SerHist/COTAHIST_A2024.ZIP",
         "source-sha256": hashlib.sha256(content).hexdigest(),
         "reader-version": scraper.raw.READER_VERSION,
+        "trailer-count": "all records",
     }
     schema = pq.read_schema(io.BytesIO(bucket.content(key_of(FRIDAY))))
     assert schema.remove_metadata() == COTAHIST_SCHEMA
@@ -324,6 +328,7 @@ def test_a_refused_file_leaves_raw_as_it_was_and_lies_in_quarantine(
     assert bucket.keys() == [result.key]
     assert bucket.content(result.key) == spoilt
     assert reason in bucket.metadata(result.key)["reason"]
+    assert bucket.metadata(result.key)["source"].endswith("/InstDados/SerHist/COTAHIST_A2024.ZIP")
 
 
 def test_an_error_in_the_last_record_keeps_every_session_out(
@@ -778,8 +783,46 @@ def test_a_manifest_comes_back_from_json_as_it_was(load: Load, bucket: Bucket, s
     shelves.put_year(2024, of_2024(without=[FRIDAY], more=[date(2024, 11, 9)]))
     manifest = load(YEAR_2024, request="r1").manifest
     assert manifest is not None
-    for variant in (manifest, replace(manifest, to_refine=None, refine_run="jr_1", request=None)):
-        assert Manifest.from_json(variant.to_json()) == variant
+    odd = Oddity("DATVEN", "no day of the calendar, kept as null", 2, 5, "'00000000'")
+    for variant in (
+        manifest,
+        replace(manifest, to_refine=None, refine_run="jr_1", request=None, oddities=(odd,)),
+    ):
+        assert Manifest.from_json(json.loads(json.dumps(variant.to_json()))) == variant
+
+
+def test_a_manifest_of_version_1_is_read_and_its_trailer_is_not_known(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    shelves.put_year(2024, a_quote_each(WEEK))
+    load()
+    document = manifest_of(bucket).to_json() | {"reader_version": "1"}
+    del document["trailer_count"], document["oddities"]
+    old = Manifest.from_json(document)
+    assert (old.trailer_count, old.oddities, old.reader_version) == (None, (), "1")
+    assert not old.is_finished(Span(WEEK[0], WEEK[1]), RawBucket(bucket.name).partitions(2024))
+
+
+def test_what_is_odd_in_a_year_is_in_its_manifest_and_with_each_of_its_sessions(
+    load: Load, bucket: Bucket, shelves: Shelves
+) -> None:
+    whole = shelves.put_year(2024, a_quote_each(WEEK), quotes_counted=True)
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        text = bytearray(archive.read(archive.namelist()[0]))
+    text[247 * 2 + 202 : 247 * 2 + 210] = b"00000000"
+    shelves.files["COTAHIST_A2024.ZIP"] = zip_file(bytes(text), "A")
+    assert load().outcome is Outcome.LOADED
+    manifest = manifest_of(bucket)
+    assert manifest.trailer_count is TrailerCount.QUOTES
+    assert [(oddity.field, oddity.count) for oddity in manifest.oddities] == [
+        ("DATVEN", 1),
+        ("TOTAL DE REGISTROS", 1),  # as years before 2025 count all records
+    ]
+    for day in WEEK:
+        assert bucket.metadata(key_of(day))["trailer-count"] == "quotes"
+        footer = pq.read_schema(io.BytesIO(bucket.content(key_of(day)))).metadata or {}
+        assert footer[b"oddities"].decode() == bucket.metadata(key_of(day))["oddities"]
+        assert "DATVEN: no day" in bucket.metadata(key_of(day))["oddities"]
 
 
 def test_an_upload_that_fails_leaves_no_manifest_and_does_not_go_on_with_the_rest(

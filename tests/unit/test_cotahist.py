@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from scraper.cotahist import COTAHIST_SCHEMA, open_text, read_session, read_text
 from scraper.errors import InvalidData
+from scraper.oddities import Notes, Oddity, TrailerCount
 from scraper.records import decode_quotes
 from tests.fixtures.quotes import QUOTES, as_read
 
@@ -58,8 +59,8 @@ NUMBERS = tuple(name for name in POSITIONS if name not in {*TEXTS, "TIPREG", "DA
 THREE_QUOTES = encode_session(SESSION, [Quote(codneg="ZZAA3"), Quote(codneg="ZZBB4"), Quote(codneg="ZZCC11")])
 
 
-def read(data: bytes, *, session: date = SESSION) -> pd.DataFrame:
-    return read_session(data, session=session, source=SOURCE)
+def read(data: bytes, *, session: date = SESSION, notes: Notes | None = None) -> pd.DataFrame:
+    return read_session(data, session=session, source=SOURCE, notes=notes)
 
 
 def refusal(data: bytes, *, session: date = SESSION) -> InvalidData:
@@ -279,21 +280,97 @@ def test_what_is_not_a_digit_is_refused_in_every_number(field: str, character: b
     assert error.found == repr(value.decode("latin-1"))
 
 
-@pytest.mark.parametrize("character", [b"\x00", b"\t", b"\n", b"\x1f", b"\x7f", b"\x80", b"\x9f"])
-@pytest.mark.parametrize("field", TEXTS)
-def test_a_control_character_is_refused_in_every_text(field: str, character: bytes) -> None:
+@pytest.mark.parametrize("character", [b"\x00", b"\t", b"\n", b"\x1f", b"\x7f", b"\x80", b"\x92", b"\x9f"])
+@pytest.mark.parametrize("field", ["CODNEG", "CODISI"])
+def test_a_control_character_is_refused_in_what_says_what_a_line_is_about(
+    field: str, character: bytes
+) -> None:
     first, last = POSITIONS[field]
     error = refusal(with_field(THREE_QUOTES, 2, field, character.ljust(last - first + 1)))
     assert (error.record, error.field) == (2, field)
+
+
+@pytest.mark.parametrize("character", [b"\r", b"\n"])
+@pytest.mark.parametrize("field", TEXTS)
+def test_a_line_end_inside_a_record_is_refused(field: str, character: bytes) -> None:
+    first, last = POSITIONS[field]
+    error = refusal(with_field(THREE_QUOTES, 2, field, character.ljust(last - first + 1)))
+    assert (error.record, error.field) == (2, field)
+
+
+# --- what is odd, and is kept and told
+
+
+WINDOWS_1252, CONTROL = "bytes of Windows-1252, kept as text", "control characters, kept as pictures of them"
+
+
+@pytest.mark.parametrize(
+    ("byte", "text", "what"),
+    [
+        (b"\x92", "\u2019", WINDOWS_1252),  # a right single quotation mark
+        (b"\x80", "\u20ac", WINDOWS_1252),  # the euro
+        (b"\x81", "\x81", WINDOWS_1252),  # one of the five that Windows-1252 does not define
+        (b"\x00", "\u2400", CONTROL),
+        (b"\t", "\u2409", CONTROL),
+        (b"\x7f", "\u2421", CONTROL),
+    ],
+)
+@pytest.mark.parametrize("field", [name for name in TEXTS if name not in {"CODNEG", "CODISI"}])
+def test_an_odd_byte_in_a_descriptive_text_is_kept_counted_and_told(
+    field: str, byte: bytes, text: str, what: str
+) -> None:
+    first, last = POSITIONS[field]
+    odd = byte.rjust(last - first + 1, b"A")
+    notes = Notes()
+    frame = read(with_field(with_field(THREE_QUOTES, 2, field, odd), 4, field, odd), notes=notes)
+    assert frame[field.lower()].tolist()[0::2] == ["A" * (last - first) + text] * 2
+    assert frame["codneg"].tolist() == ["ZZAA3", "ZZBB4", "ZZCC11"]
+    assert frame["codisi"].tolist() == ["BRZZAAACNOR0"] * 3
+    example = ascii(odd.decode("latin-1"))
+    assert notes.oddities == (Oddity(field, what, 2, 2, example),)
+
+
+def test_texts_of_one_two_and_three_bytes_do_not_shift_one_another() -> None:
+    odd = with_field(THREE_QUOTES, 3, "NOMRES", b"\xc9\x92A\x81\x00       ")
+    assert read(odd)["nomres"].tolist() == ["SIMULADA", "\xc9\u2019A\x81\u2400", "SIMULADA"]
 
 
 @pytest.mark.parametrize(
     "value",
     [b"20240230", b"20230229", b"20241301", b"20240001", b"20240100", b"20241131", b"00000000", b"00000101"],
 )
-def test_a_day_that_is_not_in_the_calendar_is_refused(value: bytes) -> None:
-    error = refusal(with_field(THREE_QUOTES, 3, "DATVEN", value))
-    assert (error.record, error.field, error.found) == (3, "DATVEN", repr(value.decode()))
+def test_an_expiry_that_is_no_day_is_null_counted_and_told(value: bytes) -> None:
+    notes = Notes()
+    frame = read(with_field(THREE_QUOTES, 3, "DATVEN", value), notes=notes)
+    assert frame["datven"].isna().all()
+    assert notes.oddities == (
+        Oddity("DATVEN", "no day of the calendar, kept as null", 1, 3, ascii(value.decode())),
+    )
+
+
+def test_a_session_is_never_taken_for_odd() -> None:
+    error = refusal(with_field(THREE_QUOTES, 3, "DATA", b"00000000"))
+    assert (error.record, error.field) == (3, "DATA")
+
+
+def test_an_expiry_that_is_no_digits_is_refused() -> None:
+    error = refusal(with_field(THREE_QUOTES, 3, "DATVEN", b"2024 230"))
+    assert (error.record, error.field, error.expected) == (3, "DATVEN", "8 digits")
+
+
+def test_a_file_as_b3_writes_it_has_nothing_odd() -> None:
+    notes = Notes()
+    read(THREE_QUOTES, notes=notes)
+    assert (notes.oddities, notes.trailer_count) == ((), TrailerCount.ALL_RECORDS)
+
+
+def test_many_odd_values_are_one_entry_a_field_and_kind() -> None:
+    quotes = encode_session(SESSION, [Quote(codneg=f"ZZ{number:03}3") for number in range(500)])
+    for record in range(2, 502):
+        quotes = with_field(quotes, record, "NOMRES", b"\x92\x01".ljust(12))
+    notes = Notes()
+    read(quotes, notes=notes)
+    assert [(oddity.what, oddity.count) for oddity in notes.oddities] == [(WINDOWS_1252, 500), (CONTROL, 500)]
 
 
 @pytest.mark.parametrize("value", ["20240229", "20000229", "20241231", "00010101", "99991230"])
@@ -327,9 +404,23 @@ def test_another_name_in_header_or_trailer_is_refused(nome: bytes, record: int) 
     assert (caught.value.record, caught.value.found) == (record, repr(nome.decode()))
 
 
-def test_an_impossible_generation_date_is_refused() -> None:
-    error = refusal(with_field(THREE_QUOTES, 1, (24, 31), b"20241308"))
-    assert (error.record, error.found) == (1, "'20241308'")
+@pytest.mark.parametrize("record", [1, 5])
+@pytest.mark.parametrize(
+    ("positions", "value", "field", "what"),
+    [
+        ((24, 31), b"20241308", "DATA DA GERAÇÃO", "no day of the calendar"),
+        ((24, 31), b"08/11/24", "DATA DA GERAÇÃO", "no day of the calendar"),
+        ((16, 23), b"B3      ", "CÓDIGO DA ORIGEM", "other than BOVESPA"),
+        ((60, 60), b"x", "RESERVA", "not blank"),
+    ],
+)
+def test_what_only_describes_the_file_is_told_where_it_is_odd(
+    positions: tuple[int, int], value: bytes, field: str, what: str, record: int
+) -> None:
+    notes = Notes()
+    assert len(read(with_field(THREE_QUOTES, record, positions, value), notes=notes)) == 3
+    (oddity,) = notes.oddities
+    assert (oddity.field, oddity.what, oddity.count, oddity.first_record) == (field, what, 1, record)
 
 
 def lines(text: bytes) -> list[bytes]:
@@ -379,16 +470,57 @@ def test_header_and_trailer_must_be_there_once(
     assert (caught.value.record, caught.value.found) == (record, found)
 
 
-@pytest.mark.parametrize("count", [b"00000000003", b"00000000004", b"00000000006"])
-def test_a_trailer_that_counts_other_records_than_there_are_is_refused(count: bytes) -> None:
+@pytest.mark.parametrize("count", [b"00000000002", b"00000000004", b"00000000006", b"00000000001"])
+def test_a_trailer_that_counts_neither_records_nor_quotes_is_refused(count: bytes) -> None:
     error = refusal(with_field(THREE_QUOTES, 5, (32, 42), count))
     assert (error.record, error.found) == (5, repr(count.decode()))
-    assert "00000000005" in error.expected
+    assert "'00000000005'" in error.expected
+    assert "'00000000003', of its quotes" in error.expected
 
 
-def test_a_record_that_is_missing_shows_in_the_count() -> None:
-    all_lines = lines(THREE_QUOTES)
-    assert refusal(b"".join(all_lines[:2] + all_lines[3:])).found == "'00000000005'"
+def test_a_trailer_counts_all_records_or_the_quotes_alone() -> None:
+    for quotes_counted, expected in ((False, TrailerCount.ALL_RECORDS), (True, TrailerCount.QUOTES)):
+        notes = Notes()
+        session = date(2026, 3, 2)  # of a time of which it is not known which it is
+        text = encode_session(session, [Quote()] * 3, quotes_counted=quotes_counted)
+        assert text[-247 + 31 : -247 + 42] == (b"00000000003" if quotes_counted else b"00000000005")
+        assert len(read(text, session=session, notes=notes)) == 3
+        assert (notes.trailer_count, notes.oddities) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("session", "quotes_counted", "told"),
+    [
+        (date(2025, 4, 30), False, None),
+        (date(2025, 4, 30), True, "counts quotes, where files of that time count all records"),
+        (date(2026, 9, 1), True, None),
+        (date(2026, 9, 1), False, "counts all records, where files of that time count quotes"),
+    ],
+)
+def test_a_count_that_is_not_its_times_is_told(session: date, quotes_counted: bool, told: str | None) -> None:
+    notes = Notes()
+    read(encode_session(session, [Quote()], quotes_counted=quotes_counted), session=session, notes=notes)
+    assert [oddity.what for oddity in notes.oddities] == ([told] if told else [])
+
+
+@pytest.mark.parametrize("quotes_counted", [False, True])
+@pytest.mark.parametrize("lost", [1, 3, 4])
+def test_quotes_that_are_missing_show_in_the_count(quotes_counted: bool, lost: int) -> None:
+    all_lines = lines(encode_session(SESSION, [Quote()] * 5, quotes_counted=quotes_counted))
+    error = refusal(b"".join([all_lines[0], *all_lines[1 + lost :]]))
+    assert error.found == ("'00000000005'" if quotes_counted else "'00000000007'")
+
+
+def test_two_lost_quotes_show_in_the_count_of_all_records_and_by_the_convention_of_the_quotes_alone() -> None:
+    """Of the quotes alone, two less is what all records of the rest come to: told, as not its time's."""
+    session = date(2026, 9, 24)
+    header, _, _, *rest = lines(encode_session(session, [Quote()] * 5, quotes_counted=False))
+    assert refusal(b"".join([header, *rest]), session=session).found == "'00000000007'"
+    header, _, _, *rest = lines(encode_session(session, [Quote()] * 5))
+    notes = Notes()
+    assert len(read(b"".join([header, *rest]), session=session, notes=notes)) == 3
+    assert notes.trailer_count is TrailerCount.ALL_RECORDS
+    assert [oddity.field for oddity in notes.oddities] == ["TOTAL DE REGISTROS"]
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
@@ -399,6 +531,12 @@ def test_a_record_that_is_missing_shows_in_the_count() -> None:
 def test_a_record_of_another_length_is_refused(
     cut: Callable[[bytes], bytes], length: int, record: int, line_end: bytes
 ) -> None:
+    if (record, length) in {
+        (1, 244),
+        (5, 244),
+        (5, 246),
+    }:  # header and trailer have blanks to lose, see below
+        return
     records = THREE_QUOTES.replace(b"\r\n", b"\n").splitlines()
     records[record - 1] = cut(records[record - 1])
     with pytest.raises(InvalidData) as caught:
@@ -406,12 +544,64 @@ def test_a_record_of_another_length_is_refused(
     assert (caught.value.record, caught.value.found) == (record, f"{length} characters")
 
 
-def test_a_blank_line_at_the_end_is_refused() -> None:
-    error = refusal(THREE_QUOTES + b"\r\n")
-    assert (error.record, error.found, error.expected) == (6, "0 characters", "245")
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"\n\n\n",
+        b"\x1a",
+        b"   ",
+        b"  \r\n\x1a",
+        b" " * 245 + b"\r\n",
+        b"\n" * 4000,
+    ],
+)
+def test_blank_lines_at_the_end_are_dropped_and_counted(end: bytes, line_end: bytes) -> None:
+    notes = Notes()
+    text = THREE_QUOTES.replace(b"\r\n", line_end)
+    assert read(text + end, notes=notes).equals(read(text))
+    (oddity,) = notes.oddities
+    assert (oddity.field, oddity.what) == ("end of the file", "blank lines after the trailer")
+    assert oddity.count == max(end.count(b"\n") + (not end.endswith(b"\n")), 1)
 
 
-@pytest.mark.parametrize("record", [2, 4, 5])
+@pytest.mark.parametrize("end", [b"\n" * 4097, b"\r\nx", b"\r\n\x00", b"\r\n01"])
+def test_more_than_blank_lines_at_the_end_is_refused(end: bytes) -> None:
+    assert refusal(THREE_QUOTES + end).record == 6
+
+
+def test_a_blank_line_before_the_trailer_is_refused() -> None:
+    all_lines = lines(THREE_QUOTES)
+    error = refusal(b"".join([*all_lines[:4], b"\r\n", all_lines[4]]))
+    assert (error.record, error.found) == (5, "0 characters")
+
+
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("final", [True, False])
+@pytest.mark.parametrize("length", [42, 100, 244])
+def test_header_and_trailer_without_the_blanks_that_fill_them_up_are_read(
+    length: int, final: bool, line_end: bytes
+) -> None:
+    header, *quotes, trailer = THREE_QUOTES.splitlines()
+    text = line_end.join([header[: length - 11], *quotes, trailer[:length]]) + line_end * final
+    notes = Notes()
+    assert read(text, notes=notes).equals(read(THREE_QUOTES))
+    assert [(oddity.field, oddity.what) for oddity in notes.oddities] == [
+        ("header", "without the blanks that fill it up"),
+        ("trailer", "without the blanks that fill it up"),
+    ]
+
+
+def test_a_trailer_that_is_cut_in_its_count_is_refused() -> None:
+    *_, trailer = lines(THREE_QUOTES)
+    start = len(THREE_QUOTES) - len(trailer)
+    assert refusal(THREE_QUOTES[: start + 41]).field == "TOTAL DE REGISTROS"
+
+
+@pytest.mark.parametrize("record", [2, 4])
 def test_mixed_line_ends_are_refused(record: int) -> None:
     all_lines = lines(THREE_QUOTES)
     all_lines[record - 1] = all_lines[record - 1].replace(b"\r\n", b"\n")
@@ -423,15 +613,24 @@ def test_mixed_line_ends_are_refused(record: int) -> None:
     assert (error.record, error.found) == (record, r"line end b'\r\n'")
 
 
+def test_another_line_end_behind_the_trailer_alone_is_told() -> None:
+    for text in (THREE_QUOTES[:-2] + b"\n", THREE_QUOTES.replace(b"\r\n", b"\n")[:-1] + b"\r\n"):
+        notes = Notes()
+        assert len(read(text, notes=notes)) == 3
+        assert [oddity.what for oddity in notes.oddities] == ["another end than that of a line"]
+
+
 def test_carriage_returns_alone_are_no_line_ends() -> None:
     assert refusal(THREE_QUOTES.replace(b"\r\n", b"\r")).record == 1
 
 
 def test_a_text_cut_short_anywhere_is_refused() -> None:
     whole = len(THREE_QUOTES) - len(b"\r\n")  # the last line end may be missing
-    for length in range(0, whole, 7):
+    count = whole - 245 + 42  # behind it the trailer has only blanks to lose
+    for length in (*range(0, count, 7), count - 1):
         assert refusal(THREE_QUOTES[:length]).source == SOURCE
-    assert len(read(THREE_QUOTES[:whole])) == 3
+    for length in (*range(count, whole, 7), whole):
+        assert len(read(THREE_QUOTES[:length])) == 3
 
 
 def test_no_text_at_all_is_refused() -> None:

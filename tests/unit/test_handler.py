@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import scraper.handler
-from sandbox.b3.formats import Quote
+from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.handler import EventError, handler
 from scraper.ingest import IngestError
@@ -220,8 +220,19 @@ def test_what_a_run_wrote_and_refused_and_could_not_have_becomes_metrics(
         "VolumeIngested": 15.30,
         "FilesQuarantined": 1,
         "FilesFailed": 1,
+        "OddValuesKept": 0,
     }
     assert missing(log) == [1]  # the refused one
+
+
+def test_odd_values_that_were_kept_become_a_metric(shelves: Shelves, log: Log) -> None:
+    odd = encode_session(FRIDAY, [Quote()] * 3).replace(b"SIMULADA ", b"SIMULADA\x92")
+    shelves.files["COTAHIST_D08112024.ZIP"] = zip_file(odd, "A")
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    shelves.pages["IBOV"] = [shelves.pages["IBOV"][0].replace(b"1.000.000,00000000", b"n/d")]
+    handler(MONDAY_MORNING, CONTEXT)
+    assert of_files(log)["OddValuesKept"] == 4
+    assert of_files(log)["FilesQuarantined"] == 0
 
 
 def test_the_metrics_are_of_the_stack_alone(
@@ -239,7 +250,7 @@ def test_the_metrics_are_of_the_stack_alone(
             "Second",
         )
     # The ten that CloudWatch does not charge for leave room for those of others
-    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 6
+    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 7
 
 
 def test_a_session_that_b3_does_not_have_yet_is_missing_until_it_says_that_there_was_none(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.calendar import SAO_PAULO
 from scraper.client import B3Client
 from scraper.ingest import IngestError, Outcome, Result, ingest
+from scraper.oddities import Oddity, TrailerCount
 from scraper.raw import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
@@ -78,10 +80,12 @@ def test_a_new_session_is_written_and_its_result_says_what_and_where(
             rows=2,
             volume=Decimal("10100.03"),
             sha256=sha256,
+            trailer_count=TrailerCount.ALL_RECORDS,
             is_stored=True,
         )
     ]
     assert [row["codneg"] for row in rows(bucket, DAILY)] == ["ZZAA3", "ZZBB4"]
+    assert bucket.metadata(DAILY)["trailer-count"] == "all records"
     assert bucket.metadata(DAILY)["source"] == f"{b3.base_url}{FRIDAYS_PATH}"
     assert bucket.metadata(DAILY)["source-sha256"] == sha256
 
@@ -282,7 +286,7 @@ GOOD_ZIP = zip_file(GOOD, "COTAHIST_D08112024.TXT")
     [
         pytest.param(GOOD_ZIP[:-30], "a damaged ZIP", id="cut ZIP"),
         pytest.param(b"\x1f\x8b\x08", "expected a ZIP or a COTAHIST text", id="not a ZIP"),
-        pytest.param(zip_file(GOOD[:-100], "A"), "record 3", id="cut text"),
+        pytest.param(zip_file(GOOD[:-210], "A"), "record 3", id="cut text"),
         pytest.param(
             zip_file(encode_session(date(2024, 11, 7), [Quote()]), "A"), "field DATA", id="another session"
         ),
@@ -305,6 +309,7 @@ def test_what_the_reader_refuses_goes_to_quarantine_and_the_partition_stays(
     assert bucket.keys() == [expected, DAILY]
     assert bucket.content(expected) == body
     assert message in bucket.metadata(expected)["reason"]
+    assert bucket.metadata(expected)["source"] == f"{b3.base_url}{FRIDAYS_PATH}"
     assert bucket.content(DAILY) == before
     assert len(bucket.versions()) == 2
 
@@ -447,6 +452,45 @@ def test_a_summary_is_what_json_can_hold_with_the_cents_kept() -> None:
         "rows": 2,
         "volume": "30.10",
     }
+
+
+def test_a_summary_tells_what_the_trailer_counts_and_what_is_odd() -> None:
+    oddity = Oddity("DATVEN", "no day of the calendar, kept as null", 2, 5, "'00000000'")
+    result = Result(
+        source="cotahist", outcome=Outcome.NEW, trailer_count=TrailerCount.QUOTES, oddities=(oddity,)
+    )
+    assert json.loads(json.dumps(result.summary())) == {
+        "source": "cotahist",
+        "outcome": "new",
+        "trailer_count": "quotes",
+        "oddities": [
+            {
+                "field": "DATVEN",
+                "what": "no day of the calendar, kept as null",
+                "count": 2,
+                "first_record": 5,
+                "example": "'00000000'",
+            }
+        ],
+    }
+
+
+def test_odd_values_of_quotes_and_portfolio_are_in_the_results_and_in_the_lineage(
+    run: Run, bucket: Bucket, shelves: Shelves
+) -> None:
+    odd = encode_session(FRIDAY, [Quote()]).replace(b"SIMULADA ", b"SIMULADA\x92") + b"\r\n"
+    shelves.files["COTAHIST_D08112024.ZIP"] = zip_file(odd, "A")
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    shelves.pages["IBOV"] = [shelves.pages["IBOV"][0].replace(b"1.000.000,00000000", b"n/d")]
+    portfolio, quotes = run(index_codes=["IBOV"])
+    assert [(each.outcome, len(each.oddities)) for each in (portfolio, quotes)] == [
+        (Outcome.NEW, 1),
+        (Outcome.NEW, 2),
+    ]
+    assert rows(bucket, DAILY)[0]["nomres"] == "SIMULADA\u2019"
+    assert "NOMRES: bytes of Windows-1252" in bucket.metadata(DAILY)["oddities"]
+    assert portfolio.key is not None
+    assert bucket.metadata(portfolio.key)["oddities"].startswith("header.reductor: no number, kept as null")
 
 
 def test_the_error_of_a_run_names_each_file_that_failed() -> None:

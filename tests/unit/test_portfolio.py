@@ -6,12 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.b3.formats import PortfolioRow, encode_portfolio
 from scraper.errors import InvalidData
+from scraper.oddities import Oddity
 from scraper.portfolio import PORTFOLIO_SCHEMA, Portfolio, read_portfolio, total_pages
 
 SOURCE = "https://example.org/indexProxy/indexCall/GetPortfolioDay/abc"
@@ -153,8 +155,9 @@ def test_a_listing_by_ticker_has_no_sectors() -> None:
 
 
 def test_a_reductor_without_its_decimal_comma_is_read_with_its_eight_decimals() -> None:
-    frame = read(changed(("header", "reductor"), "18.296.80337677573")).frame
-    assert set(frame["reductor"]) == {Decimal("18296803.37677573")}
+    portfolio = read(changed(("header", "reductor"), "18.296.80337677573"))
+    assert set(portfolio.frame["reductor"]) == {Decimal("18296803.37677573")}
+    assert [oddity.what for oddity in portfolio.oddities] == ["without its decimal comma, which was put back"]
 
 
 @pytest.mark.parametrize("day", ["01/01/00", "29/02/24", "31/12/99"])
@@ -244,10 +247,69 @@ def test_a_quantity_that_is_no_whole_number_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["18.296.8033767757", "18.29680337677573", "1,123456789", "9" * 17 + ",0", "9" * 25, 1]
+    "value",
+    ["18.296.8033767757", "18.29680337677573", "1,123456789", "9" * 17 + ",0", "9" * 25, "-", "", 1, "\x00"],
 )
-def test_a_reductor_that_can_be_read_in_no_way_or_in_several_is_refused(value: object) -> None:
-    assert refusal(changed(("header", "reductor"), value)).field == "header.reductor"
+def test_a_reductor_that_can_be_read_in_no_way_or_in_several_is_null_and_told(value: object) -> None:
+    portfolio = read(changed(("header", "reductor"), value))
+    assert portfolio.frame["reductor"].isna().all()
+    assert list(portfolio.frame["weight"]) == [Decimal("11.477"), Decimal("0.523"), Decimal("88.000")]
+    example = ascii(json.dumps(value))
+    assert portfolio.oddities == (Oddity("header.reductor", "no number, kept as null", 1, None, example),)
+
+
+@pytest.mark.parametrize("value", ["88,5235", "a", "", 88.523, ["88,523"]])
+def test_a_sectors_weight_that_is_no_number_is_null_and_told(value: object) -> None:
+    portfolio = read(changed(("results", 1, "partAcum"), value))
+    assert portfolio.frame["sector_weight"].tolist()[::2] == [Decimal("11.477"), Decimal("88.523")]
+    assert portfolio.frame["sector_weight"].isna().tolist() == [False, True, False]
+    (oddity,) = portfolio.oddities
+    assert (oddity.field, oddity.count, oddity.first_record) == ("results.partAcum", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("field", "column"), [("segment", "sector"), ("asset", "asset"), ("type", "share_class")]
+)
+@pytest.mark.parametrize(
+    ("value", "kept", "what"),
+    [
+        (5, None, "no text, kept as null"),
+        (["A"], None, "no text, kept as null"),
+        (
+            "A\x00\nB\x7f",
+            "A\u2400\u240aB\u2421",
+            "characters that cannot be printed, kept as pictures of them",
+        ),
+        ("A\x92\ud800", "A\ufffd\ufffd", "characters that cannot be printed, kept as pictures of them"),
+        ("A" * 300, "A" * 256, "more than 256 characters, of which those are kept"),
+    ],
+)
+def test_an_odd_text_that_only_describes_is_kept_and_told(
+    field: str, column: str, value: object, kept: str | None, what: str
+) -> None:
+    answer = changed(("results", 0, field), value)
+    answer["results"][2][field] = value
+    page = json.dumps(answer).encode()  # with escapes, which can name half a character
+    portfolio = read_portfolio([page], index="IBOV", source=SOURCE)
+    values = [None if value is pd.NA else value for value in portfolio.frame[column]]
+    assert values[0::2] == [kept, kept]
+    assert [
+        (oddity.field, oddity.what, oddity.count, oddity.first_record) for oddity in portfolio.oddities
+    ] == [(f"results.{field}", what, 2, 1)]
+    json.dumps(portfolio.oddities[0].example).encode()
+
+
+def test_a_portfolio_as_b3_writes_it_has_nothing_odd() -> None:
+    assert read(ANSWER).oddities == ()
+
+
+@pytest.mark.parametrize("ticker", ["ZZ\x92A3", "ZZAA3\n", "\ud800", "A" * 257])
+def test_a_ticker_that_is_not_printable_is_refused(ticker: str) -> None:
+    page = json.dumps(changed(("results", 0, "cod"), ticker)).encode()
+    with pytest.raises(InvalidData) as caught:
+        read_portfolio([page], index="IBOV", source=SOURCE)
+    assert (caught.value.record, caught.value.field) == (1, "results.cod")
+    str(caught.value).encode()
 
 
 @pytest.mark.parametrize("value", ["04/27/26", "27/04/2026", "2026-04-27", "31/04/26", "29/02/23", "", None])
@@ -332,7 +394,7 @@ def test_a_portfolio_that_changed_between_two_pages_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<!DOCTYPE html>", b"{", b"\xff\xfe\x00", b'"{"', b'{"results": "\\ud800"}', b"[" * 100_000],
+    [b"", b"<!DOCTYPE html>", b"{", b"\xff\xfe\x00", b'"{"', b"[" * 100_000],
 )
 def test_what_is_not_json_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidData) as caught:

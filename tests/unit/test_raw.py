@@ -16,6 +16,7 @@ import pytest
 import scraper.raw
 from sandbox.b3.formats import Quote, encode_session
 from scraper.cotahist import read_text
+from scraper.oddities import Oddity, TrailerCount
 from scraper.portfolio import read_portfolio
 from scraper.raw import Lineage, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
@@ -23,7 +24,8 @@ from tests.unit.both_ends import Bucket, Shelves
 SESSION = date(2024, 11, 8)
 DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
 BACKFILL = "raw/cotahist/trade_date=2024-11-08/backfill.parquet"
-LINEAGE = Lineage("https://b3.example/COTAHIST_D08112024.ZIP", "ab" * 32)
+ADDRESS = "https://b3.example/COTAHIST_D08112024.ZIP"
+LINEAGE = Lineage(ADDRESS, "ab" * 32)
 
 
 def quotes(*given: Quote) -> pd.DataFrame:
@@ -98,11 +100,36 @@ def test_the_file_is_compressed_in_the_one_way_that_every_reader_has(bucket: Buc
 
 def test_lineage_is_in_the_object_and_in_the_file(bucket: Bucket) -> None:
     RawBucket(bucket.name).write_session(quotes(), session=SESSION, lineage=LINEAGE)
-    expected = {"source": LINEAGE.source, "source-sha256": LINEAGE.sha256, "reader-version": "1"}
+    expected = {"source": LINEAGE.source, "source-sha256": LINEAGE.sha256, "reader-version": "2"}
     assert bucket.metadata(DAILY) == expected
     assert parquet(bucket, DAILY).schema_arrow.metadata == {
         name.encode(): value.encode() for name, value in expected.items()
     }
+
+
+def test_the_trailer_s_count_and_what_is_odd_are_in_the_object_and_in_the_file(bucket: Bucket) -> None:
+    oddities = (
+        Oddity("NOMRES", "bytes of Windows-1252, kept as text", 2, 5, ascii("A\x92")),
+        Oddity("end of the file", "blank lines after the trailer", 1, None, ascii("\n")),
+    )
+    lineage = replace(LINEAGE, trailer_count=TrailerCount.QUOTES, oddities=oddities)
+    RawBucket(bucket.name).write_session(quotes(), session=SESSION, lineage=lineage)
+    metadata = bucket.metadata(DAILY)
+    assert metadata["trailer-count"] == "quotes"
+    assert metadata["oddities"] == (
+        r"NOMRES: bytes of Windows-1252, kept as text (2, first in record 5: 'A\x92'); "
+        r"end of the file: blank lines after the trailer (1: '\n')"
+    )
+    footer = parquet(bucket, DAILY).schema_arrow.metadata or {}
+    assert {name.decode(): value.decode() for name, value in footer.items()} == metadata
+
+
+def test_the_metadata_of_any_number_of_oddities_is_what_s3_takes(bucket: Bucket) -> None:
+    oddities = tuple(Oddity(f"field {number}", "é" * 40, 1, None, "x") for number in range(200))
+    RawBucket(bucket.name).write_session(
+        quotes(), session=SESSION, lineage=replace(LINEAGE, oddities=oddities)
+    )
+    assert sum(len(name) + len(value) for name, value in bucket.metadata(DAILY).items()) < 2048
 
 
 def test_the_same_quotes_give_the_same_bytes(bucket: Bucket) -> None:
@@ -125,7 +152,7 @@ def test_a_session_is_found_by_its_content_and_by_how_it_was_read(
     assert raw.find_session(SESSION, replace(LINEAGE, source="https://mirror.example/x.ZIP")) == DAILY
     assert raw.find_session(SESSION, replace(LINEAGE, sha256="cd" * 32)) is None
     assert raw.find_session(date(2024, 11, 7), LINEAGE) is None
-    monkeypatch.setattr(scraper.raw, "READER_VERSION", "2")
+    monkeypatch.setattr(scraper.raw, "READER_VERSION", "next")
     assert raw.find_session(SESSION, LINEAGE) is None
 
 
@@ -180,7 +207,7 @@ def test_the_sessions_present_are_those_with_quotes(bucket: Bucket) -> None:
 def test_refused_bytes_are_kept_as_they_were_with_the_reason(bucket: Bucket) -> None:
     reason = "COTAHIST_D08112024.ZIP, record 3, field NOMRES: found 'PETROBRÁS\n', expected “printable”"
     key = RawBucket(bucket.name).quarantine(
-        b"bad", source="cotahist", day=SESSION, extension="zip", reason=reason
+        [b"bad"], source="cotahist", day=SESSION, extension="zip", address=ADDRESS, reason=reason
     )
     # As `printf bad | sha256sum` says
     sha256 = "2f05d4b689d270cafb02285f35f44866f7dc8a2d368a3f9d1124373eeab31fb1"
@@ -188,12 +215,13 @@ def test_refused_bytes_are_kept_as_they_were_with_the_reason(bucket: Bucket) -> 
     assert bucket.content(key) == b"bad"
     stored = bucket.metadata(key)["reason"]
     assert stored.isascii()
+    assert bucket.metadata(key)["source"] == ADDRESS
     assert stored.encode().decode("unicode_escape") == reason
 
 
 def test_a_reason_longer_than_s3_takes_is_cut(bucket: Bucket) -> None:
     key = RawBucket(bucket.name).quarantine(
-        b"bad", source="cotahist", day=SESSION, extension="zip", reason="é" * 3000
+        [b"bad"], source="cotahist", day=SESSION, extension="zip", address="é" * 3000, reason="é" * 3000
     )
     assert 500 < len(bucket.metadata(key)["reason"]) <= 1024
 
@@ -201,13 +229,71 @@ def test_a_reason_longer_than_s3_takes_is_cut(bucket: Bucket) -> None:
 def test_the_same_refused_bytes_are_kept_once(bucket: Bucket) -> None:
     raw = RawBucket(bucket.name)
     keys = {
-        raw.quarantine(b"bad", source="cotahist", day=SESSION, extension="zip", reason=reason)
+        raw.quarantine(
+            [b"bad"], source="cotahist", day=SESSION, extension="zip", address=ADDRESS, reason=reason
+        )
         for reason in ("first", "second")
     }
-    raw.quarantine(b"worse", source="cotahist", day=SESSION, extension="zip", reason="third")
+    raw.quarantine(
+        [b"worse"], source="cotahist", day=SESSION, extension="zip", address=ADDRESS, reason="third"
+    )
     assert len(keys) == 1
     assert len(bucket.versions()) == 2
     assert bucket.metadata(keys.pop())["reason"] == "first"
+
+
+PAGES = [b'{\n "page": 1\n}', b'{"page": 2}', b'\n{"page":\n3}\n']
+
+
+def test_the_pages_of_a_refused_portfolio_are_read_back_as_they_were_though_they_have_line_ends(
+    bucket: Bucket,
+) -> None:
+    raw = RawBucket(bucket.name)
+    key = raw.quarantine(
+        PAGES, source="index_portfolio", day=SESSION, extension="json", address=ADDRESS, reason="odd"
+    )
+    (refused,) = raw.quarantined("index_portfolio", "2024-11-08")
+    assert (refused.key, refused.address, refused.lengths) == (key, ADDRESS, (13, 11, 14))
+    assert raw.read_quarantined(refused) == PAGES
+
+
+@pytest.mark.parametrize(
+    ("pages", "read"),
+    [
+        (PAGES[:2], PAGES[:2]),
+        ([b'{"page": 1}'], [b'{"page": 1}']),
+        ([b'{"page": 1}', b"<html>\n"], [b'{"page": 1}', b"<html>\n"]),
+    ],
+)
+def test_what_version_1_put_into_quarantine_is_read_by_where_its_json_ends(
+    bucket: Bucket, pages: list[bytes], read: list[bytes]
+) -> None:
+    """It joined the pages by line ends, and had the address in the reason alone."""
+    address = "https://b3.example/GetPortfolioDay/eyJpbmRleCI6IklCT1YifQ=="
+    bucket.s3.put_object(
+        Bucket=bucket.name,
+        Key="quarantine/index_portfolio/2024-11-08/ab.json",
+        Body=b"\n".join(pages),
+        Metadata={"reason": f"{address}, record 1, field results.cod: found 5, expected a text"},
+    )
+    raw = RawBucket(bucket.name)
+    (refused,) = raw.quarantined("index_portfolio", "2024-11-08")
+    assert (refused.address, raw.read_quarantined(refused)) == (address, read)
+
+
+def test_what_was_put_into_quarantine_by_hand_has_its_own_address(bucket: Bucket) -> None:
+    bucket.put("quarantine/cotahist/2024-11-08/ab.zip", b"a\nb")
+    raw = RawBucket(bucket.name)
+    (refused,) = raw.quarantined("cotahist", "2024-11-08")
+    assert refused.address == f"s3://{bucket.name}/quarantine/cotahist/2024-11-08/ab.zip"
+    assert raw.read_quarantined(refused) == [b"a\nb"]
+
+
+def test_the_days_in_quarantine_are_those_of_the_range_and_no_year(bucket: Bucket) -> None:
+    for filed in ("2024-11-06", "2024-11-07", "2024-12-30", "2025", "2025-01-02", "2025-01-03"):
+        bucket.put(f"quarantine/cotahist/{filed}/ab.zip")
+    days = RawBucket(bucket.name).quarantined_days("cotahist", date(2024, 11, 7), date(2025, 1, 2))
+    assert days == [date(2024, 11, 7), date(2024, 12, 30), date(2025, 1, 2)]
 
 
 @pytest.mark.parametrize("wrong", ["missing", "in another order"])

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.b3.formats import Quote, encode_quote, encode_session
+from sandbox.b3.years import write_year
 from scraper import cotahist
 from scraper.arrow import to_frame
 from scraper.cotahist import COTAHIST_SCHEMA, read_session, read_year
 from scraper.errors import InvalidData
+from scraper.oddities import Notes, TrailerCount
 
 SOURCE = "COTAHIST_A2024.ZIP"
 FIRST = date(2024, 1, 2)
@@ -175,6 +177,91 @@ def test_a_reader_that_is_given_up_leaves_no_thread_behind(
     assert threading.active_count() == before
 
 
+# --- what is odd, and is kept and told
+
+
+@pytest.mark.usefixtures("block_records")
+@pytest.mark.parametrize(("count", "expected"), [(19, TrailerCount.ALL_RECORDS), (17, TrailerCount.QUOTES)])
+def test_the_trailer_counts_all_records_or_the_quotes_alone(
+    tmp_path: Path, count: int, expected: TrailerCount
+) -> None:
+    notes = Notes()
+    text = year_text(records_of(SESSIONS), count=count)
+    sessions = read_year(in_file(tmp_path, text), year=2024, source=SOURCE, notes=notes)
+    assert sum(batch.num_rows for _, batch in sessions) == 17
+    assert notes.trailer_count is expected
+    told = [] if expected is TrailerCount.ALL_RECORDS else ["TOTAL DE REGISTROS"]  # other than its time's
+    assert [oddity.field for oddity in notes.oddities] == told
+
+
+@pytest.mark.parametrize(
+    ("year", "expected"), [(2024, TrailerCount.ALL_RECORDS), (2025, TrailerCount.QUOTES)]
+)
+def test_the_simulated_years_trailer_counts_as_those_of_its_time(
+    tmp_path: Path, year: int, expected: TrailerCount
+) -> None:
+    path = tmp_path / f"COTAHIST_A{year}.ZIP"
+    write_year(path, [(date(year, 1, 2), [Quote()] * 5)], year=year)
+    notes = Notes()
+    list(read_year(path, year=year, source=SOURCE, notes=notes))
+    assert (notes.trailer_count, notes.oddities) == (expected, ())
+
+
+@pytest.mark.usefixtures("block_records")
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("end", [b"\r\n", b"\x1a", b" " * 245 + b"\r\n", b"\r\n" * 2000])
+def test_blank_lines_at_the_end_are_dropped_and_counted(tmp_path: Path, end: bytes, zipped: bool) -> None:
+    notes = Notes()
+    path = in_file(tmp_path, TEXT + end, zipped=zipped)
+    ends = []
+    sessions = list(
+        read_year(path, year=2024, source=SOURCE, notes=notes, progress=lambda done, _: ends.append(done))
+    )
+    assert sum(batch.num_rows for _, batch in sessions) == 17
+    assert [(oddity.what, oddity.count) for oddity in notes.oddities] == [
+        ("blank lines after the trailer", max(1, end.count(b"\n")))
+    ]
+    assert ends[-1] == len(TEXT + end)
+
+
+@pytest.mark.usefixtures("block_records")
+@pytest.mark.parametrize("end", [b"\r\n" * 2049, b"\r\n" * 123 + b"x", b"\r\n" * 2000 + b"01"])
+def test_more_than_blank_lines_at_the_end_is_refused(tmp_path: Path, end: bytes) -> None:
+    assert (refusal(in_file(tmp_path, TEXT + end)).record or 0) >= 19
+
+
+@pytest.mark.usefixtures("block_records")
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("length", [42, 244])
+def test_header_and_trailer_without_the_blanks_that_fill_them_up_are_read(
+    tmp_path: Path, length: int, zipped: bool
+) -> None:
+    header, *quotes, trailer = TEXT.splitlines()
+    text = b"\r\n".join([header[: length - 11], *quotes, trailer[:length], b""])
+    notes = Notes()
+    path = in_file(tmp_path, text, zipped=zipped)
+    sessions = read_year(path, year=2024, source=SOURCE, notes=notes, max_text_bytes=len(text))
+    assert [(day, rows(batch)) for day, batch in sessions] == day_by_day(SESSIONS)
+    assert [oddity.field for oddity in notes.oddities] == ["header", "trailer"]
+
+
+@pytest.mark.usefixtures("block_records")
+def test_odd_values_are_counted_over_all_blocks_and_the_first_is_named(tmp_path: Path) -> None:
+    text = bytearray(TEXT)
+    for record in (5, 9, 18):
+        text[(record - 1) * 247 + 202 : (record - 1) * 247 + 210] = b"00000000"
+    text[8 * 247 + 30] = 0x92
+    notes = Notes()
+    path = in_file(tmp_path, bytes(text))
+    sessions = dict(read_year(path, year=2024, source=SOURCE, notes=notes))
+    expiries = [row["datven"] for batch in sessions.values() for row in batch.to_pylist()]
+    assert expiries == [None] * 17
+    assert {(oddity.field, oddity.count, oddity.first_record) for oddity in notes.oddities} == {
+        ("DATVEN", 3, 5),
+        ("NOMRES", 1, 9),
+    }
+
+
 # --- what is refused
 
 
@@ -186,7 +273,7 @@ def test_a_reader_that_is_given_up_leaves_no_thread_behind(
         (9, 57, b"-000000000100", "PREABE"),
         (18, 25, b" 10", "TPMERC"),
         (11, 13, b"ZZ\x00A        ", "CODNEG"),
-        (12, 203, b"20240230", "DATVEN"),
+        (12, 203, b"2024 230", "DATVEN"),
         (3, 3, b"20240230", "DATA"),
         (13, 3, b"20230105", "DATA"),
         (14, 1, b"02", "TIPREG"),
@@ -202,7 +289,7 @@ def test_a_record_that_is_wrong_is_named_by_its_number_in_the_file(
 
 
 @pytest.mark.usefixtures("block_records")
-@pytest.mark.parametrize("count", [18, 20, 19_000])
+@pytest.mark.parametrize("count", [16, 18, 20, 19_000])
 def test_a_trailer_that_counts_other_records_is_refused(tmp_path: Path, count: int) -> None:
     error = refusal(in_file(tmp_path, year_text(records_of(SESSIONS), count=count)))
     assert (error.record, error.field) == (19, "TOTAL DE REGISTROS")

@@ -82,9 +82,32 @@ def test_a_text_that_lost_its_end_is_refused(
     quotes: list[Quote], line_end: bytes, data: st.DataObject
 ) -> None:
     text = encode_session(SESSION, quotes, line_end=line_end, final_line_end=False)
-    kept = data.draw(st.integers(0, len(text) - 1))
+    # Behind its count the trailer has only blanks to lose
+    kept = data.draw(st.integers(0, len(text) - 245 + 41))
     with pytest.raises(InvalidData):
         read_session(text[:kept], session=SESSION, source=SOURCE)
+
+
+@given(quotes=st.lists(QUOTES, max_size=4), line_end=LINE_ENDS, data=st.data())
+def test_a_text_that_lost_or_gained_blanks_at_its_end_is_read_as_it_was(
+    quotes: list[Quote], line_end: bytes, data: st.DataObject
+) -> None:
+    text = encode_session(SESSION, quotes, line_end=line_end, final_line_end=False)
+    kept = data.draw(st.integers(len(text) - 245 + 42, len(text)))
+    more = data.draw(st.text(" \r\n\x1a", max_size=60)).encode()
+    read = read_session(text[:kept] + more, session=SESSION, source=SOURCE)
+    assert read.equals(read_session(text, session=SESSION, source=SOURCE))
+
+
+@given(quotes=st.lists(QUOTES, min_size=1, max_size=8), quotes_counted=st.booleans(), data=st.data())
+def test_a_text_without_one_of_its_records_is_refused_whatever_its_trailer_counts(
+    quotes: list[Quote], quotes_counted: bool, data: st.DataObject
+) -> None:
+    text = encode_session(SESSION, quotes, quotes_counted=quotes_counted)
+    assert len(read_session(text, session=SESSION, source=SOURCE)) == len(quotes)
+    lost = data.draw(st.integers(0, len(quotes) + 1)) * 247
+    with pytest.raises(InvalidData):
+        read_session(text[:lost] + text[lost + 247 :], session=SESSION, source=SOURCE)
 
 
 @given(quotes=st.lists(QUOTES, max_size=5), data=st.data())
