@@ -227,8 +227,8 @@ class Memory:
             side = _side(name, profile, usual)
             if side and side != _side(name, before[-1], usual):  # what lasts is told once
                 news.append(
-                    f"{name}: {_shown(name, profile)}, where the last {len(before)} sessions have a median of "
-                    f"{_written(name, usual)}"
+                    f"{name}: {_shown(name, profile)}, where the last {len(before)} sessions have a "
+                    f"median of {_written(name, usual)}"
                 )
         self.sessions[day] = profile
         for old in sorted(self.sessions)[:-_KEPT]:

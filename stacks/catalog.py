@@ -52,8 +52,8 @@ class Catalog(Construct):
         )
         self._build_table(
             "cotahist_revisions",
-            description="Lines that only one of B3's two files of a session has, the daily or the annual one, "
-            "as the last backfill of its year found",
+            description="Lines that only one of B3's two files of a session has, the daily or the annual "
+            "one, as the last backfill of its year found",
             columns=schema.REVISION_COLUMNS,
             partition=("trade_date", "Trading session"),
             values=(_COTAHIST_BEGIN, "NOW"),

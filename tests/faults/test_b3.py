@@ -25,7 +25,7 @@ from sandbox.b3.formats import (
     encode_session,
     zip_file,
 )
-from sandbox.b3.server import PORTFOLIO_PATH, QUOTES_PATH, Answer
+from sandbox.b3.server import PORTFOLIO_PATH, QUOTES_PATH, REQUEST_REJECTED, Answer
 from sandbox.pipeline import JobRun
 from scraper.calendar import sessions_between
 from scraper.ingest import Outcome, Result
@@ -350,6 +350,26 @@ def test_a_byte_of_windows_1252_is_the_character_that_it_means_and_an_impossible
     session = SESSION_OF["expiry of zeros"]
     _, odd, *_ = quotes = MARKET.session(session)
     assert int(expiries or 0) == sum(quote.datven is not None for quote in quotes if quote is not odd)
+
+
+def test_a_firewall_is_no_absence_and_the_next_morning_has_all(bench: Bench, story: Story) -> None:
+    days = sessions_between(date(2025, 5, 12), date(2025, 5, 16))
+    for day in days:
+        bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    bench.b3.faults[path_of(days[-1])] = REQUEST_REJECTED
+    bench.b3.faults[path_of(days[0])] = bench.b3.faults[path_of(days[1])] = Answer(body=HTML)
+    before = bench.pipeline.job_runs()
+    results = bench.morning(days[-1], lookback=len(days))
+    refused = {days[0], days[1], days[-1]}
+    assert {day for day in days if results[f"cotahist {day}"].outcome == Outcome.REFUSED} == refused
+    assert not any(results[f"cotahist {day}"].is_stored for day in refused)
+    assert "Your support ID is: " in (results[f"cotahist {days[-1]}"].message or "")
+    assert not refused & set(bench.lake().raw)
+    bench.b3.faults.clear()
+    mended = bench.morning(days[-1], lookback=len(days))
+    assert {day for day in days if mended[f"cotahist {day}"].outcome == Outcome.NEW} == refused
+    bench.wait_for(days, before)
+    assert [bench.volume_in_every_table(day) for day in days] == [volume_made(day) for day in days]
 
 
 def test_a_b3_that_is_down_changes_nothing(bench: Bench, story: Story) -> None:

@@ -8,6 +8,7 @@ by one, or `tests/stack/roles.py` says why it is there; and without it a call wo
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.formats import zip_file
@@ -121,9 +123,27 @@ def _load_history(deployed: Deployed) -> None:
     assert _keys(names.raw_bucket, partition) == [f"{partition}/daily.parquet"]
     # What a writer leaves that ends between put and delete
     s3.put_object(Bucket=names.raw_bucket, Key=f"{partition}/backfill.parquet")
+    # What an earlier load found to differ, and does no more
+    revisions = f"raw/cotahist_revisions/trade_date={LATER_DAILY}/revisions.parquet"
+    s3.put_object(Bucket=names.raw_bucket, Key=revisions)
     assert main([*command, "--refresh"]) == DONE
     assert _keys(names.raw_bucket, partition) == [f"{partition}/daily.parquet"]
+    assert _keys(names.raw_bucket, revisions) == []
+    _shorten(names.raw_bucket, f"{partition}/daily.parquet")
+    assert main([*command, "--refresh"]) == DONE
+    assert _keys(names.raw_bucket, revisions) == [revisions]
+    scrape(deployed, LATER_DAILY)
+    assert _keys(names.raw_bucket, revisions) == []
     _wait_for_job_runs(names.glue_job_name)
+
+
+def _shorten(bucket: str, key: str) -> None:
+    """Take the first line out of a daily file, as if the annual one had it since."""
+    s3 = boto3.client("s3")
+    quotes = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+    shorter = io.BytesIO()
+    pq.write_table(quotes.slice(1), shorter)
+    s3.put_object(Bucket=bucket, Key=key, Body=shorter.getvalue())
 
 
 def _refuse(deployed: Deployed) -> None:
