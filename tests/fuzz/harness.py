@@ -243,10 +243,14 @@ def _require(condition: bool, otherwise: str) -> None:
 
 
 def _check_client(file: Any) -> None:
-    """What the client makes of a body: whether it is a file, and it never fails on one."""
+    """What the client makes of a body: whether it is a file or a refusal, and it never fails on one."""
     for content_type in ("application/zip", "text/html"):
         file.seek(0)
-        reason = client._why_absent(file, content_type)
+        try:
+            reason = client._why_absent(SOURCE, file, content_type)
+        except client.RefusedError as error:
+            reason = None
+            _require(str(error).startswith(SOURCE), "a refusal that does not name the source")
         _require(reason in {None, "an empty body", "an HTML page", "an empty ZIP"}, f"absent: {reason}")
 
 

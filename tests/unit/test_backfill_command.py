@@ -115,6 +115,26 @@ def test_years_are_loaded_and_refined_by_exactly_one_run(
 
 
 @pytest.mark.usefixtures("years")
+def test_what_b3_revised_and_what_is_new_is_printed_below_its_year(
+    shelves: Shelves, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelves.put_session(FRIDAY, Quote(voltot=Decimal("2.20")))
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    strange = Quote(voltot=Decimal("2.20"), codneg="ZZXX3", tpmerc="099")
+    shelves.put_year(2024, {day: [Quote(voltot=Decimal("2.20")), strange] for day in NOVEMBER_2024})
+    assert main(["ingest", "--date", str(FRIDAY)]) == DONE
+    capsys.readouterr()
+    assert main(["backfill", "--from", "2024-11-07", "--to", "2024-11-08", "--no-refine"]) == DONE
+    year, revised, new, *_ = capsys.readouterr().out.splitlines()
+    assert "1 of 1 daily sessions revised in the annual file" in year
+    assert revised == (
+        "2024    2024-11-08: lines that only the daily file has: 0, only the annual one: 1; "
+        "ZZXX3 099: only in the annual file"
+    )
+    assert new == "2024    new: TPMERC '099', in no table and not seen before (quotes: 2)"
+
+
+@pytest.mark.usefixtures("years")
 def test_what_is_finished_is_neither_downloaded_nor_refined_again(
     b3: B3Server, bucket: Bucket, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:

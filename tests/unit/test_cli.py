@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
 from tests.unit.both_ends import Bucket, Shelves
@@ -91,6 +92,16 @@ def test_a_file_that_fails_is_printed_with_its_reason_and_told_by_the_exit_code(
     assert quotes.startswith("cotahist 2024-11-08 ")
     assert " failed " in quotes
     assert "COTAHIST_D08112024.ZIP: HTTP 410" in quotes
+
+
+def test_what_is_new_in_a_file_is_printed_with_it(
+    shelves: Shelves, bucket: Bucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelves.put_session(FRIDAY, Quote(codbdi="Z9"))
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    assert main(["ingest", "--date", "2024-11-08", "--bucket", bucket.name]) == DONE
+    quotes = capsys.readouterr().out.splitlines()[1]
+    assert quotes.endswith("  new: CODBDI 'Z9', in no table and not seen before (quotes: 1)")
 
 
 def test_a_day_without_a_file_is_no_failure(

@@ -221,6 +221,7 @@ def test_what_a_run_wrote_and_refused_and_could_not_have_becomes_metrics(
         "FilesQuarantined": 1,
         "FilesFailed": 1,
         "OddValuesKept": 0,
+        "NewsInFiles": 0,
     }
     assert missing(log) == [1]  # the refused one
 
@@ -233,6 +234,24 @@ def test_odd_values_that_were_kept_become_a_metric(shelves: Shelves, log: Log) -
     handler(MONDAY_MORNING, CONTEXT)
     assert of_files(log)["OddValuesKept"] == 4
     assert of_files(log)["FilesQuarantined"] == 0
+
+
+def test_what_is_new_is_logged_returned_and_counted_once_and_fails_nothing(
+    shelves: Shelves, log: Log
+) -> None:
+    shelves.put_session(FRIDAY, Quote(tpmerc="099", codbdi="Z9"))
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    _, friday, _ = handler(MONDAY_MORNING, CONTEXT)
+    told = [
+        f"{kind}, in no table and not seen before (quotes: 1)" for kind in ("TPMERC '099'", "CODBDI 'Z9'")
+    ]
+    assert [*friday["news"]] == told
+    warnings = [line["message"] for line in log.lines() if line["level"] == "WARNING"]
+    assert warnings == [f"cotahist 2024-11-08: new: {news}" for news in told]
+    assert of_files(log)["NewsInFiles"] == 2
+    shelves.put_session(date(2024, 11, 7), Quote(tpmerc="099", codbdi="Z9"))
+    handler(MONDAY_MORNING, CONTEXT)
+    assert [blob["NewsInFiles"] for blob in log.metrics() if "NewsInFiles" in blob] == [[2.0], [0.0]]
 
 
 def test_the_metrics_are_of_the_stack_alone(
