@@ -149,7 +149,7 @@ def display() -> Display:
 
 def _amount(stage: str, done: int, total: int) -> str:
     match stage:
-        case "upload" | "look" | "ask B3":
+        case "upload" | "compare" | "look" | "ask B3":
             return f"{done:,} of {total:,} sessions"
         case "messages":
             return f"{done:,}"
