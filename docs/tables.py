@@ -110,7 +110,7 @@ PORTUGUESE = {
     "voltot": "Volume financeiro [BRL]",
     "preexe": "Preço de exercício da opção, 0 se não há [BRL]",
     "indopc": "Índice de correção do preço de exercício, 0 se não há",
-    "datven": "Vencimento da opção, nulo se não há (99991231)",
+    "datven": "Vencimento da opção, nulo se não há (99991231) ou não é dia",
     "fatcot": "Fator de cotação: o preço é por tantas unidades [ações]",
     "ptoexe": "Preço de exercício de opção referenciada em pontos [pontos]",
     "codisi": "ISIN, o do objeto no caso de derivativo; antes de 1995, código interno",
@@ -121,7 +121,7 @@ PORTUGUESE = {
     "weight": "Peso no índice [por cento]",
     "sector_weight": "Peso do setor [por cento]; nulo sem setor",
     "theoretical_quantity": "Quantidade na carteira teórica [ações]",
-    "reductor": "Redutor do índice, o mesmo em todas as linhas; nulo se não informado",
+    "reductor": "Redutor do índice, o mesmo em todas as linhas; nulo se não há",
 }
 
 

@@ -137,6 +137,10 @@ def _distinct(quotes: int) -> bytes:
 # ---------------------------------------------------------------------------------------------------------
 # Texts
 # ---------------------------------------------------------------------------------------------------------
+def _followed_by(end: bytes) -> bytes:
+    return _TEXT + end
+
+
 def _cut_short(length: int) -> bytes:
     """A text of which an editor has cut header and trailer short, the trailer to so many characters."""
     return b"\n".join([_TEXT[:31], _TEXT[247 : 247 + 245], _TEXT[2 * 247 : 2 * 247 + length], b""])
@@ -341,7 +345,7 @@ TRIED = (
     ),
     Case("a line end in a name", QUOTES, partial(_changed, 2, 28, b"\r\n"), "field NOMRES: found"),
     *(
-        Case(f"{end[:4]!r}, {len(end)} bytes, at the end", QUOTES, lambda end=end: _TEXT + end, refusal)
+        Case(f"{end[:4]!r}, {len(end)} bytes, at the end", QUOTES, partial(_followed_by, end), refusal)
         for end, refusal in (
             (b"\r\n", None),
             (b"\x1a", None),

@@ -116,8 +116,12 @@ def test_years_are_loaded_and_refined_by_exactly_one_run(
 
 @pytest.mark.usefixtures("years")
 def test_what_b3_revised_and_what_is_new_is_printed_below_its_year(
-    shelves: Shelves, capsys: pytest.CaptureFixture[str]
+    shelves: Shelves,
+    b3: B3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
     shelves.put_session(FRIDAY, Quote(voltot=Decimal("2.20")))
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     strange = Quote(voltot=Decimal("2.20"), codneg="ZZXX3", tpmerc="099")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from scraper.cotahist import read_session
+from scraper.oddities import Notes, TrailerCount
 
 pytestmark = pytest.mark.real
 
@@ -31,7 +32,10 @@ def test_b3s_files_give_their_known_figures(
     b3_files: Path, session: date, quotes: int, volume: Decimal, papers: int
 ) -> None:
     path = daily_zip(b3_files, session)
-    frame = read_session(path.read_bytes(), session=session, source=path.name)
+    notes = Notes()
+    frame = read_session(path.read_bytes(), session=session, source=path.name, notes=notes)
+    assert notes.trailer_count is TrailerCount.ALL_RECORDS
+    assert notes.oddities == ()
     assert len(frame) == quotes
     assert frame["voltot"].sum() == volume
     assert frame["codisi"].nunique() == papers

@@ -246,7 +246,7 @@ def test_what_is_new_is_logged_returned_and_counted_once_and_fails_nothing(
         f"{kind}, in no table and not seen before (quotes: 1)" for kind in ("TPMERC '099'", "CODBDI 'Z9'")
     ]
     assert [*friday["news"]] == told
-    warnings = [line["message"] for line in log.lines() if line["level"] == "WARNING"]
+    warnings = [line["message"] for line in log.lines() if ": new: " in line["message"]]
     assert warnings == [f"cotahist 2024-11-08: new: {news}" for news in told]
     assert of_files(log)["NewsInFiles"] == 2
     shelves.put_session(date(2024, 11, 7), Quote(tpmerc="099", codbdi="Z9"))
@@ -269,7 +269,7 @@ def test_the_metrics_are_of_the_stack_alone(
             "Second",
         )
     # The ten that CloudWatch does not charge for leave room for those of others
-    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 7
+    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 8
 
 
 def test_a_session_that_b3_does_not_have_yet_is_missing_until_it_says_that_there_was_none(

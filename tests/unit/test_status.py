@@ -13,9 +13,10 @@ import pytest
 from botocore.client import BaseClient
 
 import scraper.cli.status
-from sandbox.b3.formats import Quote
+from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
+from scraper.raw import Lineage
 from tests.unit.both_ends import Bucket, Shelves
 from tests.unit.operated import Operated, arrival
 
@@ -96,8 +97,8 @@ def test_sessions_that_are_as_they_should_be_are_shown_with_their_sums(
     assert heading.split("  ")[0] == "session"
     cells = [re.split(r" {2,}", row) for row in rows]
     assert [row[:9] + row[11:] for row in cells] == [
-        [str(THURSDAY), "daily", "2", "2", "2", "3.30", "yes", "2", "2 + 1", "ok"],
-        [str(FRIDAY), "daily", "1", "1", "1", "1,000.01", "yes", "1", "1 + 1", "ok"],
+        [str(THURSDAY), "daily", "2", "2", "2", "3.30", "yes", "2", "2 + 1", "all records", "ok"],
+        [str(FRIDAY), "daily", "1", "1", "1", "1,000.01", "yes", "1", "1 + 1", "all records", "ok"],
     ]
     assert queue == "The dead-letter queue is empty"
 
@@ -132,7 +133,8 @@ def test_as_json_it_says_all_with_the_volume_as_text(
         "session": "2024-11-08",
         "state": "ok",
         "why": [],
-        "raw": {"kind": "daily", "key": DAILY.format(FRIDAY), "quotes": 1, "volume": "1000.01"},
+        "raw": {"kind": "daily", "key": DAILY.format(FRIDAY), "quotes": 1, "volume": "1000.01"}
+        | {"trailer_count": "all records", "oddities": None},
         "refined": {
             "tickers": 1,
             "lines": 1,
@@ -142,6 +144,40 @@ def test_as_json_it_says_all_with_the_volume_as_text(
         },
         "catalogued": {"wide_partitions": 1, "compact_partition": True},
     }
+
+
+def test_what_was_kept_although_it_is_odd_is_a_note_on_a_session_that_is_well(
+    operated: Operated, shelves: Shelves, printed: Printed
+) -> None:
+    text = encode_session(FRIDAY, [Quote(voltot=Decimal("1.10"))], quotes_counted=True)
+    shelves.files["COTAHIST_D08112024.ZIP"] = zip_file(text.replace(b"SIMULADA ", b"SIMULADA\x92"), "A")
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    assert main(["ingest", "--date", str(FRIDAY)]) == DONE
+    portfolio, quotes = printed()
+    assert "odd" not in portfolio
+    assert "kept although it is odd: TOTAL DE REGISTROS" in quotes
+    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
+    assert main(LAST) == DONE
+    lines = printed()
+    assert re.split(r" {2,}", lines[1])[-2:] == ["quotes", "ok"]
+    (reason,) = state_and_reasons(lines)[1]
+    assert reason.startswith(f"{FRIDAY}  kept although it is odd: TOTAL DE REGISTROS: counts quotes, where")
+    assert r"NOMRES: bytes of Windows-1252, kept as text (1, first in record 2: 'SIMULADA\x92   ')" in reason
+    assert main([*LAST, "--json"]) == DONE
+    (session,) = json.loads("\n".join(printed()))["sessions"]
+    assert session["raw"]["trailer_count"] == "quotes"
+    assert session["raw"]["oddities"] in reason
+
+
+def test_of_a_raw_object_of_version_1_the_trailer_is_not_known(
+    ingest: Ingest, operated: Operated, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(Lineage, "metadata", lambda lineage: {"source-sha256": lineage.sha256})
+        ingest(FRIDAY, "1.10")
+    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
+    assert main(LAST) == DONE
+    assert re.split(r" {2,}", printed()[1])[-2:] == ["-", "ok"]
 
 
 def test_a_missing_session_is_one_line_and_exit_code_1(printed: Printed) -> None:
