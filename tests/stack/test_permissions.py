@@ -16,6 +16,7 @@ import pytest
 from aws_cdk.aws_iam import PolicyStatement, Role
 
 from app import build
+from scraper.raw import CANARY_KEY
 from stacks.config import REPOSITORY
 from tests.stack.roles import ROLES, ExpectedRole
 from tests.stack.synthesis import (
@@ -123,6 +124,14 @@ def test_the_starter_may_start_the_job_and_nothing_else(document: dict[str, Any]
         "logs:PutLogEvents": {"<StarterLogs>"},
         "sqs:SendMessage": {"<StarterDeadLetters>"},
     }
+
+
+def test_the_scraper_may_write_of_the_canary_the_one_object_that_its_code_writes(
+    document: dict[str, Any],
+) -> None:
+    allowed = permissions(document, "IngestionScraperRole")
+    of_canary = {each for each in allowed["s3:PutObject"] if "/canary/" in each}
+    assert of_canary == {f"<StorageRawBucket>/{CANARY_KEY}"}
 
 
 def test_to_bound_the_wide_table_the_job_needs_no_further_permission(document: dict[str, Any]) -> None:
