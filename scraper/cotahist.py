@@ -447,7 +447,7 @@ def _with_whole_end(text: bytes, line_end: bytes, notes: Notes) -> bytes:
     if len(text) - start > stride + MAX_BLANK_BYTES:
         return text
     filled = line.rstrip(b"\r\x1a")
-    if len(filled) != RECORD_LENGTH:
+    if filled != trailer.ljust(RECORD_LENGTH):
         notes.tell("trailer", "without the blanks that fill it up", f"{len(filled)} characters")
     if line[len(filled) :] + ended not in {line_end, b""}:
         notes.tell("trailer", "another end than that of a line", (line[len(filled) :] + ended).decode())

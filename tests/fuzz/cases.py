@@ -209,7 +209,7 @@ FOUND = (
     Case(
         "a trailer that is two lines",
         QUOTES,
-        lambda: _TEXT[: 2 * 247 + 100] + b"\r" + _TEXT[2 * 247 + 101 :],
+        lambda: _TEXT[: 2 * 247 + 100] + b"\rx" + _TEXT[2 * 247 + 102 :],
         "record 3: found 100 characters, expected 245",
     ),
     Case(
