@@ -42,7 +42,7 @@ from scraper.calendar import sessions_between
 from scraper.canary import codes_of, news_of, unknown_codes
 from scraper.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
 from scraper.client import Progress as DownloadProgress
-from scraper.cotahist import COTAHIST_SCHEMA, read_year
+from scraper.cotahist import COTAHIST_SCHEMA, count_of_year, read_year
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
 from scraper.oddities import Notes, Oddity, TrailerCount, as_json
@@ -549,7 +549,7 @@ def _stage(
         The sessions; their lineage, which is known when the file has been read to its end; and its codes
         that no table has, in words.
     """
-    staging = _Staging(folder)
+    staging = _Staging(folder, Lineage(answer.url, answer.sha256, count_of_year(days.first.year)))
     rows, volume, empty = 0, Decimal(0), True
     notes = Notes()
     codes: dict[str, Counter[str]] = defaultdict(Counter)
@@ -582,14 +582,17 @@ def _stage(
 
 
 class _Staging:
-    """A folder that the sessions of a year are written to, first in pieces: their lineage is known last.
+    """A folder that the sessions of a year are written to, in pieces where they do not come in one.
 
     Args:
         folder: The folder.
+        expected: Their lineage, as far as it can be known before the file has been read to its end. Should it
+            turn out to be another, what was written is written anew.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, expected: Lineage) -> None:
         self._folder = folder
+        self._expected = expected
         self._held: dict[date, list[pa.RecordBatch]] = {}
         self._held_rows = 0
         self._pieces: dict[date, int] = {}
@@ -609,16 +612,18 @@ class _Staging:
     def _flush(self) -> None:
         for day, batches in self._held.items():
             piece = self._pieces.get(day, 0)
-            pq.write_table(pa.Table.from_batches(batches), _staged_file(self._folder, day, piece))
+            content = encode_session(pa.Table.from_batches(batches), self._expected)
+            _staged_file(self._folder, day, piece).write_bytes(content)
             self._pieces[day] = piece + 1
         self._held.clear()
         self._held_rows = 0
 
     def _finish(self, day: date, lineage: Lineage) -> Session:
         path = _staged_file(self._folder, day)
-        pieces = [_staged_file(self._folder, day, piece) for piece in range(self._pieces[day])]
-        quotes = pa.concat_tables([pq.read_table(piece, partitioning=None) for piece in pieces])
-        path.write_bytes(encode_session(quotes, lineage))
+        if self._pieces[day] > 1 or lineage != self._expected:
+            pieces = [_staged_file(self._folder, day, piece) for piece in range(self._pieces[day])]
+            quotes = pa.concat_tables([pq.read_table(piece, partitioning=None) for piece in pieces])
+            path.write_bytes(encode_session(quotes, lineage))
         content = path.read_bytes()
         volumes = pq.read_table(io.BytesIO(content), columns=["voltot"])["voltot"]
         return Session(

@@ -40,7 +40,7 @@ from scraper.oddities import Notes, TrailerCount
 from scraper.records import COTAHIST_SCHEMA, FIELD, Block, Records
 from scraper.schema import RECORD_LENGTH, Field
 
-__all__ = ["COTAHIST_SCHEMA", "open_text", "read_session", "read_text", "read_year"]
+__all__ = ["COTAHIST_SCHEMA", "count_of_year", "open_text", "read_session", "read_text", "read_year"]
 
 MAX_TEXT_BYTES = 64 * 2**20
 """Most bytes of text of a session: 270,000 records, ten times the largest session known."""
@@ -227,7 +227,7 @@ def read_year(
                     records,
                     count=first_record - 1 + len(records),
                     year=year,
-                    expected=_count_of_year(year),
+                    expected=count_of_year(year),
                     source=source,
                     notes=notes,
                 )
@@ -447,7 +447,7 @@ def _with_whole_end(text: bytes, line_end: bytes, notes: Notes) -> bytes:
     if len(text) - start > stride + MAX_BLANK_BYTES:
         return text
     filled = line.rstrip(b"\r\x1a")
-    if len(filled) != RECORD_LENGTH:
+    if filled != trailer.ljust(RECORD_LENGTH):
         notes.tell("trailer", "without the blanks that fill it up", f"{len(filled)} characters")
     if line[len(filled) :] + ended not in {line_end, b""}:
         notes.tell("trailer", "another end than that of a line", (line[len(filled) :] + ended).decode())
@@ -531,7 +531,7 @@ def _count_of_session(session: date) -> TrailerCount | None:
     return TrailerCount.QUOTES if session >= QUOTES_COUNTED_FROM else None
 
 
-def _count_of_year(year: int) -> TrailerCount:
+def count_of_year(year: int) -> TrailerCount:
     """What the trailer of an annual file counts, as far as is known."""
     return TrailerCount.QUOTES if year >= QUOTES_COUNTED_FROM_YEAR else TrailerCount.ALL_RECORDS
 

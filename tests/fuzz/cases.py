@@ -198,13 +198,19 @@ FOUND = (
         "a header that is two lines",
         QUOTES,
         lambda: _TEXT.replace(b"\r\n", b"\n").replace(b"2024BOVESPA ", b"2024\nOVESPA "),
-        "record 1: found 15 characters, expected 245",
+        "record 2: found 229 characters, expected 245",
+    ),
+    Case(
+        "a trailer that ends in two line ends",
+        QUOTES,
+        lambda: _TEXT[:-3] + b"\r\r\n",
+        None,
     ),
     Case(
         "a trailer that is two lines",
         QUOTES,
-        lambda: _TEXT[:-3] + b"\r\r\n",
-        "record 3: found 244 characters, expected 245",
+        lambda: _TEXT[: 2 * 247 + 100] + b"\rx" + _TEXT[2 * 247 + 102 :],
+        "record 3: found 100 characters, expected 245",
     ),
     Case(
         "a directory of many members",

@@ -206,7 +206,7 @@ _COTAHIST = ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
 _OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
 _OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
 _OF_YEARS = {
-    *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_is_blank", "_count_of_year", "_peek"),
+    *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_is_blank", "count_of_year", "_peek"),
     *(f"_blocks.<locals>.{name}" for name in ("read", "first", "take")),
     "_require_session_of_at_most",
 }
