@@ -44,7 +44,7 @@ def daily() -> list[bytes]:
     """Sessions: zipped in each way, plain, of each line end and count, odd, empty, and a simulated one."""
     text = encode_session(SESSION, _VARIED)
     header, *records, trailer, _ = text.split(b"\r\n")
-    odd = text.replace(b"SIMULADA ", b"SIM\x92\x00ADA").replace(b"20241115", b"00000000")
+    odd = text.replace(b"SIMULADA ", b"SIM\x92\x00LADA").replace(b"20241115", b"00000000")
     market = SimulatedMarket(tickers=31, quotes=60)
     return [
         zip_file(text, "COTAHIST_D08112024.TXT"),
