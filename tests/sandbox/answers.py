@@ -142,20 +142,20 @@ def session_overview(lake: Lake, trade_date: date) -> pd.DataFrame:
             "unchanged": same.sum(),
             "not_comparable": (~(rose | fell | same)).sum(),
             "advance_decline_ratio": rose.sum() / fell.sum(),
-            "advancing_cash_volume_brl": brl(stocks["cash"][rose].sum()),
-            "declining_cash_volume_brl": brl(stocks["cash"][fell].sum()),
-            "volume_brl": brl(volume),
+            "advancing_cash_volume": brl(stocks["cash"][rose].sum()),
+            "declining_cash_volume": brl(stocks["cash"][fell].sum()),
+            "volume": brl(volume),
             "volume_change_percent": percent(volume - before, before),
-            "cash_volume_brl": brl(stocks["cash"].sum()),
+            "cash_volume": brl(stocks["cash"].sum()),
             "trades": stocks["trades"].sum(),
             "put_call_ratio": stocks["put"].sum() / stocks["call"].sum(),
         }
     )
 
 
-def top_gainers_and_losers(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+def top_gainers_and_losers(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
     stocks = lake.with_previous_close(trade_date)
-    stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume_brl)]
+    stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume)]
     reference = stocks["previous"].fillna(stocks["open"])
     rows = pd.DataFrame(
         {
@@ -165,10 +165,10 @@ def top_gainers_and_losers(lake: Lake, trade_date: date, minimum_volume_brl: flo
             "ticker": stocks["ticker"],
             "company": stocks["company"],
             "change_percent": percent(stocks["close"] - reference, reference),
-            "close_brl": stocks["close"],
-            "reference_price_brl": reference,
+            "close": stocks["close"],
+            "reference_price": reference,
             "reference": np.where(stocks["previous"].isna(), "open", "previous close"),
-            "volume_brl": brl(stocks["volume"]),
+            "volume": brl(stocks["volume"]),
         }
     )
     gainers = rows[rows["change_percent"] > 0].nlargest(10, "change_percent").assign(side="gainer")
@@ -183,14 +183,14 @@ def most_traded(lake: Lake, trade_date: date) -> pd.DataFrame:
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "volume_brl": brl(stocks["volume"]),
+            "volume": brl(stocks["volume"]),
             "share_of_session_percent": percent(stocks["volume"], stocks["volume"].sum()),
             "trades": stocks["trades"],
             "quantity": stocks["quantity"],
             "option_series": stocks["series"],
             "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
         }
-    ).sort_values("volume_brl", ascending=False)[:20]
+    ).sort_values("volume", ascending=False)[:20]
 
 
 def volume_by_market(lake: Lake, trade_date: date) -> pd.DataFrame:
@@ -209,7 +209,7 @@ def volume_by_market(lake: Lake, trade_date: date) -> pd.DataFrame:
         {
             "trade_date": trade_date,
             "market": volumes.index,
-            "volume_brl": brl(volumes),
+            "volume": brl(volumes),
             "share_of_session_percent": percent(volumes, stocks["volume"].sum()),
         }
     )
@@ -227,7 +227,7 @@ def sector_weights(lake: Lake, trade_date: date) -> pd.DataFrame:
                 "sector": volume.index,
                 "stocks": sectors.size(),
                 "index_weight_percent": sectors["weight"].sum().round(3),
-                "volume_brl": brl(volume),
+                "volume": brl(volume),
                 "share_of_index_volume_percent": percent(volume, volume.sum()),
                 "portfolio_date": portfolio_date,
                 "portfolio_age_days": (trade_date - portfolio_date).days,
@@ -251,24 +251,24 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
             "trade_date": days[0],
             "sector": volume.index,
             "stocks": today.groupby("sector").size(),
-            "volume_brl": brl(volume),
+            "volume": brl(volume),
             "share_of_session_percent": percent(volume, volume.sum()),
-            "average_volume_brl": average / 100,
+            "average_volume": average / 100,
             "times_the_average": volume / average,
         }
-    ).sort_values("volume_brl", ascending=False)
+    ).sort_values("volume", ascending=False)
 
 
 def ticker_session(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     stock = lake.at(trade_date).loc[[ticker]]
-    money = {f"{name}_volume_brl": brl(stock[name]) for name in (*MARKETS.values(), "other")}
+    money = {f"{name}_volume": brl(stock[name]) for name in (*MARKETS.values(), "other")}
     expiry = stock["expiry"].iloc[0]
     return pd.DataFrame(
         {
             **{name: stock[name] for name in ("trade_date", "ticker", "company", "share_class", "isin")},
-            **{f"{name}_brl": stock[name] for name in PRICES},
+            **{f"{name}": stock[name] for name in PRICES},
             **{name: stock[name] for name in ("trades", "quantity")},
-            "volume_brl": brl(stock["volume"]),
+            "volume": brl(stock["volume"]),
             **money,
             "option_series": stock["series"],
             "put_call_ratio": stock["put"] / stock["call"].replace(0, np.nan),
@@ -295,10 +295,10 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
         {
             "trade_date": stock["trade_date"],
             "ticker": ticker,
-            **{f"{name}_brl": stock[name] for name in ("open", "high", "low", "close")},
+            **{f"{name}": stock[name] for name in ("open", "high", "low", "close")},
             "change_percent": percent(stock["close"] - stock["before"], stock["before"]),
             "trades": stock["trades"],
-            "volume_brl": brl(stock["volume"]),
+            "volume": brl(stock["volume"]),
             "days_to_expiry": left,
         }
     )
@@ -311,18 +311,18 @@ def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
         {
             "trade_date": stock.index,
             "ticker": ticker,
-            "close_brl": stock["close"],
-            "average_5_brl": stock["close"].rolling(5).mean(),
-            "average_20_brl": stock["close"].rolling(20).mean(),
-            "average_200_brl": stock["close"].rolling(200).mean(),
-            "volume_brl": brl(stock["volume"]),
-            "average_volume_20_brl": stock["volume"].rolling(20).mean() / 100,
+            "close": stock["close"],
+            "average_5": stock["close"].rolling(5).mean(),
+            "average_20": stock["close"].rolling(20).mean(),
+            "average_200": stock["close"].rolling(200).mean(),
+            "volume": brl(stock["volume"]),
+            "average_volume_20": stock["volume"].rolling(20).mean() / 100,
         }
     )
     return rows.loc[rows.index.isin(lake.window(trade_date, 50))][::-1]
 
 
-def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume_brl: float) -> pd.DataFrame:
+def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume: float) -> pd.DataFrame:
     days = lake.window(trade_date, 22)
     stocks = lake.over(days)
     closes = stocks.pivot_table(index="trade_date", columns="ticker", values="close").dropna(axis=1)
@@ -333,18 +333,18 @@ def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume_
             "trade_date": days[0],
             "ticker": closes.columns,
             "company": lake.at(days[0])["company"].reindex(closes.columns),
-            "close_brl": closes.iloc[-1],
+            "close": closes.iloc[-1],
             "return_percent": percent(closes.iloc[-1] - closes.iloc[0], closes.iloc[0]),
             "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
-            "average_cash_volume_brl": traded / 100,
+            "average_cash_volume": traded / 100,
         }
     )
-    rows = rows[rows["average_cash_volume_brl"] >= minimum_average_volume_brl]
+    rows = rows[rows["average_cash_volume"] >= minimum_average_volume]
     return rows.sort_values("annualised_volatility_percent", ascending=False)
 
 
 def highs_and_lows_52_weeks(
-    lake: Lake, trade_date: date, minimum_volume_brl: float, within_percent: float
+    lake: Lake, trade_date: date, minimum_volume: float, within_percent: float
 ) -> pd.DataFrame:
     today = lake.at(trade_date)
     year = [day for day in lake.sessions if trade_date - timedelta(days=364) < day <= trade_date]
@@ -353,7 +353,7 @@ def highs_and_lows_52_weeks(
     newest_high = by_ticker["high"].transform("max") == stocks["high"]
     newest_low = by_ticker["low"].transform("min") == stocks["low"]
     high, low = by_ticker["high"].max(), by_ticker["low"].min()
-    today = today[(today["cash"] >= 100 * minimum_volume_brl) & today["close"].notna()]
+    today = today[(today["cash"] >= 100 * minimum_volume) & today["close"].notna()]
     below, above = percent(high - today["close"], high), percent(today["close"] - low, low)
     rows = pd.DataFrame(
         {
@@ -361,11 +361,11 @@ def highs_and_lows_52_weeks(
             "near": np.where(below.reindex(today.index) <= above.reindex(today.index), "high", "low"),
             "ticker": today["ticker"],
             "company": today["company"],
-            "close_brl": today["close"],
-            "high_52_weeks_brl": high,
+            "close": today["close"],
+            "high_52_weeks": high,
             "date_of_high": stocks[newest_high].groupby("ticker")["trade_date"].first(),
             "below_high_percent": below,
-            "low_52_weeks_brl": low,
+            "low_52_weeks": low,
             "date_of_low": stocks[newest_low].groupby("ticker")["trade_date"].first(),
             "above_low_percent": above,
             "sessions_traded": by_ticker.size(),
@@ -377,17 +377,17 @@ def highs_and_lows_52_weeks(
     return rows.sort_values(["near", "distance"], kind="stable").drop(columns="distance")
 
 
-def put_call_by_ticker(lake: Lake, trade_date: date, minimum_premiums_brl: float) -> pd.DataFrame:
+def put_call_by_ticker(lake: Lake, trade_date: date, minimum_premiums: float) -> pd.DataFrame:
     every = lake.at(trade_date)
     premiums = every["put"] + every["call"]
-    stocks = every[(every["series"] > 0) & (premiums >= 100 * minimum_premiums_brl)]
+    stocks = every[(every["series"] > 0) & (premiums >= 100 * minimum_premiums)]
     return pd.DataFrame(
         {
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "put_volume_brl": brl(stocks["put"]),
-            "call_volume_brl": brl(stocks["call"]),
+            "put_volume": brl(stocks["put"]),
+            "call_volume": brl(stocks["call"]),
             "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
             "market_put_call_ratio": every["put"].sum() / every["call"].sum(),
             "share_of_premiums_percent": percent(premiums[stocks.index], premiums.sum()),
@@ -404,8 +404,8 @@ def put_call_market(lake: Lake, trade_date: date) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trade_date": volume.index,
-            "put_volume_brl": brl(put),
-            "call_volume_brl": brl(call),
+            "put_volume": brl(put),
+            "call_volume": brl(call),
             "put_call_ratio": put / call,
             "option_series": days["series"].sum(),
             "stocks_with_options": days["series"].agg(lambda series: (series > 0).sum()),
@@ -427,25 +427,25 @@ def option_expiries(lake: Lake, trade_date: date, days_ahead: int) -> pd.DataFra
             "ticker": stocks["ticker"],
             "company": stocks["company"],
             "option_series": stocks["series"],
-            "call_volume_brl": brl(stocks["call"]),
-            "put_volume_brl": brl(stocks["put"]),
-            "close_brl": stocks["close"],
+            "call_volume": brl(stocks["call"]),
+            "put_volume": brl(stocks["put"]),
+            "close": stocks["close"],
         }
     )
 
 
-def odd_lot_share(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
     every = lake.at(trade_date)
     both = every["odd_lot"] + every["cash"]
-    stocks = every[(both > 0) & (both >= 100 * minimum_volume_brl)]
+    stocks = every[(both > 0) & (both >= 100 * minimum_volume)]
     return pd.DataFrame(
         {
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "close_brl": stocks["close"],
-            "odd_lot_volume_brl": brl(stocks["odd_lot"]),
-            "cash_volume_brl": brl(stocks["cash"]),
+            "close": stocks["close"],
+            "odd_lot_volume": brl(stocks["odd_lot"]),
+            "cash_volume": brl(stocks["cash"]),
             "odd_lot_share_percent": percent(stocks["odd_lot"], both[stocks.index]),
             "market_odd_lot_share_percent": percent(every["odd_lot"].sum(), both.sum()),
         }
@@ -477,14 +477,14 @@ def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
         volume = lake.at(day)["volume"].sort_values(ascending=False)
         shares = percent(volume, volume.sum())
         top = {f"top_{count}_percent": shares[:count].sum() for count in (1, 5, 10, 20)}
-        row = {"trade_date": day, "stocks": len(volume), "volume_brl": brl(volume.sum()), **top}
+        row = {"trade_date": day, "stocks": len(volume), "volume": brl(volume.sum()), **top}
         rows.append({**row, "herfindahl_hirschman_index": (shares**2).sum()})
     return pd.DataFrame(rows)
 
 
-def opening_gaps(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+def opening_gaps(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
     stocks = lake.with_previous_close(trade_date).dropna(subset=["previous", "open"])
-    stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume_brl)]
+    stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume)]
     up = stocks["open"] > stocks["previous"]
     filled = np.where(up, stocks["low"] <= stocks["previous"], stocks["high"] >= stocks["previous"])
     return pd.DataFrame(
@@ -492,29 +492,29 @@ def opening_gaps(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "previous_close_brl": stocks["previous"],
-            "open_brl": stocks["open"],
+            "previous_close": stocks["previous"],
+            "open": stocks["open"],
             "gap_percent": percent(stocks["open"] - stocks["previous"], stocks["previous"]),
             "filled": np.where(filled, "true", "false"),
-            "close_brl": stocks["close"],
-            "cash_volume_brl": brl(stocks["cash"]),
+            "close": stocks["close"],
+            "cash_volume": brl(stocks["cash"]),
         }
     ).sort_values("gap_percent", key=abs, ascending=False)[:20]
 
 
-def unusual_volume(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+def unusual_volume(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
     days = lake.window(trade_date, 21)
     today = lake.at(days[0])
     average = lake.over(days[1:]).groupby("ticker")["cash"].sum() / (len(days) - 1)
-    stocks = today[(today["cash"] >= 100 * minimum_volume_brl)].assign(average=average)
+    stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(average=average)
     stocks = stocks[stocks["average"] > 0]
     return pd.DataFrame(
         {
             "trade_date": days[0],
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "cash_volume_brl": brl(stocks["cash"]),
-            "average_cash_volume_brl": stocks["average"] / 100,
+            "cash_volume": brl(stocks["cash"]),
+            "average_cash_volume": stocks["average"] / 100,
             "times_the_average": stocks["cash"] / stocks["average"],
         }
     ).sort_values("times_the_average", ascending=False)[:20]
@@ -538,10 +538,10 @@ def stocks_without_trades(lake: Lake, trade_date: date) -> pd.DataFrame:
             "company": companies.reindex(absent.index),
             "last_cash_trade": in_cash.max().reindex(absent.index),
             "sessions_with_cash_trades": in_cash.size().reindex(absent.index).fillna(0).astype(int),
-            "cash_volume_before_brl": brl(absent["cash"]),
-            "odd_lot_volume_brl": brl(odd_lots),
+            "cash_volume_before": brl(absent["cash"]),
+            "odd_lot_volume": brl(odd_lots),
         }
-    ).sort_values("cash_volume_before_brl", ascending=False)
+    ).sort_values("cash_volume_before", ascending=False)
 
 
 def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
@@ -553,8 +553,8 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
             "stocks": stocks.size(),
             "raw_lines": quotes.size(),
             "lines": quotes.size(),
-            "raw_volume_brl": quotes["cents"].sum(),
-            "volume_brl": stocks["volume"].sum(),
+            "raw_volume": quotes["cents"].sum(),
+            "volume": stocks["volume"].sum(),
         }
     )
     weekdays = pd.bdate_range(first_date, last_date).date
@@ -562,9 +562,9 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     # Weekdays between its first and its last session that it lacks are holidays
     days = [day for day in weekdays if day in there.index or not begin <= day <= end]
     rows = there.reindex(days[::-1]).fillna({"finding": "missing"}).fillna(0)
-    counts = ["stocks", "raw_lines", "lines", "raw_volume_brl", "volume_brl"]
+    counts = ["stocks", "raw_lines", "lines", "raw_volume", "volume"]
     rows[counts] = rows[counts].astype(int)
-    for column in ("raw_volume_brl", "volume_brl"):
+    for column in ("raw_volume", "volume"):
         rows[column] = brl(rows[column])
-    rows["volume_difference_brl"] = brl(0)
+    rows["volume_difference"] = brl(0)
     return rows.rename_axis("trade_date").reset_index()

@@ -42,15 +42,15 @@ STEMS = [path.stem for path in sorted(NAMED_QUERIES.glob("*.sql"))]
 THEN, BEFORE = date(2025, 2, 13), SESSIONS[0]
 PREPARED: dict[str, dict[str, Any]] = {
     "data_quality": {"first_date": date(2024, 3, 1), "last_date": date(2024, 3, 22)},
-    "highs_and_lows_52_weeks": {"trade_date": THEN, "minimum_volume_brl": 5_000_000, "within_percent": 10},
+    "highs_and_lows_52_weeks": {"trade_date": THEN, "minimum_volume": 5_000_000, "within_percent": 10},
     "index_contribution": {"trade_date": BEFORE},
     "most_traded": {"trade_date": THEN},
-    "odd_lot_share": {"trade_date": THEN, "minimum_volume_brl": 0},
-    "opening_gaps": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "odd_lot_share": {"trade_date": THEN, "minimum_volume": 0},
+    "opening_gaps": {"trade_date": THEN, "minimum_volume": 20_000_000},
     "option_expiries": {"trade_date": THEN, "days_ahead": 60},
-    "put_call_by_ticker": {"trade_date": THEN, "minimum_premiums_brl": 0},
+    "put_call_by_ticker": {"trade_date": THEN, "minimum_premiums": 0},
     "put_call_market": {"trade_date": THEN},
-    "returns_and_volatility": {"trade_date": THEN, "minimum_average_volume_brl": 0},
+    "returns_and_volatility": {"trade_date": THEN, "minimum_average_volume": 0},
     "sector_turnover": {"trade_date": BEFORE},
     "sector_weights": {"trade_date": BEFORE},
     "session_overview": {"trade_date": THEN},
@@ -58,8 +58,8 @@ PREPARED: dict[str, dict[str, Any]] = {
     "ticker_averages": {"trade_date": THEN, "ticker": "ZXAA3"},
     "ticker_last_sessions": {"trade_date": THEN, "ticker": "ZXAA3"},
     "ticker_session": {"trade_date": BEFORE, "ticker": "ZXAA3"},
-    "top_gainers_and_losers": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
-    "unusual_volume": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "top_gainers_and_losers": {"trade_date": THEN, "minimum_volume": 20_000_000},
+    "unusual_volume": {"trade_date": THEN, "minimum_volume": 20_000_000},
     "volume_by_market": {"trade_date": THEN},
     "volume_concentration": {"trade_date": THEN},
 }
@@ -208,7 +208,7 @@ def _is_rounding(found: str | None, value: Any, column: str) -> bool:
     if isinstance(value, Decimal):
         return Decimal(found) == value
     if isinstance(value, float):
-        is_price = column.endswith("_brl") and "volume" not in column
+        is_price = column.endswith("") and "volume" not in column
         digits = DIGITS.get(column, 4 if is_price else 2)
         return abs(float(found) - value) <= 0.51 * 10.0**-digits
     return found == str(value)

@@ -52,6 +52,9 @@ COLUMNS = {
     "sector": "varchar",
     "portfolio_date": "date",
     "portfolio_age_days": "int",
+    "security_type": "varchar",
+    "bulletin_code": "varchar",
+    "currency": "varchar",
     "trade_date": "date",
     "ticker": "varchar",
 }
@@ -105,6 +108,8 @@ def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, An
         "company": f"{ticker} SA",
         "trades": 1,
         "quantity": 100,
+        "security_type": "share",
+        "currency": "BRL",
     }
     row |= dict.fromkeys(("open", "high", "low", "close"), Decimal("10.00"))
     row |= dict.fromkeys((name for name in COLUMNS if name.endswith("_volume")), Decimal(0))
@@ -382,7 +387,7 @@ def test_the_most_traded_share_the_session_s_volume(athena: Athena) -> None:
 
     rows = athena.answer("most_traded")
 
-    assert [(row["ticker"], row["volume_brl"], row["share_of_session_percent"]) for row in rows] == [
+    assert [(row["ticker"], row["volume"], row["share_of_session_percent"]) for row in rows] == [
         ("MANY3", Decimal(600), Decimal("60.00")),
         ("LESS3", Decimal(300), Decimal("30.00")),
         ("LEAST3", Decimal(100), Decimal("10.00")),
@@ -452,7 +457,7 @@ def test_the_volume_of_a_session_is_split_by_market(athena: Athena) -> None:
 
     rows = athena.answer("volume_by_market")
 
-    assert [(row["market"], row["volume_brl"], row["share_of_session_percent"]) for row in rows] == [
+    assert [(row["market"], row["volume"], row["share_of_session_percent"]) for row in rows] == [
         ("Cash", Decimal("290.50"), Decimal("72.53")),  # of 400.50
         ("Odd lot", Decimal(50), Decimal("12.48")),
         ("Forward", Decimal(30), Decimal("7.49")),
@@ -479,7 +484,7 @@ def test_sectors_add_up_weights_and_volumes_of_the_index(athena: Athena) -> None
             row["sector"],
             row["stocks"],
             row["index_weight_percent"],
-            row["volume_brl"],
+            row["volume"],
             row["share_of_index_volume_percent"],
         )
         for row in rows
@@ -511,7 +516,7 @@ def test_a_ticker_s_session_is_its_row(athena: Athena) -> None:
     )
 
     (row,) = athena.answer("ticker_session", ON_LAST, "'LESS3'")
-    assert (row["ticker"], row["close_brl"], row["put_call_ratio"]) == ("LESS3", Decimal("7.5"), 0.13)
+    assert (row["ticker"], row["close"], row["put_call_ratio"]) == ("LESS3", Decimal("7.5"), 0.13)
     (row,) = athena.answer("ticker_session")
     assert row["ticker"] == "MANY3"
 
@@ -543,9 +548,9 @@ def test_breadth_counts_what_rose_and_fell_and_leaves_out_what_cannot_be_compare
     assert (row["stocks"], row["advances"], row["declines"], row["unchanged"]) == (6, 2, 1, 1)
     assert row["not_comparable"] == 2
     assert row["advance_decline_ratio"] == 2.0
-    assert row["advancing_cash_volume_brl"] == Decimal("500.50")
-    assert row["declining_cash_volume_brl"] == Decimal(70)
-    assert row["volume_brl"] == Decimal(5_500)
+    assert row["advancing_cash_volume"] == Decimal("500.50")
+    assert row["declining_cash_volume"] == Decimal(70)
+    assert row["volume"] == Decimal(5_500)
     assert row["volume_change_percent"] == Decimal("10.00")  # 5,500 after 5,000
     assert row["put_call_ratio"] == 0.5
 
@@ -572,10 +577,10 @@ def test_an_average_is_of_sessions_with_a_close_and_null_until_there_are_enough(
     assert len(rows) == 21
     newest, *_, oldest = rows
     # The 20th session had no close: 22, 21, 19, 18, 17
-    assert (newest["trade_date"], newest["average_5_brl"]) == (LAST, Decimal("19.4"))
-    assert newest["average_20_brl"] == Decimal("11.6")  # 232 of 2..22 without 20: 252 - 20 = 232
-    assert newest["average_200_brl"] is None
-    assert oldest["average_5_brl"] is None
+    assert (newest["trade_date"], newest["average_5"]) == (LAST, Decimal("19.4"))
+    assert newest["average_20"] == Decimal("11.6")  # 232 of 2..22 without 20: 252 - 20 = 232
+    assert newest["average_200"] is None
+    assert oldest["average_5"] is None
 
 
 def test_volatility_is_that_of_the_daily_log_returns_of_21_sessions(athena: Athena) -> None:
@@ -614,7 +619,7 @@ def test_highs_and_lows_are_of_52_weeks_and_no_more(athena: Athena) -> None:
     rows = athena.answer("highs_and_lows_52_weeks", ON_LAST, "0", "5")
 
     high, low = rows
-    assert (high["near"], high["ticker"], high["high_52_weeks_brl"]) == ("high", "HIGH3", Decimal(20))
+    assert (high["near"], high["ticker"], high["high_52_weeks"]) == ("high", "HIGH3", Decimal(20))
     assert (high["below_high_percent"], high["date_of_high"]) == (5.0, LAST)  # the later of two
     assert high["sessions_traded"] == 2
     assert (low["near"], low["ticker"], low["above_low_percent"]) == ("low", "LOW3", 2.0)
@@ -743,7 +748,7 @@ def test_volume_is_compared_with_an_average_in_which_sessions_without_trades_cou
 
     rows = athena.answer("unusual_volume", ON_LAST, "0")
 
-    assert [(row["ticker"], row["average_cash_volume_brl"], row["times_the_average"]) for row in rows] == [
+    assert [(row["ticker"], row["average_cash_volume"], row["times_the_average"]) for row in rows] == [
         ("RARE3", Decimal(50), 3.0),
         ("USUAL3", Decimal(100), 1.5),
     ]
@@ -763,11 +768,11 @@ def test_stocks_that_did_not_trade_are_those_that_traded_before(athena: Athena) 
 
     rows = athena.answer("stocks_without_trades")
 
-    assert [(row["ticker"], row["last_cash_trade"], row["odd_lot_volume_brl"]) for row in rows] == [
+    assert [(row["ticker"], row["last_cash_trade"], row["odd_lot_volume"]) for row in rows] == [
         ("GONE3", FIRST, Decimal(0)),
         ("ODDS3", None, Decimal(8)),
     ]
-    assert (rows[0]["sessions_with_cash_trades"], rows[0]["cash_volume_before_brl"]) == (1, Decimal(70))
+    assert (rows[0]["sessions_with_cash_trades"], rows[0]["cash_volume_before"]) == (1, Decimal(70))
     assert {row["trade_date"] for row in rows} == {LAST}
 
 
@@ -784,7 +789,7 @@ def test_a_sector_s_turnover_counts_the_stock_s_newest_sector_backwards(athena: 
     rows = athena.answer("sector_turnover")
 
     assert [
-        (row["sector"], row["stocks"], row["volume_brl"], row["average_volume_brl"], row["times_the_average"])
+        (row["sector"], row["stocks"], row["volume"], row["average_volume"], row["times_the_average"])
         for row in rows
     ] == [
         ("Financeiro", 2, Decimal(300), Decimal(200), 1.5),
@@ -817,7 +822,7 @@ def test_data_quality_tells_what_differs_and_what_is_missing(athena: Athena) -> 
         (complete, "complete"),
     ]
     assert holiday not in {row["trade_date"] for row in rows}
-    assert [row["volume_difference_brl"] for row in rows[-2:]] == [Decimal("0.01"), Decimal(0)]
+    assert [row["volume_difference"] for row in rows[-2:]] == [Decimal("0.01"), Decimal(0)]
     assert (rows[-1]["raw_lines"], rows[-1]["lines"], rows[-1]["stocks"]) == (2, 2, 1)
 
 
