@@ -61,6 +61,8 @@ exchange AS (
     SELECT
         trade_date,
         max(in_lake) AS in_lake,
+        row_number() OVER (ORDER BY trade_date)
+            + CASE WHEN trade_date >= ${first_in_brl} THEN 1000000 ELSE 0 END AS number,
         row_number() OVER (ORDER BY trade_date) AS place,
         lag(trade_date) OVER (ORDER BY trade_date) AS previous_session
     FROM (
@@ -75,7 +77,7 @@ exchange AS (
 lake_sessions AS (
     SELECT
         trade_date,
-        place + CASE WHEN trade_date >= ${first_in_brl} THEN 1000000 ELSE 0 END AS number,
+        number,
         previous_session,
         place - lag(place) OVER (ORDER BY trade_date) - 1 AS missing_before
     FROM exchange

@@ -14,10 +14,19 @@ past AS (
     WHERE trade_date <= ${trade_date}
 ),
 sessions AS (
-    SELECT *, max(number) OVER () - min(number) OVER () + 1 - count(*) OVER () AS missing_sessions
+    SELECT *
     FROM past
     WHERE trade_date > last_session - INTERVAL '364' DAY
         AND sessions_ago < 364
+),
+span AS (
+    SELECT count(*) - (SELECT count(*) FROM sessions) AS missing_sessions
+    FROM exchange
+    CROSS JOIN (SELECT max(trade_date) AS last_day, max(number) AS last_number FROM sessions) AS newest
+    WHERE exchange.trade_date > newest.last_day - INTERVAL '364' DAY
+        AND exchange.trade_date <= newest.last_day
+        AND newest.last_number - exchange.number < 364
+        AND exchange.trade_date >= (SELECT min(trade_date) FROM lake_sessions)
 ),
 prices AS (
     SELECT
@@ -31,7 +40,6 @@ prices AS (
         daily.close,
         daily.cash_volume,
         sessions.last_session,
-        sessions.missing_sessions,
         max(daily.high) OVER (PARTITION BY daily.ticker) AS highest,
         min(daily.low) OVER (PARTITION BY daily.ticker) AS lowest
     FROM "${refined_database}"."${compact_table}" AS daily
@@ -42,7 +50,6 @@ prices AS (
 stocks AS (
     SELECT
         last_session AS trade_date,
-        missing_sessions,
         ticker,
         max(CASE WHEN prices.trade_date = last_session THEN company END) AS company,
         max(CASE WHEN prices.trade_date = last_session THEN security_type END) AS security_type,
@@ -55,7 +62,7 @@ stocks AS (
         max(CASE WHEN low = lowest THEN prices.trade_date END) AS date_of_low,
         count(*) AS sessions_traded
     FROM prices
-    GROUP BY last_session, missing_sessions, ticker, highest, lowest
+    GROUP BY last_session, ticker, highest, lowest
 ),
 distances AS (
     SELECT
@@ -71,7 +78,7 @@ distances AS (
 )
 SELECT
     trade_date,
-    missing_sessions,
+    (SELECT missing_sessions FROM span) AS missing_sessions,
     CASE WHEN below_high_percent <= above_low_percent THEN 'high' ELSE 'low' END AS near,
     ticker,
     company,

@@ -20,7 +20,7 @@ sessions AS (
 span AS (
     SELECT
         min(trade_date) AS first_session,
-        max(number) - min(number) + 1 - count(*) AS missing_sessions,
+        sum(least(coalesce(missing_before, 0), 21 - sessions_ago)) AS missing_sessions,
         count(*) AS sessions_there
     FROM sessions
 ),

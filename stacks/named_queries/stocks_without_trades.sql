@@ -16,7 +16,9 @@ sessions AS (
     WHERE sessions_ago < 21
 ),
 span AS (
-    SELECT max(trade_date) AS trade_date, max(number) - min(number) + 1 - count(*) AS missing_sessions
+    SELECT
+        max(trade_date) AS trade_date,
+        sum(least(coalesce(missing_before, 0), 20 - sessions_ago)) AS missing_sessions
     FROM sessions
 ),
 stocks AS (

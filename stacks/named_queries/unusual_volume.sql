@@ -1,11 +1,11 @@
 -- Unusual volume | Volume incomum
--- EN: Which twenty shares and units (or what else security_types says) traded most against their own average of the exchange's twenty sessions before, in the cash market? A session without a trade counts as zero; one that the lake lacks does not count (missing_sessions).
--- PT: Quais vinte ações e units (ou o que mais disser security_types) mais negociaram em relação à sua própria média dos vinte pregões anteriores da bolsa, à vista? Um pregão sem negócio conta como zero; um que falta no lake não conta (missing_sessions).
+-- EN: Which twenty shares and units (or what else security_types says) traded most against their own average of the exchange's twenty sessions before, in the cash market? A session without a trade counts as zero; one that the lake lacks does not count (missing_sessions). Where it lacks all twenty, averages are null.
+-- PT: Quais vinte ações e units (ou o que mais disser security_types) mais negociaram em relação à sua própria média dos vinte pregões anteriores da bolsa, à vista? Um pregão sem negócio conta como zero; um que falta no lake não conta (missing_sessions). Onde faltam os vinte, as médias são nulas.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
 -- Parameter: minimum_volume | decimal | 1000000 | Least volume in the cash market in the session, in its currency | Volume mínimo à vista no pregão, na moeda dele
 -- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
--- Needs sessions: 2
+-- Needs sessions: 1
 WITH ${lake_sessions},
 past AS (
     SELECT *, max(number) OVER () - number AS sessions_ago
@@ -18,7 +18,9 @@ sessions AS (
     WHERE sessions_ago < 21
 ),
 span AS (
-    SELECT max(number) - min(number) + 1 - count(*) AS missing_sessions, nullif(count(*) - 1, 0) AS sessions_before
+    SELECT
+        sum(least(coalesce(missing_before, 0), 20 - sessions_ago)) AS missing_sessions,
+        nullif(count(*) - 1, 0) AS sessions_before
     FROM sessions
 ),
 stocks AS (
@@ -46,8 +48,8 @@ SELECT
     CAST(average_volume AS decimal(24, 2)) AS average_cash_volume,
     CAST(CAST(cash_volume AS double) / average_volume AS decimal(18, 2)) AS times_the_average
 FROM stocks
-WHERE average_volume > 0
+WHERE (average_volume > 0 OR (SELECT sessions_before FROM span) IS NULL)
     AND contains(split(replace(${security_types}, ' ', ''), ','), security_type)
     AND cash_volume >= ${minimum_volume}
-ORDER BY CAST(cash_volume AS double) / average_volume DESC, ticker
+ORDER BY CAST(cash_volume AS double) / average_volume DESC NULLS LAST, stocks.cash_volume DESC, ticker
 LIMIT 20
