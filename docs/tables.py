@@ -54,6 +54,9 @@ SOURCES = {
     "sector": "segment",
     "portfolio_date": "header.date",
     "portfolio_age_days": "DATA − header.date",
+    "security_type": "CODBDI, ESPECI, NOMRES",
+    "bulletin_code": "CODBDI",
+    "currency": "DATA",
 }
 """Where each refined column comes from: fields of COTAHIST, or of the index portfolio (lower case)."""
 
@@ -89,6 +92,10 @@ PORTUGUESE = {
     "sector": "Setor econômico, como na carteira do IBOV; nulo fora do índice",
     "portfolio_date": "Data da carteira do IBOV consultada: a mais recente até trade_date",
     "portfolio_age_days": "Dias de portfolio_date a trade_date",
+    "security_type": "Tipo do papel: share (ação), unit, right (direitos e recibos de subscrição, bônus), fund "
+    "(fundo), etf, bdr, index (índice) ou other (outro); de bulletin_code, share_class e company",
+    "bulletin_code": "Código BDI da linha que dá nome à linha",
+    "currency": "De preços e volumes: BRL; antes de 1994-07-04 CRR thousand, milhares de cruzeiros reais",
     # Raw table of the quotes
     "codbdi": "Código BDI: 02 lote padrão, 12 fundo imobiliário, 96 fracionário, e outros",
     "codneg": "Código de negociação",

@@ -103,6 +103,18 @@ COLUMNS = (
     Field("sector", "string", "Economic sector, as in the IBOV's portfolio; null outside the index"),
     Field("portfolio_date", "date", "Date of the IBOV portfolio consulted: the newest up to trade_date"),
     Field("portfolio_age_days", "int", "Days from portfolio_date to trade_date"),
+    Field(
+        "security_type",
+        "string",
+        "Kind of paper: share, unit, right (subscription rights, receipts, bonuses), fund, etf, bdr, index or "
+        "other; from bulletin_code, share_class and company",
+    ),
+    Field("bulletin_code", "string", "B3's bulletin code of the line that names the row"),
+    Field(
+        "currency",
+        "string",
+        "Of prices and volumes: BRL; before 1994-07-04 CRR thousand, thousands of cruzeiros reais",
+    ),
 )
 PARTITION_KEYS = (
     Field("trade_date", "date", "Trading session"),
@@ -119,6 +131,7 @@ COMPACT_SUFFIX = "_compact"  # of the table's name
 
 # The columns of the raw tables that the job reads, with the types that it relies on
 QUOTE_COLUMNS = {
+    "codbdi": "string",
     "codneg": "string",
     "tpmerc": "string",
     "nomres": "string",
@@ -150,6 +163,11 @@ CASH, ODD_LOT, FORWARD, CALL, PUT = MARKETS = ("010", "020", "030", "070", "080"
 INDEX = "IBOV"
 FILE_NAME = "part-00000.parquet"
 INVARIANT_BROKEN = "invariant broken"
+FIRST_IN_BRL = dt.date(1994, 7, 4)  # what B3 publishes of the sessions before is in thousands of CR$
+
+# CODBDI of ETFs, and of exercises, forwards and options, of which CI has no others; names of other funds
+_ETF_CODES = ("14", "38", "42", "62", "78", "82")
+_FUND_NAMES = r"(^| )(FI(I|A|C|M|P|RF|DC|NOR|NAM|SET|AGRO)?|FDC|FUNDES)( |$)|(^| )INFRA"
 
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
@@ -247,6 +265,7 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
         F.when(F.trim("codisi") != "", F.trim("codisi")).alias("isin"),
         F.col("nomres").alias("company"),
         F.col("especi").alias("share_class"),
+        F.col("codbdi").alias("bulletin_code"),
         price("preabe").alias("open"),
         price("premax").alias("high"),
         price("premin").alias("low"),
@@ -298,6 +317,36 @@ def _aggregate(lines: DataFrame) -> DataFrame:
             F.count("*").alias("lines"),
         )
         .select("*", "line.*")
+        .withColumn(
+            "security_type",
+            security_type(*(F.col(name) for name in ("bulletin_code", "share_class", "company", "isin"))),
+        )
+        .withColumn("currency", F.when(F.col("trade_date") < FIRST_IN_BRL, "CRR thousand").otherwise("BRL"))
+    )
+
+
+def security_type(bulletin_code: Column, share_class: Column, company: Column, isin: Column) -> Column:
+    """What kind of paper it is, from CODBDI, ESPECI, NOMRES and CODISI of a line.
+
+    ESPECI decides where it can. It says CI of every fund: that it is an ETF says CODBDI 14, or that options or
+    forwards on it traded. Under 14 come funds of infrastructure and of tax incentives too, which their name
+    tells, if anything does.
+    """
+    is_ci = share_class.rlike(r"^CI[A-Z]?(?![A-Z0-9])")
+    return (
+        F.when(
+            bulletin_code.isin("10", "22") | share_class.rlike(r"^(DIR|BNS|REC)(?![A-Z0-9])| REC( |$)"),
+            "right",
+        )
+        .when(
+            bulletin_code.isin("34", "35", "36") | share_class.rlike(r"^(BDR|DR[A-Z0-9])(?![A-Z0-9])"), "bdr"
+        )
+        .when(share_class.rlike(r"^IBO(?![A-Z0-9])") | isin.rlike("^BR.{4}IND"), "index")
+        .when(share_class.rlike(r"^(UNT|CDA)(?![A-Z0-9])"), "unit")
+        .when(share_class.rlike(r"^(O[NPER]|P[NPER][A-HRV]?)(?![A-Z0-9])"), "share")
+        .when(is_ci & bulletin_code.isin(*_ETF_CODES) & ~company.rlike(_FUND_NAMES), "etf")
+        .when(is_ci | share_class.rlike(r"^FIDC(?![A-Z0-9])"), "fund")
+        .otherwise("other")
     )
 
 

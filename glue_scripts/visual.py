@@ -51,6 +51,7 @@ Node = dict[str, Any]
 _RAW_PRICES = ("preabe", "premax", "premin", "premed", "preult", "preofc", "preofv")
 QUOTES: Columns = {
     "trade_date": "date",
+    "codbdi": "string",
     "codneg": "string",
     "tpmerc": "string",
     "nomres": "string",
@@ -116,6 +117,23 @@ _JOINED: Columns = {
 }
 _DATED: Columns = {**_JOINED, "days_to_expiry": "int", "portfolio_age_days": "int"}
 
+# What kind of paper a line is of. ESPECI decides where it can; CI is every fund, and an ETF under 14, or where
+# options or forwards on it traded, unless its name says that it is a fund of another kind. In Spark SQL a
+# backslash is two
+_SECURITY_TYPE = r"""
+CASE
+    WHEN codbdi IN ('10', '22') OR especi RLIKE '^(DIR|BNS|REC)(?![A-Z0-9])| REC( |$)' THEN 'right'
+    WHEN codbdi IN ('34', '35', '36') OR especi RLIKE '^(BDR|DR[A-Z0-9])(?![A-Z0-9])' THEN 'bdr'
+    WHEN especi RLIKE '^IBO(?![A-Z0-9])' OR isin RLIKE '^BR.{4}IND' THEN 'index'
+    WHEN especi RLIKE '^(UNT|CDA)(?![A-Z0-9])' THEN 'unit'
+    WHEN especi RLIKE '^(O[NPER]|P[NPER][A-HRV]?)(?![A-Z0-9])' THEN 'share'
+    WHEN especi RLIKE '^CI[A-Z]?(?![A-Z0-9])' AND codbdi IN ('14', '38', '42', '62', '78', '82') AND NOT
+      nomres RLIKE '(^| )(FI(I|A|C|M|P|RF|DC|NOR|NAM|SET|AGRO)?|FDC|FUNDES)( |$)|(^| )INFRA' THEN 'etf'
+    WHEN especi RLIKE '^(CI[A-Z]?|FIDC)(?![A-Z0-9])' THEN 'fund'
+    ELSE 'other'
+  END
+"""
+
 # The refined table: each column, its type, and the expression that makes it of the joined columns
 _REFINED = {
     "isin": ("string", "isin"),
@@ -145,6 +163,13 @@ _REFINED = {
     "sector": ("string", "sector"),
     "portfolio_date": ("date", "portfolio_date"),
     "portfolio_age_days": ("int", "portfolio_age_days"),
+    "security_type": ("string", _SECURITY_TYPE.strip()),
+    "bulletin_code": ("string", "codbdi"),
+    # What B3 publishes of the sessions before is in thousands of CR$
+    "currency": (
+        "string",
+        "CASE WHEN trade_date < DATE '1994-07-04' THEN 'CRR thousand' ELSE 'BRL' END",
+    ),
     "trade_date": ("date", "trade_date"),
     "ticker": ("string", "ticker"),
 }
@@ -165,7 +190,7 @@ _NEXT = ",\n  "  # between two columns of a query
 # Prices are the cash line's alone, for one unit; B3 writes 0 where there was no bid or no ask
 _PRICE_PER_UNIT = f"""
 SELECT
-  trade_date, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
+  trade_date, codbdi, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
   NULLIF(TRIM(codisi), '') AS isin,
   CASE WHEN tpmerc = '{_CASH}' THEN preabe / NULLIF(fatcot, 0) END AS preabe,
   CASE WHEN tpmerc = '{_CASH}' THEN premax / NULLIF(fatcot, 0) END AS premax,
@@ -206,7 +231,7 @@ SELECT
   ticker,
   ROW_NUMBER() OVER (
     PARTITION BY trade_date, ticker
-    ORDER BY rank, -voltot, codneg, name, isin, nomres, especi,
+    ORDER BY rank, -voltot, codneg, name, isin, nomres, especi, codbdi,
       preabe, premax, premin, preult, premed, preofc, preofv
   ) AS position
 FROM named

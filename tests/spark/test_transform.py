@@ -85,6 +85,9 @@ def test_every_column_is_as_the_table_says(refine: Refine) -> None:
             "sector": "Financeiro / Seguros",
             "portfolio_date": date(2031, 3, 10),
             "portfolio_age_days": 4,
+            "security_type": "share",
+            "bulletin_code": "02",
+            "currency": "BRL",
             "trade_date": SESSION,
             "ticker": "ZZAA3",
         }
