@@ -20,6 +20,14 @@ from sandbox.b3.market import SimulatedMarket
 MARKETS = {"010": "cash", "020": "odd_lot", "030": "forward", "070": "call", "080": "put"}
 """By TPMERC; whatever else there is, is "other"."""
 
+KINDS = {
+    **dict.fromkeys(("ON", "PN", "PNA", "PNB"), "share"),
+    "UNT": "unit",
+    "DRN": "bdr",
+    "IBO": "index",
+}
+"""Kinds of paper of the simulated market, by what ESPECI begins with; CI is a fund, or under CODBDI 14 an ETF."""
+
 PRICES = {
     "open": "preabe",
     "high": "premax",
@@ -48,7 +56,18 @@ class Lake:
     @classmethod
     def of(cls, market: SimulatedMarket, sessions: Sequence[date], portfolio_date: date) -> Lake:
         """Of a market's sessions, with the portfolio of one day known from that day on."""
-        fields = ("codneg", "tpmerc", "nomres", "especi", "codisi", "fatcot", "totneg", "quatot", "datven")
+        fields = (
+            "codbdi",
+            "codneg",
+            "tpmerc",
+            "nomres",
+            "especi",
+            "codisi",
+            "fatcot",
+            "totneg",
+            "quatot",
+            "datven",
+        )
         rows = [
             {"trade_date": session, "cents": int(quote.voltot * 100)}
             | {field: getattr(quote, field) for field in fields}
@@ -79,7 +98,11 @@ class Lake:
     def with_previous_close(self, trade_date: date) -> pd.DataFrame:
         """The stocks of a session, with their closes in the session before."""
         today, before = self.window(trade_date, 2)
-        return self.at(today).assign(previous=self.at(before)["close"])
+        return self.at(today).assign(previous=self.at(before)["close"], previous_session=before)
+
+    def missing_before(self, days: Sequence[date]) -> list[int | None]:
+        """How many sessions lack before each: it begins somewhere, and has all since."""
+        return [None if day == self.sessions[0] else 0 for day in days]
 
 
 def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date) -> pd.DataFrame:
@@ -104,7 +127,11 @@ def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date)
     stocks["ticker"] = np.select(
         [named["order"] == 0, named["order"] == 1], [codes, codes.str.removesuffix("F")], codes.str[:4]
     )
-    stocks[["company", "share_class"]] = named[["nomres", "especi"]]
+    stocks[["company", "share_class", "bulletin_code"]] = named[["nomres", "especi", "codbdi"]]
+    classes = stocks["share_class"].str.split().str[0]
+    stocks["kind"] = classes.map(KINDS).where(
+        classes != "CI", np.where(named["codbdi"] == "14", "etf", "fund")
+    )
     for name in PRICES:
         stocks[name] = named[name].where(named["order"] == 0)
     for name in ("best_bid", "best_ask"):
@@ -127,15 +154,24 @@ def percent(part: Any, whole: Any) -> Any:
     return 100 * part / whole
 
 
-def session_overview(lake: Lake, trade_date: date) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date)
+def of_kinds(stocks: pd.DataFrame, security_types: str) -> pd.DataFrame:
+    """The stocks that are of some kinds of paper."""
+    return stocks[stocks["kind"].isin(security_types.split(", "))]
+
+
+def session_overview(lake: Lake, trade_date: date, security_types: str) -> pd.DataFrame:
+    every = lake.with_previous_close(trade_date)
+    stocks = of_kinds(every, security_types)
     rose, fell = stocks["close"] > stocks["previous"], stocks["close"] < stocks["previous"]
     same = stocks["close"] == stocks["previous"]
-    volume = stocks["volume"].sum()
+    volume = every["volume"].sum()
     before = lake.at(lake.window(trade_date, 2)[1])["volume"].sum()
     return pd.DataFrame(
         {
             "trade_date": [trade_date],
+            "previous_session": every["previous_session"].iloc[0],
+            "missing_sessions": 0,
+            "currency": "BRL",
             "stocks": len(stocks),
             "advances": rose.sum(),
             "declines": fell.sum(),
@@ -146,25 +182,32 @@ def session_overview(lake: Lake, trade_date: date) -> pd.DataFrame:
             "declining_cash_volume": brl(stocks["cash"][fell].sum()),
             "volume": brl(volume),
             "volume_change_percent": percent(volume - before, before),
-            "cash_volume": brl(stocks["cash"].sum()),
-            "trades": stocks["trades"].sum(),
-            "put_call_ratio": stocks["put"].sum() / stocks["call"].sum(),
+            "cash_volume": brl(every["cash"].sum()),
+            "trades": every["trades"].sum(),
+            "rows_without_trades": 0,
+            "put_call_ratio": every["put"].sum() / every["call"].sum(),
         }
     )
 
 
-def top_gainers_and_losers(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date)
+def top_gainers_and_losers(
+    lake: Lake, trade_date: date, security_types: str, minimum_volume: float
+) -> pd.DataFrame:
+    stocks = of_kinds(lake.with_previous_close(trade_date), security_types)
     stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume)]
     reference = stocks["previous"].fillna(stocks["open"])
     rows = pd.DataFrame(
         {
             "trade_date": trade_date,
+            "previous_session": stocks["previous_session"],
+            "missing_sessions": 0,
             "side": "",
             "place": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "security_type": stocks["kind"],
             "change_percent": percent(stocks["close"] - reference, reference),
+            "currency": "BRL",
             "close": stocks["close"],
             "reference_price": reference,
             "reference": np.where(stocks["previous"].isna(), "open", "previous close"),
@@ -183,6 +226,8 @@ def most_traded(lake: Lake, trade_date: date) -> pd.DataFrame:
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "security_type": stocks["kind"],
+            "currency": "BRL",
             "volume": brl(stocks["volume"]),
             "share_of_session_percent": percent(stocks["volume"], stocks["volume"].sum()),
             "trades": stocks["trades"],
@@ -209,6 +254,7 @@ def volume_by_market(lake: Lake, trade_date: date) -> pd.DataFrame:
         {
             "trade_date": trade_date,
             "market": volumes.index,
+            "currency": "BRL",
             "volume": brl(volumes),
             "share_of_session_percent": percent(volumes, stocks["volume"].sum()),
         }
@@ -225,6 +271,7 @@ def sector_weights(lake: Lake, trade_date: date) -> pd.DataFrame:
             {
                 "trade_date": trade_date,
                 "sector": volume.index,
+                "currency": "BRL",
                 "stocks": sectors.size(),
                 "index_weight_percent": sectors["weight"].sum().round(3),
                 "volume": brl(volume),
@@ -249,7 +296,9 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trade_date": days[0],
+            "missing_sessions": 0,
             "sector": volume.index,
+            "currency": "BRL",
             "stocks": today.groupby("sector").size(),
             "volume": brl(volume),
             "share_of_session_percent": percent(volume, volume.sum()),
@@ -266,6 +315,9 @@ def ticker_session(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             **{name: stock[name] for name in ("trade_date", "ticker", "company", "share_class", "isin")},
+            "security_type": stock["kind"],
+            "bulletin_code": stock["bulletin_code"],
+            "currency": "BRL",
             **{f"{name}": stock[name] for name in PRICES},
             **{name: stock[name] for name in ("trades", "quantity")},
             "volume": brl(stock["volume"]),
@@ -285,7 +337,8 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
     days = lake.window(trade_date, 21)
     stock = lake.over(days)
     stock = stock[stock["ticker"] == ticker].sort_values("trade_date")
-    stock["before"] = stock["close"].shift()
+    stock["before"] = stock["close"].ffill().shift()
+    stock["reference_date"] = stock["trade_date"].where(stock["close"].notna()).ffill().shift()
     stock = stock[stock["trade_date"].isin(days[:20])].sort_values("trade_date", ascending=False)
     left = [
         None if pd.isna(expiry) else (expiry - day).days
@@ -294,8 +347,11 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
     return pd.DataFrame(
         {
             "trade_date": stock["trade_date"],
+            "missing_sessions": lake.missing_before(list(stock["trade_date"])),
             "ticker": ticker,
+            "currency": "BRL",
             **{f"{name}": stock[name] for name in ("open", "high", "low", "close")},
+            "reference_date": stock["reference_date"],
             "change_percent": percent(stock["close"] - stock["before"], stock["before"]),
             "trades": stock["trades"],
             "volume": brl(stock["volume"]),
@@ -307,14 +363,19 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
 def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     stock = lake.stocks[(lake.stocks["ticker"] == ticker) & lake.stocks["close"].notna()]
     stock = stock[stock["trade_date"] <= trade_date].set_index("trade_date")
+    zeros = pd.Series(0, index=stock.index)
     rows = pd.DataFrame(
         {
             "trade_date": stock.index,
             "ticker": ticker,
+            "currency": "BRL",
             "close": stock["close"],
             "average_5": stock["close"].rolling(5).mean(),
+            "missing_5": zeros.rolling(5).sum(),
             "average_20": stock["close"].rolling(20).mean(),
+            "missing_20": zeros.rolling(20).sum(),
             "average_200": stock["close"].rolling(200).mean(),
+            "missing_200": zeros.rolling(200).sum(),
             "volume": brl(stock["volume"]),
             "average_volume_20": stock["volume"].rolling(20).mean() / 100,
         }
@@ -322,19 +383,26 @@ def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     return rows.loc[rows.index.isin(lake.window(trade_date, 50))][::-1]
 
 
-def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume: float) -> pd.DataFrame:
+def returns_and_volatility(
+    lake: Lake, trade_date: date, security_types: str, minimum_average_volume: float
+) -> pd.DataFrame:
     days = lake.window(trade_date, 22)
-    stocks = lake.over(days)
+    stocks = of_kinds(lake.over(days), security_types)
     closes = stocks.pivot_table(index="trade_date", columns="ticker", values="close").dropna(axis=1)
     traded = stocks.pivot_table(index="trade_date", columns="ticker", values="cash")[closes.columns].mean()
     returns = closes.apply(np.log).diff().iloc[1:]
     rows = pd.DataFrame(
         {
             "trade_date": days[0],
+            "first_session": days[-1],
+            "missing_sessions": 0,
             "ticker": closes.columns,
             "company": lake.at(days[0])["company"].reindex(closes.columns),
+            "security_type": lake.at(days[0])["kind"].reindex(closes.columns),
+            "currency": "BRL",
             "close": closes.iloc[-1],
             "return_percent": percent(closes.iloc[-1] - closes.iloc[0], closes.iloc[0]),
+            "daily_returns": 21,
             "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
             "average_cash_volume": traded / 100,
         }
@@ -344,9 +412,9 @@ def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume:
 
 
 def highs_and_lows_52_weeks(
-    lake: Lake, trade_date: date, minimum_volume: float, within_percent: float
+    lake: Lake, trade_date: date, security_types: str, minimum_volume: float, within_percent: float
 ) -> pd.DataFrame:
-    today = lake.at(trade_date)
+    today = of_kinds(lake.at(trade_date), security_types)
     year = [day for day in lake.sessions if trade_date - timedelta(days=364) < day <= trade_date]
     stocks = lake.over(year).dropna(subset="close").sort_values("trade_date", ascending=False)
     by_ticker = stocks.groupby("ticker")
@@ -358,9 +426,12 @@ def highs_and_lows_52_weeks(
     rows = pd.DataFrame(
         {
             "trade_date": trade_date,
+            "missing_sessions": 0,
             "near": np.where(below.reindex(today.index) <= above.reindex(today.index), "high", "low"),
             "ticker": today["ticker"],
             "company": today["company"],
+            "security_type": today["kind"],
+            "currency": "BRL",
             "close": today["close"],
             "high_52_weeks": high,
             "date_of_high": stocks[newest_high].groupby("ticker")["trade_date"].first(),
@@ -386,6 +457,7 @@ def put_call_by_ticker(lake: Lake, trade_date: date, minimum_premiums: float) ->
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "currency": "BRL",
             "put_volume": brl(stocks["put"]),
             "call_volume": brl(stocks["call"]),
             "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
@@ -404,6 +476,8 @@ def put_call_market(lake: Lake, trade_date: date) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trade_date": volume.index,
+            "missing_sessions": lake.missing_before(list(volume.index)),
+            "currency": "BRL",
             "put_volume": brl(put),
             "call_volume": brl(call),
             "put_call_ratio": put / call,
@@ -426,6 +500,7 @@ def option_expiries(lake: Lake, trade_date: date, days_ahead: int) -> pd.DataFra
             "days_to_expiry": stocks["days"],
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "currency": "BRL",
             "option_series": stocks["series"],
             "call_volume": brl(stocks["call"]),
             "put_volume": brl(stocks["put"]),
@@ -443,6 +518,7 @@ def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.Dat
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "currency": "BRL",
             "close": stocks["close"],
             "odd_lot_volume": brl(stocks["odd_lot"]),
             "cash_volume": brl(stocks["cash"]),
@@ -453,12 +529,14 @@ def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.Dat
 
 
 def index_contribution(lake: Lake, trade_date: date) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date).dropna(subset=["weight", "close", "previous"])
+    stocks = lake.with_previous_close(trade_date).dropna(subset=["weight", "close"])
     change = stocks["close"] / stocks["previous"] - 1
     portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
     return pd.DataFrame(
         {
             "trade_date": trade_date,
+            "previous_session": stocks["previous_session"],
+            "missing_sessions": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
             "sector": stocks["sector"],
@@ -477,21 +555,28 @@ def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
         volume = lake.at(day)["volume"].sort_values(ascending=False)
         shares = percent(volume, volume.sum())
         top = {f"top_{count}_percent": shares[:count].sum() for count in (1, 5, 10, 20)}
-        row = {"trade_date": day, "stocks": len(volume), "volume": brl(volume.sum()), **top}
+        (missing,) = lake.missing_before([day])
+        row = {"trade_date": day, "missing_sessions": missing, "currency": "BRL", "stocks": len(volume)}
+        row |= {"volume": brl(volume.sum()), **top}
         rows.append({**row, "herfindahl_hirschman_index": (shares**2).sum()})
     return pd.DataFrame(rows)
 
 
-def opening_gaps(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date).dropna(subset=["previous", "open"])
+def opening_gaps(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
+    stocks = of_kinds(lake.with_previous_close(trade_date), security_types)
+    stocks = stocks.dropna(subset=["previous", "open"])
     stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume)]
     up = stocks["open"] > stocks["previous"]
     filled = np.where(up, stocks["low"] <= stocks["previous"], stocks["high"] >= stocks["previous"])
     return pd.DataFrame(
         {
             "trade_date": trade_date,
+            "previous_session": stocks["previous_session"],
+            "missing_sessions": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "security_type": stocks["kind"],
+            "currency": "BRL",
             "previous_close": stocks["previous"],
             "open": stocks["open"],
             "gap_percent": percent(stocks["open"] - stocks["previous"], stocks["previous"]),
@@ -502,17 +587,20 @@ def opening_gaps(lake: Lake, trade_date: date, minimum_volume: float) -> pd.Data
     ).sort_values("gap_percent", key=abs, ascending=False)[:20]
 
 
-def unusual_volume(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
+def unusual_volume(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
     days = lake.window(trade_date, 21)
-    today = lake.at(days[0])
+    today = of_kinds(lake.at(days[0]), security_types)
     average = lake.over(days[1:]).groupby("ticker")["cash"].sum() / (len(days) - 1)
     stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(average=average)
     stocks = stocks[stocks["average"] > 0]
     return pd.DataFrame(
         {
             "trade_date": days[0],
+            "missing_sessions": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "security_type": stocks["kind"],
+            "currency": "BRL",
             "cash_volume": brl(stocks["cash"]),
             "average_cash_volume": stocks["average"] / 100,
             "times_the_average": stocks["cash"] / stocks["average"],
@@ -530,12 +618,15 @@ def stocks_without_trades(lake: Lake, trade_date: date) -> pd.DataFrame:
     absent = candidates[~candidates.index.isin(today.index[today["cash"] > 0])]
     in_cash = stocks[stocks["cash"] > 0].groupby("ticker")["trade_date"]
     odd_lots = today["odd_lot"].reindex(absent.index).fillna(0)
-    companies = stocks.sort_values("trade_date").groupby("ticker")["company"].last()
+    newest = stocks.sort_values("trade_date").groupby("ticker").last()
     return pd.DataFrame(
         {
             "trade_date": days[0],
+            "missing_sessions": 0,
             "ticker": absent.index,
-            "company": companies.reindex(absent.index),
+            "company": newest["company"].reindex(absent.index),
+            "security_type": newest["kind"].reindex(absent.index),
+            "currency": "BRL",
             "last_cash_trade": in_cash.max().reindex(absent.index),
             "sessions_with_cash_trades": in_cash.size().reindex(absent.index).fillna(0).astype(int),
             "cash_volume_before": brl(absent["cash"]),
@@ -553,6 +644,7 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
             "stocks": stocks.size(),
             "raw_lines": quotes.size(),
             "lines": quotes.size(),
+            "currency": "BRL",
             "raw_volume": quotes["cents"].sum(),
             "volume": stocks["volume"].sum(),
         }
@@ -561,10 +653,11 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     begin, end = lake.sessions[0], lake.sessions[-1]
     # Weekdays between its first and its last session that it lacks are holidays
     days = [day for day in weekdays if day in there.index or not begin <= day <= end]
-    rows = there.reindex(days[::-1]).fillna({"finding": "missing"}).fillna(0)
+    rows = there.reindex(days[::-1]).fillna({"finding": "missing", "currency": "BRL"}).fillna(0)
     counts = ["stocks", "raw_lines", "lines", "raw_volume", "volume"]
     rows[counts] = rows[counts].astype(int)
     for column in ("raw_volume", "volume"):
         rows[column] = brl(rows[column])
     rows["volume_difference"] = brl(0)
+    rows[["without_trades", "doubtful_trades"]] = 0
     return rows.rename_axis("trade_date").reset_index()

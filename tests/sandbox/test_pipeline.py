@@ -181,9 +181,7 @@ def test_named_queries_answer_with_the_figures_of_the_quotes(deployed: Deployed)
     by_market: dict[str, Decimal] = defaultdict(Decimal)
     for quote in quotes:
         by_market[market_names.get(quote.tpmerc, "Other")] += quote.voltot
-    markets = {
-        row["market"]: Decimal(row["volume"] or 0) for row in rows["Volume of a session by market"]
-    }
+    markets = {row["market"]: Decimal(row["volume"] or 0) for row in rows["Volume of a session by market"]}
     assert {market: volume for market, volume in markets.items() if volume} == dict(by_market)
 
     # Every constituent of the simulated index trades every session, so the weights add up to the whole

@@ -99,7 +99,20 @@ FUNCTIONS = {
 }
 """The functions that the queries use, with the page of Trino's documentation on which each was found."""
 
-_NO_FUNCTIONS = {"and", "as", "between", "from", "in", "or", "over", "select", "unnest", "values", "where"}
+_NO_FUNCTIONS = {
+    "and",
+    "as",
+    "between",
+    "from",
+    "in",
+    "join",
+    "or",
+    "over",
+    "select",
+    "unnest",
+    "values",
+    "where",
+}
 """What else can stand before a bracket."""
 
 MAX_BYTES = 262_144
@@ -870,7 +883,9 @@ def _output_names_in_expressions(sql: str) -> list[str]:
 
 
 @each_query
-def test_a_name_in_an_expression_of_order_by_is_not_a_column_that_the_query_renames(query: NamedQuery) -> None:
+def test_a_name_in_an_expression_of_order_by_is_not_a_column_that_the_query_renames(
+    query: NamedQuery,
+) -> None:
     assert _output_names_in_expressions(query.sql) == []
 
 
@@ -880,7 +895,10 @@ def test_a_name_in_an_expression_of_order_by_is_not_a_column_that_the_query_rena
 def test_a_name_that_engines_read_differently_is_found(clause: str) -> None:
     sql = f"SELECT CAST(gap AS decimal(9, 2)) AS gap FROM gaps {clause}"  # noqa: S608 - ours
     assert len(_output_names_in_expressions(sql)) == 1
-    assert _output_names_in_expressions(sql.replace("(gap)", "(gaps.gap)").replace("(gap, ", "(gaps.gap, ")) == []
+    assert (
+        _output_names_in_expressions(sql.replace("(gap)", "(gaps.gap)").replace("(gap, ", "(gaps.gap, "))
+        == []
+    )
 
 
 def _between_subqueries(sql: str) -> list[str]:
@@ -896,7 +914,9 @@ def test_a_span_is_not_between_subqueries(query: NamedQuery) -> None:
 
 def test_a_span_between_subqueries_is_found() -> None:
     saved = QUERIES["data_quality"].sql
-    span = re.search(r"trade_date >= /\* first_date \*/ (.*)\n +AND trade_date <= /\* last_date \*/ (.*)\n", saved)
+    span = re.search(
+        r"trade_date >= /\* first_date \*/ (.*)\n +AND trade_date <= /\* last_date \*/ (.*)\n", saved
+    )
     assert span is not None
     text = saved.replace(span[0], f"trade_date BETWEEN {span[1]} AND {span[2]}\n")
     assert len(_between_subqueries(text)) == 1
@@ -926,7 +946,12 @@ def test_no_change_reaches_across_sessions_that_the_lake_lacks(with_gap: Athena)
     assert (gainer["change_percent"], gainer["reference_price"]) == (Decimal("1.85"), Decimal(54))  # 55 / 54
     assert gainer["reference"] == "open: previous session not in the lake"
     (gap,) = with_gap.answer("opening_gaps", ON_NOW, KINDS, "0")
-    assert (gap["ticker"], gap["gap_percent"], gap["previous_close"], gap["filled"]) == ("JUMP3", None, None, None)
+    assert (gap["ticker"], gap["gap_percent"], gap["previous_close"], gap["filled"]) == (
+        "JUMP3",
+        None,
+        None,
+        None,
+    )
     (contribution,) = with_gap.answer("index_contribution")
     assert (contribution["change_percent"], contribution["contribution_points"]) == (None, None)
     assert contribution["index_change_percent"] is None
@@ -952,7 +977,9 @@ def test_a_ticker_s_sessions_show_where_some_are_missing_and_no_change_across(at
     ]
 
 
-def test_a_stock_without_trades_in_the_previous_session_changes_against_its_last_close(athena: Athena) -> None:
+def test_a_stock_without_trades_in_the_previous_session_changes_against_its_last_close(
+    athena: Athena,
+) -> None:
     athena.add(_row("RARE3", FIRST, close=Decimal(8)), _without_cash("RARE3", SECOND), _row("RARE3"))
     athena.add(_row("ELSE3", SECOND, volume=Decimal(1)))
 
@@ -1022,7 +1049,9 @@ def test_before_the_calendar_the_previous_session_is_the_lake_s(athena: Athena) 
 def test_nothing_is_compared_across_the_change_of_the_currency(athena: Athena) -> None:
     crr, brl = dt.date(1994, 7, 1), dt.date(1994, 7, 4)
     assert brl == FIRST_IN_BRL
-    athena.add(_row("OLD3", dt.date(1994, 6, 30), currency="CRR thousand", close=Decimal(27), high=Decimal(28)))
+    athena.add(
+        _row("OLD3", dt.date(1994, 6, 30), currency="CRR thousand", close=Decimal(27), high=Decimal(28))
+    )
     athena.add(_row("OLD3", crr, currency="CRR thousand", close=Decimal("27.50"), high=Decimal(28)))
     athena.add(_row("OLD3", brl, close=Decimal(10)))
 
@@ -1032,7 +1061,9 @@ def test_nothing_is_compared_across_the_change_of_the_currency(athena: Athena) -
     (overview,) = athena.answer("session_overview", on_brl, KINDS)
     assert (overview["currency"], overview["advances"], overview["declines"]) == ("BRL", 0, 0)
     assert (overview["volume_change_percent"], overview["previous_session"]) == (None, crr)
-    assert [row["change_percent"] for row in athena.answer("ticker_last_sessions", on_brl, "'OLD3'")] == [None]
+    assert [row["change_percent"] for row in athena.answer("ticker_last_sessions", on_brl, "'OLD3'")] == [
+        None
+    ]
     (high,) = athena.answer("highs_and_lows_52_weeks", on_brl, KINDS, "0", "5")
     assert (high["high_52_weeks"], high["currency"]) == (Decimal(10), "BRL")
 
@@ -1062,7 +1093,10 @@ def test_shares_and_units_are_counted_unless_others_are_asked_for(athena: Athena
     assert (overview["stocks"], overview["advances"]) == (2, 2)
     for stem in ("top_gainers_and_losers", "opening_gaps", "unusual_volume"):
         default = athena.answer(stem, ON_LAST, KINDS, "0")
-        assert {row["ticker"]: row["security_type"] for row in default} == {"SHAR3": "share", "UNIT11": "unit"}
+        assert {row["ticker"]: row["security_type"] for row in default} == {
+            "SHAR3": "share",
+            "UNIT11": "unit",
+        }
         assert [row["ticker"] for row in athena.answer(stem, ON_LAST, "'fund'", "0")] == ["FUND11"]
     highs = athena.answer("highs_and_lows_52_weeks", ON_LAST, "'bdr, other'", "0", "5")
     assert [row["ticker"] for row in highs] == ["BDRS34", "OTHER1"]
@@ -1091,7 +1125,9 @@ def test_trades_that_are_not_known_are_counted_and_not_added_up(athena: Athena) 
 
 
 def test_a_ratio_has_two_decimals(athena: Athena) -> None:
-    athena.add(_row("ONE3", call_volume=Decimal(4), put_volume=Decimal(2), put_call_ratio=0.5, option_series=1))
+    athena.add(
+        _row("ONE3", call_volume=Decimal(4), put_volume=Decimal(2), put_call_ratio=0.5, option_series=1)
+    )
 
     ratios = [
         athena.answer(stem)[0]["put_call_ratio"]
@@ -1114,7 +1150,9 @@ def test_data_quality_tells_of_trades_that_are_not_known_or_in_doubt(athena: Ath
     for day, trades in zip(days, (120_000, 119_000, 121_000, 120_500, 20_000), strict=True):
         athena.add(_row("BUSY4", day, volume=Decimal(120_000_000), trades=trades))
         # So many blocks that a trade is ten times as large: 100,000 more would not be its size
-        athena.add(_row("BLOCK3", day, volume=Decimal(1_000_000) * (10 if day == days[-1] else 1), trades=500))
+        athena.add(
+            _row("BLOCK3", day, volume=Decimal(1_000_000) * (10 if day == days[-1] else 1), trades=500)
+        )
         athena.add(_row("NULL3", day, trades=None if day == days[0] else 3))
 
     rows = athena.answer("data_quality", "DATE '2024-03-18'", "DATE '2024-03-22'")
