@@ -105,14 +105,15 @@ class Window:
 
     @property
     def numbers(self) -> str:
-        """Its sessions and the one before, as rows of VALUES: the session, and its place among the exchange's.
+        """Its sessions and the one before, as rows of VALUES, of three columns.
 
-        Where the lake has two consecutive sessions, their places are too.
+        The session; its place among the exchange's sessions, so that those of consecutive sessions differ by
+        one; and how many sessions the lake lacks between the row of the first and its own.
         """
-        place, rows = 1, [f"(DATE '{self.before}', 1)"]
-        for day in (day for day in self.sessions if day != self.before):
-            place += 1 + (self.missing_before[day] or 0)
-            rows.append(f"(DATE '{day}', {place})")
+        missing, rows = 0, []
+        for place, day in enumerate(dict.fromkeys((self.before, *self.sessions))):
+            missing += self.missing_before.get(day) or 0
+            rows.append(f"(DATE '{day}', {place + missing}, {missing})")
         return ", ".join(rows)
 
     def marked(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -117,7 +117,7 @@ def read(lake: Lake, day: date | None) -> Session:
     )
     history = lake.query(
         f"""
-        WITH days (day, place) AS (
+        WITH days (day, place, missing) AS (
             VALUES {window.numbers}
         ),
         sessions AS (
