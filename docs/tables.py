@@ -60,23 +60,27 @@ SOURCES = {
 }
 """Where each refined column comes from: fields of COTAHIST, or of the index portfolio (lower case)."""
 
+_UNIT_PRICE = "BRL por unidade; ver currency"
+_EARLIER = "antes de 1994-07-04 milhares de cruzeiros reais"
+_MONEY, _PRICE = f"BRL; {_EARLIER}", f"BRL por FATCOT unidades; {_EARLIER}"
+
 PORTUGUESE = {
     # Refined table
     "trade_date": "Pregão",
-    "ticker": "Código de negociação; um papel sem linha à vista leva o nome do fracionário, o de outra linha ou o "
-    "das opções",
+    "ticker": "Código de negociação; um papel sem linha à vista leva o nome do fracionário, o de outra linha "
+    "ou o das opções",
     "isin": "ISIN do papel; nulo quando a B3 não o informa",
     "company": "Nome resumido da empresa",
     "share_class": "Espécie, direitos e segmento de listagem",
-    "open": "Preço de abertura à vista [BRL por unidade; ver currency]; nulo sem linha à vista",
-    "high": "Preço máximo à vista [BRL por unidade; ver currency]",
-    "low": "Preço mínimo à vista [BRL por unidade; ver currency]",
-    "close": "Último preço à vista [BRL por unidade; ver currency]",
-    "average_price": "Preço médio à vista [BRL por unidade; ver currency]",
-    "best_bid": "Melhor oferta de compra no fechamento à vista [BRL por unidade; ver currency]; nulo se não há",
-    "best_ask": "Melhor oferta de venda no fechamento à vista [BRL por unidade; ver currency]; nulo se não há",
-    "trades": "Número de negócios, todos os mercados; nulo onde o volume de uma linha contradiz a contagem, da "
-    "qual a B3 dá os cinco últimos dígitos",
+    "open": f"Preço de abertura à vista [{_UNIT_PRICE}]; nulo sem linha à vista",
+    "high": f"Preço máximo à vista [{_UNIT_PRICE}]",
+    "low": f"Preço mínimo à vista [{_UNIT_PRICE}]",
+    "close": f"Último preço à vista [{_UNIT_PRICE}]",
+    "average_price": f"Preço médio à vista [{_UNIT_PRICE}]",
+    "best_bid": f"Melhor oferta de compra no fechamento à vista [{_UNIT_PRICE}]; nulo se não há",
+    "best_ask": f"Melhor oferta de venda no fechamento à vista [{_UNIT_PRICE}]; nulo se não há",
+    "trades": "Número de negócios, todos os mercados; nulo onde o volume de uma linha contradiz a contagem, "
+    "da qual a B3 dá os cinco últimos dígitos",
     "quantity": "Quantidade negociada, todos os mercados [ações ou contratos]",
     "volume": "Volume financeiro, todos os mercados [BRL; ver currency]",
     "cash_volume": "Volume no mercado à vista [BRL; ver currency]",
@@ -94,8 +98,8 @@ PORTUGUESE = {
     "sector": "Setor econômico, como na carteira do IBOV; nulo fora do índice",
     "portfolio_date": "Data da carteira do IBOV consultada: a mais recente até trade_date",
     "portfolio_age_days": "Dias de portfolio_date a trade_date",
-    "security_type": "Tipo do papel: share (ação), unit, right (direitos e recibos de subscrição, bônus), fund "
-    "(fundo), etf, bdr, index (índice) ou other (outro)",
+    "security_type": "Tipo do papel: share (ação), unit, right (direitos e recibos de subscrição, bônus), "
+    "fund (fundo), etf, bdr, index (índice) ou other (outro)",
     "bulletin_code": "Código BDI da linha que dá nome à linha",
     "currency": "De preços e volumes: BRL; antes de 1994-07-04 CRR thousand, milhares de cruzeiros reais",
     # Raw table of the quotes
@@ -107,17 +111,17 @@ PORTUGUESE = {
     "especi": "Espécie, direitos e segmento de listagem",
     "prazot": "Prazo do termo [dias]; vazio no mercado à vista",
     "modref": "Rótulo da moeda de referência; não se convertem preços por ele",
-    "preabe": "Preço de abertura [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "premax": "Preço máximo [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "premin": "Preço mínimo [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "premed": "Preço médio [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "preult": "Último preço [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "preofc": "Melhor oferta de compra, 0 se não há [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "preofv": "Melhor oferta de venda, 0 se não há [BRL por FATCOT unidades; antes de 1994-07-04 milhares de cruzeiros reais]",
+    "preabe": f"Preço de abertura [{_PRICE}]",
+    "premax": f"Preço máximo [{_PRICE}]",
+    "premin": f"Preço mínimo [{_PRICE}]",
+    "premed": f"Preço médio [{_PRICE}]",
+    "preult": f"Último preço [{_PRICE}]",
+    "preofc": f"Melhor oferta de compra, 0 se não há [{_PRICE}]",
+    "preofv": f"Melhor oferta de venda, 0 se não há [{_PRICE}]",
     "totneg": "Número de negócios módulo 100.000: a B3 escreve os cinco últimos dígitos",
     "quatot": "Quantidade negociada [ações ou contratos]",
-    "voltot": "Volume financeiro [BRL; antes de 1994-07-04 milhares de cruzeiros reais]",
-    "preexe": "Preço de exercício da opção, 0 se não há [BRL; antes de 1994-07-04 milhares de cruzeiros reais]",
+    "voltot": f"Volume financeiro [{_MONEY}]",
+    "preexe": f"Preço de exercício da opção, 0 se não há [{_MONEY}]",
     "indopc": "Índice de correção do preço de exercício, 0 se não há",
     "datven": "Vencimento da opção, nulo se não há (99991231)",
     "fatcot": "Fator de cotação: o preço é por tantas unidades [ações]",

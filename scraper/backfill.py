@@ -510,8 +510,9 @@ def _stage(
     found = sum(session.rows for session in staged), sum(session.volume for session in staged)
     if found != (rows, volume):
         raise BackfillError(
-            f"{answer.url}: the staged files hold {found[0]} quotes and {found[1]} of VOLTOT, expected {rows} "
-            f"and {volume}, as was read; nothing was uploaded. Is the disk of {folder} sound? Run it again"
+            f"{answer.url}: the staged files hold {found[0]} quotes and {found[1]} of VOLTOT, expected "
+            f"{rows} and {volume}, as was read; nothing was uploaded. "
+            f"Is the disk of {folder} sound? Run it again"
         )
     return staged
 

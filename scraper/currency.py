@@ -5,8 +5,8 @@ from datetime import date
 from decimal import Decimal
 
 FIRST_IN_BRL = date(1994, 7, 4)
-"""The first session in reais. Of the sessions before, B3 publishes thousands of cruzeiros reais, whatever MODREF
-says: prices step there by 1/2.75, as 2,750 cruzeiros reais became one real, and nowhere else before."""
+"""The first session in reais. Of those before, B3 publishes thousands of cruzeiros reais, whatever MODREF
+says: over 136 papers prices step there by 1/2.75, as 2,750 cruzeiros reais became one real."""
 
 BRL, CRR_THOUSAND = "BRL", "CRR thousand"
 

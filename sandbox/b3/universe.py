@@ -295,7 +295,7 @@ def _newcomers(
 
 
 def _make_popular(founders: list[Listing]) -> list[Listing]:
-    """Let the two most traded shares be dealt in small trades: in most sessions in more than 99,999 of them."""
+    """Let the two most traded shares be dealt in small trades: often in more than 99,999 a session."""
     popular = _most_traded([founder for founder in founders if founder.is_share])[:2]
     return [replace(founder, ticket=_POPULAR if founder in popular else 1.0) for founder in founders]
 
