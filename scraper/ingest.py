@@ -66,7 +66,7 @@ class Result:
         index: Code of the index; None for quotes.
         key: Key in the raw bucket of the content, or of the refused bytes.
         rows: Rows written.
-        volume: Financial volume of the quotes written [BRL].
+        volume: Financial volume of the quotes written, in the session's currency (`scraper.currency`).
         sha256: SHA-256 of what was read (see `scraper.raw.Lineage`).
         message: Why, unless the outcome is "new" or "unchanged".
         is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of a

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from scraper.cli.names import Names, add_stack_arguments, day
+from scraper.currency import currency_of
 from scraper.ingest import Result
 from scraper.ingest import run as ingest
 from scraper.settings import Settings
@@ -51,8 +52,8 @@ def line(result: Result, bucket: str) -> str:
     parts = [f"{result.name:<34}{result.outcome:<18}"]
     if result.rows is not None:
         parts.append(f"{result.rows:,} rows")
-    if result.volume is not None:
-        parts.append(f"BRL {result.volume:,}")
+    if result.volume is not None and result.date is not None:
+        parts.append(f"{currency_of(result.date)} {result.volume:,}")
     if result.key is not None:
         parts.append(f"s3://{bucket}/{result.key}")
     if result.message is not None:
