@@ -5,9 +5,11 @@ line below the chart. `size` is width and height in inches, or a width alone, fr
 by default it is a page's. A chart less than 7.5 inches wide is laid out for a phone.
 
 Numbers may be decimals, integers or floats; they become floats to be drawn. A frame without rows gives a
-figure that says so. `style.alt_text` has what a figure shows in words. A frame may say in a column `currency`
-what its amounts are of, one for all rows, BRL if it does not; and in `missing_before` how many sessions of the
-exchange are missing before a row's: there, lines are interrupted and the chart says so.
+figure that says so. `style.alt_text` has what a figure shows in words.
+
+A frame may say in a column `currency` what its amounts are of, one for all rows, BRL if it does not; and in
+`missing_before` how many sessions of the exchange are missing before a row's: there, lines are interrupted
+and the chart says so.
 
 This module and `style` also run inside Athena for Apache Spark: Python 3.9, matplotlib 3.5, pandas 1.4.
 """
@@ -901,7 +903,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "en": {
             "title": "{ticker}: price and volume",
             "unit": (
-                "Prices in [currency], not adjusted for splits or dividends, with averages of 5, 20 and 200 closes"
+                "Prices in [currency], not adjusted for splits or dividends, with averages of 5, 20 and "
+                "200 closes"
             ),
             "rises": "close at or above open",
             "falls": "close below open",
@@ -960,7 +963,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "en": {
             "title": "Put/call ratio",
             "unit": (
-                "Premiums paid for puts over premiums paid for calls, by session; and the premiums in [currency]"
+                "Premiums paid for puts over premiums paid for calls, by session; and the premiums in "
+                "[currency]"
             ),
             "ratio": "session",
             "smooth": "{sessions} sessions together",
@@ -975,7 +979,9 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         },
         "pt": {
             "title": "Razão put/call",
-            "unit": "Prêmios pagos por puts sobre prêmios pagos por calls, por pregão; e os prêmios em [currency]",
+            "unit": (
+                "Prêmios pagos por puts sobre prêmios pagos por calls, por pregão; e os prêmios em [currency]"
+            ),
             "ratio": "pregão",
             "smooth": "{sessions} pregões juntos",
             "calls": "calls",

@@ -30,8 +30,9 @@ from botocore.exceptions import (
 )
 
 from notebooks.style import Format
-from scraper.calendar import FIRST_IN_BRL, KNOWN_DAYS, sessions_between
+from scraper.calendar import KNOWN_DAYS, sessions_between
 from scraper.cli.names import UsageError, stack_outputs
+from scraper.currency import FIRST_IN_BRL
 
 DEFAULT_STACK = "BovespaPipeline"
 _SIMULATED = "SIMULADA"  # what the companies of the simulated market are called, with a number behind it

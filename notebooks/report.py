@@ -29,7 +29,7 @@ from notebooks.lake import Lake, LakeError, Window, source_line
 from notebooks.style import Format
 
 FLOOR = Decimal(1_000_000)
-"""What a stock has to trade in the cash market to be named as a gainer or loser, in the session's currency."""
+"""What a stock has to trade in the cash market to be named as a gainer or loser."""
 HISTORY = 60
 """Sessions in the charts through time."""
 STOCKS = ("share", "unit")
@@ -50,8 +50,8 @@ class Session:
     Attributes:
         window: The session and those before it that the charts through time show.
         stocks: A row a stock: `ticker`, `company`, `security_type`, `currency`; `open`, `close` and
-            `previous_close`, that of the exchange's previous session, null where there is none; `trades`, null
-            where they are not known; `volume` and that of each market;
+            `previous_close`, that of the exchange's previous session, null where there is none; `trades`,
+            null where they are not known; `volume` and that of each market;
             `next_expiry`, `days_to_expiry`, `option_series`; `index_weight` in percent, `sector`,
             `portfolio_date`; `lines`. The largest volume first.
         history: A row a session: `trade_date`, `advances`, `declines`, `unchanged`, null where the lake lacks
@@ -101,7 +101,8 @@ def read(lake: Lake, day: date | None) -> Session:
                 AND cash_volume > 0
         )
         SELECT
-            today.ticker, today.company, today.security_type, today.currency, today.open, today.close, closes.previous_close,
+            today.ticker, today.company, today.security_type, today.currency,
+            today.open, today.close, closes.previous_close,
             today.trades, today.volume,
             today.cash_volume, today.odd_lot_volume, today.forward_volume,
             today.call_volume, today.put_volume, today.other_volume,
@@ -142,7 +143,9 @@ def read(lake: Lake, day: date | None) -> Session:
         comparable AS (
             SELECT
                 *,
-                CASE WHEN is_stock AND previous_place = place - 1 THEN sign(close - previous_close) END AS moved
+                CASE
+                    WHEN is_stock AND previous_place = place - 1 THEN sign(close - previous_close)
+                END AS moved
             FROM sessions
         )
         SELECT
@@ -242,8 +245,9 @@ def summary(session: Session) -> dict[str, Any]:
     """The figures of a session: totals, breadth of shares and units, the index's members together.
 
     Returns:
-        `volume`, `call_volume`, `put_volume`; `trades` of the rows that know them, `without_trades`, how many do not; `stocks`, `lines`; `put_call`, null without
-        calls; `advances`, `declines`, `unchanged`: of the stocks with a previous close, or, in a lake of one
+        `volume`, `call_volume`, `put_volume`; `trades` of the rows that know them, and `without_trades`, how
+        many do not; `stocks`, `lines`; `put_call`, null without calls; `advances`, `declines`, `unchanged`: of
+        the shares and units with a close in the exchange's previous session, or, where the lake lacks that
         session, against the open; `members` of the index that have a change, `members_percent`, the mean of
         their changes by weight, null without members, and `portfolio_date`.
     """
@@ -498,7 +502,7 @@ _WORDS: dict[str, dict[str, str]] = {
             "The lake lacks the exchange's previous session, {day}, and {missing} in all up to its own one "
             "before: changes and breadth are against the open, not against a previous close."
         ),
-        "missing": "Between the first session of the charts through time and this one, {missing} are missing.",
+        "missing": "The lake lacks {missing} sessions between the first of these charts and this one.",
         "without_trades": "{rows} rows without a known number of trades are not in it",
         "members_note": (
             "IBOV members: the mean of the changes of {members} members, each by its weight in "
@@ -511,12 +515,12 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "quality": "Data",
         "agrees": (
-            "{lines} quotes of the raw file, {volume} [currency]: the rows of this page add up to the same, to the "
-            "last line and cent."
+            "{lines} quotes of the raw file, {volume} [currency]: the rows of this page add up to the same, "
+            "to the last line and cent."
         ),
         "differs": (
-            "The rows of this page add up to {lines} quotes and {volume} [currency], the raw file to {raw_lines} "
-            "and {raw_volume} [currency]. Refine the session again before you use these figures."
+            "The rows of this page add up to {lines} quotes and {volume} [currency], the raw file to "
+            "{raw_lines} and {raw_volume} [currency]. Refine the session again before you use these figures."
         ),
     },
     "pt": {
@@ -563,14 +567,14 @@ _WORDS: dict[str, dict[str, str]] = {
         "no_time": "Amplitude e put/call ao longo do tempo aparecem assim que o lake tiver dois pregões.",
         "notes": "Como ler os números",
         "change_previous": (
-            "As variações são contra o fechamento do pregão anterior da bolsa, {day}. Amplitude, altas e baixas "
-            "são de ações e units."
+            "As variações são contra o fechamento do pregão anterior da bolsa, {day}. Amplitude, altas e "
+            "baixas são de ações e units."
         ),
         "change_missing": (
-            "Falta no lake o pregão anterior da bolsa, {day}, e {missing} ao todo até o anterior que ele tem: as "
-            "variações e a amplitude são contra a abertura, não contra um fechamento anterior."
+            "Falta no lake o pregão anterior da bolsa, {day}, e {missing} ao todo até o anterior que ele tem: "
+            "as variações e a amplitude são contra a abertura, não contra um fechamento anterior."
         ),
-        "missing": "Entre o primeiro pregão dos gráficos ao longo do tempo e este, faltam {missing}.",
+        "missing": "Faltam no lake {missing} pregões entre o primeiro destes gráficos e este.",
         "without_trades": "sem {rows} linhas cujo número de negócios não se conhece",
         "change_open": (
             "O lake não tem pregão antes deste: as variações e a amplitude são contra a abertura, não contra "
@@ -587,8 +591,8 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "quality": "Dados",
         "agrees": (
-            "{lines} cotações do arquivo bruto, {volume} [currency]: as linhas desta página somam o mesmo, até a "
-            "última linha e o último centavo."
+            "{lines} cotações do arquivo bruto, {volume} [currency]: as linhas desta página somam o mesmo, até "
+            "a última linha e o último centavo."
         ),
         "differs": (
             "As linhas desta página somam {lines} cotações e {volume} [currency]; o arquivo bruto, {raw_lines} e "

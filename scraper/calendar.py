@@ -19,9 +19,6 @@ KNOWN_DAYS = (date(2005, 1, 1), date(2031, 12, 31))
 """The days for which the calendar is trusted to tell that a session is missing. Of years before, it misses days
 on which the exchange was closed out of turn."""
 
-FIRST_IN_BRL = date(1994, 7, 4)
-"""The first session whose amounts are BRL. B3's files have those before it in thousands of cruzeiros reais."""
-
 _SATURDAY = 5
 
 

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from scraper.calendar import FIRST_IN_BRL, KNOWN_DAYS, closed_weekdays
+from scraper.calendar import KNOWN_DAYS, closed_weekdays
+from scraper.currency import FIRST_IN_BRL
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"

@@ -384,7 +384,9 @@ def test_risk_and_return_are_those_of_the_last_21_log_returns(executed: Executed
     days = SESSIONS[-22:]
     expected = {}
     for isin, ticker in traded.tickers.items():
-        is_stock = traded.lines[LAST][isin] and traded.lines[LAST][isin][0].especi.startswith(("ON", "PN", "UNT"))
+        is_stock = traded.lines[LAST][isin] and traded.lines[LAST][isin][0].especi.startswith(
+            ("ON", "PN", "UNT")
+        )
         if is_stock and all(ticker in traded.cash[day] for day in days):
             closes = [traded.close(day, ticker) for day in days]
             returns = [np.log(new / old) for old, new in pairwise(closes)]

@@ -34,7 +34,9 @@ def queries(notebook: Any) -> list[str]:
     found = []
     for node in (node for cell in code(notebook) for node in ast.walk(ast.parse(cell.source))):
         if isinstance(node, ast.JoinedStr) and any("SELECT" in ast.unparse(part) for part in node.values):
-            texts = [part.value if isinstance(part, ast.Constant) else _stand_in(part) for part in node.values]
+            texts = [
+                part.value if isinstance(part, ast.Constant) else _stand_in(part) for part in node.values
+            ]
             found.append("".join(map(str, texts)))
     return found
 
