@@ -246,10 +246,10 @@ def summary(session: Session) -> dict[str, Any]:
 
     Returns:
         `volume`, `call_volume`, `put_volume`; `trades` of the rows that know them, and `without_trades`, how
-        many do not; `stocks`, `lines`; `put_call`, null without calls; `advances`, `declines`, `unchanged`: of
-        the shares and units with a close in the exchange's previous session, or, where the lake lacks that
-        session, against the open; `members` of the index that have a change, `members_percent`, the mean of
-        their changes by weight, null without members, and `portfolio_date`.
+        many do not; `stocks`, `lines`; `put_call`, null without calls; `advances`, `declines`, `unchanged`:
+        of the shares and units with a close in the exchange's previous session, or, where the lake lacks
+        that session, against the open; `members` of the index that have a change, `members_percent`, the
+        mean of their changes by weight, null without members, and `portfolio_date`.
     """
     stocks, traded = session.stocks, changes(session.stocks)
     compared = traded[~traded["against_open"]] if session.has_previous else traded
@@ -571,8 +571,8 @@ _WORDS: dict[str, dict[str, str]] = {
             "baixas são de ações e units."
         ),
         "change_missing": (
-            "Falta no lake o pregão anterior da bolsa, {day}, e {missing} ao todo até o anterior que ele tem: "
-            "as variações e a amplitude são contra a abertura, não contra um fechamento anterior."
+            "Falta no lake o pregão anterior da bolsa, {day}, e {missing} ao todo até o anterior que ele "
+            "tem: as variações e a amplitude são contra a abertura, não contra um fechamento anterior."
         ),
         "missing": "Faltam no lake {missing} pregões entre o primeiro destes gráficos e este.",
         "without_trades": "sem {rows} linhas cujo número de negócios não se conhece",
@@ -591,12 +591,12 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "quality": "Dados",
         "agrees": (
-            "{lines} cotações do arquivo bruto, {volume} [currency]: as linhas desta página somam o mesmo, até "
-            "a última linha e o último centavo."
+            "{lines} cotações do arquivo bruto, {volume} [currency]: as linhas desta página somam o mesmo, "
+            "até a última linha e o último centavo."
         ),
         "differs": (
-            "As linhas desta página somam {lines} cotações e {volume} [currency]; o arquivo bruto, {raw_lines} e "
-            "{raw_volume} [currency]. Refine o pregão de novo antes de usar estes números."
+            "As linhas desta página somam {lines} cotações e {volume} [currency]; o arquivo bruto, "
+            "{raw_lines} e {raw_volume} [currency]. Refine o pregão de novo antes de usar estes números."
         ),
     },
 }

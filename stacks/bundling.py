@@ -107,7 +107,7 @@ def charts_bundle() -> Path:
 def _exchange_module() -> str:
     """A module with the exchange's calendar, whose package is not in Athena either."""
     return (
-        '"""The exchange\'s calendar as it was known at the deployment: days as texts, such as 2025-03-12."""\n\n'
+        '"""The exchange\'s calendar as it was known at the deployment; days are texts."""\n\n'
         f"KNOWN_DAYS = {tuple(map(str, KNOWN_DAYS))}\n"
         f"FIRST_IN_BRL = {str(FIRST_IN_BRL)!r}\n"
         f"CLOSED_WEEKDAYS = frozenset({' '.join(map(str, closed_weekdays(*KNOWN_DAYS)))!r}.split())\n"

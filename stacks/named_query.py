@@ -46,17 +46,15 @@ from scraper.currency import FIRST_IN_BRL
 NAMED_QUERIES = Path(__file__).parent / "named_queries"
 
 # Trino's `sequence` makes at most 10,000 days. Outside of them, the previous session is the lake's
-_CALENDAR = """calendar AS (
+_MEMBERS = {
+    "calendar": """calendar AS (
     -- Weekdays on which the exchange means to open, by its calendar as it was known at the deployment
     SELECT CAST(days.trade_date AS date) AS trade_date
     FROM UNNEST(sequence(${calendar_begin}, ${calendar_end}, INTERVAL '1' DAY)) AS days (trade_date)
     WHERE day_of_week(days.trade_date) <= 5
         AND strpos(${closed_weekdays}, CAST(CAST(days.trade_date AS date) AS varchar)) = 0
-)"""
-
-_LAKE_SESSIONS = (
-    _CALENDAR
-    + """,
+)""",
+    "lake_sessions": """${calendar},
 exchange AS (
     -- The exchange's sessions: those of the lake, and those of the calendar that it lacks
     SELECT
@@ -83,8 +81,9 @@ lake_sessions AS (
         place - lag(place) OVER (ORDER BY trade_date) - 1 AS missing_before
     FROM exchange
     WHERE in_lake = 1
-)"""
-)
+)""",
+}
+"""Members of a WITH that several queries have, by their placeholders; see the module."""
 
 DEFAULTS = {
     "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
@@ -253,9 +252,8 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
         "closed_weekdays": _closed_weekdays(),
         "first_in_brl": f"DATE '{FIRST_IN_BRL}'",
     }
-    for name, members in (("calendar", _CALENDAR), ("lake_sessions", _LAKE_SESSIONS)):
-        if f"${{{name}}}" in text:
-            known[name] = Template(members).substitute(known)
+    for name in ("lake_sessions", "calendar"):  # in which the former has the latter
+        text = text.replace(f"${{{name}}}", _MEMBERS[name])
     return Template(text).substitute(known)
 
 

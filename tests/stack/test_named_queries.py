@@ -859,8 +859,8 @@ def test_data_quality_expects_the_sessions_of_the_calendar(athena: Athena) -> No
 def _output_names_in_expressions(sql: str) -> list[str]:
     """Where a name could be a column of a SELECT's sources or of its output, which engines read differently.
 
-    Trino takes a name in an expression of ORDER BY for the output column, DuckDB for the source's; in GROUP BY
-    and HAVING it is the other way round for some. A name with its table in front is the source's everywhere.
+    Trino takes a name in an expression of ORDER BY for the output column, DuckDB for the source's; in GROUP
+    BY and HAVING it is the other way round for some. With its table in front it is the source's everywhere.
     """
     found = []
     for select in sqlglot.parse_one(sql, read="athena").find_all(exp.Select):
