@@ -11,7 +11,8 @@ A range goes in batches of sessions, so that it takes the memory of a batch, how
 and computes; its tasks write the files by S3's own API, each those of whole sessions, since Spark's own
 committer would rename a year's 330,000 one by one.
 
-Prices are in BRL for one unit, volumes in BRL; both are decimal from end to end.
+Prices are in BRL for one unit, volumes in BRL; both are decimal from end to end. Before 1994-07-04 they are
+in thousands of cruzeiros reais, as the column `currency` says.
 """
 
 from __future__ import annotations
@@ -72,27 +73,42 @@ COLUMNS = (
     Field("isin", "string", "ISIN of the stock; null where B3 gives none"),
     Field("company", "string", "Short name of the company"),
     Field("share_class", "string", "Share class, rights and listing segment"),
-    Field("open", "decimal(18,6)", "First price in the cash market [BRL per unit]; null without a cash line"),
-    Field("high", "decimal(18,6)", "Highest price in the cash market [BRL per unit]"),
-    Field("low", "decimal(18,6)", "Lowest price in the cash market [BRL per unit]"),
-    Field("close", "decimal(18,6)", "Last price in the cash market [BRL per unit]"),
-    Field("average_price", "decimal(18,6)", "Average price in the cash market [BRL per unit]"),
     Field(
-        "best_bid", "decimal(18,6)", "Best bid at the close of the cash market [BRL per unit]; null if none"
+        "open",
+        "decimal(18,6)",
+        "First price in the cash market [BRL per unit; see currency]; null without a cash line",
+    ),
+    Field("high", "decimal(18,6)", "Highest price in the cash market [BRL per unit; see currency]"),
+    Field("low", "decimal(18,6)", "Lowest price in the cash market [BRL per unit; see currency]"),
+    Field("close", "decimal(18,6)", "Last price in the cash market [BRL per unit; see currency]"),
+    Field("average_price", "decimal(18,6)", "Average price in the cash market [BRL per unit; see currency]"),
+    Field(
+        "best_bid",
+        "decimal(18,6)",
+        "Best bid at the close of the cash market [BRL per unit; see currency]; null if none",
     ),
     Field(
-        "best_ask", "decimal(18,6)", "Best ask at the close of the cash market [BRL per unit]; null if none"
+        "best_ask",
+        "decimal(18,6)",
+        "Best ask at the close of the cash market [BRL per unit; see currency]; null if none",
     ),
-    Field("trades", "bigint", "Number of trades, every market"),
+    Field(
+        "trades",
+        "bigint",
+        "Number of trades, every market; null where a line's volume contradicts its count, of which B3 gives "
+        "the last five digits",
+    ),
     Field("quantity", "bigint", "Quantity traded, every market [shares or contracts]"),
-    Field("volume", "decimal(24,2)", "Financial volume, every market [BRL]"),
-    Field("cash_volume", "decimal(24,2)", "Volume in the cash market [BRL]"),
-    Field("odd_lot_volume", "decimal(24,2)", "Volume in the odd-lot market [BRL]"),
-    Field("forward_volume", "decimal(24,2)", "Volume of forwards [BRL]"),
-    Field("call_volume", "decimal(24,2)", "Premiums paid for calls [BRL]"),
-    Field("put_volume", "decimal(24,2)", "Premiums paid for puts [BRL]"),
+    Field("volume", "decimal(24,2)", "Financial volume, every market [BRL; see currency]"),
+    Field("cash_volume", "decimal(24,2)", "Volume in the cash market [BRL; see currency]"),
+    Field("odd_lot_volume", "decimal(24,2)", "Volume in the odd-lot market [BRL; see currency]"),
+    Field("forward_volume", "decimal(24,2)", "Volume of forwards [BRL; see currency]"),
+    Field("call_volume", "decimal(24,2)", "Premiums paid for calls [BRL; see currency]"),
+    Field("put_volume", "decimal(24,2)", "Premiums paid for puts [BRL; see currency]"),
     Field(
-        "other_volume", "decimal(24,2)", "Volume in every other market, such as exercises and auctions [BRL]"
+        "other_volume",
+        "decimal(24,2)",
+        "Volume in every other market, such as exercises and auctions [BRL; see currency]",
     ),
     Field("option_series", "int", "Number of option series (calls and puts) that traded"),
     Field("put_call_ratio", "double", "put_volume / call_volume; null without calls"),
@@ -103,11 +119,25 @@ COLUMNS = (
     Field("sector", "string", "Economic sector, as in the IBOV's portfolio; null outside the index"),
     Field("portfolio_date", "date", "Date of the IBOV portfolio consulted: the newest up to trade_date"),
     Field("portfolio_age_days", "int", "Days from portfolio_date to trade_date"),
+    Field(
+        "security_type",
+        "string",
+        "Kind of paper: share, unit, right (subscription rights, receipts, bonuses), fund, etf, bdr, index, "
+        "or other",
+    ),
+    Field("bulletin_code", "string", "B3's bulletin code of the line that names the row"),
+    Field(
+        "currency",
+        "string",
+        "Of prices and volumes: BRL; before 1994-07-04 CRR thousand, thousands of cruzeiros reais",
+    ),
 )
 PARTITION_KEYS = (
     Field("trade_date", "date", "Trading session"),
     Field(
-        "ticker", "string", "Ticker; a stock without a cash line goes by its odd lot's or its options' name"
+        "ticker",
+        "string",
+        "Ticker; a stock without a cash line goes by its odd lot's name, another line's, or its options'",
     ),
 )
 
@@ -119,6 +149,7 @@ COMPACT_SUFFIX = "_compact"  # of the table's name
 
 # The columns of the raw tables that the job reads, with the types that it relies on
 QUOTE_COLUMNS = {
+    "codbdi": "string",
     "codneg": "string",
     "tpmerc": "string",
     "nomres": "string",
@@ -145,11 +176,28 @@ PORTFOLIO_COLUMNS = {
 }
 
 # What becomes sums, counts and expiries
-_SUMMED = ("tpmerc", "codneg", "totneg", "quatot", "voltot", "datven")
+_SUMMED = ("tpmerc", "codneg", "totneg", "is_doubtful", "quatot", "voltot", "datven")
 CASH, ODD_LOT, FORWARD, CALL, PUT = MARKETS = ("010", "020", "030", "070", "080")  # TPMERC
+NAMED_BY_SERIES = (CALL, PUT, "012", "013")  # options and their exercises
 INDEX = "IBOV"
 FILE_NAME = "part-00000.parquet"
 INVARIANT_BROKEN = "invariant broken"
+FIRST_IN_BRL = dt.date(1994, 7, 4)
+CRR_THOUSAND = "CRR thousand"  # thousands of cruzeiros reais, in which B3 publishes the sessions before
+
+# CODBDI of ETFs, and of exercises, forwards and options, of which CI has no others; names of other funds
+_ETF_CODES = ("14", "38", "42", "62", "78", "82")
+_FUND_NAMES = "(^| )(FI(I|A|C|M|P|RF|DC|NOR|NAM|SET|AGRO)?|FDC|FUNDES)( |$)|(^| )INFRA"
+# What stands behind a ticker's digits in markets other than options: a letter, or BL. A ticker may end in B
+_MARKET_SUFFIX = "(?<=[0-9]B?)(BL|[A-Z])$"
+_CLASS_NUMBERS = {"ON": "3", "PN": "4", "PNA": "5", "PNB": "6", "PNC": "7", "PND": "8", "UNT": "11"}
+
+# B3 writes the last five digits of a number of trades. A count is doubted where a trade would be more than so
+# many times as large as usual, and with so many trades more at least so much of it; what is usual, so many
+# lines of the session tell
+_TRADES_MODULUS = 100_000
+_TOO_LARGE, _LARGE_ENOUGH = 5, 0.75
+_PEERS = 50
 
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
@@ -189,7 +237,7 @@ class InvariantBroken(RefineError):  # noqa: N818 - it names what is wrong, as t
 
 
 class Session(NamedTuple):
-    """What a session adds up to: raw lines, refined tickers, volume in BRL over all markets."""
+    """What a session adds up to: raw lines, refined tickers, volume over all markets in its currency."""
 
     trade_date: dt.date
     lines: int
@@ -211,7 +259,7 @@ def transform(quotes: DataFrame, portfolios: DataFrame) -> DataFrame:
     Returns:
         `COLUMNS`, then `PARTITION_KEYS`.
     """
-    stocks = _with_index(_aggregate(_with_ticker(quotes)), portfolios)
+    stocks = _with_index(_aggregate(_with_ticker(_with_trades(quotes))), portfolios)
     return stocks.select(
         *[F.col(field.name).cast(field.type).alias(field.name) for field in (*COLUMNS, *PARTITION_KEYS)]
     )
@@ -220,14 +268,19 @@ def transform(quotes: DataFrame, portfolios: DataFrame) -> DataFrame:
 def _with_ticker(quotes: DataFrame) -> DataFrame:
     """Add `line`, which sorts first where it names its stock, and `ticker`, the name of the line's stock.
 
-    A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name.
+    A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
+    its cash line's name, else its odd lot's or another market's, less the market's suffix; else by the four
+    letters of its options. Classes of a company have these in common: if two of them would go by the same
+    name, each has the number of its class behind it.
     """
     is_cash = F.col("tpmerc") == CASH
     is_odd_lot = F.col("tpmerc") == ODD_LOT
+    is_series = F.col("tpmerc").isin(*NAMED_BY_SERIES)
     name = (
         F.when(is_cash, F.col("codneg"))
         .when(is_odd_lot, F.regexp_replace("codneg", "F$", ""))
-        .otherwise(F.rtrim(F.substring("codneg", 1, 4)))
+        .when(is_series, F.rtrim(F.substring("codneg", 1, 4)))
+        .otherwise(F.regexp_replace("codneg", _MARKET_SUFFIX, ""))
     )
     # Division by a bigint keeps 23 decimals, so that the cast to 6 is the only rounding (half up)
     unit = F.when(F.col("fatcot") != 0, F.col("fatcot"))
@@ -239,7 +292,7 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
         return F.when(is_cash & (F.col(field) != 0), F.col(field) / unit)
 
     line = F.struct(
-        F.when(is_cash, 0).when(is_odd_lot, 1).otherwise(2).alias("rank"),
+        F.when(is_cash, 0).when(is_odd_lot, 1).when(is_series, 3).otherwise(2).alias("rank"),
         F.negate("voltot").alias("by_volume"),
         F.col("codneg"),
         name.alias("name"),
@@ -247,6 +300,7 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
         F.when(F.trim("codisi") != "", F.trim("codisi")).alias("isin"),
         F.col("nomres").alias("company"),
         F.col("especi").alias("share_class"),
+        F.col("codbdi").alias("bulletin_code"),
         price("preabe").alias("open"),
         price("premax").alias("high"),
         price("premin").alias("low"),
@@ -258,7 +312,55 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
     lines = quotes.select("trade_date", *_SUMMED, line.alias("line"))
     unnamed = F.when(F.col("line.isin").isNull(), F.col("line.name"))
     stock = Window.partitionBy("trade_date", "line.isin", unnamed)
-    return lines.select("*", F.min("line").over(stock)["name"].alias("ticker"))
+    lines = lines.withColumn("first", F.min("line").over(stock)).withColumn("name", F.col("first.name"))
+    namesakes = Window.partitionBy("trade_date", "name")
+    is_shared = F.min("line.isin").over(namesakes) != F.max("line.isin").over(namesakes)
+    number = F.lit("")
+    for share_class, digits in _CLASS_NUMBERS.items():
+        word = F.regexp_extract("first.share_class", "^[A-Z]+", 0)
+        number = F.when(word == share_class, digits).otherwise(number)
+    ticker = F.when((F.col("first.rank") == 3) & is_shared, F.concat("name", number)).otherwise(F.col("name"))
+    return lines.select("trade_date", *_SUMMED, "line", ticker.alias("ticker"))
+
+
+def _with_trades(quotes: DataFrame) -> DataFrame:
+    """Add `is_doubtful`: whether a line's volume contradicts its number of trades.
+
+    B3 writes the last five digits. A session's own lines have to tell, so that its rows do not depend on what
+    else is in the lake. In the cash and in the odd-lot market, the usual size of a trade is the median of the
+    50 lines of shares and units with the largest volume; where there are fewer there is no verdict. A count
+    is doubted where a trade would be more than five times as large, and with 100,000 trades more at least
+    three quarters as large; and wherever there is a volume and no trade.
+    """
+    kind = security_type(F.col("codbdi"), F.col("especi"), F.col("nomres"), F.trim("codisi"))
+    is_judged = F.col("tpmerc").isin(CASH, ODD_LOT) & kind.isin("share", "unit")
+    by_volume = Window.partitionBy("trade_date", "tpmerc").orderBy(F.desc("voltot"), F.desc("totneg"))
+    volume, trades = F.col("voltot").cast("double"), F.col("totneg")
+    usual = (
+        quotes.where(is_judged & (trades != 0))
+        .select(
+            "trade_date",
+            "tpmerc",
+            (volume / trades).alias("size"),
+            F.row_number().over(by_volume).alias("place"),
+        )
+        .where(F.col("place") <= _PEERS)
+        .groupBy("trade_date", "tpmerc")
+        .agg(F.median("size").alias("usual_size"), F.count("*").alias("peers"))
+        .where(F.col("peers") == _PEERS)
+        .drop("peers")
+    )
+    more = trades + _TRADES_MODULUS
+    has_wrapped = (
+        is_judged
+        & (volume > F.col("usual_size") * _TOO_LARGE * trades)
+        & (volume >= F.col("usual_size") * _LARGE_ENOUGH * more)
+        & (F.col("quatot") >= more)  # a trade is of one unit or more
+    )
+    is_doubtful = ((trades == 0) & (F.col("voltot") != 0)) | F.coalesce(has_wrapped, F.lit(False))
+    return quotes.join(F.broadcast(usual), ["trade_date", "tpmerc"], "left").withColumn(
+        "is_doubtful", is_doubtful
+    )
 
 
 def _aggregate(lines: DataFrame) -> DataFrame:
@@ -279,7 +381,7 @@ def _aggregate(lines: DataFrame) -> DataFrame:
         lines.groupBy("trade_date", "ticker")
         .agg(
             F.min("line").alias("line"),
-            F.sum("totneg").alias("trades"),
+            F.when(~F.bool_or("is_doubtful"), F.sum("totneg")).alias("trades"),
             F.sum("quatot").alias("quantity"),
             F.sum("voltot").alias("volume"),
             volume(market == CASH).alias("cash_volume"),
@@ -298,6 +400,36 @@ def _aggregate(lines: DataFrame) -> DataFrame:
             F.count("*").alias("lines"),
         )
         .select("*", "line.*")
+        .withColumn(
+            "security_type",
+            security_type(*(F.col(name) for name in ("bulletin_code", "share_class", "company", "isin"))),
+        )
+        .withColumn("currency", F.when(F.col("trade_date") < FIRST_IN_BRL, CRR_THOUSAND).otherwise("BRL"))
+    )
+
+
+def security_type(bulletin_code: Column, share_class: Column, company: Column, isin: Column) -> Column:
+    """What kind of paper a line is of, from CODBDI, ESPECI, NOMRES and CODISI.
+
+    ESPECI decides where it can. Of every fund it says CI: those under CODBDI 14, or with options or forwards,
+    are ETFs, but for the funds of infrastructure and tax incentives that B3 has under 14 too, which their
+    names tell.
+    """
+
+    def is_of(classes: str) -> Column:
+        return share_class.rlike(f"^({classes})(?![A-Z0-9])")
+
+    return (
+        F.when(
+            bulletin_code.isin("10", "22") | is_of("DIR|BNS|REC") | share_class.rlike(" REC( |$)"), "right"
+        )
+        .when(bulletin_code.isin("34", "35", "36") | is_of("BDR|DR[A-Z0-9]"), "bdr")
+        .when(is_of("IBO") | isin.rlike("^BR.{4}IND"), "index")
+        .when(is_of("UNT|CDA"), "unit")
+        .when(is_of("O[NPER]|P[NPER][A-HRV]?"), "share")
+        .when(is_of("CI[A-Z]?") & bulletin_code.isin(*_ETF_CODES) & ~company.rlike(_FUND_NAMES), "etf")
+        .when(is_of("CI[A-Z]?|FIDC"), "fund")
+        .otherwise("other")
     )
 
 
@@ -1372,12 +1504,20 @@ def _refined(
             sessions = reconcile(quotes, refined)
         _log(
             f"{_span(days)}  {sum(session.lines for session in sessions):,} quotes make "
-            f"{sum(session.tickers for session in sessions):,} rows, volume "
-            f"{sum(session.volume for session in sessions):,} BRL"
+            f"{sum(session.tickers for session in sessions):,} rows, volume {_volumes(sessions)}"
         )
         yield refined, sessions
     finally:
         refined.unpersist()
+
+
+def _volumes(sessions: Iterable[Session]) -> str:
+    """What sessions add up to in each currency."""
+    sums: dict[str, Decimal] = {}
+    for session in sessions:
+        currency = "BRL" if session.trade_date >= FIRST_IN_BRL else CRR_THOUSAND
+        sums[currency] = sums.get(currency, Decimal(0)) + session.volume
+    return " and ".join(f"{volume:,} {currency}" for currency, volume in sums.items())
 
 
 def _span(days: Sequence[dt.date]) -> str:

@@ -51,6 +51,7 @@ Node = dict[str, Any]
 _RAW_PRICES = ("preabe", "premax", "premin", "premed", "preult", "preofc", "preofv")
 QUOTES: Columns = {
     "trade_date": "date",
+    "codbdi": "string",
     "codneg": "string",
     "tpmerc": "string",
     "nomres": "string",
@@ -78,11 +79,14 @@ _VOLUMES = (*(f"{market}_volume" for market in _MARKETS), "other_volume")
 _UNIT_PRICED: Columns = {
     name: kind for name, kind in QUOTES.items() if name not in {*_RAW_PRICES, "fatcot", "codisi"}
 } | {"isin": "string", **dict.fromkeys(_RAW_PRICES, "decimal(34,23)")}
-_NAMED: Columns = {**_UNIT_PRICED, "ticker": "string", "position": "int"}
+_TYPED: Columns = {**_UNIT_PRICED, "security_type": "string"}
+_COUNTED: Columns = {**_TYPED, "is_doubtful": "boolean"}
+_NAMED: Columns = {**_COUNTED, "ticker": "string", "position": "int"}
 _SPLIT: Columns = {
     "trade_date": "date",
     "ticker": "string",
     "totneg": "bigint",
+    "doubtful": "int",
     "quatot": "bigint",
     "voltot": "decimal(18,2)",
     **dict.fromkeys(_VOLUMES, "decimal(18,2)"),
@@ -145,6 +149,13 @@ _REFINED = {
     "sector": ("string", "sector"),
     "portfolio_date": ("date", "portfolio_date"),
     "portfolio_age_days": ("int", "portfolio_age_days"),
+    "security_type": ("string", "security_type"),
+    "bulletin_code": ("string", "codbdi"),
+    # What B3 publishes of the sessions before is in thousands of CR$
+    "currency": (
+        "string",
+        "CASE WHEN trade_date < DATE '1994-07-04' THEN 'CRR thousand' ELSE 'BRL' END",
+    ),
     "trade_date": ("date", "trade_date"),
     "ticker": ("string", "ticker"),
 }
@@ -160,12 +171,13 @@ _COMPACT: Columns = {name: _ROWS[name] for name in ("ticker", *_ROWS)}  # ends w
 # Spark SQL
 # ---------------------------------------------------------------------------------------------------------
 _CASH, _ODD_LOT, _FORWARD, _CALL, _PUT = _MARKETS.values()
+_NAMED_BY_SERIES = (_CALL, _PUT, "012", "013")  # options and their exercises
 _NEXT = ",\n  "  # between two columns of a query
 
 # Prices are the cash line's alone, for one unit; B3 writes 0 where there was no bid or no ask
 _PRICE_PER_UNIT = f"""
 SELECT
-  trade_date, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
+  trade_date, codbdi, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
   NULLIF(TRIM(codisi), '') AS isin,
   CASE WHEN tpmerc = '{_CASH}' THEN preabe / NULLIF(fatcot, 0) END AS preabe,
   CASE WHEN tpmerc = '{_CASH}' THEN premax / NULLIF(fatcot, 0) END AS premax,
@@ -177,44 +189,132 @@ SELECT
 FROM quotes
 """
 
-# A stock is what shares an ISIN in a session; lines without an ISIN are a stock for each name. Stocks that
-# come by the same name share a row. Whatever the row takes from its first line is in the second order, so
-# that no tie is left to chance
+# ESPECI decides where it can. Of every fund it says CI: those under CODBDI 14, or with options or forwards,
+# are ETFs, but for the funds of infrastructure and tax incentives that B3 has under 14 too, which their names
+# tell
+_TELL_TYPES = """
+SELECT
+  *,
+  CASE
+    WHEN codbdi IN ('10', '22') OR especi RLIKE '^(DIR|BNS|REC)(?![A-Z0-9])' OR especi RLIKE ' REC( |$)'
+      THEN 'right'
+    WHEN codbdi IN ('34', '35', '36') OR especi RLIKE '^(BDR|DR[A-Z0-9])(?![A-Z0-9])' THEN 'bdr'
+    WHEN especi RLIKE '^(IBO)(?![A-Z0-9])' OR isin RLIKE '^BR.{4}IND' THEN 'index'
+    WHEN especi RLIKE '^(UNT|CDA)(?![A-Z0-9])' THEN 'unit'
+    WHEN especi RLIKE '^(O[NPER]|P[NPER][A-HRV]?)(?![A-Z0-9])' THEN 'share'
+    WHEN especi RLIKE '^(CI[A-Z]?)(?![A-Z0-9])' AND codbdi IN ('14', '38', '42', '62', '78', '82')
+      AND NOT nomres RLIKE
+        '(^| )(FI(I|A|C|M|P|RF|DC|NOR|NAM|SET|AGRO)?|FDC|FUNDES)( |$)|(^| )INFRA'
+      THEN 'etf'
+    WHEN especi RLIKE '^(CI[A-Z]?|FIDC)(?![A-Z0-9])' THEN 'fund'
+    ELSE 'other'
+  END AS security_type
+FROM lines
+"""
+
+# B3 writes the last five digits of a number of trades. That of a line of shares or units, cash or odd lots,
+# is doubted where a trade would be more than five times as large as the median of the session's 50 largest
+# lines of the market, and with 100,000 trades more at least three quarters as large
+_DOUBT_TRADES = f"""
+WITH judged AS (
+  SELECT
+    trade_date, tpmerc,
+    CAST(voltot AS DOUBLE) / totneg AS size,
+    ROW_NUMBER() OVER (PARTITION BY trade_date, tpmerc ORDER BY voltot DESC, totneg DESC) AS place
+  FROM lines
+  WHERE tpmerc IN ('{_CASH}', '{_ODD_LOT}') AND security_type IN ('share', 'unit') AND totneg <> 0
+),
+usual AS (
+  SELECT trade_date, tpmerc, MEDIAN(size) AS size
+  FROM judged
+  WHERE place <= 50
+  GROUP BY trade_date, tpmerc
+  HAVING COUNT(*) = 50
+)
+SELECT
+  {_NEXT.join(f"lines.{name}" for name in _TYPED)},
+  (totneg = 0 AND voltot <> 0) OR COALESCE(
+    security_type IN ('share', 'unit')
+      AND CAST(voltot AS DOUBLE) > usual.size * 5 * totneg
+      AND CAST(voltot AS DOUBLE) >= usual.size * 0.75D * (totneg + 100000)
+      AND quatot >= totneg + 100000,
+    FALSE
+  ) AS is_doubtful
+FROM lines
+LEFT JOIN usual ON usual.trade_date = lines.trade_date AND usual.tpmerc = lines.tpmerc
+"""
+
+# A stock is what shares an ISIN in a session; lines without an ISIN are a stock for each name. It goes by its
+# cash line's name, else its odd lot's or another market's, less the market's suffix; else by the four letters
+# of its options, and the number of its class where another ISIN goes by the same. Stocks that come by one
+# name all the same share a row. Whatever the row takes from its first line is in the order, so that no tie is
+# left to chance
 _NAME_STOCKS = f"""
 WITH ranked AS (
   SELECT
     *,
-    CASE tpmerc WHEN '{_CASH}' THEN 0 WHEN '{_ODD_LOT}' THEN 1 ELSE 2 END AS rank,
-    CASE tpmerc
-      WHEN '{_CASH}' THEN codneg
-      WHEN '{_ODD_LOT}' THEN REGEXP_REPLACE(codneg, 'F$', '')
-      ELSE RTRIM(SUBSTRING(codneg, 1, 4))
+    CASE
+      WHEN tpmerc = '{_CASH}' THEN 0
+      WHEN tpmerc = '{_ODD_LOT}' THEN 1
+      WHEN tpmerc IN {_NAMED_BY_SERIES} THEN 3
+      ELSE 2
+    END AS rank,
+    CASE
+      WHEN tpmerc = '{_CASH}' THEN codneg
+      WHEN tpmerc = '{_ODD_LOT}' THEN REGEXP_REPLACE(codneg, 'F$', '')
+      WHEN tpmerc IN {_NAMED_BY_SERIES} THEN RTRIM(SUBSTRING(codneg, 1, 4))
+      ELSE REGEXP_REPLACE(codneg, '(?<=[0-9]B?)(BL|[A-Z])$', '')
     END AS name
   FROM lines
 ),
 named AS (
   SELECT
     *,
-    FIRST_VALUE(name) OVER (
-      PARTITION BY trade_date, isin, CASE WHEN isin IS NULL THEN name END
-      ORDER BY rank, -voltot, codneg, name
-    ) AS ticker
+    FIRST_VALUE(name) OVER stock AS first_name,
+    FIRST_VALUE(rank) OVER stock AS first_rank,
+    FIRST_VALUE(especi) OVER stock AS first_especi
   FROM ranked
+  WINDOW stock AS (
+    PARTITION BY trade_date, isin, CASE WHEN isin IS NULL THEN name END
+    ORDER BY rank, -voltot, codneg, name, nomres, especi
+  )
+),
+told_apart AS (
+  SELECT
+    *,
+    CASE
+      WHEN first_rank = 3 AND MIN(isin) OVER namesakes <> MAX(isin) OVER namesakes THEN CONCAT(
+        first_name,
+        CASE REGEXP_EXTRACT(first_especi, '^[A-Z]+', 0)
+          WHEN 'ON' THEN '3'
+          WHEN 'PN' THEN '4'
+          WHEN 'PNA' THEN '5'
+          WHEN 'PNB' THEN '6'
+          WHEN 'PNC' THEN '7'
+          WHEN 'PND' THEN '8'
+          WHEN 'UNT' THEN '11'
+          ELSE ''
+        END
+      )
+      ELSE first_name
+    END AS ticker
+  FROM named
+  WINDOW namesakes AS (PARTITION BY trade_date, first_name)
 )
 SELECT
-  {", ".join(_UNIT_PRICED)},
+  {", ".join(_COUNTED)},
   ticker,
   ROW_NUMBER() OVER (
     PARTITION BY trade_date, ticker
-    ORDER BY rank, -voltot, codneg, name, isin, nomres, especi,
+    ORDER BY rank, -voltot, codneg, name, isin, nomres, especi, codbdi,
       preabe, premax, premin, preult, premed, preofc, preofv
   ) AS position
-FROM named
+FROM told_apart
 """
 
 _SPLIT_VOLUMES = f"""
 SELECT
-  trade_date, ticker, totneg, quatot, voltot,
+  trade_date, ticker, totneg, CASE WHEN is_doubtful THEN 1 ELSE 0 END AS doubtful, quatot, voltot,
   CASE WHEN tpmerc = '{_CASH}' THEN voltot ELSE 0 END AS cash_volume,
   CASE WHEN tpmerc = '{_ODD_LOT}' THEN voltot ELSE 0 END AS odd_lot_volume,
   CASE WHEN tpmerc = '{_FORWARD}' THEN voltot ELSE 0 END AS forward_volume,
@@ -231,7 +331,7 @@ _NAME_SUMS = f"""
 SELECT
   trade_date AS summed_date,
   ticker AS summed_ticker,
-  `sum(totneg)` AS trades,
+  CASE WHEN `max(doubtful)` = 0 THEN `sum(totneg)` END AS trades,
   `sum(quatot)` AS quantity,
   `sum(voltot)` AS volume,
   {_NEXT.join(f"`sum({volume})` AS {volume}" for volume in _VOLUMES)},
@@ -566,7 +666,11 @@ def build_nodes(
         "node-unit": _sql(
             "Divide prices by their factor", _PRICE_PER_UNIT, _UNIT_PRICED, quotes="node-quotes"
         ),
-        "node-stocks": _sql("Name the stock of each line", _NAME_STOCKS, _NAMED, lines="node-unit"),
+        "node-types": _sql("Tell the type of paper", _TELL_TYPES, _TYPED, lines="node-unit"),
+        "node-counts": _sql(
+            "Doubt counts of trades that have wrapped", _DOUBT_TRADES, _COUNTED, lines="node-types"
+        ),
+        "node-stocks": _sql("Name the stock of each line", _NAME_STOCKS, _NAMED, lines="node-counts"),
         "node-naming": _filter("Keep the line that names the stock", "node-stocks", "position", "EQ", "1"),
         "node-close": _rename("Rename preult to close", "node-naming", "preult", "close"),
         "node-average": _rename("Rename premed to average_price", "node-close", "premed", "average_price"),
@@ -577,6 +681,7 @@ def build_nodes(
             "node-split",
             keys,
             *[(name, "sum") for name in ("totneg", "quatot", "voltot", *_VOLUMES)],
+            ("doubtful", "max"),
             ("series", "countDistinct"),
             ("expiry", "min"),
             ("line", "count"),

@@ -7,6 +7,10 @@ by default it is a page's. A chart less than 7.5 inches wide is laid out for a p
 Numbers may be decimals, integers or floats; they become floats to be drawn. A frame without rows gives a
 figure that says so. `style.alt_text` has what a figure shows in words.
 
+A frame may say in a column `currency` what its amounts are of, one for all rows, BRL if it does not; and in
+`missing_before` how many sessions of the exchange are missing before a row's: there, lines are interrupted
+and the chart says so.
+
 This module and `style` also run inside Athena for Apache Spark: Python 3.9, matplotlib 3.5, pandas 1.4.
 """
 
@@ -39,13 +43,15 @@ def market_breadth(
     """Rising and falling stocks of each session, and their difference added up.
 
     Args:
-        frame: `trade_date`, `advances`, `declines`, `unchanged`, a row a session; the last three are counts.
+        frame: `trade_date`, `advances`, `declines`, `unchanged`, a row a session; the last three are counts,
+            null where the session before is missing; if it has it, `missing_before`.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "breadth"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "breadth")
     data = _sorted(frame)
     key = [
         (words["up"], {"color": look.up, "linewidth": 7}),
@@ -53,15 +59,15 @@ def market_breadth(
     ]
     sheet = Sheet(
         words["title"],
-        words["unit"],
+        words["unit"] + _gap_words(data, form),
         source=source,
         theme=theme,
         size=_size(size, 5.2, 5.2),
         key=key,
     )
-    if data.empty:
+    if data.empty or data["advances"].isna().all():
         return _nothing(sheet, words)
-    days = style.days_of(data["trade_date"])
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
     up, down, same = (_floats(data[name]) for name in ("advances", "declines", "unchanged"))
     style.set_alt_text(
         sheet.figure,
@@ -85,12 +91,13 @@ def market_breadth(
         shown = {name: form.number(count) for name, count in counts.items()}
         _head(bars, words["last"].format(day=form.short_day(days[-1]), **shown), look)
         line = panels[1]
-        total = np.cumsum(up - down)
-        line.plot(places, total, color=look.ink, linewidth=1.6)
+        total = np.nancumsum(up - down)
+        line.plot(*_broken(total, breaks), color=look.ink, linewidth=1.6)
         _end(line, (places[-1], total[-1]), form.number(total[-1], signed=True), look.ink)
         line.axhline(0, color=look.rule, linewidth=0.8)
         _grid(line, lambda value: form.number(value, signed=True))
         _head(line, words["total"], look)
+    _mark_breaks(panels, breaks, look)
     style.session_axis(panels[-1], days, form, sheet.width)
     return sheet.settle()
 
@@ -101,13 +108,14 @@ def turnover_by_sector(
     """Financial volume by economic sector, the largest first, and each one's share.
 
     Args:
-        frame: `sector`, as B3 names it or null for what is in none, and `volume` in BRL; a row a sector.
+        frame: `sector`, as B3 names it or null for what is in none, and `volume`; a row a sector.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "sectors"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "sectors")
     volumes = frame.assign(volume=_floats(frame["volume"])).groupby("sector", dropna=False)["volume"].sum()
     named = volumes[volumes.index.notna()].sort_values(ascending=False, kind="stable")
     rows = [(str(sector), float(volume), look.up) for sector, volume in named.items()]
@@ -181,16 +189,17 @@ def candles(
     between them. Prices are not adjusted for splits or dividends.
 
     Args:
-        frame: `trade_date`; `open`, `high`, `low`, `close` in BRL; `volume` in BRL; `average_5`,
-            `average_20`, `average_200` of the close, null where there are too few sessions before. A row a
-            session.
+        frame: `trade_date`; `open`, `high`, `low`, `close`; `volume`; `average_5`,
+            `average_20`, `average_200` of the close, null where there are too few sessions before; if it has
+            it, `missing_before`. A row a session.
         ticker: The stock.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "candles"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "candles")
     data = _sorted(frame)
     data = data[pd.Series(_floats(data["close"]), index=data.index).notna()]
     lines = {
@@ -205,7 +214,7 @@ def candles(
     ]
     sheet = Sheet(
         words["title"].format(ticker=ticker),
-        words["unit"],
+        words["unit"] + _gap_words(data, form),
         source=source,
         theme=theme,
         size=_size(size, 5.8, 5.6),
@@ -214,7 +223,7 @@ def candles(
     if data.empty:
         message = words["empty"].format(ticker=ticker)
         return style.set_alt_text(sheet.empty(message), message)
-    days = style.days_of(data["trade_date"])
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
     first, high, low, last, volume = (
         _floats(data[name]) for name in ("open", "high", "low", "close", "volume")
     )
@@ -234,7 +243,7 @@ def candles(
     _draw_candles(prices, (first, high, low, last), look)
     ends = [(last[-1], form.number(last[-1], 2), look.ink)]
     for sessions, values in lines.items():
-        prices.plot(np.arange(len(days)), values, color=colours[sessions], linewidth=1.6)
+        prices.plot(*_broken(values, breaks), color=colours[sessions], linewidth=1.6)
         ends.append((values[-1], words["average"].format(sessions=sessions), colours[sessions]))
     _grid(prices, lambda value: form.number(value, 2))
     _head(prices, words["price"], look)
@@ -244,6 +253,7 @@ def candles(
     volumes.bar(np.arange(len(days)), heights, width=0.7, color=colour, alpha=0.75, linewidth=0)
     _grid(volumes, _plain_number(form), bins=3)
     _head(volumes, words["volume"].format(unit=form.unit(largest)), look)
+    _mark_breaks((prices, volumes), breaks, look)
     style.session_axis(volumes, days, form, sheet.width)
     sheet.settle()
     _label_ends(sheet, prices, len(days), ends)
@@ -263,7 +273,8 @@ def index_treemap(
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "treemap"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "treemap")
     data = frame.assign(
         weight=_floats(frame["index_weight"]),
         change=_floats(frame["change_percent"]),
@@ -306,18 +317,20 @@ def put_call_ratio(
     """What was paid for puts in relation to calls, session by session, and the premiums themselves.
 
     Args:
-        frame: `trade_date`; `call_volume`, `put_volume`: premiums in BRL. A row a session.
+        frame: `trade_date`; `call_volume`, `put_volume`: premiums; if it has it, `missing_before`. A row a
+            session.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "put_call"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "put_call")
     data = _sorted(frame)
     is_long = len(data) >= 2 * _SMOOTHED
     sheet = Sheet(
         words["title"],
-        words["unit"],
+        words["unit"] + _gap_words(data, form),
         source=source,
         theme=theme,
         size=_size(size, 5.4, 5.4),
@@ -330,7 +343,7 @@ def put_call_ratio(
     )
     if data.empty:
         return _nothing(sheet, words)
-    days = style.days_of(data["trade_date"])
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
     calls, puts = _floats(data["call_volume"]), _floats(data["put_volume"])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(calls > 0, puts / calls, np.nan)
@@ -347,12 +360,12 @@ def put_call_ratio(
     line, bars = sheet.axes((3, 2))
     places = np.arange(len(days))
     line.axhline(1, color=look.rule, linewidth=1, linestyle=(0, (4, 3)))
-    line.plot(places, ratio, color=look.neutral, linewidth=1.2, marker="o", markersize=3)
+    line.plot(*_broken(ratio, breaks), color=look.neutral, linewidth=1.2, marker="o", markersize=3)
     _end(line, (places[-1], ratio[-1]), form.number(ratio[-1], 2), look.muted)
     if is_long:
         with np.errstate(divide="ignore", invalid="ignore"):
-            smooth = _moving_sum(puts) / _moving_sum(calls)
-        line.plot(places, smooth, color=look.ink, linewidth=2)
+            smooth = _moving_sum(puts, breaks) / _moving_sum(calls, breaks)
+        line.plot(*_broken(smooth, breaks), color=look.ink, linewidth=2)
     _grid(line, _plain_number(form))
     largest = max(float(np.nanmax(calls)), float(np.nanmax(puts)), 1.0)
     divisor, _ = form.scale(largest)
@@ -361,6 +374,7 @@ def put_call_ratio(
     bars.axhline(0, color=look.rule, linewidth=0.8)
     _grid(bars, lambda value: _plain_number(form)(abs(value)), bins=4)
     _head(bars, words["premiums"].format(unit=form.unit(largest)), look)
+    _mark_breaks((line, bars), breaks, look)
     style.session_axis(bars, days, form, sheet.width)
     return sheet.settle()
 
@@ -371,14 +385,15 @@ def volatility_against_return(
     """What each stock returned against how much it moved; the size of a mark is its volume.
 
     Args:
-        frame: `ticker`; `sector`, null for none; `volatility_percent`, a year's; `return_percent`; `volume`
-            in BRL. A row a stock.
+        frame: `ticker`; `sector`, null for none; `volatility_percent`, a year's; `return_percent`; `volume`.
+            A row a stock.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "risk"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "risk")
     data = frame.assign(
         x=_floats(frame["volatility_percent"]),
         y=_floats(frame["return_percent"]),
@@ -442,14 +457,15 @@ def option_expiries(
     """The expiries ahead: what was paid for the options of the stocks whose next expiry it is.
 
     Args:
-        frame: `next_expiry`; `stocks` and `option_series`, counts; `volume`: premiums in BRL; if it has it,
+        frame: `next_expiry`; `stocks` and `option_series`, counts; `volume`: premiums; if it has it,
             `days_to_expiry`. A row an expiry.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
-    words, form, look = _language(language, "expiries"), Format(language), style.theme_of(theme)
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "expiries")
     every = frame[frame["next_expiry"].notna()].sort_values("next_expiry", kind="stable")
     data = every.head(_EXPIRIES)
     left = len(every) - len(data)
@@ -484,6 +500,10 @@ def option_expiries(
     return sheet.settle()
 
 
+_GAPS = {
+    "en": ("dotted: the lake lacks a session there", "dotted: the lake lacks {count} sessions there"),
+    "pt": ("pontilhado: ali falta um pregão no lake", "pontilhado: ali faltam {count} pregões no lake"),
+}
 _GAP = "\u2002"  # two spaces would become one in SVG
 _MARKERS = ("o", "s", "D", "^", "v")
 # Percents at which the colours of a change turn, to either side
@@ -510,9 +530,48 @@ def _size(size: Size, wide: float, narrow: float) -> tuple[float, float]:
     return width, narrow if width < (style.NARROW + style.WIDE) / 2 else wide
 
 
-def _language(language: str, chart: str) -> dict[str, str]:
-    """A chart's words; which languages there are is for `Format` to say."""
-    return _WORDS[chart].get(language, {})
+def _language(form: Format, chart: str) -> dict[str, str]:
+    """A chart's words, with the currency of its amounts."""
+    return {name: form.named(text) for name, text in _WORDS[chart][form.language].items()}
+
+
+def _currency(frame: pd.DataFrame) -> str:
+    """What a frame's amounts are of: what it says itself, or BRL."""
+    named = frame["currency"].dropna().unique() if "currency" in frame else []
+    if len(named) > 1:
+        raise ValueError(f"amounts of {' and '.join(map(str, named))} in one chart, expected one currency")
+    return str(named[0]) if len(named) else "BRL"
+
+
+def _breaks(data: pd.DataFrame) -> list[int]:
+    """Before which of its rows sessions are missing; not before the first."""
+    if "missing_before" not in data:
+        return []
+    missing = _floats(data["missing_before"])
+    return [place for place in range(1, len(data)) if missing[place] > 0]
+
+
+def _gap_words(data: pd.DataFrame, form: Format) -> str:
+    """What to add to a chart's unit where sessions are missing in it."""
+    breaks = _breaks(data)
+    if not breaks:
+        return ""
+    count = int(sum(_floats(data["missing_before"])[breaks]))
+    words = _GAPS[form.language]
+    return "; " + (words[0] if count == 1 else words[1].format(count=form.number(count)))
+
+
+def _mark_breaks(panels: Sequence[Axes], breaks: Sequence[int], look: style.Theme) -> None:
+    """Draw where sessions are missing."""
+    for panel in panels:
+        for place in breaks:
+            panel.axvline(place - 0.5, color=look.muted, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1)
+
+
+def _broken(values: Any, breaks: Sequence[int]) -> tuple[Any, Any]:
+    """Places and values of a line that is interrupted where sessions are missing."""
+    places = np.arange(len(values), dtype=float)
+    return np.insert(places, breaks, np.array(breaks) - 0.5), np.insert(values, breaks, math.nan)
 
 
 def _nothing(sheet: Sheet, words: dict[str, str]) -> Figure:
@@ -529,9 +588,12 @@ def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([math.nan if style.is_missing(value) else float(value) for value in values], dtype=float)
 
 
-def _moving_sum(values: Any) -> Any:
-    """Over the last `_SMOOTHED` sessions; NaN where there are fewer."""
-    return pd.Series(values).rolling(_SMOOTHED).sum().to_numpy()
+def _moving_sum(values: Any, breaks: Sequence[int]) -> Any:
+    """Over the last `_SMOOTHED` sessions; NaN where there are fewer since the last that is missing."""
+    stretches = np.searchsorted(breaks, np.arange(len(values)), side="right")
+    return (
+        pd.Series(values).groupby(stretches).transform(lambda each: each.rolling(_SMOOTHED).sum()).to_numpy()
+    )
 
 
 def _plain_number(form: Format) -> Any:
@@ -822,7 +884,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
     "sectors": {
         "en": {
             "title": "Turnover by sector",
-            "unit": "Financial volume in all markets, BRL, and share of the total",
+            "unit": "Financial volume in all markets, [currency], and share of the total",
             "none": "outside the index, no sector given",
             "others": "{count} other sectors",
             "empty": "Nothing was traded.",
@@ -830,7 +892,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         },
         "pt": {
             "title": "Volume por setor",
-            "unit": "Volume financeiro em todos os mercados, em reais, e participação no total",
+            "unit": "Volume financeiro em todos os mercados, em [currency], e participação no total",
             "none": "fora do índice, sem setor",
             "others": "outros {count} setores",
             "empty": "Nada foi negociado.",
@@ -841,34 +903,35 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "en": {
             "title": "{ticker}: price and volume",
             "unit": (
-                "BRL a share, not adjusted for splits or dividends, with averages of 5, 20 and 200 closes"
+                "Prices in [currency], not adjusted for splits or dividends, with averages of 5, 20 and "
+                "200 closes"
             ),
             "rises": "close at or above open",
             "falls": "close below open",
             "average": "average {sessions}",
-            "price": "R$",
+            "price": "[money]",
             "volume": "Volume in all markets, {unit}",
             "empty": "{ticker} did not trade in the cash market in these sessions.",
             "alt": (
-                "Candles of {ticker}, {sessions} sessions from {first} to {last}. Last close R$ "
-                "{close}; lowest R$ {low}, highest R$ {high}."
+                "Candles of {ticker}, {sessions} sessions from {first} to {last}. Last close [money] "
+                "{close}; lowest [money] {low}, highest [money] {high}."
             ),
         },
         "pt": {
             "title": "{ticker}: preço e volume",
             "unit": (
-                "Reais por ação, sem ajuste por desdobramentos ou proventos, com médias de 5, 20 e "
+                "Preços em [currency], sem ajuste por desdobramentos ou proventos, com médias de 5, 20 e "
                 "200 fechamentos"
             ),
             "rises": "fechou na abertura ou acima",
             "falls": "fechou abaixo da abertura",
             "average": "média {sessions}",
-            "price": "R$",
+            "price": "[money]",
             "volume": "Volume em todos os mercados, {unit}",
             "empty": "{ticker} não foi negociado à vista nestes pregões.",
             "alt": (
-                "Candles de {ticker}, {sessions} pregões de {first} a {last}. Último fechamento R$ "
-                "{close}; mínima R$ {low}, máxima R$ {high}."
+                "Candles de {ticker}, {sessions} pregões de {first} a {last}. Último fechamento [money] "
+                "{close}; mínima [money] {low}, máxima [money] {high}."
             ),
         },
     },
@@ -900,7 +963,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "en": {
             "title": "Put/call ratio",
             "unit": (
-                "Premiums paid for puts over premiums paid for calls, by session; and the premiums in BRL"
+                "Premiums paid for puts over premiums paid for calls, by session; and the premiums in "
+                "[currency]"
             ),
             "ratio": "session",
             "smooth": "{sessions} sessions together",
@@ -915,7 +979,9 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         },
         "pt": {
             "title": "Razão put/call",
-            "unit": "Prêmios pagos por puts sobre prêmios pagos por calls, por pregão; e os prêmios em reais",
+            "unit": (
+                "Prêmios pagos por puts sobre prêmios pagos por calls, por pregão; e os prêmios em [currency]"
+            ),
             "ratio": "pregão",
             "smooth": "{sessions} pregões juntos",
             "calls": "calls",
@@ -963,7 +1029,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "en": {
             "title": "Option expiries ahead",
             "unit": (
-                "Stocks by the next expiry among their options: premiums paid in the session, BRL, "
+                "Stocks by the next expiry among their options: premiums paid in the session, [currency], "
                 "for all their series"
             ),
             "one_series": "series",
@@ -981,7 +1047,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "pt": {
             "title": "Próximos vencimentos de opções",
             "unit": (
-                "Papéis pelo próximo vencimento entre suas opções: prêmios pagos no pregão, em reais, "
+                "Papéis pelo próximo vencimento entre suas opções: prêmios pagos no pregão, em [currency], "
                 "por todas as séries"
             ),
             "one_series": "série",

@@ -12,8 +12,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import awswrangler as wr
@@ -29,7 +30,9 @@ from botocore.exceptions import (
 )
 
 from notebooks.style import Format
+from scraper.calendar import KNOWN_DAYS, sessions_between
 from scraper.cli.names import UsageError, stack_outputs
+from scraper.currency import FIRST_IN_BRL
 
 DEFAULT_STACK = "BovespaPipeline"
 _SIMULATED = "SIMULADA"  # what the companies of the simulated market are called, with a number behind it
@@ -47,13 +50,13 @@ class LakeError(RuntimeError):
 
 @dataclass(frozen=True)
 class Window:
-    """The last sessions up to one, as many of those that were wanted as the lake has.
+    """The last sessions up to one, as many of those that were wanted as the lake has in the same currency.
 
     Attributes:
         sessions: The sessions, oldest first; at least one.
         wanted: How many were wanted.
-        before: The session before the first, whose closes the first one's changes need; the first one itself
-            where the lake begins with it.
+        before: The lake's session before the first, whose closes the first one's changes need; the first one
+            itself where the lake begins with it.
     """
 
     sessions: tuple[date, ...]
@@ -72,13 +75,71 @@ class Window:
 
     @property
     def changes(self) -> int:
-        """In how many of its sessions a close can be compared with the one before."""
-        return len(self.sessions) - (self.before == self.first)
+        """In how many of its sessions a close can be compared with the exchange's session before."""
+        return sum(missing == 0 for missing in self.missing_before.values())
+
+    @property
+    def missing_before(self) -> dict[date, int | None]:
+        """How many sessions of the exchange lie between each of its sessions and the lake's one before.
+
+        Null for the first where the lake, or the currency, begins with it. Of days that the calendar is not
+        trusted for, none is missing.
+        """
+        missing: dict[date, int | None] = {
+            day: _missing_between(earlier, day) for earlier, day in pairwise((self.before, *self.sessions))
+        }
+        if self.before == self.first:
+            missing[self.first] = None
+        return missing
+
+    @property
+    def missing(self) -> int:
+        """How many sessions of the exchange the lake lacks from the first of its sessions to the last."""
+        return sum(missing or 0 for day, missing in self.missing_before.items() if day > self.first)
+
+    @property
+    def previous(self) -> date | None:
+        """The exchange's session before the last: the lake's where it has it; null where neither is known."""
+        earlier = (self.before, *self.sessions)[-2]
+        expected = _sessions_known(earlier, self.last)
+        return expected[-1] if expected else earlier if earlier < self.last else None
+
+    @property
+    def numbers(self) -> str:
+        """Its sessions and the one before, as rows of VALUES, of three columns.
+
+        The session; its place among the exchange's sessions, so that those of consecutive sessions differ by
+        one; and how many sessions the lake lacks between the row of the first and its own.
+        """
+        missing, rows = 0, []
+        for place, day in enumerate(dict.fromkeys((self.before, *self.sessions))):
+            missing += self.missing_before.get(day) or 0
+            rows.append(f"(DATE '{day}', {place + missing}, {missing})")
+        return ", ".join(rows)
+
+    def marked(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A frame of its sessions, by `trade_date`, with `missing_before`, for a chart to show."""
+        missing = self.missing_before
+        return frame.assign(missing_before=[missing.get(day) or 0 for day in frame["trade_date"]])
 
     def __str__(self) -> str:
         few = "" if len(self.sessions) == self.wanted else f", of {self.wanted} wanted: the lake has no more"
+        lacks = f"; between them the lake lacks {self.missing} of the exchange's" if self.missing else ""
         count = "1 session" if len(self.sessions) == 1 else f"{len(self.sessions)} sessions"
-        return f"{count}, {self.first} to {self.last}{few}"
+        return f"{count}, {self.first} to {self.last}{few}{lacks}"
+
+
+def _missing_between(earlier: date, later: date) -> int:
+    return len(_sessions_known(earlier, later))
+
+
+def _sessions_known(earlier: date, later: date) -> list[date]:
+    """The exchange's sessions after one day and before another, where the calendar is trusted."""
+    first, last = (
+        max(earlier + timedelta(days=1), KNOWN_DAYS[0]),
+        min(later - timedelta(days=1), KNOWN_DAYS[1]),
+    )
+    return sessions_between(first, last) if first <= last else []
 
 
 @dataclass(frozen=True)
@@ -167,9 +228,12 @@ class Lake:
             raise LakeError(
                 f"Session {session} is not in {self.database}.{self.table}. It has {self._near(place)}."
             )
-        first = max(place - count + 1, 0)
+        begin = bisect_left(self.sessions, FIRST_IN_BRL) if session >= FIRST_IN_BRL else 0
+        first = max(place - count + 1, begin)
         return Window(
-            sessions=self.sessions[first : place + 1], wanted=count, before=self.sessions[max(first - 1, 0)]
+            sessions=self.sessions[first : place + 1],
+            wanted=count,
+            before=self.sessions[max(first - 1, begin)],
         )
 
     def query(self, sql: str, **values: object) -> pd.DataFrame:

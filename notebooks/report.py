@@ -29,9 +29,11 @@ from notebooks.lake import Lake, LakeError, Window, source_line
 from notebooks.style import Format
 
 FLOOR = Decimal(1_000_000)
-"""What a stock has to trade in the cash market to be named as a gainer or loser, BRL."""
+"""What a stock has to trade in the cash market to be named as a gainer or loser."""
 HISTORY = 60
 """Sessions in the charts through time."""
+STOCKS = ("share", "unit")
+"""Kinds of paper of which breadth, gainers and losers are."""
 GAINERS, MOST_TRADED = 10, 15
 """Rows of the tables."""
 
@@ -47,14 +49,15 @@ class Session:
 
     Attributes:
         window: The session and those before it that the charts through time show.
-        stocks: A row a stock: `ticker`, `company`, `open`, `close` and `previous_close` in BRL, the last null
-            where there is none in the window; `trades`; `volume` and that of each market in BRL;
+        stocks: A row a stock: `ticker`, `company`, `security_type`, `currency`; `open`, `close` and
+            `previous_close`, that of the exchange's previous session, null where there is none; `trades`,
+            null where they are not known; `volume` and that of each market;
             `next_expiry`, `days_to_expiry`, `option_series`; `index_weight` in percent, `sector`,
             `portfolio_date`; `lines`. The largest volume first.
-        history: A row a session: `trade_date`, `advances`, `declines`, `unchanged`, `call_volume`,
-            `put_volume`.
+        history: A row a session: `trade_date`, `advances`, `declines`, `unchanged`, null where the lake lacks
+            the session before; `call_volume`, `put_volume`; `currency`; `missing_before`.
         raw_lines: Quotes of the session in the raw table.
-        raw_volume: Their volume, BRL.
+        raw_volume: Their volume.
         simulated: Whether the session is the sandbox's.
     """
 
@@ -72,8 +75,13 @@ class Session:
 
     @property
     def has_previous(self) -> bool:
-        """Whether the lake has a session before it."""
-        return self.window.before < self.day
+        """Whether the lake has the exchange's session before it."""
+        return self.window.missing_before[self.day] == 0
+
+    @property
+    def currency(self) -> str:
+        """What its amounts are of."""
+        return str(self.stocks["currency"].iloc[0])
 
 
 def read(lake: Lake, day: date | None) -> Session:
@@ -86,15 +94,15 @@ def read(lake: Lake, day: date | None) -> Session:
     stocks = lake.query(
         f"""
         WITH closes AS (
-            SELECT ticker, max_by(close, trade_date) AS previous_close
+            SELECT ticker, close AS previous_close
             FROM {lake.table}
-            WHERE trade_date >= :before
+            WHERE trade_date = :previous
                 AND trade_date < :day
                 AND cash_volume > 0
-            GROUP BY ticker
         )
         SELECT
-            today.ticker, today.company, today.open, today.close, closes.previous_close,
+            today.ticker, today.company, today.security_type, today.currency,
+            today.open, today.close, closes.previous_close,
             today.trades, today.volume,
             today.cash_volume, today.odd_lot_volume, today.forward_volume,
             today.call_volume, today.put_volume, today.other_volume,
@@ -105,29 +113,50 @@ def read(lake: Lake, day: date | None) -> Session:
         WHERE today.trade_date = :day
         ORDER BY today.volume DESC, today.ticker
         """,  # noqa: S608 - our own names
-        before=window.before,
+        previous=window.previous if window.missing_before[window.last] == 0 else window.last,
         day=window.last,
     )
     history = lake.query(
         f"""
-        WITH sessions AS (
+        WITH days (day, place, missing) AS (
+            VALUES {window.numbers}
+        ),
+        sessions AS (
             SELECT
-                trade_date,
-                close,
-                lag(close) OVER (PARTITION BY ticker, cash_volume > 0 ORDER BY trade_date) AS previous_close,
-                call_volume,
-                put_volume
-            FROM {lake.table}
-            WHERE trade_date BETWEEN :before AND :day
+                daily.trade_date,
+                daily.currency,
+                days.place,
+                daily.close,
+                daily.security_type IN ('share', 'unit') AS is_stock,
+                lag(daily.close) OVER earlier AS previous_close,
+                lag(days.place) OVER earlier AS previous_place,
+                daily.call_volume,
+                daily.put_volume
+            FROM {lake.table} AS daily
+            JOIN days ON days.day = daily.trade_date
+            WHERE daily.trade_date >= :before
+                AND daily.trade_date <= :day
+            WINDOW earlier AS (
+                PARTITION BY daily.ticker, daily.cash_volume > 0 ORDER BY daily.trade_date
+            )
+        ),
+        comparable AS (
+            SELECT
+                *,
+                CASE
+                    WHEN is_stock AND previous_place = place - 1 THEN sign(close - previous_close)
+                END AS moved
+            FROM sessions
         )
         SELECT
             trade_date,
-            count_if(close > previous_close) AS advances,
-            count_if(close < previous_close) AS declines,
-            count_if(close = previous_close) AS unchanged,
+            max(currency) AS currency,
+            CASE WHEN count(moved) > 0 THEN count_if(moved = 1) END AS advances,
+            CASE WHEN count(moved) > 0 THEN count_if(moved = -1) END AS declines,
+            CASE WHEN count(moved) > 0 THEN count_if(moved = 0) END AS unchanged,
             sum(call_volume) AS call_volume,
             sum(put_volume) AS put_volume
-        FROM sessions
+        FROM comparable
         WHERE trade_date >= :first
         GROUP BY trade_date
         ORDER BY trade_date
@@ -143,7 +172,7 @@ def read(lake: Lake, day: date | None) -> Session:
     return Session(
         window=window,
         stocks=stocks,
-        history=history,
+        history=window.marked(history),
         raw_lines=int(raw["lines"]),
         raw_volume=Decimal(0) if pd.isna(raw["volume"]) else raw["volume"],
         simulated=lake.is_simulated(window.last),
@@ -197,7 +226,7 @@ def changes(stocks: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         The rows with a close and a price to compare it with. Besides, `reference`, the previous close or the
-        open where there is none, in BRL; `against_open`, whether it is the open; `change_percent`, a float.
+        open where there is none; `against_open`, whether it is the open; `change_percent`, a float.
     """
     against_open = stocks["previous_close"].isna()
     traded = stocks.assign(
@@ -213,16 +242,18 @@ def changes(stocks: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(session: Session) -> dict[str, Any]:
-    """The figures of a session: totals, breadth, the index's members together.
+    """The figures of a session: totals, breadth of shares and units, the index's members together.
 
     Returns:
-        `volume`, `call_volume`, `put_volume` in BRL; `trades`, `stocks`, `lines`; `put_call`, null without
-        calls; `advances`, `declines`, `unchanged`: of the stocks with a previous close, or, in a lake of one
-        session, against the open; `members` of the index that have a change, `members_percent`, the mean of
-        their changes by weight, null without members, and `portfolio_date`.
+        `volume`, `call_volume`, `put_volume`; `trades` of the rows that know them, and `without_trades`, how
+        many do not; `stocks`, `lines`; `put_call`, null without calls; `advances`, `declines`, `unchanged`:
+        of the shares and units with a close in the exchange's previous session, or, where the lake lacks
+        that session, against the open; `members` of the index that have a change, `members_percent`, the
+        mean of their changes by weight, null without members, and `portfolio_date`.
     """
     stocks, traded = session.stocks, changes(session.stocks)
     compared = traded[~traded["against_open"]] if session.has_previous else traded
+    compared = compared[compared["security_type"].isin(STOCKS)]
     members = traded[traded["index_weight"].notna()]
     weight = sum(members["index_weight"], Decimal(0))
     moved = sum(
@@ -233,6 +264,7 @@ def summary(session: Session) -> dict[str, Any]:
     return {
         "volume": sum(stocks["volume"], Decimal(0)),
         "trades": int(stocks["trades"].sum()),
+        "without_trades": int(stocks["trades"].isna().sum()),
         "stocks": len(stocks),
         "lines": int(stocks["lines"].sum()),
         "call_volume": calls,
@@ -249,9 +281,10 @@ def summary(session: Session) -> dict[str, Any]:
 
 def page(session: Session, language: str) -> str:
     """The session as HTML, in "en" or "pt"."""
-    form, words = Format(language), _WORDS[language]
+    form = Format(language, session.currency)
+    words = {name: form.named(text) for name, text in _WORDS[language].items()}
     traded, totals = changes(session.stocks), summary(session)
-    liquid = traded[[volume >= FLOOR for volume in traded["cash_volume"]]]
+    liquid = traded[traded["security_type"].isin(STOCKS) & (traded["cash_volume"] >= FLOOR)]
     ranked = liquid.sort_values(["change_percent", "ticker"], ascending=[False, True], kind="stable")
     gainers = ranked[ranked["change_percent"] > 0].head(GAINERS)
     losers = ranked[ranked["change_percent"] < 0].tail(GAINERS).iloc[::-1]
@@ -273,7 +306,8 @@ def page(session: Session, language: str) -> str:
         source=source_line(language, session.day, session.day, simulated=session.simulated),
         totals=totals,
         portfolio=totals["portfolio_date"] and form.day(totals["portfolio_date"]),
-        previous=form.day(session.window.sessions[-2]) if session.has_previous else "",
+        previous=form.day(session.window.previous) if session.window.previous else "",
+        missing=form.number(session.window.missing_before[session.day]),
         floor=form.money(FLOOR, 1),
         million=_MILLION,
         tables={"gainers": _records(gainers), "losers": _records(losers)},
@@ -295,7 +329,13 @@ def _pictures(session: Session, traded: pd.DataFrame, language: str) -> dict[str
     expiring = stocks[stocks["next_expiry"].notna()].assign(
         stocks=1, volume=stocks["call_volume"] + stocks["put_volume"]
     )
-    by_expiry = {"stocks": "sum", "option_series": "sum", "volume": "sum", "days_to_expiry": "min"}
+    by_expiry = {
+        "currency": "first",
+        "stocks": "sum",
+        "option_series": "sum",
+        "volume": "sum",
+        "days_to_expiry": "min",
+    }
     expiries = expiring.groupby("next_expiry", as_index=False).agg(by_expiry)
     members = traded[traded["index_weight"].notna()]
     history = session.history
@@ -427,12 +467,12 @@ _WORDS: dict[str, dict[str, str]] = {
         "movers": "Gainers and losers",
         "gainers": "Gainers",
         "losers": "Losers",
-        "floor": "Stocks that traded at least {floor} in the cash market.",
+        "floor": "Shares and units that traded at least {floor} in the cash market.",
         "none": "None",
         "stock": "Stock",
-        "close": "Close, R$",
+        "close": "Close, [money]",
         "change": "Change",
-        "volume_mn": "Volume, R$ mn",
+        "volume_mn": "Volume, [money] mn",
         "share": "Share",
         "against_open": "against the open: no previous close",
         "index": "The index",
@@ -450,11 +490,20 @@ _WORDS: dict[str, dict[str, str]] = {
         "time": "Through time",
         "no_time": "Breadth and put/call through time appear as soon as the lake has two sessions.",
         "notes": "How to read the figures",
-        "change_previous": "Changes are against each stock's previous close in the lake, mostly of {day}.",
+        "change_previous": (
+            "Changes are against the close of the exchange's previous session, {day}. Breadth, gainers and "
+            "losers are of shares and units."
+        ),
         "change_open": (
             "The lake has no session before this one: changes and breadth are against the open, not "
             "against a previous close."
         ),
+        "change_missing": (
+            "The lake lacks the exchange's previous session, {day}, and {missing} in all up to its own one "
+            "before: changes and breadth are against the open, not against a previous close."
+        ),
+        "missing": "The lake lacks {missing} sessions between the first of these charts and this one.",
+        "without_trades": "{rows} rows without a known number of trades are not in it",
         "members_note": (
             "IBOV members: the mean of the changes of {members} members, each by its weight in "
             "the portfolio of {portfolio}. It is not the index's own change, which this data does not hold."
@@ -466,12 +515,12 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "quality": "Data",
         "agrees": (
-            "{lines} quotes of the raw file, {volume} BRL: the rows of this page add up to the same, to the "
-            "last line and cent."
+            "{lines} quotes of the raw file, {volume} [currency]: the rows of this page add up to the same, "
+            "to the last line and cent."
         ),
         "differs": (
-            "The rows of this page add up to {lines} quotes and {volume} BRL, the raw file to {raw_lines} "
-            "and {raw_volume} BRL. Refine the session again before you use these figures."
+            "The rows of this page add up to {lines} quotes and {volume} [currency], the raw file to "
+            "{raw_lines} and {raw_volume} [currency]. Refine the session again before you use these figures."
         ),
     },
     "pt": {
@@ -494,12 +543,12 @@ _WORDS: dict[str, dict[str, str]] = {
         "movers": "Altas e baixas",
         "gainers": "Maiores altas",
         "losers": "Maiores baixas",
-        "floor": "Papéis que negociaram ao menos {floor} no mercado à vista.",
+        "floor": "Ações e units que negociaram ao menos {floor} no mercado à vista.",
         "none": "Nenhum",
         "stock": "Papel",
-        "close": "Fecham., R$",
+        "close": "Fecham., [money]",
         "change": "Variação",
-        "volume_mn": "Volume, R$ mi",
+        "volume_mn": "Volume, [money] mi",
         "share": "Parte",
         "against_open": "contra a abertura: sem fechamento anterior",
         "index": "O índice",
@@ -518,8 +567,15 @@ _WORDS: dict[str, dict[str, str]] = {
         "no_time": "Amplitude e put/call ao longo do tempo aparecem assim que o lake tiver dois pregões.",
         "notes": "Como ler os números",
         "change_previous": (
-            "As variações são contra o fechamento anterior de cada papel no lake, na maioria o de {day}."
+            "As variações são contra o fechamento do pregão anterior da bolsa, {day}. Amplitude, altas e "
+            "baixas são de ações e units."
         ),
+        "change_missing": (
+            "Falta no lake o pregão anterior da bolsa, {day}, e {missing} ao todo até o anterior que ele "
+            "tem: as variações e a amplitude são contra a abertura, não contra um fechamento anterior."
+        ),
+        "missing": "Faltam no lake {missing} pregões entre o primeiro destes gráficos e este.",
+        "without_trades": "sem {rows} linhas cujo número de negócios não se conhece",
         "change_open": (
             "O lake não tem pregão antes deste: as variações e a amplitude são contra a abertura, não contra "
             "um fechamento anterior."
@@ -535,12 +591,12 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "quality": "Dados",
         "agrees": (
-            "{lines} cotações do arquivo bruto, {volume} reais: as linhas desta página somam o mesmo, até a "
-            "última linha e o último centavo."
+            "{lines} cotações do arquivo bruto, {volume} [currency]: as linhas desta página somam o mesmo, "
+            "até a última linha e o último centavo."
         ),
         "differs": (
-            "As linhas desta página somam {lines} cotações e {volume} reais; o arquivo bruto, {raw_lines} e "
-            "{raw_volume} reais. Refine o pregão de novo antes de usar estes números."
+            "As linhas desta página somam {lines} cotações e {volume} [currency]; o arquivo bruto, "
+            "{raw_lines} e {raw_volume} [currency]. Refine o pregão de novo antes de usar estes números."
         ),
     },
 }

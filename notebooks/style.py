@@ -127,20 +127,37 @@ _MINUS, _SPACE = "\u2212", "\u00a0"  # the space at which no line breaks
 LANGUAGES = tuple(_MONTHS)
 
 
+_CURRENCIES = {
+    "BRL": {"en": ("R$", "BRL"), "pt": ("R$", "reais")},
+    "CRR thousand": {
+        "en": ("CRR thousand", "thousands of cruzeiros reais"),
+        "pt": ("CRR mil", "milhares de cruzeiros reais"),
+    },
+}
+
+
 class Format:
-    """Numbers and dates as they are written in a language.
+    """Numbers, dates and amounts as they are written in a language.
 
     Args:
         language: "en" or "pt", which is Brazil's.
+        currency: What amounts are of, as in the tables: "BRL" or "CRR thousand".
 
     Raises:
-        ValueError: There is no such language.
+        ValueError: There is no such language or currency.
     """
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", currency: str = "BRL") -> None:
         if language not in LANGUAGES:
             raise ValueError(f"language {language!r}, expected one of {', '.join(LANGUAGES)}")
+        if currency not in _CURRENCIES:
+            raise ValueError(f"currency {currency!r}, expected one of {', '.join(_CURRENCIES)}")
         self.language = language
+        self.money_sign, self.currency = _CURRENCIES[currency][language]
+
+    def named(self, text: str) -> str:
+        """A text with the currency where it says [money], the sign, or [currency], its name."""
+        return text.replace("[money]", self.money_sign).replace("[currency]", self.currency)
 
     def number(self, value: Any, decimals: int = 0, *, signed: bool = False) -> str:
         """Such as 1,234.50 or 1.234,50; a dash for what is missing. A minus is a minus, not a hyphen."""
@@ -158,14 +175,14 @@ class Format:
         return "–" if is_missing(value) else f"{self.number(value, decimals, signed=signed)}%"
 
     def money(self, value: Any, digits: int = 3) -> str:
-        """BRL to so many significant digits, such as R$ 2.31 bn or R$ 2,31 bi."""
+        """An amount to so many significant digits, such as R$ 2.31 bn or R$ 2,31 bi."""
         if is_missing(value):
             return "–"
         divisor, unit = self.scale(value, digits)
         scaled = float(value) / divisor
         whole = len(f"{abs(scaled):.0f}")
         decimals = max(digits - whole, 0) if unit else 2
-        return f"R${_SPACE}{self.number(scaled, decimals)}{_SPACE}{unit}".rstrip(_SPACE)
+        return f"{self.money_sign}{_SPACE}{self.number(scaled, decimals)}{_SPACE}{unit}".rstrip(_SPACE)
 
     def scale(self, largest: Any, digits: int = 3) -> tuple[float, str]:
         """By what to divide amounts up to that one, and what the quotient is counted in: 1e9, "bn"."""
@@ -177,7 +194,7 @@ class Format:
 
     def unit(self, largest: Any) -> str:
         """The unit of an axis with amounts up to that one: R$ bn."""
-        return f"R$ {self.scale(largest)[1]}".rstrip()
+        return f"{self.money_sign} {self.scale(largest)[1]}".rstrip()
 
     def day(self, day: dt.date) -> str:
         """Such as 19 Nov 2026."""

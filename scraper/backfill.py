@@ -43,6 +43,7 @@ from scraper.canary import codes_of, news_of, unknown_codes
 from scraper.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
 from scraper.client import Progress as DownloadProgress
 from scraper.cotahist import COTAHIST_SCHEMA, count_of_year, read_year
+from scraper.currency import totals
 from scraper.errors import InvalidData, ScraperError, message_of
 from scraper.ingest import COTAHIST
 from scraper.oddities import Notes, Oddity, TrailerCount, as_json
@@ -135,7 +136,7 @@ class Session:
     Attributes:
         day: Its day.
         rows: Its quotes.
-        volume: Their financial volume [BRL].
+        volume: Their financial volume, in the session's currency (`scraper.currency`).
         md5: MD5 of its `backfill.parquet`; None where the daily path's file stands in its place.
     """
 
@@ -195,9 +196,9 @@ class Manifest:
         return sum(session.rows for session in self.sessions)
 
     @property
-    def volume(self) -> Decimal:
-        """Their financial volume [BRL]."""
-        return sum((session.volume for session in self.sessions), Decimal(0))
+    def volumes(self) -> dict[str, Decimal]:
+        """Their financial volume, by currency: 1994 has two."""
+        return totals((session.day, session.volume) for session in self.sessions)
 
     def is_finished(self, days: Span, partitions: Mapping[date, Partition]) -> bool:
         """Whether there is nothing left to do for these days.
@@ -224,7 +225,7 @@ class Manifest:
             "reader_version": self.reader_version,
             "days": _span_to_json(self.days),
             "rows": self.rows,
-            "volume": str(self.volume),
+            "volume": {currency: str(volume) for currency, volume in self.volumes.items()},
             "written": self.written,
             "unchanged": self.unchanged,
             "to_refine": self.to_refine and _span_to_json(self.to_refine),
@@ -575,8 +576,9 @@ def _stage(
     found = sum(session.rows for session in staged), sum(session.volume for session in staged)
     if found != (rows, volume):
         raise BackfillError(
-            f"{answer.url}: the staged files hold {found[0]} quotes of BRL {found[1]}, expected {rows} of "
-            f"BRL {volume}, as was read; nothing was uploaded. Is the disk of {folder} sound? Run it again"
+            f"{answer.url}: the staged files hold {found[0]} quotes and {found[1]} of VOLTOT, expected "
+            f"{rows} and {volume}, as was read; nothing was uploaded. "
+            f"Is the disk of {folder} sound? Run it again"
         )
     return staged, lineage, tuple(news_of(codes, unknown_codes(codes, {}), "quotes"))
 

@@ -15,6 +15,10 @@ from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 
+KNOWN_DAYS = (date(2005, 1, 1), date(2031, 12, 31))
+"""The days for which the calendar is trusted to tell that a session is missing. Of years before, it misses
+days on which the exchange was closed out of turn."""
+
 _SATURDAY = 5
 
 

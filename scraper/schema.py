@@ -69,6 +69,8 @@ _MARKETS = (
     "Market: 010 cash, 012 and 013 exercise of calls and puts, 017 auction, 020 odd lot, 030 forward, "
     "050 and 060 futures, 070 calls, 080 puts, and others"
 )
+_EARLIER = "before 1994-07-04 thousands of cruzeiros reais"
+_MONEY, _PRICE = f"BRL; {_EARLIER}", f"BRL per FATCOT units; {_EARLIER}"
 
 FIELDS = (
     Field("tipreg", 1, 2, "code", "Record type: 01"),
@@ -80,17 +82,24 @@ FIELDS = (
     Field("especi", 40, 49, "text", "Share class, rights and listing segment"),
     Field("prazot", 50, 52, "text", "Forward term; empty in the cash market", unit="days"),
     Field("modref", 53, 56, "text", "Label of the reference currency; prices are not to be converted by it"),
-    Field("preabe", 57, 69, "decimal", "Opening price", 2, "BRL per FATCOT units"),
-    Field("premax", 70, 82, "decimal", "Highest price", 2, "BRL per FATCOT units"),
-    Field("premin", 83, 95, "decimal", "Lowest price", 2, "BRL per FATCOT units"),
-    Field("premed", 96, 108, "decimal", "Average price", 2, "BRL per FATCOT units"),
-    Field("preult", 109, 121, "decimal", "Last price", 2, "BRL per FATCOT units"),
-    Field("preofc", 122, 134, "decimal", "Best bid, 0 if none", 2, "BRL per FATCOT units"),
-    Field("preofv", 135, 147, "decimal", "Best ask, 0 if none", 2, "BRL per FATCOT units"),
-    Field("totneg", 148, 152, "integer", "Number of trades", unit="trades"),
+    Field("preabe", 57, 69, "decimal", "Opening price", 2, _PRICE),
+    Field("premax", 70, 82, "decimal", "Highest price", 2, _PRICE),
+    Field("premin", 83, 95, "decimal", "Lowest price", 2, _PRICE),
+    Field("premed", 96, 108, "decimal", "Average price", 2, _PRICE),
+    Field("preult", 109, 121, "decimal", "Last price", 2, _PRICE),
+    Field("preofc", 122, 134, "decimal", "Best bid, 0 if none", 2, _PRICE),
+    Field("preofv", 135, 147, "decimal", "Best ask, 0 if none", 2, _PRICE),
+    Field(
+        "totneg",
+        148,
+        152,
+        "integer",
+        "Number of trades modulo 100,000: B3 writes the last five digits",
+        unit="trades",
+    ),
     Field("quatot", 153, 170, "integer", "Quantity traded", unit="shares or contracts"),
-    Field("voltot", 171, 188, "decimal", "Financial volume", 2, "BRL"),
-    Field("preexe", 189, 201, "decimal", "Strike of an option, 0 if none", 2, "BRL"),
+    Field("voltot", 171, 188, "decimal", "Financial volume", 2, _MONEY),
+    Field("preexe", 189, 201, "decimal", "Strike of an option, 0 if none", 2, _MONEY),
     Field("indopc", 202, 202, "code", "Index by which the strike is corrected, 0 if none"),
     Field("datven", 203, 210, "date", "Expiry of an option, null if none (99991231) or no day"),
     Field("fatcot", 211, 217, "integer", "Quotation factor: a price is for so many units", unit="shares"),

@@ -19,6 +19,9 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from scraper.calendar import KNOWN_DAYS, closed_weekdays
+from scraper.currency import FIRST_IN_BRL
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 PACKAGE = REPOSITORY / "scraper"
@@ -72,7 +75,7 @@ def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
 def charts_bundle() -> Path:
     """Make the folder with the packages that a notebook in Athena for Apache Spark draws with.
 
-    They are our charts and what Athena does not have of what they import:
+    They are our charts, the exchange's calendar, and what Athena does not have of what they import:
     https://docs.aws.amazon.com/athena/latest/ug/notebooks-spark-preinstalled-python-libraries.html
 
     Returns:
@@ -90,13 +93,25 @@ def charts_bundle() -> Path:
         for file in files:
             if file.suffix == ".py" or file.name.startswith("LICENSE"):
                 sources[Path(file)] = Path(str(file.locate()))
-    bundle = BUILD / f"charts-{_digest('', sources)}"
+    exchange = _exchange_module()
+    bundle = BUILD / f"charts-{_digest(exchange, sources)}"
     if not bundle.is_dir():
         with _published_as(bundle) as folder:
             _copy(sources, folder)
             # With this the folder is a package in a ZIP, too, which `notebooks/` itself need not be
             (folder / NOTEBOOKS.name / "__init__.py").touch()
+            (folder / NOTEBOOKS.name / "exchange.py").write_text(exchange, encoding="utf-8")
     return bundle
+
+
+def _exchange_module() -> str:
+    """A module with the exchange's calendar, whose package is not in Athena either."""
+    return (
+        '"""The exchange\'s calendar as it was known at the deployment; days are texts."""\n\n'
+        f"KNOWN_DAYS = {tuple(map(str, KNOWN_DAYS))}\n"
+        f"FIRST_IN_BRL = {str(FIRST_IN_BRL)!r}\n"
+        f"CLOSED_WEEKDAYS = frozenset({' '.join(map(str, closed_weekdays(*KNOWN_DAYS)))!r}.split())\n"
+    )
 
 
 def _copy(sources: Mapping[Path, Path], folder: Path) -> None:

@@ -16,6 +16,18 @@ SQL after them names databases and tables by the placeholders `${refined_databas
 lines. Of the one text come two: the saved query, which has the defaults, and the prepared statement, which
 has question marks. `$$partitions` is Athena's metadata table of a table's partitions, which it answers from
 the catalog alone: https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-partitions.html
+
+Two placeholders stand for members of a WITH. `${calendar}` is the exchange's calendar, and `${lake_sessions}`
+is `lake_sessions`, a row for each session in the compact table, from the catalog alone:
+
+    trade_date          the session
+    number              its place among the exchange's sessions: 1 more than that of the one just before it.
+                        Sessions of another currency are a million away, so that no span reaches across
+    previous_session    the exchange's previous session, in the lake or not
+    missing_before      how many sessions of the exchange lie between it and the lake's session before it;
+                        null in the lake's first
+
+A figure of "the day" is against the session whose number is 1 less, or null; never across a gap.
 """
 
 from __future__ import annotations
@@ -23,19 +35,55 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from string import Template
 from typing import NamedTuple, Self
 
-from scraper.calendar import sessions_between
+from scraper.calendar import KNOWN_DAYS, closed_weekdays
+from scraper.currency import FIRST_IN_BRL
 
 NAMED_QUERIES = Path(__file__).parent / "named_queries"
 
-CALENDAR = (date(2005, 1, 1), date(2031, 12, 31))
-"""The days of which a query can tell whether the exchange meant to open. Trino's `sequence` makes at most
-10,000 of them."""
+# Trino's `sequence` makes at most 10,000 days. Outside of them, the previous session is the lake's
+_MEMBERS = {
+    "calendar": """calendar AS (
+    -- Weekdays on which the exchange means to open, by its calendar as it was known at the deployment
+    SELECT CAST(days.trade_date AS date) AS trade_date
+    FROM UNNEST(sequence(${calendar_begin}, ${calendar_end}, INTERVAL '1' DAY)) AS days (trade_date)
+    WHERE day_of_week(days.trade_date) <= 5
+        AND strpos(${closed_weekdays}, CAST(CAST(days.trade_date AS date) AS varchar)) = 0
+)""",
+    "lake_sessions": """${calendar},
+exchange AS (
+    -- The exchange's sessions: those of the lake, and those of the calendar that it lacks
+    SELECT
+        trade_date,
+        max(in_lake) AS in_lake,
+        row_number() OVER (ORDER BY trade_date)
+            + CASE WHEN trade_date >= ${first_in_brl} THEN 1000000 ELSE 0 END AS number,
+        row_number() OVER (ORDER BY trade_date) AS place,
+        lag(trade_date) OVER (ORDER BY trade_date) AS previous_session
+    FROM (
+        SELECT trade_date, 1 AS in_lake
+        FROM "${refined_database}"."${compact_table}$$partitions"
+        UNION ALL
+        SELECT trade_date, 0
+        FROM calendar
+    ) AS every_session
+    GROUP BY trade_date
+),
+lake_sessions AS (
+    SELECT
+        trade_date,
+        number,
+        previous_session,
+        place - lag(place) OVER (ORDER BY trade_date) - 1 AS missing_before
+    FROM exchange
+    WHERE in_lake = 1
+)""",
+}
+"""Members of a WITH that several queries have, by their placeholders; see the module."""
 
 DEFAULTS = {
     "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
@@ -190,20 +238,23 @@ def _comments(stem: str, header: list[str], parameters: tuple[Parameter, ...]) -
 
 
 @cache
-def _weekdays_without_session() -> str:
-    """The weekdays of `CALENDAR` on which the exchange did not mean to open, as SQL."""
-    first, last = CALENDAR
-    sessions = set(sessions_between(first, last))
-    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return ", ".join(f"DATE '{day}'" for day in days if day.weekday() < 5 and day not in sessions)
+def _closed_weekdays() -> str:
+    """The weekdays of `KNOWN_DAYS` on which the exchange did not mean to open: one text, as SQL."""
+    return f"'{' '.join(map(str, closed_weekdays(*KNOWN_DAYS)))}'"
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    first, last = CALENDAR
-    calendar = {"calendar_begin": f"DATE '{first}'", "calendar_end": f"DATE '{last}'"}
-    if "${weekdays_without_session}" in text:
-        calendar["weekdays_without_session"] = _weekdays_without_session()
-    return Template(text).substitute({**calendar, **values})
+    first, last = KNOWN_DAYS
+    known = {
+        **values,
+        "calendar_begin": f"DATE '{first}'",
+        "calendar_end": f"DATE '{last}'",
+        "closed_weekdays": _closed_weekdays(),
+        "first_in_brl": f"DATE '{FIRST_IN_BRL}'",
+    }
+    for name in ("lake_sessions", "calendar"):  # in which the former has the latter
+        text = text.replace(f"${{{name}}}", _MEMBERS[name])
+    return Template(text).substitute(known)
 
 
 def _split(text: str) -> tuple[list[str], str]:

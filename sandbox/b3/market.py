@@ -34,7 +34,7 @@ from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, build_universe
 
 _SESSION_STREAM, _PUTS_STREAM = 2, 4
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
-_MAX_TRADES = 99_999  # TOTNEG has five digits
+_TRADES_MODULUS = 100_000  # TOTNEG has five digits: B3 writes the last five
 _OPTIONS_AFTER = 60  # days from a share's listing to its first series
 # That nothing trades has the probability exp(-turnover / this), BRL: in round lots, in odd lots
 _QUIET, _QUIET_ODD_LOTS = 4e4, 400.0
@@ -99,6 +99,7 @@ class SimulatedMarket:
             [(listing.listed_until or date.max).toordinal() for listing in self._listings]
         )
         self._turnover = np.array([listing.turnover for listing in self._listings])
+        self._ticket = np.array([listing.ticket for listing in self._listings])
         self._lot = np.array([listing.lot for listing in self._listings])
         self._fatcot = np.array([listing.fatcot for listing in self._listings])
         self._is_share = np.array([listing.is_share for listing in self._listings])
@@ -133,6 +134,15 @@ class SimulatedMarket:
 
     def columns(self, trade_date: date) -> Columns:
         """The lines of `session` in columns, which takes a tenth of the time."""
+        lines = self._make(trade_date)
+        return {**lines, "totneg": lines["totneg"] % _TRADES_MODULUS}
+
+    def trades(self, trade_date: date) -> NDArray[np.int64]:
+        """How often each line of a session was traded, of which TOTNEG has no more than five digits."""
+        trades: NDArray[np.int64] = self._make(trade_date)["totneg"]
+        return trades
+
+    def _make(self, trade_date: date) -> Columns:
         day = self._begin(trade_date)
         parts = [self._cash(day), self._odd_lots(day), self._forwards(day), self._auctions(day)]
         wanted = round(self._quotes * float(np.exp(day.rng.normal(0, 0.03))))
@@ -237,6 +247,7 @@ class SimulatedMarket:
             day.turnover[traded],
             lot=self._lot[traded],
             fatcot=self._fatcot[traded],
+            ticket=self._ticket[traded],
             one_sided=0.1,
         )
         return self._lines(day, traded, numbers, codbdi=self._codbdi[traded], tpmerc=b"010")
@@ -434,7 +445,7 @@ def _trade(
     *,
     lot: Ints | int = 1,
     fatcot: Ints | int = 1,
-    ticket: float = 1.0,
+    ticket: Floats | float = 1.0,
     largest_trade: int | None = None,
     one_sided: float,
 ) -> Columns:
@@ -457,7 +468,7 @@ def _trade(
     open_, high, low, close = np.maximum(np.rint(path * fatcot * 100), 1).astype(np.int64)
     lots = np.maximum(np.rint(turnover * fatcot * 100 / close / lot), 1).astype(np.int64)
     size = ticket * 2600 * (np.maximum(turnover, 1) / 5e6) ** 0.38 * np.exp(size_chance)
-    trades = np.clip(np.rint(turnover / size), 1, np.minimum(lots, _MAX_TRADES)).astype(np.int64)
+    trades = np.clip(np.rint(turnover / size), 1, lots).astype(np.int64)
     quantity = lots * lot
     if largest_trade:
         quantity = np.minimum(quantity, trades * largest_trade)

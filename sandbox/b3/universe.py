@@ -51,6 +51,7 @@ _NEVER_THIN = 6e5
 _SUFFIX = {"ON": "3", "PN": "4", "PNA": "5", "UNT": "11", "DRN": "34", "CI": "11"}
 _ISIN_TYPE = {"ON": "ACNOR", "PN": "ACNPR", "PNA": "ACNPA", "UNT": "CDAM0", "DRN": "BDR00", "CI": "CTF00"}
 _ETF = "14"
+_POPULAR = 0.4  # size of a trade of the most traded shares, by others'
 _ISSUES = (("ON",), ("ON", "PN"), ("PN",), ("ON", "PNA"), ("UNT",))
 _ISSUES_SHARE = (0.64, 0.22, 0.03, 0.03, 0.08)
 _SEGMENTS = ("NM", "N2", "N1", "")
@@ -77,6 +78,7 @@ class Listing:
         beta: How it follows the market.
         noise: Standard deviation of its company's own daily log return.
         turnover: Typical cash volume of a session, BRL.
+        ticket: How large its trades in the cash market are, by those of others of its turnover.
         free_float: Units that investors may hold, which are its quantity in the index; 0 if not a share.
         only_odd_lots: It trades in odd lots and in no other market.
         has_options: It has option series, once it has been listed for a while.
@@ -99,6 +101,7 @@ class Listing:
     beta: float
     noise: float
     turnover: float
+    ticket: float = 1.0
     free_float: int = 0
     only_odd_lots: bool = False
     has_options: bool = False
@@ -152,7 +155,7 @@ def build_universe(seed: int, tickers: int) -> tuple[Listing, ...]:
         founders += _list_funds(rng, count, founders[-1].company_number + 1, **traits)
     # A price per 1,000 units: the unit itself is worth cents
     founders[-1] = replace(founders[-1], fatcot=1000, anchor=0.05)
-    return tuple(_give_free_float(rng, _give_options(_come_and_go(rng, founders))))
+    return tuple(_give_free_float(rng, _give_options(_come_and_go(rng, _make_popular(founders)))))
 
 
 def _list_shares(rng: np.random.Generator, count: int) -> list[Listing]:
@@ -289,6 +292,12 @@ def _newcomers(
         )
         for paper in model
     ]
+
+
+def _make_popular(founders: list[Listing]) -> list[Listing]:
+    """Let the two most traded shares be dealt in small trades: often in more than 99,999 a session."""
+    popular = _most_traded([founder for founder in founders if founder.is_share])[:2]
+    return [replace(founder, ticket=_POPULAR if founder in popular else 1.0) for founder in founders]
 
 
 def _give_options(listings: list[Listing]) -> list[Listing]:

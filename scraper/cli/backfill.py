@@ -34,6 +34,7 @@ from scraper.backfill_handler import invoke
 from scraper.calendar import day_in_sao_paulo
 from scraper.cli.names import Names, UsageError, add_stack_arguments, job_of, positive
 from scraper.cli.progress import Display, display
+from scraper.currency import told
 from scraper.errors import ScraperError
 from scraper.estimate import (
     DOWNLOAD_BYTES_A_SECOND,
@@ -319,7 +320,7 @@ def _details(result: YearResult) -> list[str]:
 
 
 def _contents(manifest: Manifest) -> str:
-    return f"{len(manifest.sessions):>3} sessions  {manifest.rows:>9,} quotes  BRL {manifest.volume:,}"
+    return f"{len(manifest.sessions):>3} sessions  {manifest.rows:>9,} quotes  {told(manifest.volumes)}"
 
 
 def _total_line(manifests: Sequence[Manifest], results: Sequence[YearResult]) -> str:

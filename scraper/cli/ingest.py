@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from scraper.cli.names import Names, add_stack_arguments, day
+from scraper.currency import currency_of
 from scraper.ingest import Result
 from scraper.ingest import run as ingest
 from scraper.oddities import told
@@ -52,8 +53,8 @@ def line(result: Result, bucket: str) -> str:
     parts = [f"{result.name:<34}{result.outcome:<18}"]
     if result.rows is not None:
         parts.append(f"{result.rows:,} rows")
-    if result.volume is not None:
-        parts.append(f"BRL {result.volume:,}")
+    if result.volume is not None and result.date is not None:
+        parts.append(f"{currency_of(result.date)} {result.volume:,}")
     if result.trailer_count is not None:
         parts.append(f"trailer counts {result.trailer_count}")
     if result.key is not None:

@@ -24,6 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from scraper.cli.names import Names
+from scraper.currency import BRL, currency_of
 from scraper.errors import ScraperError
 from scraper.raw import ODDITIES, TRAILER_COUNT
 
@@ -81,13 +82,14 @@ class RawObject:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Lines and volume of a session [BRL]."""
+    """Lines and volume of a session, in that session's currency (`scraper.currency`)."""
 
     lines: int
     volume: Decimal
+    currency: str = BRL
 
     def __str__(self) -> str:
-        return f"{counted(self.lines, 'quote')} and BRL {self.volume:,}"
+        return f"{counted(self.lines, 'quote')} and {self.currency} {self.volume:,}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +284,7 @@ class Lake:
         if raw is not None:
             try:
                 volumes = self._columns(self._raw_bucket, raw.key, raw.size, raw.etag, ["voltot"])
-                quotes = Sums(volumes.num_rows, _total(volumes, "voltot"))
+                quotes = Sums(volumes.num_rows, _total(volumes, "voltot"), currency_of(day))
                 lineage = volumes.schema.metadata or {}
             except UnreadableError as error:
                 problems.append(str(error))
@@ -294,7 +296,7 @@ class Lake:
         sums, tickers = None, frozenset[str]()
         try:
             if files:
-                sums, tickers = self._compact(files)
+                sums, tickers = self._compact(files, day)
         except UnreadableError as error:
             problems.append(str(error))
         wide = (item["Key"] for item in self._objects(self._refined_bucket, f"refined/trade_date={day}/"))
@@ -317,14 +319,14 @@ class Lake:
             oddities=lineage.get(ODDITIES.encode(), b"").decode(),
         )
 
-    def _compact(self, files: Collection[ObjectTypeDef]) -> tuple[Sums, frozenset[str]]:
+    def _compact(self, files: Collection[ObjectTypeDef], day: date) -> tuple[Sums, frozenset[str]]:
         rows = pa.concat_tables(
             self._columns(
                 self._refined_bucket, item["Key"], item["Size"], item["ETag"], ["ticker", "lines", "volume"]
             )
             for item in files
         )
-        sums = Sums(int(pc.sum(rows["lines"]).as_py() or 0), _total(rows, "volume"))
+        sums = Sums(int(pc.sum(rows["lines"]).as_py() or 0), _total(rows, "volume"), currency_of(day))
         return sums, frozenset(map(str, rows["ticker"].to_pylist()))
 
     def _columns(self, bucket: str, key: str, size: int, etag: str, columns: list[str]) -> pa.Table:

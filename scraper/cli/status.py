@@ -15,6 +15,7 @@ from scraper.cli.lake import Lake, RawObject, counted
 from scraper.cli.names import Names, UsageError, add_stack_arguments, day, job_of, positive
 from scraper.cli.progress import Display, display
 from scraper.cli.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
+from scraper.currency import currency_of
 from scraper.settings import Settings
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ _HEADINGS = (
     "quotes",
     "lines",
     "tickers",
-    "volume BRL",
+    "volume",
     "= raw",
     "wide",
     "catalog",
@@ -171,7 +172,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         f"{quotes.lines:,}" if quotes else "-",
         f"{sums.lines:,}" if sums else "-",
         f"{len(refined.tickers):,}" if sums else "-",
-        f"{either.volume:,}" if either else "-",
+        f"{either.currency} {either.volume:,}" if either else "-",
         ("yes" if session.is_equal else "NO") if quotes and sums else "-",
         "-" if is_nowhere else f"{len(refined.wide_tickers):,}",
         "-" if is_nowhere else partitions,
@@ -216,6 +217,7 @@ def _json(verdict: Verdict) -> dict[str, Any]:
     return {
         "session": str(session.day),
         "state": verdict.state,
+        "currency": currency_of(session.day),
         "why": verdict.why,
         "raw": raw
         and {

@@ -1,15 +1,19 @@
 -- Contribution to the IBOV by stock | Contribuição ao IBOV por papel
--- EN: Which stocks moved the IBOV in a session, by weight and return? A contribution is the weight at the opening times the change of the close, in percentage points; their sum estimates the index's change. The weight is exact where the portfolio is of the session (portfolio_age_days 0); prices are not adjusted for dividends.
--- PT: Quais papéis moveram o IBOV em um pregão, por peso e retorno? A contribuição é o peso na abertura vezes a variação do fechamento, em pontos percentuais; a soma estima a variação do índice. O peso é exato quando a carteira é do pregão (portfolio_age_days 0); os preços não são ajustados por proventos.
+-- EN: Which stocks moved the IBOV in a session, by weight and return? A contribution is the weight at the opening times the change of the close since the exchange's previous session, in percentage points; their sum estimates the index's change. Null where a stock, or the lake, lacks that close. The weight is exact where the portfolio is of the session (portfolio_age_days 0); prices are not adjusted for dividends.
+-- PT: Quais papéis moveram o IBOV em um pregão, por peso e retorno? A contribuição é o peso na abertura vezes a variação do fechamento desde o pregão anterior da bolsa, em pontos percentuais; a soma estima a variação do índice. Nula onde ao papel, ou ao lake, falta aquele fechamento. O peso é exato quando a carteira é do pregão (portfolio_age_days 0); os preços não são ajustados por proventos.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
--- Needs sessions: 2
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+-- Needs sessions: 1
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 2
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 2
 ),
 prices AS (
     SELECT
@@ -21,6 +25,8 @@ prices AS (
         daily.portfolio_age_days,
         daily.close,
         sessions.sessions_ago,
+        sessions.previous_session,
+        sessions.missing_before,
         lag(daily.close) OVER (PARTITION BY daily.ticker ORDER BY daily.trade_date) AS previous_close
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
@@ -28,15 +34,16 @@ prices AS (
 contributions AS (
     SELECT
         *,
-        CAST(close AS double) / CAST(previous_close AS double) - 1 AS price_change
+        CAST(close AS double) / nullif(CAST(previous_close AS double), 0) - 1 AS price_change
     FROM prices
     WHERE sessions_ago = 0
         AND index_weight IS NOT NULL
         AND close IS NOT NULL
-        AND previous_close > 0
 )
 SELECT
     trade_date,
+    previous_session,
+    missing_before AS missing_sessions,
     ticker,
     company,
     sector,
@@ -46,4 +53,4 @@ SELECT
     CAST(sum(CAST(index_weight AS double) * price_change) OVER () AS decimal(9, 4)) AS index_change_percent,
     portfolio_age_days
 FROM contributions
-ORDER BY CAST(index_weight AS double) * price_change DESC, ticker
+ORDER BY CAST(index_weight AS double) * price_change DESC NULLS LAST, ticker

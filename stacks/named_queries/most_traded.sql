@@ -8,7 +8,9 @@ SELECT
     trade_date,
     ticker,
     company,
-    volume AS volume_brl,
+    security_type,
+    currency,
+    volume,
     CAST(
         100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0)
         AS decimal(5, 2)
@@ -16,7 +18,7 @@ SELECT
     trades,
     quantity,
     option_series,
-    round(put_call_ratio, 2) AS put_call_ratio
+    CAST(put_call_ratio AS decimal(18, 2)) AS put_call_ratio
 FROM "${refined_database}"."${compact_table}"
 WHERE trade_date = ${trade_date}
 ORDER BY volume DESC, ticker

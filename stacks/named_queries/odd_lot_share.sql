@@ -2,7 +2,7 @@
 -- EN: In which stocks is the share of odd lots (orders below the standard lot, a sign of small investors) largest in a session? It is of the volume in the cash and odd-lot markets.
 -- PT: Em quais papéis a parte do fracionário (ordens abaixo do lote padrão, sinal de pequenos investidores) é maior em um pregão? É do volume nos mercados à vista e fracionário.
 -- Parameter: trade_date | date | ${last_session} | The session | O pregão
--- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash and odd-lot markets in the session [BRL] | Volume mínimo à vista e no fracionário no pregão [BRL]
+-- Parameter: minimum_volume | decimal | 1000000 | Least volume in the cash and odd-lot markets in the session, in its currency | Volume mínimo à vista e no fracionário no pregão, na moeda dele
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1
 WITH stocks AS (
@@ -10,6 +10,7 @@ WITH stocks AS (
         trade_date,
         ticker,
         company,
+        currency,
         odd_lot_volume,
         cash_volume,
         CAST(close AS decimal(18, 4)) AS close,
@@ -22,9 +23,10 @@ SELECT
     trade_date,
     ticker,
     company,
-    close AS close_brl,
-    odd_lot_volume AS odd_lot_volume_brl,
-    cash_volume AS cash_volume_brl,
+    currency,
+    close,
+    odd_lot_volume,
+    cash_volume,
     CAST(
         100 * CAST(odd_lot_volume AS double) / CAST(odd_lot_volume + cash_volume AS double)
         AS decimal(5, 2)
@@ -36,6 +38,6 @@ SELECT
     ) AS market_odd_lot_share_percent
 FROM stocks
 WHERE odd_lot_volume + cash_volume > 0
-    AND odd_lot_volume + cash_volume >= ${minimum_volume_brl}
+    AND odd_lot_volume + cash_volume >= ${minimum_volume}
 ORDER BY CAST(odd_lot_volume AS double) / CAST(odd_lot_volume + cash_volume AS double) DESC, ticker
 LIMIT 50

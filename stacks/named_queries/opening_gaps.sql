@@ -1,28 +1,38 @@
 -- Gaps at the open | Gaps na abertura
--- EN: Which twenty stocks opened farthest from the previous session's close, and did they trade back to it? A gap is filled if the session's low (gap up) or high (gap down) reached that close. Prices are not adjusted for splits or dividends, which leave gaps of their own.
--- PT: Quais vinte papéis abriram mais longe do fechamento do pregão anterior, e voltaram a ele? O gap é fechado se a mínima (gap de alta) ou a máxima (de baixa) do pregão alcançou aquele fechamento. Os preços não são ajustados por desdobramentos nem proventos, que deixam gaps próprios.
+-- EN: Which twenty shares and units (or what else security_types says) opened farthest from their close in the exchange's previous session, and did they trade back to it? A gap is filled if the session's low (gap up) or high (gap down) reached that close. Where the lake lacks the previous session, gaps are null, and the most traded come. Prices are not adjusted for splits or dividends, which leave gaps of their own.
+-- PT: Quais vinte ações e units (ou o que mais disser security_types) abriram mais longe do fechamento no pregão anterior da bolsa, e voltaram a ele? O gap é fechado se a mínima (gap de alta) ou a máxima (de baixa) do pregão alcançou aquele fechamento. Onde falta o pregão anterior no lake, os gaps são nulos, e vêm os mais negociados. Os preços não são ajustados por desdobramentos nem proventos, que deixam gaps próprios.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
--- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash market in the session [BRL] | Volume mínimo à vista no pregão [BRL]
+-- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
+-- Parameter: minimum_volume | decimal | 1000000 | Least volume in the cash market in the session, in its currency | Volume mínimo à vista no pregão, na moeda dele
 -- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
--- Needs sessions: 2
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+-- Needs sessions: 1
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 2
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 2
 ),
 prices AS (
     SELECT
         daily.trade_date,
         daily.ticker,
         daily.company,
+        daily.security_type,
+        daily.currency,
         daily.open,
         daily.high,
         daily.low,
         daily.close,
         daily.cash_volume,
         sessions.sessions_ago,
+        sessions.previous_session,
+        sessions.missing_before,
+        max(sessions.sessions_ago) OVER () AS sessions_before,
         lag(daily.close) OVER (PARTITION BY daily.ticker ORDER BY daily.trade_date) AS previous_close
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
@@ -30,23 +40,27 @@ prices AS (
 gaps AS (
     SELECT
         *,
-        100 * (CAST(open AS double) / CAST(previous_close AS double) - 1) AS gap_percent
+        100 * (CAST(open AS double) / CAST(nullif(previous_close, 0) AS double) - 1) AS gap
     FROM prices
     WHERE sessions_ago = 0
-        AND previous_close > 0
-        AND open <> previous_close
-        AND cash_volume >= ${minimum_volume_brl}
+        AND ((previous_close > 0 AND open <> previous_close) OR sessions_before = 0)
+        AND contains(split(replace(${security_types}, ' ', ''), ','), security_type)
+        AND cash_volume >= ${minimum_volume}
 )
 SELECT
     trade_date,
+    previous_session,
+    missing_before AS missing_sessions,
     ticker,
     company,
-    CAST(previous_close AS decimal(18, 4)) AS previous_close_brl,
-    CAST(open AS decimal(18, 4)) AS open_brl,
-    CAST(gap_percent AS decimal(9, 2)) AS gap_percent,
+    security_type,
+    currency,
+    CAST(previous_close AS decimal(18, 4)) AS previous_close,
+    CAST(open AS decimal(18, 4)) AS open,
+    CAST(gap AS decimal(9, 2)) AS gap_percent,
     CASE WHEN open > previous_close THEN low <= previous_close ELSE high >= previous_close END AS filled,
-    CAST(close AS decimal(18, 4)) AS close_brl,
-    cash_volume AS cash_volume_brl
+    CAST(close AS decimal(18, 4)) AS close,
+    cash_volume
 FROM gaps
-ORDER BY abs(gap_percent) DESC, ticker
+ORDER BY abs(gaps.gap) DESC NULLS LAST, gaps.cash_volume DESC, ticker
 LIMIT 20

@@ -11,10 +11,11 @@ SELECT
     days_to_expiry,
     ticker,
     company,
+    currency,
     option_series,
-    call_volume AS call_volume_brl,
-    put_volume AS put_volume_brl,
-    CAST(close AS decimal(18, 4)) AS close_brl
+    call_volume,
+    put_volume,
+    CAST(close AS decimal(18, 4)) AS close
 FROM "${refined_database}"."${compact_table}"
 WHERE trade_date = ${trade_date}
     AND option_series > 0

@@ -2,7 +2,7 @@
 -- EN: On which stocks are puts traded rather than calls in a session? The ratio is of premiums paid; null without calls. Beside it, the ratio of the whole market.
 -- PT: Em quais papéis se negociam mais opções de venda que de compra em um pregão? A razão é de prêmios pagos; nula sem opções de compra. Ao lado, a razão do mercado inteiro.
 -- Parameter: trade_date | date | ${last_session} | The session | O pregão
--- Parameter: minimum_premiums_brl | decimal | 100000 | Least premiums paid for the stock's options in the session [BRL] | Mínimo de prêmios pagos pelas opções do papel no pregão [BRL]
+-- Parameter: minimum_premiums | decimal | 100000 | Least premiums paid for the stock's options in the session, in its currency | Mínimo de prêmios pagos pelas opções do papel no pregão, na moeda dele
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1
 WITH options AS (
@@ -10,6 +10,7 @@ WITH options AS (
         trade_date,
         ticker,
         company,
+        currency,
         put_volume,
         call_volume,
         put_call_ratio,
@@ -26,12 +27,13 @@ SELECT
     trade_date,
     ticker,
     company,
-    put_volume AS put_volume_brl,
-    call_volume AS call_volume_brl,
-    round(put_call_ratio, 2) AS put_call_ratio,
-    round(
-        CAST(market_put_volume AS double) / nullif(CAST(market_call_volume AS double), 0),
-        2
+    currency,
+    put_volume,
+    call_volume,
+    CAST(put_call_ratio AS decimal(18, 2)) AS put_call_ratio,
+    CAST(
+        CAST(market_put_volume AS double) / nullif(CAST(market_call_volume AS double), 0)
+        AS decimal(18, 2)
     ) AS market_put_call_ratio,
     CAST(
         100 * CAST(put_volume + call_volume AS double)
@@ -42,5 +44,5 @@ SELECT
     next_expiry,
     days_to_expiry
 FROM options
-WHERE put_volume + call_volume >= ${minimum_premiums_brl}
+WHERE put_volume + call_volume >= ${minimum_premiums}
 ORDER BY put_volume + call_volume DESC, ticker

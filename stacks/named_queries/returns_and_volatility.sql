@@ -1,54 +1,85 @@
 -- Returns and annualised volatility over 21 sessions | Retornos e volatilidade anualizada em 21 pregões
--- EN: Which stocks swung most over 21 sessions, and what did they return? Volatility is the sample standard deviation of daily log returns times the root of 252. Only stocks with a close in each session; prices are not adjusted, so that a split looks like a huge return.
--- PT: Quais papéis mais oscilaram em 21 pregões, e quanto renderam? A volatilidade é o desvio-padrão amostral dos retornos logarítmicos diários vezes a raiz de 252. Só papéis com fechamento em cada pregão; os preços não são ajustados, e um desdobramento parece um retorno enorme.
+-- EN: Which shares and units (or what else security_types says) swung most over the exchange's last 21 sessions, and what did they return? Volatility is the sample standard deviation of the daily log returns times the root of 252. A daily return is between consecutive sessions of the exchange, so that sessions that the lake lacks leave fewer of them (daily_returns; at least 11). Only stocks with a close in each session that the lake has; prices are not adjusted, so that a split looks like a huge return.
+-- PT: Quais ações e units (ou o que mais disser security_types) mais oscilaram nos últimos 21 pregões da bolsa, e quanto renderam? A volatilidade é o desvio-padrão amostral dos retornos logarítmicos diários vezes a raiz de 252. Um retorno diário é entre pregões seguidos da bolsa; pregões que faltam no lake deixam menos deles (daily_returns; ao menos 11). Só papéis com fechamento em cada pregão que o lake tem; os preços não são ajustados, e um desdobramento parece um retorno enorme.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
--- Parameter: minimum_average_volume_brl | decimal | 1000000 | Least average of the daily volume in the cash market [BRL] | Média mínima do volume diário à vista [BRL]
+-- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
+-- Parameter: minimum_average_volume | decimal | 1000000 | Least average of the daily volume in the cash market, in its currency | Média mínima do volume diário à vista, na moeda dele
 -- Scans: 22 files of the compact table at most, a session each | no máximo 22 arquivos da tabela compacta, um por pregão
--- Needs sessions: 22
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+-- Needs sessions: 12
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 22
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 22
+),
+span AS (
+    SELECT
+        min(trade_date) AS first_session,
+        sum(least(coalesce(missing_before, 0), 21 - sessions_ago)) AS missing_sessions,
+        count(*) AS sessions_there
+    FROM sessions
 ),
 closes AS (
     SELECT
         daily.trade_date,
         daily.ticker,
         daily.company,
+        daily.security_type,
+        daily.currency,
         daily.cash_volume,
         CAST(daily.close AS double) AS close,
+        sessions.number,
         sessions.sessions_ago,
-        ln(
-            CAST(daily.close AS double)
-            / CAST(lag(daily.close) OVER (PARTITION BY daily.ticker ORDER BY daily.trade_date) AS double)
-        ) AS log_return
+        lag(sessions.number) OVER (
+            PARTITION BY daily.ticker ORDER BY daily.trade_date
+        ) AS previous_number,
+        lag(CAST(daily.close AS double)) OVER (
+            PARTITION BY daily.ticker ORDER BY daily.trade_date
+        ) AS previous_close
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
     WHERE daily.close > 0
+        AND contains(split(replace(${security_types}, ' ', ''), ','), daily.security_type)
 ),
 stocks AS (
     SELECT
         max(trade_date) AS trade_date,
         ticker,
         max_by(company, trade_date) AS company,
-        max(CASE WHEN sessions_ago = 0 THEN close END) AS close,
-        max(CASE WHEN sessions_ago = 21 THEN close END) AS close_21_before,
-        stddev_samp(log_return) AS volatility,
+        max_by(security_type, trade_date) AS security_type,
+        max_by(currency, trade_date) AS currency,
+        max_by(close, trade_date) AS close,
+        min_by(close, trade_date) AS first_close,
+        count(*) AS closes,
+        count(CASE WHEN previous_number = number - 1 THEN 1 END) AS daily_returns,
+        stddev_samp(
+            CASE WHEN previous_number = number - 1 THEN ln(close / previous_close) END
+        ) AS volatility,
         avg(CAST(cash_volume AS double)) AS average_volume
     FROM closes
     GROUP BY ticker
-    HAVING count(log_return) = 21
 )
 SELECT
-    trade_date,
-    ticker,
-    company,
-    CAST(close AS decimal(18, 4)) AS close_brl,
-    round(100 * (close / close_21_before - 1), 2) AS return_percent,
-    round(100 * volatility * sqrt(252), 2) AS annualised_volatility_percent,
-    CAST(average_volume AS decimal(24, 2)) AS average_cash_volume_brl
+    stocks.trade_date,
+    span.first_session,
+    span.missing_sessions,
+    stocks.ticker,
+    stocks.company,
+    stocks.security_type,
+    stocks.currency,
+    CAST(stocks.close AS decimal(18, 4)) AS close,
+    CAST(100 * (stocks.close / stocks.first_close - 1) AS decimal(18, 2)) AS return_percent,
+    stocks.daily_returns,
+    CAST(100 * stocks.volatility * sqrt(252) AS decimal(18, 2)) AS annualised_volatility_percent,
+    CAST(stocks.average_volume AS decimal(24, 2)) AS average_cash_volume
 FROM stocks
-WHERE average_volume >= ${minimum_average_volume_brl}
-ORDER BY volatility DESC, ticker
+CROSS JOIN span
+WHERE stocks.closes = span.sessions_there
+    AND stocks.daily_returns >= 11
+    AND stocks.average_volume >= ${minimum_average_volume}
+ORDER BY stocks.volatility DESC, stocks.ticker

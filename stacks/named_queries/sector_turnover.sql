@@ -1,21 +1,32 @@
 -- Turnover by sector | Volume por setor
--- EN: How much was traded in each sector of the IBOV in a session, over all markets, against its average of the twenty sessions before? A stock's sector is the newest known in these sessions; stocks outside the index come together.
--- PT: Quanto foi negociado em cada setor do IBOV em um pregão, somados todos os mercados, em relação à média dos vinte pregões anteriores? O setor de um papel é o mais recente conhecido nesses pregões; os papéis fora do índice vêm juntos.
+-- EN: How much was traded in each sector of the IBOV in a session, over all markets, against its average of the exchange's twenty sessions before? Sessions that the lake lacks do not count (missing_sessions). A stock's sector is the newest known in these sessions; stocks outside the index come together.
+-- PT: Quanto foi negociado em cada setor do IBOV em um pregão, somados todos os mercados, em relação à média dos vinte pregões anteriores da bolsa? Os que faltam no lake não contam (missing_sessions). O setor de um papel é o mais recente conhecido nesses pregões; os papéis fora do índice vêm juntos.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 21
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 21
+),
+span AS (
+    SELECT
+        max(trade_date) AS trade_date,
+        sum(least(coalesce(missing_before, 0), 20 - sessions_ago)) AS missing_sessions
+    FROM sessions
 ),
 stocks AS (
     SELECT
         daily.volume,
         sessions.sessions_ago,
-        max(sessions.sessions_ago) OVER () AS sessions_before,
+        daily.currency,
+        (SELECT count(*) - 1 FROM sessions) AS sessions_before,
         last_value(daily.sector) IGNORE NULLS OVER (
             PARTITION BY daily.ticker
             ORDER BY daily.trade_date
@@ -26,24 +37,27 @@ stocks AS (
 ),
 sectors AS (
     SELECT
-        coalesce(sector, '(outside the index)') AS sector,
+        coalesce(stocks.sector, '(outside the index)') AS sector,
+        max(currency) AS currency,
         count(CASE WHEN sessions_ago = 0 THEN 1 END) AS stocks,
         sum(CASE WHEN sessions_ago = 0 THEN volume ELSE 0 END) AS volume,
         CAST(sum(CASE WHEN sessions_ago > 0 THEN volume END) AS double)
             / nullif(max(sessions_before), 0) AS average_volume
     FROM stocks
-    GROUP BY coalesce(sector, '(outside the index)')
+    GROUP BY coalesce(stocks.sector, '(outside the index)')
 )
 SELECT
-    (SELECT max(trade_date) FROM sessions) AS trade_date,
+    (SELECT span.trade_date FROM span) AS trade_date,
+    (SELECT span.missing_sessions FROM span) AS missing_sessions,
     sector,
+    currency,
     stocks,
-    CAST(volume AS decimal(24, 2)) AS volume_brl,
+    CAST(volume AS decimal(24, 2)) AS volume,
     CAST(
         100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0)
         AS decimal(5, 2)
     ) AS share_of_session_percent,
-    CAST(average_volume AS decimal(24, 2)) AS average_volume_brl,
-    round(CAST(volume AS double) / nullif(average_volume, 0), 2) AS times_the_average
+    CAST(average_volume AS decimal(24, 2)) AS average_volume,
+    CAST(CAST(volume AS double) / nullif(average_volume, 0) AS decimal(18, 2)) AS times_the_average
 FROM sectors
 ORDER BY volume DESC, sector

@@ -1,21 +1,31 @@
 -- Last sessions of a ticker | Últimos pregões de um papel
--- EN: How did a ticker trade in the last twenty sessions? Prices are not adjusted for splits or dividends.
--- PT: Como um papel foi negociado nos últimos vinte pregões? Os preços não são ajustados por desdobramentos nem proventos.
+-- EN: How did a ticker trade in the exchange's last twenty sessions? A change is against its last close before, of reference_date, and null where the lake lacks a session in between (missing_sessions). Prices are not adjusted for splits or dividends.
+-- PT: Como um papel foi negociado nos últimos vinte pregões da bolsa? Uma variação é em relação ao seu último fechamento anterior, o de reference_date, e nula onde falta no lake um pregão entre os dois (missing_sessions). Os preços não são ajustados por desdobramentos nem proventos.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: ticker | varchar | ${most_traded_ticker} | The ticker | O código de negociação
 -- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 21
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 21
+),
+present AS (
+    -- How many sessions the lake lacks up to each
+    SELECT *, number - row_number() OVER (ORDER BY trade_date) AS missing
+    FROM sessions
 ),
 history AS (
     SELECT
         daily.trade_date,
         daily.ticker,
+        daily.currency,
         daily.open,
         daily.high,
         daily.low,
@@ -23,26 +33,36 @@ history AS (
         daily.trades,
         daily.volume,
         daily.days_to_expiry,
-        sessions.sessions_ago,
-        lag(daily.close) OVER (ORDER BY daily.trade_date) AS previous_close
+        present.sessions_ago,
+        present.missing_before,
+        present.missing,
+        last_value(CASE WHEN daily.close > 0 THEN daily.trade_date END) IGNORE NULLS OVER earlier AS reference_date,
+        last_value(CASE WHEN daily.close > 0 THEN daily.close END) IGNORE NULLS OVER earlier AS reference_price,
+        last_value(CASE WHEN daily.close > 0 THEN present.missing END) IGNORE NULLS OVER earlier AS missing_then
     FROM "${refined_database}"."${compact_table}" AS daily
-    JOIN sessions ON sessions.trade_date = daily.trade_date
+    JOIN present ON present.trade_date = daily.trade_date
     WHERE daily.ticker = ${ticker}
+    WINDOW earlier AS (ORDER BY daily.trade_date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
 SELECT
     trade_date,
+    missing_before AS missing_sessions,
     ticker,
-    CAST(open AS decimal(18, 4)) AS open_brl,
-    CAST(high AS decimal(18, 4)) AS high_brl,
-    CAST(low AS decimal(18, 4)) AS low_brl,
-    CAST(close AS decimal(18, 4)) AS close_brl,
+    currency,
+    CAST(open AS decimal(18, 4)) AS open,
+    CAST(high AS decimal(18, 4)) AS high,
+    CAST(low AS decimal(18, 4)) AS low,
+    CAST(close AS decimal(18, 4)) AS close,
+    reference_date,
     CAST(
-        100 * (CAST(close AS double) - CAST(previous_close AS double))
-            / nullif(CAST(previous_close AS double), 0)
+        CASE
+            WHEN missing = missing_then
+                THEN 100 * (CAST(close AS double) / CAST(reference_price AS double) - 1)
+        END
         AS decimal(9, 2)
     ) AS change_percent,
     trades,
-    volume AS volume_brl,
+    volume,
     days_to_expiry
 FROM history
 WHERE sessions_ago < 20

@@ -1,27 +1,36 @@
 -- Top gainers and losers of a session | Maiores altas e baixas de um pregão
--- EN: Which ten stocks rose and which ten fell most in a session, against the previous session's close, or the open where there is none? Prices are not adjusted for splits or dividends.
--- PT: Quais dez papéis mais subiram e quais dez mais caíram em um pregão, em relação ao fechamento do pregão anterior, ou à abertura quando não há? Os preços não são ajustados por desdobramentos nem proventos.
+-- EN: Which ten shares and units (or what else security_types says) rose and which ten fell most in a session, against their close in the exchange's previous session? Where a stock has none, or the lake lacks that session, against the session's own open, and the column reference says so. Prices are not adjusted for splits or dividends.
+-- PT: Quais dez ações e units (ou o que mais disser security_types) mais subiram e quais dez mais caíram em um pregão, em relação ao fechamento no pregão anterior da bolsa? Onde o papel não o tem, ou falta aquele pregão no lake, em relação à abertura do próprio pregão, e a coluna reference o diz. Os preços não são ajustados por desdobramentos nem proventos.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
--- Parameter: minimum_volume_brl | decimal | 1000000 | Least volume in the cash market in the session [BRL] | Volume mínimo à vista no pregão [BRL]
+-- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
+-- Parameter: minimum_volume | decimal | 1000000 | Least volume in the cash market in the session, in its currency | Volume mínimo à vista no pregão, na moeda dele
 -- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 2
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 2
 ),
 prices AS (
     SELECT
         daily.trade_date,
         daily.ticker,
         daily.company,
+        daily.security_type,
+        daily.currency,
         daily.open,
         daily.close,
         daily.volume,
         daily.cash_volume,
         sessions.sessions_ago,
+        sessions.previous_session,
+        sessions.missing_before,
         lag(CASE WHEN daily.cash_volume > 0 THEN daily.close END) OVER (
             PARTITION BY daily.ticker ORDER BY daily.trade_date
         ) AS previous_close
@@ -33,32 +42,41 @@ price_changes AS (
         *,
         coalesce(previous_close, open) AS reference_price,
         100 * (CAST(close AS double) - CAST(coalesce(previous_close, open) AS double))
-            / CAST(coalesce(previous_close, open) AS double) AS change_percent
+            / CAST(coalesce(previous_close, open) AS double) AS price_change
     FROM prices
     WHERE sessions_ago = 0
         AND cash_volume > 0
         AND coalesce(previous_close, open) > 0
-        AND cash_volume >= ${minimum_volume_brl}
+        AND contains(split(replace(${security_types}, ' ', ''), ','), security_type)
+        AND cash_volume >= ${minimum_volume}
 ),
 ranked AS (
     SELECT
         *,
-        row_number() OVER (ORDER BY change_percent DESC, ticker) AS rise_place,
-        row_number() OVER (ORDER BY change_percent, ticker) AS fall_place
+        row_number() OVER (ORDER BY price_change DESC, ticker) AS rise_place,
+        row_number() OVER (ORDER BY price_change, ticker) AS fall_place
     FROM price_changes
 )
 SELECT
     trade_date,
-    CASE WHEN change_percent > 0 THEN 'gainer' ELSE 'loser' END AS side,
-    CASE WHEN change_percent > 0 THEN rise_place ELSE fall_place END AS place,
+    previous_session,
+    missing_before AS missing_sessions,
+    CASE WHEN price_change > 0 THEN 'gainer' ELSE 'loser' END AS side,
+    CASE WHEN price_change > 0 THEN rise_place ELSE fall_place END AS place,
     ticker,
     company,
-    CAST(change_percent AS decimal(9, 2)) AS change_percent,
-    CAST(close AS decimal(18, 4)) AS close_brl,
-    CAST(reference_price AS decimal(18, 4)) AS reference_price_brl,
-    CASE WHEN previous_close IS NULL THEN 'open' ELSE 'previous close' END AS reference,
-    volume AS volume_brl
+    security_type,
+    CAST(price_change AS decimal(9, 2)) AS change_percent,
+    currency,
+    CAST(close AS decimal(18, 4)) AS close,
+    CAST(reference_price AS decimal(18, 4)) AS reference_price,
+    CASE
+        WHEN previous_close IS NOT NULL THEN 'previous close'
+        WHEN missing_before > 0 THEN 'open: previous session not in the lake'
+        ELSE 'open'
+    END AS reference,
+    volume
 FROM ranked
-WHERE (rise_place <= 10 AND change_percent > 0)
-    OR (fall_place <= 10 AND change_percent < 0)
+WHERE (rise_place <= 10 AND price_change > 0)
+    OR (fall_place <= 10 AND price_change < 0)
 ORDER BY side, place

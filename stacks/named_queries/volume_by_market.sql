@@ -7,6 +7,7 @@
 WITH totals AS (
     SELECT
         trade_date,
+        max(currency) AS currency,
         sum(cash_volume) AS cash_volume,
         sum(odd_lot_volume) AS odd_lot_volume,
         sum(forward_volume) AS forward_volume,
@@ -25,6 +26,7 @@ by_market AS (
     -- Not a UNION of six SELECTs: Athena would read the session for each of them
     SELECT
         totals.trade_date,
+        totals.currency,
         markets.market,
         CASE markets.market
             WHEN 'Cash' THEN totals.cash_volume
@@ -33,17 +35,18 @@ by_market AS (
             WHEN 'Calls' THEN totals.call_volume
             WHEN 'Puts' THEN totals.put_volume
             ELSE totals.other_volume
-        END AS volume_brl,
-        totals.volume
+        END AS volume,
+        totals.volume AS session_volume
     FROM totals CROSS JOIN markets
 )
 SELECT
     trade_date,
     market,
-    volume_brl,
+    currency,
+    volume,
     CAST(
-        100 * CAST(volume_brl AS double) / nullif(CAST(volume AS double), 0)
+        100 * CAST(volume AS double) / nullif(CAST(session_volume AS double), 0)
         AS decimal(5, 2)
     ) AS share_of_session_percent
 FROM by_market
-ORDER BY volume_brl DESC, market
+ORDER BY volume DESC, market

@@ -1,19 +1,25 @@
 -- Concentration of volume | Concentração do volume
--- EN: How much of a session's volume is in its 1, 5, 10 and 20 most traded stocks, session by session over the last twenty? The Herfindahl-Hirschman index is the sum of the squared shares in percent, 10,000 if all is in one stock.
--- PT: Quanto do volume de um pregão está em seus 1, 5, 10 e 20 papéis mais negociados, pregão a pregão nos últimos vinte? O índice de Herfindahl-Hirschman é a soma dos quadrados das partes em por cento, 10.000 se tudo está em um papel.
+-- EN: How much of a session's volume is in its 1, 5, 10 and 20 most traded stocks, session by session over the exchange's last twenty (missing_sessions: how many the lake lacks before each)? The Herfindahl-Hirschman index is the sum of the squared shares in percent, 10,000 if all is in one stock.
+-- PT: Quanto do volume de um pregão está em seus 1, 5, 10 e 20 papéis mais negociados, pregão a pregão nos últimos vinte da bolsa (missing_sessions: quantos faltam no lake antes de cada um)? O índice de Herfindahl-Hirschman é a soma dos quadrados das partes em por cento, 10.000 se tudo está em um papel.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Scans: 20 files of the compact table at most, a session each | no máximo 20 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
-WITH sessions AS (
-    SELECT trade_date, row_number() OVER (ORDER BY trade_date DESC) - 1 AS sessions_ago
-    FROM "${refined_database}"."${compact_table}$$partitions"
+WITH ${lake_sessions},
+past AS (
+    SELECT *, max(number) OVER () - number AS sessions_ago
+    FROM lake_sessions
     WHERE trade_date <= ${trade_date}
-    ORDER BY trade_date DESC
-    LIMIT 20
+),
+sessions AS (
+    SELECT *
+    FROM past
+    WHERE sessions_ago < 20
 ),
 shares AS (
     SELECT
         daily.trade_date,
+        daily.currency,
+        sessions.missing_before,
         daily.volume,
         row_number() OVER (PARTITION BY daily.trade_date ORDER BY daily.volume DESC, daily.ticker) AS place,
         100 * CAST(daily.volume AS double)
@@ -24,13 +30,15 @@ shares AS (
 )
 SELECT
     trade_date,
+    max(missing_before) AS missing_sessions,
+    max(currency) AS currency,
     count(*) AS stocks,
-    sum(volume) AS volume_brl,
-    round(sum(CASE WHEN place <= 1 THEN share_percent END), 2) AS top_1_percent,
-    round(sum(CASE WHEN place <= 5 THEN share_percent END), 2) AS top_5_percent,
-    round(sum(CASE WHEN place <= 10 THEN share_percent END), 2) AS top_10_percent,
-    round(sum(CASE WHEN place <= 20 THEN share_percent END), 2) AS top_20_percent,
-    round(sum(share_percent * share_percent), 0) AS herfindahl_hirschman_index
+    sum(volume) AS volume,
+    CAST(sum(CASE WHEN place <= 1 THEN share_percent END) AS decimal(5, 2)) AS top_1_percent,
+    CAST(sum(CASE WHEN place <= 5 THEN share_percent END) AS decimal(5, 2)) AS top_5_percent,
+    CAST(sum(CASE WHEN place <= 10 THEN share_percent END) AS decimal(5, 2)) AS top_10_percent,
+    CAST(sum(CASE WHEN place <= 20 THEN share_percent END) AS decimal(5, 2)) AS top_20_percent,
+    CAST(sum(share_percent * share_percent) AS decimal(5, 0)) AS herfindahl_hirschman_index
 FROM shares
 GROUP BY trade_date
 ORDER BY trade_date DESC

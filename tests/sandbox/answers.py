@@ -20,6 +20,14 @@ from sandbox.b3.market import SimulatedMarket
 MARKETS = {"010": "cash", "020": "odd_lot", "030": "forward", "070": "call", "080": "put"}
 """By TPMERC; whatever else there is, is "other"."""
 
+KINDS = {
+    **dict.fromkeys(("ON", "PN", "PNA", "PNB"), "share"),
+    "UNT": "unit",
+    "DRN": "bdr",
+    "IBO": "index",
+}
+"""Kinds of paper of the simulated market, by the first word of ESPECI; CI is a fund, under CODBDI 14 an ETF."""
+
 PRICES = {
     "open": "preabe",
     "high": "premax",
@@ -48,7 +56,18 @@ class Lake:
     @classmethod
     def of(cls, market: SimulatedMarket, sessions: Sequence[date], portfolio_date: date) -> Lake:
         """Of a market's sessions, with the portfolio of one day known from that day on."""
-        fields = ("codneg", "tpmerc", "nomres", "especi", "codisi", "fatcot", "totneg", "quatot", "datven")
+        fields = (
+            "codbdi",
+            "codneg",
+            "tpmerc",
+            "nomres",
+            "especi",
+            "codisi",
+            "fatcot",
+            "totneg",
+            "quatot",
+            "datven",
+        )
         rows = [
             {"trade_date": session, "cents": int(quote.voltot * 100)}
             | {field: getattr(quote, field) for field in fields}
@@ -79,7 +98,11 @@ class Lake:
     def with_previous_close(self, trade_date: date) -> pd.DataFrame:
         """The stocks of a session, with their closes in the session before."""
         today, before = self.window(trade_date, 2)
-        return self.at(today).assign(previous=self.at(before)["close"])
+        return self.at(today).assign(previous=self.at(before)["close"], previous_session=before)
+
+    def missing_before(self, days: Sequence[date]) -> list[int | None]:
+        """How many sessions lack before each: it begins somewhere, and has all since."""
+        return [None if day == self.sessions[0] else 0 for day in days]
 
 
 def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date) -> pd.DataFrame:
@@ -104,7 +127,11 @@ def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date)
     stocks["ticker"] = np.select(
         [named["order"] == 0, named["order"] == 1], [codes, codes.str.removesuffix("F")], codes.str[:4]
     )
-    stocks[["company", "share_class"]] = named[["nomres", "especi"]]
+    stocks[["company", "share_class", "bulletin_code"]] = named[["nomres", "especi", "codbdi"]]
+    classes = stocks["share_class"].str.split().str[0]
+    stocks["kind"] = classes.map(KINDS).where(
+        classes != "CI", np.where(named["codbdi"] == "14", "etf", "fund")
+    )
     for name in PRICES:
         stocks[name] = named[name].where(named["order"] == 0)
     for name in ("best_bid", "best_ask"):
@@ -127,48 +154,64 @@ def percent(part: Any, whole: Any) -> Any:
     return 100 * part / whole
 
 
-def session_overview(lake: Lake, trade_date: date) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date)
+def of_kinds(stocks: pd.DataFrame, security_types: str) -> pd.DataFrame:
+    """The stocks that are of some kinds of paper."""
+    return stocks[stocks["kind"].isin(security_types.split(", "))]
+
+
+def session_overview(lake: Lake, trade_date: date, security_types: str) -> pd.DataFrame:
+    every = lake.with_previous_close(trade_date)
+    stocks = of_kinds(every, security_types)
     rose, fell = stocks["close"] > stocks["previous"], stocks["close"] < stocks["previous"]
     same = stocks["close"] == stocks["previous"]
-    volume = stocks["volume"].sum()
+    volume = every["volume"].sum()
     before = lake.at(lake.window(trade_date, 2)[1])["volume"].sum()
     return pd.DataFrame(
         {
             "trade_date": [trade_date],
+            "previous_session": every["previous_session"].iloc[0],
+            "missing_sessions": 0,
+            "currency": "BRL",
             "stocks": len(stocks),
             "advances": rose.sum(),
             "declines": fell.sum(),
             "unchanged": same.sum(),
             "not_comparable": (~(rose | fell | same)).sum(),
             "advance_decline_ratio": rose.sum() / fell.sum(),
-            "advancing_cash_volume_brl": brl(stocks["cash"][rose].sum()),
-            "declining_cash_volume_brl": brl(stocks["cash"][fell].sum()),
-            "volume_brl": brl(volume),
+            "advancing_cash_volume": brl(stocks["cash"][rose].sum()),
+            "declining_cash_volume": brl(stocks["cash"][fell].sum()),
+            "volume": brl(volume),
             "volume_change_percent": percent(volume - before, before),
-            "cash_volume_brl": brl(stocks["cash"].sum()),
-            "trades": stocks["trades"].sum(),
-            "put_call_ratio": stocks["put"].sum() / stocks["call"].sum(),
+            "cash_volume": brl(every["cash"].sum()),
+            "trades": every["trades"].sum(),
+            "rows_without_trades": 0,
+            "put_call_ratio": every["put"].sum() / every["call"].sum(),
         }
     )
 
 
-def top_gainers_and_losers(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date)
-    stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume_brl)]
+def top_gainers_and_losers(
+    lake: Lake, trade_date: date, security_types: str, minimum_volume: float
+) -> pd.DataFrame:
+    stocks = of_kinds(lake.with_previous_close(trade_date), security_types)
+    stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume)]
     reference = stocks["previous"].fillna(stocks["open"])
     rows = pd.DataFrame(
         {
             "trade_date": trade_date,
+            "previous_session": stocks["previous_session"],
+            "missing_sessions": 0,
             "side": "",
             "place": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "security_type": stocks["kind"],
             "change_percent": percent(stocks["close"] - reference, reference),
-            "close_brl": stocks["close"],
-            "reference_price_brl": reference,
+            "currency": "BRL",
+            "close": stocks["close"],
+            "reference_price": reference,
             "reference": np.where(stocks["previous"].isna(), "open", "previous close"),
-            "volume_brl": brl(stocks["volume"]),
+            "volume": brl(stocks["volume"]),
         }
     )
     gainers = rows[rows["change_percent"] > 0].nlargest(10, "change_percent").assign(side="gainer")
@@ -183,14 +226,16 @@ def most_traded(lake: Lake, trade_date: date) -> pd.DataFrame:
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "volume_brl": brl(stocks["volume"]),
+            "security_type": stocks["kind"],
+            "currency": "BRL",
+            "volume": brl(stocks["volume"]),
             "share_of_session_percent": percent(stocks["volume"], stocks["volume"].sum()),
             "trades": stocks["trades"],
             "quantity": stocks["quantity"],
             "option_series": stocks["series"],
             "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
         }
-    ).sort_values("volume_brl", ascending=False)[:20]
+    ).sort_values("volume", ascending=False)[:20]
 
 
 def volume_by_market(lake: Lake, trade_date: date) -> pd.DataFrame:
@@ -209,7 +254,8 @@ def volume_by_market(lake: Lake, trade_date: date) -> pd.DataFrame:
         {
             "trade_date": trade_date,
             "market": volumes.index,
-            "volume_brl": brl(volumes),
+            "currency": "BRL",
+            "volume": brl(volumes),
             "share_of_session_percent": percent(volumes, stocks["volume"].sum()),
         }
     )
@@ -225,9 +271,10 @@ def sector_weights(lake: Lake, trade_date: date) -> pd.DataFrame:
             {
                 "trade_date": trade_date,
                 "sector": volume.index,
+                "currency": "BRL",
                 "stocks": sectors.size(),
                 "index_weight_percent": sectors["weight"].sum().round(3),
-                "volume_brl": brl(volume),
+                "volume": brl(volume),
                 "share_of_index_volume_percent": percent(volume, volume.sum()),
                 "portfolio_date": portfolio_date,
                 "portfolio_age_days": (trade_date - portfolio_date).days,
@@ -249,26 +296,31 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trade_date": days[0],
+            "missing_sessions": 0,
             "sector": volume.index,
+            "currency": "BRL",
             "stocks": today.groupby("sector").size(),
-            "volume_brl": brl(volume),
+            "volume": brl(volume),
             "share_of_session_percent": percent(volume, volume.sum()),
-            "average_volume_brl": average / 100,
+            "average_volume": average / 100,
             "times_the_average": volume / average,
         }
-    ).sort_values("volume_brl", ascending=False)
+    ).sort_values("volume", ascending=False)
 
 
 def ticker_session(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     stock = lake.at(trade_date).loc[[ticker]]
-    money = {f"{name}_volume_brl": brl(stock[name]) for name in (*MARKETS.values(), "other")}
+    money = {f"{name}_volume": brl(stock[name]) for name in (*MARKETS.values(), "other")}
     expiry = stock["expiry"].iloc[0]
     return pd.DataFrame(
         {
             **{name: stock[name] for name in ("trade_date", "ticker", "company", "share_class", "isin")},
-            **{f"{name}_brl": stock[name] for name in PRICES},
+            "security_type": stock["kind"],
+            "bulletin_code": stock["bulletin_code"],
+            "currency": "BRL",
+            **{f"{name}": stock[name] for name in PRICES},
             **{name: stock[name] for name in ("trades", "quantity")},
-            "volume_brl": brl(stock["volume"]),
+            "volume": brl(stock["volume"]),
             **money,
             "option_series": stock["series"],
             "put_call_ratio": stock["put"] / stock["call"].replace(0, np.nan),
@@ -285,7 +337,8 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
     days = lake.window(trade_date, 21)
     stock = lake.over(days)
     stock = stock[stock["ticker"] == ticker].sort_values("trade_date")
-    stock["before"] = stock["close"].shift()
+    stock["before"] = stock["close"].ffill().shift()
+    stock["reference_date"] = stock["trade_date"].where(stock["close"].notna()).ffill().shift()
     stock = stock[stock["trade_date"].isin(days[:20])].sort_values("trade_date", ascending=False)
     left = [
         None if pd.isna(expiry) else (expiry - day).days
@@ -294,11 +347,14 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
     return pd.DataFrame(
         {
             "trade_date": stock["trade_date"],
+            "missing_sessions": lake.missing_before(list(stock["trade_date"])),
             "ticker": ticker,
-            **{f"{name}_brl": stock[name] for name in ("open", "high", "low", "close")},
+            "currency": "BRL",
+            **{f"{name}": stock[name] for name in ("open", "high", "low", "close")},
+            "reference_date": stock["reference_date"],
             "change_percent": percent(stock["close"] - stock["before"], stock["before"]),
             "trades": stock["trades"],
-            "volume_brl": brl(stock["volume"]),
+            "volume": brl(stock["volume"]),
             "days_to_expiry": left,
         }
     )
@@ -307,65 +363,80 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
 def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     stock = lake.stocks[(lake.stocks["ticker"] == ticker) & lake.stocks["close"].notna()]
     stock = stock[stock["trade_date"] <= trade_date].set_index("trade_date")
+    zeros = pd.Series(0, index=stock.index)
     rows = pd.DataFrame(
         {
             "trade_date": stock.index,
             "ticker": ticker,
-            "close_brl": stock["close"],
-            "average_5_brl": stock["close"].rolling(5).mean(),
-            "average_20_brl": stock["close"].rolling(20).mean(),
-            "average_200_brl": stock["close"].rolling(200).mean(),
-            "volume_brl": brl(stock["volume"]),
-            "average_volume_20_brl": stock["volume"].rolling(20).mean() / 100,
+            "currency": "BRL",
+            "close": stock["close"],
+            "average_5": stock["close"].rolling(5).mean(),
+            "missing_5": zeros.rolling(5).sum(),
+            "average_20": stock["close"].rolling(20).mean(),
+            "missing_20": zeros.rolling(20).sum(),
+            "average_200": stock["close"].rolling(200).mean(),
+            "missing_200": zeros.rolling(200).sum(),
+            "volume": brl(stock["volume"]),
+            "average_volume_20": stock["volume"].rolling(20).mean() / 100,
         }
     )
     return rows.loc[rows.index.isin(lake.window(trade_date, 50))][::-1]
 
 
-def returns_and_volatility(lake: Lake, trade_date: date, minimum_average_volume_brl: float) -> pd.DataFrame:
+def returns_and_volatility(
+    lake: Lake, trade_date: date, security_types: str, minimum_average_volume: float
+) -> pd.DataFrame:
     days = lake.window(trade_date, 22)
-    stocks = lake.over(days)
+    stocks = of_kinds(lake.over(days), security_types)
     closes = stocks.pivot_table(index="trade_date", columns="ticker", values="close").dropna(axis=1)
     traded = stocks.pivot_table(index="trade_date", columns="ticker", values="cash")[closes.columns].mean()
     returns = closes.apply(np.log).diff().iloc[1:]
     rows = pd.DataFrame(
         {
             "trade_date": days[0],
+            "first_session": days[-1],
+            "missing_sessions": 0,
             "ticker": closes.columns,
             "company": lake.at(days[0])["company"].reindex(closes.columns),
-            "close_brl": closes.iloc[-1],
+            "security_type": lake.at(days[0])["kind"].reindex(closes.columns),
+            "currency": "BRL",
+            "close": closes.iloc[-1],
             "return_percent": percent(closes.iloc[-1] - closes.iloc[0], closes.iloc[0]),
+            "daily_returns": 21,
             "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
-            "average_cash_volume_brl": traded / 100,
+            "average_cash_volume": traded / 100,
         }
     )
-    rows = rows[rows["average_cash_volume_brl"] >= minimum_average_volume_brl]
+    rows = rows[rows["average_cash_volume"] >= minimum_average_volume]
     return rows.sort_values("annualised_volatility_percent", ascending=False)
 
 
 def highs_and_lows_52_weeks(
-    lake: Lake, trade_date: date, minimum_volume_brl: float, within_percent: float
+    lake: Lake, trade_date: date, security_types: str, minimum_volume: float, within_percent: float
 ) -> pd.DataFrame:
-    today = lake.at(trade_date)
+    today = of_kinds(lake.at(trade_date), security_types)
     year = [day for day in lake.sessions if trade_date - timedelta(days=364) < day <= trade_date]
     stocks = lake.over(year).dropna(subset="close").sort_values("trade_date", ascending=False)
     by_ticker = stocks.groupby("ticker")
     newest_high = by_ticker["high"].transform("max") == stocks["high"]
     newest_low = by_ticker["low"].transform("min") == stocks["low"]
     high, low = by_ticker["high"].max(), by_ticker["low"].min()
-    today = today[(today["cash"] >= 100 * minimum_volume_brl) & today["close"].notna()]
+    today = today[(today["cash"] >= 100 * minimum_volume) & today["close"].notna()]
     below, above = percent(high - today["close"], high), percent(today["close"] - low, low)
     rows = pd.DataFrame(
         {
             "trade_date": trade_date,
+            "missing_sessions": 0,
             "near": np.where(below.reindex(today.index) <= above.reindex(today.index), "high", "low"),
             "ticker": today["ticker"],
             "company": today["company"],
-            "close_brl": today["close"],
-            "high_52_weeks_brl": high,
+            "security_type": today["kind"],
+            "currency": "BRL",
+            "close": today["close"],
+            "high_52_weeks": high,
             "date_of_high": stocks[newest_high].groupby("ticker")["trade_date"].first(),
             "below_high_percent": below,
-            "low_52_weeks_brl": low,
+            "low_52_weeks": low,
             "date_of_low": stocks[newest_low].groupby("ticker")["trade_date"].first(),
             "above_low_percent": above,
             "sessions_traded": by_ticker.size(),
@@ -377,17 +448,18 @@ def highs_and_lows_52_weeks(
     return rows.sort_values(["near", "distance"], kind="stable").drop(columns="distance")
 
 
-def put_call_by_ticker(lake: Lake, trade_date: date, minimum_premiums_brl: float) -> pd.DataFrame:
+def put_call_by_ticker(lake: Lake, trade_date: date, minimum_premiums: float) -> pd.DataFrame:
     every = lake.at(trade_date)
     premiums = every["put"] + every["call"]
-    stocks = every[(every["series"] > 0) & (premiums >= 100 * minimum_premiums_brl)]
+    stocks = every[(every["series"] > 0) & (premiums >= 100 * minimum_premiums)]
     return pd.DataFrame(
         {
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "put_volume_brl": brl(stocks["put"]),
-            "call_volume_brl": brl(stocks["call"]),
+            "currency": "BRL",
+            "put_volume": brl(stocks["put"]),
+            "call_volume": brl(stocks["call"]),
             "put_call_ratio": stocks["put"] / stocks["call"].replace(0, np.nan),
             "market_put_call_ratio": every["put"].sum() / every["call"].sum(),
             "share_of_premiums_percent": percent(premiums[stocks.index], premiums.sum()),
@@ -404,8 +476,10 @@ def put_call_market(lake: Lake, trade_date: date) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "trade_date": volume.index,
-            "put_volume_brl": brl(put),
-            "call_volume_brl": brl(call),
+            "missing_sessions": lake.missing_before(list(volume.index)),
+            "currency": "BRL",
+            "put_volume": brl(put),
+            "call_volume": brl(call),
             "put_call_ratio": put / call,
             "option_series": days["series"].sum(),
             "stocks_with_options": days["series"].agg(lambda series: (series > 0).sum()),
@@ -426,26 +500,28 @@ def option_expiries(lake: Lake, trade_date: date, days_ahead: int) -> pd.DataFra
             "days_to_expiry": stocks["days"],
             "ticker": stocks["ticker"],
             "company": stocks["company"],
+            "currency": "BRL",
             "option_series": stocks["series"],
-            "call_volume_brl": brl(stocks["call"]),
-            "put_volume_brl": brl(stocks["put"]),
-            "close_brl": stocks["close"],
+            "call_volume": brl(stocks["call"]),
+            "put_volume": brl(stocks["put"]),
+            "close": stocks["close"],
         }
     )
 
 
-def odd_lot_share(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.DataFrame:
     every = lake.at(trade_date)
     both = every["odd_lot"] + every["cash"]
-    stocks = every[(both > 0) & (both >= 100 * minimum_volume_brl)]
+    stocks = every[(both > 0) & (both >= 100 * minimum_volume)]
     return pd.DataFrame(
         {
             "trade_date": trade_date,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "close_brl": stocks["close"],
-            "odd_lot_volume_brl": brl(stocks["odd_lot"]),
-            "cash_volume_brl": brl(stocks["cash"]),
+            "currency": "BRL",
+            "close": stocks["close"],
+            "odd_lot_volume": brl(stocks["odd_lot"]),
+            "cash_volume": brl(stocks["cash"]),
             "odd_lot_share_percent": percent(stocks["odd_lot"], both[stocks.index]),
             "market_odd_lot_share_percent": percent(every["odd_lot"].sum(), both.sum()),
         }
@@ -453,12 +529,14 @@ def odd_lot_share(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd
 
 
 def index_contribution(lake: Lake, trade_date: date) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date).dropna(subset=["weight", "close", "previous"])
+    stocks = lake.with_previous_close(trade_date).dropna(subset=["weight", "close"])
     change = stocks["close"] / stocks["previous"] - 1
     portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
     return pd.DataFrame(
         {
             "trade_date": trade_date,
+            "previous_session": stocks["previous_session"],
+            "missing_sessions": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
             "sector": stocks["sector"],
@@ -477,44 +555,54 @@ def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
         volume = lake.at(day)["volume"].sort_values(ascending=False)
         shares = percent(volume, volume.sum())
         top = {f"top_{count}_percent": shares[:count].sum() for count in (1, 5, 10, 20)}
-        row = {"trade_date": day, "stocks": len(volume), "volume_brl": brl(volume.sum()), **top}
+        (missing,) = lake.missing_before([day])
+        row = {"trade_date": day, "missing_sessions": missing, "currency": "BRL", "stocks": len(volume)}
+        row |= {"volume": brl(volume.sum()), **top}
         rows.append({**row, "herfindahl_hirschman_index": (shares**2).sum()})
     return pd.DataFrame(rows)
 
 
-def opening_gaps(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date).dropna(subset=["previous", "open"])
-    stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume_brl)]
+def opening_gaps(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
+    stocks = of_kinds(lake.with_previous_close(trade_date), security_types)
+    stocks = stocks.dropna(subset=["previous", "open"])
+    stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume)]
     up = stocks["open"] > stocks["previous"]
     filled = np.where(up, stocks["low"] <= stocks["previous"], stocks["high"] >= stocks["previous"])
     return pd.DataFrame(
         {
             "trade_date": trade_date,
+            "previous_session": stocks["previous_session"],
+            "missing_sessions": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "previous_close_brl": stocks["previous"],
-            "open_brl": stocks["open"],
+            "security_type": stocks["kind"],
+            "currency": "BRL",
+            "previous_close": stocks["previous"],
+            "open": stocks["open"],
             "gap_percent": percent(stocks["open"] - stocks["previous"], stocks["previous"]),
             "filled": np.where(filled, "true", "false"),
-            "close_brl": stocks["close"],
-            "cash_volume_brl": brl(stocks["cash"]),
+            "close": stocks["close"],
+            "cash_volume": brl(stocks["cash"]),
         }
     ).sort_values("gap_percent", key=abs, ascending=False)[:20]
 
 
-def unusual_volume(lake: Lake, trade_date: date, minimum_volume_brl: float) -> pd.DataFrame:
+def unusual_volume(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
     days = lake.window(trade_date, 21)
-    today = lake.at(days[0])
+    today = of_kinds(lake.at(days[0]), security_types)
     average = lake.over(days[1:]).groupby("ticker")["cash"].sum() / (len(days) - 1)
-    stocks = today[(today["cash"] >= 100 * minimum_volume_brl)].assign(average=average)
+    stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(average=average)
     stocks = stocks[stocks["average"] > 0]
     return pd.DataFrame(
         {
             "trade_date": days[0],
+            "missing_sessions": 0,
             "ticker": stocks["ticker"],
             "company": stocks["company"],
-            "cash_volume_brl": brl(stocks["cash"]),
-            "average_cash_volume_brl": stocks["average"] / 100,
+            "security_type": stocks["kind"],
+            "currency": "BRL",
+            "cash_volume": brl(stocks["cash"]),
+            "average_cash_volume": stocks["average"] / 100,
             "times_the_average": stocks["cash"] / stocks["average"],
         }
     ).sort_values("times_the_average", ascending=False)[:20]
@@ -530,18 +618,21 @@ def stocks_without_trades(lake: Lake, trade_date: date) -> pd.DataFrame:
     absent = candidates[~candidates.index.isin(today.index[today["cash"] > 0])]
     in_cash = stocks[stocks["cash"] > 0].groupby("ticker")["trade_date"]
     odd_lots = today["odd_lot"].reindex(absent.index).fillna(0)
-    companies = stocks.sort_values("trade_date").groupby("ticker")["company"].last()
+    newest = stocks.sort_values("trade_date").groupby("ticker").last()
     return pd.DataFrame(
         {
             "trade_date": days[0],
+            "missing_sessions": 0,
             "ticker": absent.index,
-            "company": companies.reindex(absent.index),
+            "company": newest["company"].reindex(absent.index),
+            "security_type": newest["kind"].reindex(absent.index),
+            "currency": "BRL",
             "last_cash_trade": in_cash.max().reindex(absent.index),
             "sessions_with_cash_trades": in_cash.size().reindex(absent.index).fillna(0).astype(int),
-            "cash_volume_before_brl": brl(absent["cash"]),
-            "odd_lot_volume_brl": brl(odd_lots),
+            "cash_volume_before": brl(absent["cash"]),
+            "odd_lot_volume": brl(odd_lots),
         }
-    ).sort_values("cash_volume_before_brl", ascending=False)
+    ).sort_values("cash_volume_before", ascending=False)
 
 
 def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
@@ -553,18 +644,20 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
             "stocks": stocks.size(),
             "raw_lines": quotes.size(),
             "lines": quotes.size(),
-            "raw_volume_brl": quotes["cents"].sum(),
-            "volume_brl": stocks["volume"].sum(),
+            "currency": "BRL",
+            "raw_volume": quotes["cents"].sum(),
+            "volume": stocks["volume"].sum(),
         }
     )
     weekdays = pd.bdate_range(first_date, last_date).date
     begin, end = lake.sessions[0], lake.sessions[-1]
     # Weekdays between its first and its last session that it lacks are holidays
     days = [day for day in weekdays if day in there.index or not begin <= day <= end]
-    rows = there.reindex(days[::-1]).fillna({"finding": "missing"}).fillna(0)
-    counts = ["stocks", "raw_lines", "lines", "raw_volume_brl", "volume_brl"]
+    rows = there.reindex(days[::-1]).fillna({"finding": "missing", "currency": "BRL"}).fillna(0)
+    counts = ["stocks", "raw_lines", "lines", "raw_volume", "volume"]
     rows[counts] = rows[counts].astype(int)
-    for column in ("raw_volume_brl", "volume_brl"):
+    for column in ("raw_volume", "volume"):
         rows[column] = brl(rows[column])
-    rows["volume_difference_brl"] = brl(0)
+    rows["volume_difference"] = brl(0)
+    rows[["without_trades", "doubtful_trades"]] = 0
     return rows.rename_axis("trade_date").reset_index()

@@ -40,26 +40,36 @@ YEAR = [*HISTORY, *SESSIONS]
 STEMS = [path.stem for path in sorted(NAMED_QUERIES.glob("*.sql"))]
 
 THEN, BEFORE = date(2025, 2, 13), SESSIONS[0]
+EVERY = "share, unit, right, fund, etf, bdr, index, other"
 PREPARED: dict[str, dict[str, Any]] = {
     "data_quality": {"first_date": date(2024, 3, 1), "last_date": date(2024, 3, 22)},
-    "highs_and_lows_52_weeks": {"trade_date": THEN, "minimum_volume_brl": 5_000_000, "within_percent": 10},
+    "highs_and_lows_52_weeks": {
+        "trade_date": THEN,
+        "security_types": "share, fund",
+        "minimum_volume": 5_000_000,
+        "within_percent": 10,
+    },
     "index_contribution": {"trade_date": BEFORE},
     "most_traded": {"trade_date": THEN},
-    "odd_lot_share": {"trade_date": THEN, "minimum_volume_brl": 0},
-    "opening_gaps": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "odd_lot_share": {"trade_date": THEN, "minimum_volume": 0},
+    "opening_gaps": {"trade_date": THEN, "security_types": "share, bdr", "minimum_volume": 10_000_000},
     "option_expiries": {"trade_date": THEN, "days_ahead": 60},
-    "put_call_by_ticker": {"trade_date": THEN, "minimum_premiums_brl": 0},
+    "put_call_by_ticker": {"trade_date": THEN, "minimum_premiums": 0},
     "put_call_market": {"trade_date": THEN},
-    "returns_and_volatility": {"trade_date": THEN, "minimum_average_volume_brl": 0},
+    "returns_and_volatility": {"trade_date": THEN, "security_types": EVERY, "minimum_average_volume": 0},
     "sector_turnover": {"trade_date": BEFORE},
     "sector_weights": {"trade_date": BEFORE},
-    "session_overview": {"trade_date": THEN},
+    "session_overview": {"trade_date": THEN, "security_types": "etf, fund"},
     "stocks_without_trades": {"trade_date": THEN},
     "ticker_averages": {"trade_date": THEN, "ticker": "ZXAA3"},
     "ticker_last_sessions": {"trade_date": THEN, "ticker": "ZXAA3"},
     "ticker_session": {"trade_date": BEFORE, "ticker": "ZXAA3"},
-    "top_gainers_and_losers": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
-    "unusual_volume": {"trade_date": THEN, "minimum_volume_brl": 20_000_000},
+    "top_gainers_and_losers": {
+        "trade_date": THEN,
+        "security_types": EVERY,
+        "minimum_volume": 20_000_000,
+    },
+    "unusual_volume": {"trade_date": THEN, "security_types": "share", "minimum_volume": 10_000_000},
     "volume_by_market": {"trade_date": THEN},
     "volume_concentration": {"trade_date": THEN},
 }
@@ -180,11 +190,21 @@ def _defaults(lake: Lake, query: NamedQuery) -> Values:
         "${session_20_before}": lake.window(last, 21)[-1],
         "${most_traded_ticker}": lake.at(last)["volume"].idxmax(),
     }
-    return {each.name: known.get(each.default) or int(each.default) for each in query.parameters}
+    return {each.name: known.get(each.default) or _value(each.default) for each in query.parameters}
+
+
+def _value(text: str) -> str | int:
+    return text.strip("'") if text.startswith("'") else int(text)
 
 
 DIGITS = {"contribution_points": 4, "index_change_percent": 4, "herfindahl_hirschman_index": 0}
 """Decimals of a rounded column; of the others it is two, of prices four."""
+
+PRICES = {
+    *answers.PRICES,
+    *("reference_price", "previous_close", "high_52_weeks", "low_52_weeks"),
+    *("average_5", "average_20", "average_200"),
+}
 
 
 def difference(columns: Sequence[str], rows: Sequence[Sequence[str | None]], expected: pd.DataFrame) -> str:
@@ -208,8 +228,7 @@ def _is_rounding(found: str | None, value: Any, column: str) -> bool:
     if isinstance(value, Decimal):
         return Decimal(found) == value
     if isinstance(value, float):
-        is_price = column.endswith("_brl") and "volume" not in column
-        digits = DIGITS.get(column, 4 if is_price else 2)
+        digits = DIGITS.get(column, 4 if column in PRICES else 2)
         return abs(float(found) - value) <= 0.51 * 10.0**-digits
     return found == str(value)
 

@@ -93,12 +93,18 @@ def volume(day: date, *markets: str) -> Decimal:
     return sum((quote.voltot for quote in quotes_of(day) if quote.tpmerc in markets), Decimal(0))
 
 
+def is_stock(quote: Quote) -> bool:
+    """Whether a line is of a share or a unit."""
+    return quote.especi.startswith(("ON", "PN", "UNT"))
+
+
 def breadth_by_hand() -> dict[date, tuple[int, int, int]]:
-    """How many rose, fell and stayed, of those that have an earlier close in the last 61 sessions."""
+    """How many shares and units rose, fell and stayed, of those with a close in the session before."""
     counts = {day: [0, 0, 0] for day in DAYS[-60:]}
-    for by_day in closes().values():
-        days = [day for day in DAYS[-61:] if day in by_day]
-        for before, day in pairwise(days):
+    for ticker, by_day in closes().items():
+        for before, day in pairwise(DAYS[-61:]):
+            if not (before in by_day and day in by_day and is_stock(cash(day)[ticker])):
+                continue
             change = by_day[day] - by_day[before]
             counts[day][0 if change > 0 else 1 if change < 0 else 2] += 1
     return {day: (up, down, same) for day, (up, down, same) in counts.items()}
@@ -178,17 +184,19 @@ def test_the_index_has_weights_and_the_changes_of_the_session(executed: Executed
     weights = {row.ticker: row.weight for row in MARKET.portfolio(SESSIONS[0]) if row.ticker in lines}
     assert {row["ticker"]: row["index_weight"] for row in found} == weights
     for row in found:
-        by_day = closes()[row["ticker"]]
-        *earlier, today = (by_day[day] for day in sorted(by_day))
-        before = earlier[-1] if earlier else lines[row["ticker"]].preabe
-        assert row["change_percent"] == pytest.approx(float(100 * (today - before) / before))
+        today, before = (closes()[row["ticker"]].get(day) for day in (DAYS[-1], DAYS[-2]))
+        assert today is not None
+        if before is None:
+            assert pd.isna(row["change_percent"])
+        else:
+            assert row["change_percent"] == pytest.approx(float(100 * (today - before) / before))
 
 
 def test_volatility_is_that_of_the_last_21_returns(executed: Executed) -> None:
     frame = executed.frames["risk"].set_index("ticker")
     by_ticker = closes()
     always = [ticker for ticker, by_day in by_ticker.items() if by_day.keys() >= {*DAYS[-22:]}]
-    assert set(frame.index) == set(always)
+    assert set(frame.index) == {ticker for ticker in always if is_stock(cash(DAYS[-1])[ticker])}
     for ticker in frame.index:
         prices = pd.Series([float(by_ticker[ticker][day]) for day in DAYS[-22:]])
         returns = (prices / prices.shift()).dropna().map(math.log)
@@ -267,8 +275,8 @@ def test_the_first_session_of_the_lake_is_reported_against_its_open(lake: Lake) 
     found = report.summary(session)
     lines = cash(DAYS[0]).values()
     assert not session.has_previous
-    assert found["advances"] == sum(line.preult > line.preabe for line in lines)
-    assert found["declines"] == sum(line.preult < line.preabe for line in lines)
+    assert found["advances"] == sum(line.preult > line.preabe for line in lines if is_stock(line))
+    assert found["declines"] == sum(line.preult < line.preabe for line in lines if is_stock(line))
 
 
 def test_athena_s_own_reason_reaches_the_reader(lake: Lake) -> None:

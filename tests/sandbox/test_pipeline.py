@@ -175,15 +175,13 @@ def test_named_queries_answer_with_the_figures_of_the_quotes(deployed: Deployed)
 
     most_traded = sorted((stock.volume for stock in stocks.values()), reverse=True)[:20]
     traded = rows["Most traded stocks of a session"]
-    assert [Decimal(row["volume_brl"] or 0) for row in traded] == most_traded
+    assert [Decimal(row["volume"] or 0) for row in traded] == most_traded
 
     market_names = {"010": "Cash", "020": "Odd lot", "030": "Forward", "070": "Calls", "080": "Puts"}
     by_market: dict[str, Decimal] = defaultdict(Decimal)
     for quote in quotes:
         by_market[market_names.get(quote.tpmerc, "Other")] += quote.voltot
-    markets = {
-        row["market"]: Decimal(row["volume_brl"] or 0) for row in rows["Volume of a session by market"]
-    }
+    markets = {row["market"]: Decimal(row["volume"] or 0) for row in rows["Volume of a session by market"]}
     assert {market: volume for market, volume in markets.items() if volume} == dict(by_market)
 
     # Every constituent of the simulated index trades every session, so the weights add up to the whole

@@ -85,6 +85,9 @@ def test_every_column_is_as_the_table_says(refine: Refine) -> None:
             "sector": "Financeiro / Seguros",
             "portfolio_date": date(2031, 3, 10),
             "portfolio_age_days": 4,
+            "security_type": "share",
+            "bulletin_code": "02",
+            "currency": "BRL",
             "trade_date": SESSION,
             "ticker": "ZZAA3",
         }
@@ -144,14 +147,66 @@ CASES: dict[str, tuple[list[Quote], dict[str, dict[str, Any]]]] = {
     ),
     "four letters that end in a blank lose it": ([option("ACE 2C")], {"ACE": {}}),
     "blanks within a ticker stay": ([cash("ACE 2")], {"ACE 2": {}}),
-    "two stocks of which only options traded share the row of their four letters": (
+    **{
+        f"a line of market {market} names by its ticker: {codneg} is {ticker}": (
+            [
+                Quote(codneg=codneg, tpmerc=market, voltot=D("1.00")),
+                option("ZZZQC10", voltot=D("99999.00")),
+            ],
+            {ticker: {"lines": 2}},
+        )
+        for market, codneg, ticker in (
+            ("030", "ZZZQ3T", "ZZZQ3"),
+            ("017", "ZZZQ4L", "ZZZQ4"),
+            ("021", "ZZZQ3Q", "ZZZQ3"),
+            ("021", "ZZZQ11BL", "ZZZQ11"),
+            (
+                "030",
+                "ZZZQ11BT",
+                "ZZZQ11B",
+            ),  # the ticker itself ends in B, as those of papers over the counter
+            ("050", "ZZZQ3", "ZZZQ3"),
+            ("030", "ACE 2T", "ACE 2"),
+            ("060", "ZZZQ", "ZZZQ"),
+        )
+    },
+    "an exercise names no better than an option": (
+        [Quote(codneg="ZZZQC9E", tpmerc="012"), Quote(codneg="ZZZQO9E", tpmerc="013")],
+        {"ZZZQ": {"lines": 2}},
+    ),
+    "two classes of a company that traded in auctions alone are two rows": (
         [
-            option("ZZAAC10", codisi="BRZZAAACNOR0", voltot=D("1.00")),
-            option("ZZAAD20", codisi="BRZZAAACNPR7", voltot=D("2.00"), nomres="LARGER"),
+            Quote(codneg="ZZZQ3L", tpmerc="017", codisi="BRZZZQACNOR0", voltot=D("7000.00")),
+            Quote(codneg="ZZZQ4L", tpmerc="017", codisi="BRZZZQACNPR7", voltot=D("3000.00")),
+        ],
+        {"ZZZQ3": {"volume": D("7000.00")}, "ZZZQ4": {"volume": D("3000.00")}},
+    ),
+    "stocks of which only options traded are told apart by their class": (
+        [
+            option("ZZAAC10", codisi="BRZZAAACNOR0", especi="ON  EDJ NM", voltot=D("1.00")),
+            option("ZZAAD20", codisi="BRZZAAACNPR7", especi="PN      N1", voltot=D("2.00")),
+            option("ZZAAE20", codisi="BRZZAAACNPB0", especi="PNB*", voltot=D("4.00")),
+            option("ZZAAF20", codisi="BRZZAACDAM00", especi="UNT", voltot=D("8.00")),
+            option("ZZBBC10", codisi="BRZZBBACNPR0", especi="PN"),
+            cash("ZZBB3", codisi="BRZZBBACNOR0"),
         ],
         {
-            "ZZAA": {
-                "isin": "BRZZAAACNPR7",
+            "ZZAA3": {"volume": D("1.00")},
+            "ZZAA4": {"volume": D("2.00")},
+            "ZZAA6": {"volume": D("4.00")},
+            "ZZAA11": {"volume": D("8.00")},
+            "ZZBB": {"isin": "BRZZBBACNPR0"},  # nothing else goes by these four letters
+            "ZZBB3": {"isin": "BRZZBBACNOR0"},
+        },
+    ),
+    "two of one class, of which only options traded, share a row": (
+        [
+            option("ZZAAC10", codisi="BRZZAAACNOR0", voltot=D("1.00")),
+            option("ZZAAD20", codisi="BRZZAAACNOR8", voltot=D("2.00"), nomres="LARGER"),
+        ],
+        {
+            "ZZAA3": {
+                "isin": "BRZZAAACNOR8",
                 "company": "LARGER",
                 "volume": D("3.00"),
                 "lines": 2,
@@ -185,7 +240,7 @@ CASES: dict[str, tuple[list[Quote], dict[str, dict[str, Any]]]] = {
     },
     "an odd lot alone has no cash price": ([odd_lot()], {"ZZAA3": NO_PRICES}),
     "an option's premium is no price of its stock": ([option("ZZAAC10")], {"ZZAA": NO_PRICES}),
-    "a forward's price is no cash price": ([Quote(codneg="ZZAA3T", tpmerc="030")], {"ZZAA": NO_PRICES}),
+    "a forward's price is no cash price": ([Quote(codneg="ZZAA3T", tpmerc="030")], {"ZZAA3": NO_PRICES}),
     "without a quotation factor there is no price": (
         [cash(fatcot=0, voltot=D("5.00"))],
         {"ZZAA3": {**NO_PRICES, "volume": D("5.00")}},
@@ -247,6 +302,137 @@ def test_in_a_session(case: str, refined_cases: dict[str, dict[str, dict[str, An
     assert {
         ticker: {column: row[column] for column in expected.get(ticker, row)} for ticker, row in found.items()
     } == expected
+
+
+@pytest.mark.parametrize(
+    ("bulletin_code", "share_class", "company", "expected"),
+    [
+        ("02", "ON  EDJ NM", "SIMULADA", "share"),
+        ("08", "PNA*", "SIMULADA", "share"),
+        ("96", "PN", "SIMULADA", "share"),
+        ("78", "PNB     N1", "ZXAAE", "share"),
+        ("02", "PP  INT", "SIMULADA", "share"),
+        ("02", "UNT     N2", "SIMULADA", "unit"),
+        ("35", "UNT", "SIMULADA LTD", "bdr"),
+        ("34", "DRN", "SIMULADA INC", "bdr"),
+        ("36", "DRE", "SIMULADA ETF", "bdr"),
+        ("96", "DR3", "SIMULADA", "bdr"),
+        ("14", "BDR", "SIMULADA", "bdr"),
+        ("10", "DIR", "SIMULADA", "right"),
+        ("12", "DIR", "FII SIMULADO", "right"),
+        ("96", "DIR*ORD", "SIMULADA", "right"),
+        ("22", "BNS*B", "SIMULADA", "right"),
+        ("02", "ON  REC", "SIMULADA", "right"),
+        ("12", "CI  ER", "SIMULADO", "fund"),
+        ("13", "CI", "SIMULADO", "fund"),
+        ("96", "CI", "SIMULADO", "fund"),
+        ("12", "CIA", "SIMULADO", "fund"),
+        ("14", "FIDC", "SIMULADO IE", "fund"),
+        ("14", "CI  ER", "FIC IE SIM", "fund"),
+        ("14", "CI", "SIM INFRAF", "fund"),
+        ("62", "CI", "FII SIMULADO", "fund"),
+        ("14", "CI", "SIMULADO FIX", "etf"),
+        ("78", "CI", "SIMUE", "etf"),
+        ("02", "IBO", "INDICE", "index"),
+        ("14", "TPR", "SIMULADO", "other"),
+        ("58", "CPA", "SIMULADO", "other"),
+        ("02", "", "", "other"),
+        ("02", "R42*EJ", "SIMULADA", "other"),
+    ],
+)
+def test_the_type_of_a_paper(
+    types: dict[tuple[str, str, str], str],
+    bulletin_code: str,
+    share_class: str,
+    company: str,
+    expected: str,
+) -> None:
+    assert types[bulletin_code, share_class, company] == expected
+
+
+@pytest.fixture(scope="module")
+def types(spark: SparkSession, request: pytest.FixtureRequest) -> dict[tuple[str, str, str], str]:
+    """The type that each of the papers above has, which trade in a session."""
+    (marked,) = (mark for mark in test_the_type_of_a_paper.pytestmark if mark.name == "parametrize")
+    papers = [case[:3] for case in marked.args[1]]
+    lines = [
+        cash(f"ZZ{n:02}3", codisi="", codbdi=codbdi, especi=especi, nomres=nomres)
+        for n, (codbdi, especi, nomres) in enumerate(papers)
+    ]
+    rows = transform(quotes_frame(spark, {SESSION: lines}), portfolios_frame(spark, {})).collect()
+    assert len(rows) == len(papers)
+    assert {row["bulletin_code"] for row in rows} == {codbdi for codbdi, _, _ in papers}
+    return {(row["bulletin_code"], row["share_class"], row["company"]): row["security_type"] for row in rows}
+
+
+def test_index_options_are_an_index_whatever_their_class(refine: Refine) -> None:
+    rows = refine([option("IBOVC100", codisi="BRIBOVINDM18", especi="")])
+    assert {ticker: row["security_type"] for ticker, row in rows.items()} == {"IBOV": "index"}
+
+
+def test_amounts_before_the_real_are_thousands_of_cruzeiros_reais(refine: Refine) -> None:
+    days = (date(1986, 2, 3), date(1994, 7, 1), date(1994, 7, 4))
+    rows = refine({day: [cash()] for day in days})
+    assert [rows[day, "ZZAA3"]["currency"] for day in days] == ["CRR thousand", "CRR thousand", "BRL"]
+
+
+class TestTrades:
+    """Whose last five digits B3 writes. Usual is here a trade of 10,000 BRL."""
+
+    USUAL = tuple(
+        cash(f"ZX{n:02}3", codisi=f"BRZX{n:02}ACNOR0", totneg=3_000, quatot=10**6, voltot=D("30000000.00"))
+        for n in range(50)
+    )
+
+    @pytest.mark.parametrize(
+        ("what", "totneg", "voltot", "is_shown"),
+        [
+            ("2 bn BRL in 57 trades", 57, "2000000000.00", False),
+            ("an exact multiple of 100,000", 0, "1000000000.00", False),
+            ("a volume without a trade, however small", 0, "10.00", False),
+            ("neither volume nor trade", 0, "0.00", True),
+            ("five times the usual", 20_000, "1000000000.00", True),
+            ("a cent more", 20_000, "1000000000.01", False),
+            ("three quarters of the usual with 100,000 more", 1_000, "757500000.00", False),
+            ("a cent less, as a large block of a paper that trades little", 1_000, "757499999.99", True),
+            ("99,999 trades", 99_999, "1500000000.00", True),
+        ],
+    )
+    def test_are_not_shown_where_the_volume_contradicts_them(
+        self, refine: Refine, what: str, totneg: int, voltot: str, is_shown: bool
+    ) -> None:
+        line = cash(totneg=totneg, quatot=10**8, voltot=D(voltot))
+        rows = refine([*self.USUAL, line, option("ZZAAC10", totneg=7)])
+        assert rows["ZZAA3"]["trades"] == (totneg + 7 if is_shown else None), what
+        assert {row["trades"] for ticker, row in rows.items() if ticker != "ZZAA3"} == {3_000}
+        assert rows["ZZAA3"]["volume"] == D(voltot) + Quote(codneg="ZZAAC10").voltot
+
+    @pytest.mark.parametrize(
+        ("what", "line"),
+        [
+            ("no unit for each of the trades", {"quatot": 100_056}),
+            ("an ETF, whose trades are large", {"codbdi": "14", "especi": "CI"}),
+            ("an option", {"codneg": "ZZAAC10", "tpmerc": "070"}),
+            ("another market than the usual lines'", {"codneg": "ZZAA3F", "tpmerc": "020"}),
+        ],
+    )
+    def test_are_shown_where_they_can_be_so(self, refine: Refine, what: str, line: dict[str, Any]) -> None:
+        fields = {"codneg": "ZZAA3", "totneg": 57, "quatot": 10**8, "voltot": D("2000000000.00"), **line}
+        (row,) = (row for row in refine([*self.USUAL, Quote(**fields)]).values() if row["volume"] > 10**9)
+        assert row["trades"] == 57, what
+
+    def test_have_no_verdict_where_fewer_than_fifty_lines_tell_what_is_usual(self, refine: Refine) -> None:
+        line = cash(totneg=57, quatot=10**8, voltot=D("2000000000.00"))
+        assert refine([*self.USUAL[:48], line])["ZZAA3"]["trades"] == 57
+        assert refine([*self.USUAL[:49], line])["ZZAA3"]["trades"] is None
+
+    def test_of_odd_lots_are_held_to_odd_lots(self, refine: Refine) -> None:
+        usual = [
+            odd_lot(f"ZX{n:02}3F", codisi=f"BRZX{n:02}ACNOR0", totneg=3_000, quatot=10**6, voltot=D("900000"))
+            for n in range(50)
+        ]
+        line = odd_lot(totneg=2_000, quatot=10**6, voltot=D("30600000.00"))
+        assert refine([*usual, line])["ZZAA3"]["trades"] is None
 
 
 class TestOptions:

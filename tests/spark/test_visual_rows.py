@@ -269,7 +269,7 @@ class TestRows:
             for properties in nodes[node].values()
             if "OutputSchemas" in properties
         }
-        assert len(declared) == 11
+        assert len(declared) == 13
         for node, schemas in declared.items():
             made = results[node]
             frames = [made] if isinstance(made, DynamicFrame) else list(map(made.select, made.keys()))

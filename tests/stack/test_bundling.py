@@ -165,6 +165,7 @@ def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts:
     assert content - {licence} == {
         "notebooks/__init__.py",
         "notebooks/charts.py",
+        "notebooks/exchange.py",
         "notebooks/style.py",
         "squarify/__init__.py",
     }
@@ -182,7 +183,11 @@ def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts:
 
 def test_the_charts_are_imported_from_their_zip(charts: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "charts"), "zip", charts)
-    script = "from notebooks import charts; import squarify; print(charts.__file__); print(squarify.__file__)"
+    script = (
+        "from notebooks import charts, exchange; import squarify; print(charts.__file__); "
+        "print(squarify.__file__); assert exchange.KNOWN_DAYS == ('2005-01-01', '2031-12-31'); "
+        "assert {'2024-03-29'} == {f'2024-03-{n}' for n in range(25, 32)} & exchange.CLOSED_WEEKDAYS"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,

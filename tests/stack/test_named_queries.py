@@ -19,6 +19,7 @@ import sqlglot
 from sqlglot import exp
 
 from scraper.calendar import sessions_between
+from scraper.currency import FIRST_IN_BRL
 from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
 
 FILES = sorted(NAMED_QUERIES.glob("*.sql"))
@@ -52,6 +53,9 @@ COLUMNS = {
     "sector": "varchar",
     "portfolio_date": "date",
     "portfolio_age_days": "int",
+    "security_type": "varchar",
+    "bulletin_code": "varchar",
+    "currency": "varchar",
     "trade_date": "date",
     "ticker": "varchar",
 }
@@ -60,15 +64,19 @@ WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
 TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
 QUERIES = {path.stem: NamedQuery.read(path, TABLES) for path in FILES}
 
-FIRST, SECOND, LAST = dt.date(2024, 3, 26), dt.date(2024, 3, 27), dt.date(2024, 4, 1)
+# The three sessions around Easter; Friday the 29th is a holiday
+FIRST, SECOND, LAST = dt.date(2024, 3, 27), dt.date(2024, 3, 28), dt.date(2024, 4, 1)
 ON_LAST = f"DATE '{LAST}'"
+KINDS = "'share, unit'"
 
 _TRINO = "https://trino.io/docs/current/functions"
 FUNCTIONS = {
     "abs": f"{_TRINO}/math.html#abs",
+    "approx_percentile": f"{_TRINO}/aggregate.html#approx_percentile",
     "avg": f"{_TRINO}/aggregate.html#avg",
     "cast": f"{_TRINO}/conversion.html#cast",
     "coalesce": f"{_TRINO}/conditional.html#coalesce",
+    "contains": f"{_TRINO}/array.html#contains",
     "count": f"{_TRINO}/aggregate.html#count",
     "day_of_week": f"{_TRINO}/datetime.html#day_of_week",
     "lag": f"{_TRINO}/window.html#lag",
@@ -78,17 +86,34 @@ FUNCTIONS = {
     "max": f"{_TRINO}/aggregate.html#max",
     "max_by": f"{_TRINO}/aggregate.html#max_by",
     "min": f"{_TRINO}/aggregate.html#min",
+    "min_by": f"{_TRINO}/aggregate.html#min_by",
     "nullif": f"{_TRINO}/conditional.html#nullif",
+    "replace": f"{_TRINO}/string.html#replace",
     "round": f"{_TRINO}/math.html#round",
     "row_number": f"{_TRINO}/window.html#row_number",
     "sequence": f"{_TRINO}/array.html#sequence",
+    "split": f"{_TRINO}/string.html#split",
     "sqrt": f"{_TRINO}/math.html#sqrt",
     "stddev_samp": f"{_TRINO}/aggregate.html#stddev_samp",
+    "strpos": f"{_TRINO}/string.html#strpos",
     "sum": f"{_TRINO}/aggregate.html#sum",
 }
 """The functions that the queries use, with the page of Trino's documentation on which each was found."""
 
-_NO_FUNCTIONS = {"and", "as", "between", "from", "in", "or", "over", "select", "unnest", "values", "where"}
+_NO_FUNCTIONS = {
+    "and",
+    "as",
+    "between",
+    "from",
+    "in",
+    "join",
+    "or",
+    "over",
+    "select",
+    "unnest",
+    "values",
+    "where",
+}
 """What else can stand before a bracket."""
 
 MAX_BYTES = 262_144
@@ -105,6 +130,8 @@ def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, An
         "company": f"{ticker} SA",
         "trades": 1,
         "quantity": 100,
+        "security_type": "share",
+        "currency": "BRL",
     }
     row |= dict.fromkeys(("open", "high", "low", "close"), Decimal("10.00"))
     row |= dict.fromkeys((name for name in COLUMNS if name.endswith("_volume")), Decimal(0))
@@ -188,11 +215,11 @@ def test_a_query_says_what_it_answers_in_both_languages(query: NamedQuery) -> No
     assert 1 <= query.needs_sessions <= 250
     for parameter in query.parameters:
         assert parameter.meaning.en != parameter.meaning.pt
-        assert parameter.default.strip("${}") in DEFAULTS or _is_number(parameter.default)
+        assert parameter.default.strip("${}") in DEFAULTS or _is_literal(parameter.default)
 
 
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"\d+", text) is not None
+def _is_literal(text: str) -> bool:
+    return re.fullmatch(r"\d+|'[^']+'", text) is not None
 
 
 @each_query
@@ -331,7 +358,7 @@ def test_gainers_and_losers_move_against_the_previous_close(athena: Athena) -> N
         _row("FLAT3", close=Decimal("10")),
     )
 
-    rows = athena.answer("top_gainers_and_losers", ON_LAST, "0")
+    rows = athena.answer("top_gainers_and_losers", ON_LAST, KINDS, "0")
 
     assert [(row["side"], row["place"], row["ticker"]) for row in rows] == [
         ("gainer", 1, "RISE3"),
@@ -352,7 +379,7 @@ def test_a_stock_without_previous_close_moves_against_the_open(athena: Athena) -
         _row("ODDS3", open=Decimal("10"), close=Decimal("9")),
     )
 
-    rows = athena.answer("top_gainers_and_losers", ON_LAST, "0")
+    rows = athena.answer("top_gainers_and_losers", ON_LAST, KINDS, "0")
 
     assert [(row["ticker"], row["change_percent"], row["reference"]) for row in rows] == [
         ("BACK3", Decimal("25.00"), "open"),
@@ -366,7 +393,7 @@ def test_only_the_first_ten_gainers_are_named_and_only_cash_trades_count(athena:
     )
     athena.add(_row("ODDS3", open=Decimal(1), close=Decimal(99), cash_volume=Decimal(0)))
 
-    rows = athena.answer("top_gainers_and_losers", ON_LAST, "0")
+    rows = athena.answer("top_gainers_and_losers", ON_LAST, KINDS, "0")
 
     assert [row["ticker"] for row in rows] == [f"UP{number:02}3" for number in range(12, 2, -1)]
     assert [row["place"] for row in rows] == list(range(1, 11))
@@ -382,12 +409,12 @@ def test_the_most_traded_share_the_session_s_volume(athena: Athena) -> None:
 
     rows = athena.answer("most_traded")
 
-    assert [(row["ticker"], row["volume_brl"], row["share_of_session_percent"]) for row in rows] == [
+    assert [(row["ticker"], row["volume"], row["share_of_session_percent"]) for row in rows] == [
         ("MANY3", Decimal(600), Decimal("60.00")),
         ("LESS3", Decimal(300), Decimal("30.00")),
         ("LEAST3", Decimal(100), Decimal("10.00")),
     ]
-    assert rows[0]["put_call_ratio"] == 0.13
+    assert rows[0]["put_call_ratio"] == Decimal("0.13")
     assert {row["trade_date"] for row in rows} == {LAST}
 
 
@@ -452,7 +479,7 @@ def test_the_volume_of_a_session_is_split_by_market(athena: Athena) -> None:
 
     rows = athena.answer("volume_by_market")
 
-    assert [(row["market"], row["volume_brl"], row["share_of_session_percent"]) for row in rows] == [
+    assert [(row["market"], row["volume"], row["share_of_session_percent"]) for row in rows] == [
         ("Cash", Decimal("290.50"), Decimal("72.53")),  # of 400.50
         ("Odd lot", Decimal(50), Decimal("12.48")),
         ("Forward", Decimal(30), Decimal("7.49")),
@@ -479,7 +506,7 @@ def test_sectors_add_up_weights_and_volumes_of_the_index(athena: Athena) -> None
             row["sector"],
             row["stocks"],
             row["index_weight_percent"],
-            row["volume_brl"],
+            row["volume"],
             row["share_of_index_volume_percent"],
         )
         for row in rows
@@ -491,9 +518,8 @@ def test_sectors_add_up_weights_and_volumes_of_the_index(athena: Athena) -> None
 
 
 def _sessions(count: int) -> list[dt.date]:
-    """The last weekdays up to `LAST`, oldest first."""
-    days = (LAST - dt.timedelta(days=number) for number in range(2 * count))
-    return sorted([day for day in days if day.weekday() < 5][:count])
+    """The exchange's last sessions up to `LAST`, oldest first."""
+    return sessions_between(LAST - dt.timedelta(days=2 * count + 5), LAST)[-count:]
 
 
 def test_a_stock_below_the_floor_is_neither_gainer_nor_loser(athena: Athena) -> None:
@@ -511,7 +537,7 @@ def test_a_ticker_s_session_is_its_row(athena: Athena) -> None:
     )
 
     (row,) = athena.answer("ticker_session", ON_LAST, "'LESS3'")
-    assert (row["ticker"], row["close_brl"], row["put_call_ratio"]) == ("LESS3", Decimal("7.5"), 0.13)
+    assert (row["ticker"], row["close"], row["put_call_ratio"]) == ("LESS3", Decimal("7.5"), Decimal("0.13"))
     (row,) = athena.answer("ticker_session")
     assert row["ticker"] == "MANY3"
 
@@ -522,8 +548,8 @@ def test_a_session_of_the_past_is_that_session_or_the_last_before_it(athena: Ath
     # LAST is a Monday; no session is on the days before it
     assert athena.answer("most_traded", f"DATE '{SECOND}'")[0]["ticker"] == "TWO3"
     assert athena.answer("most_traded", "DATE '2024-03-30'") == []
-    assert athena.answer("session_overview", "DATE '2024-03-30'")[0]["trade_date"] == SECOND
-    assert athena.answer("session_overview", "DATE '2024-03-01'") == []
+    assert athena.answer("session_overview", "DATE '2024-03-30'", KINDS)[0]["trade_date"] == SECOND
+    assert athena.answer("session_overview", "DATE '2024-03-01'", KINDS) == []
 
 
 def test_breadth_counts_what_rose_and_fell_and_leaves_out_what_cannot_be_compared(athena: Athena) -> None:
@@ -543,9 +569,9 @@ def test_breadth_counts_what_rose_and_fell_and_leaves_out_what_cannot_be_compare
     assert (row["stocks"], row["advances"], row["declines"], row["unchanged"]) == (6, 2, 1, 1)
     assert row["not_comparable"] == 2
     assert row["advance_decline_ratio"] == 2.0
-    assert row["advancing_cash_volume_brl"] == Decimal("500.50")
-    assert row["declining_cash_volume_brl"] == Decimal(70)
-    assert row["volume_brl"] == Decimal(5_500)
+    assert row["advancing_cash_volume"] == Decimal("500.50")
+    assert row["declining_cash_volume"] == Decimal(70)
+    assert row["volume"] == Decimal(5_500)
     assert row["volume_change_percent"] == Decimal("10.00")  # 5,500 after 5,000
     assert row["put_call_ratio"] == 0.5
 
@@ -572,10 +598,10 @@ def test_an_average_is_of_sessions_with_a_close_and_null_until_there_are_enough(
     assert len(rows) == 21
     newest, *_, oldest = rows
     # The 20th session had no close: 22, 21, 19, 18, 17
-    assert (newest["trade_date"], newest["average_5_brl"]) == (LAST, Decimal("19.4"))
-    assert newest["average_20_brl"] == Decimal("11.6")  # 232 of 2..22 without 20: 252 - 20 = 232
-    assert newest["average_200_brl"] is None
-    assert oldest["average_5_brl"] is None
+    assert (newest["trade_date"], newest["average_5"]) == (LAST, Decimal("19.4"))
+    assert newest["average_20"] == Decimal("11.6")  # 232 of 2..22 without 20: 252 - 20 = 232
+    assert newest["average_200"] is None
+    assert oldest["average_5"] is None
 
 
 def test_volatility_is_that_of_the_daily_log_returns_of_21_sessions(athena: Athena) -> None:
@@ -585,12 +611,12 @@ def test_volatility_is_that_of_the_daily_log_returns_of_21_sessions(athena: Athe
     athena.add(*(_row("CALM3", day) for day in days))
     athena.add(*(_row("LATE3", day) for day in days[1:]))  # only twenty returns
 
-    rows = athena.answer("returns_and_volatility", ON_LAST, "0")
+    rows = athena.answer("returns_and_volatility", ON_LAST, KINDS, "0")
 
     # r = ln(1.1), 11 times up and 10 times down: mean r/21, variance (21 - 1/21) r^2 / 20
     swing, calm = rows
     assert (swing["ticker"], swing["return_percent"]) == ("SWING3", 10.0)
-    assert swing["annualised_volatility_percent"] == pytest.approx(
+    assert float(swing["annualised_volatility_percent"]) == pytest.approx(
         100 * 0.0953101798 * ((21 - 1 / 21) / 20 * 252) ** 0.5, abs=0.01
     )
     assert (calm["ticker"], calm["annualised_volatility_percent"]) == ("CALM3", 0.0)
@@ -611,10 +637,10 @@ def test_highs_and_lows_are_of_52_weeks_and_no_more(athena: Athena) -> None:
         _without_cash("ODDS3"),
     )
 
-    rows = athena.answer("highs_and_lows_52_weeks", ON_LAST, "0", "5")
+    rows = athena.answer("highs_and_lows_52_weeks", ON_LAST, KINDS, "0", "5")
 
     high, low = rows
-    assert (high["near"], high["ticker"], high["high_52_weeks_brl"]) == ("high", "HIGH3", Decimal(20))
+    assert (high["near"], high["ticker"], high["high_52_weeks"]) == ("high", "HIGH3", Decimal(20))
     assert (high["below_high_percent"], high["date_of_high"]) == (5.0, LAST)  # the later of two
     assert high["sessions_traded"] == 2
     assert (low["near"], low["ticker"], low["above_low_percent"]) == ("low", "LOW3", 2.0)
@@ -631,7 +657,7 @@ def test_the_put_call_ratio_is_null_without_calls(athena: Athena) -> None:
     rows = athena.answer("put_call_by_ticker", ON_LAST, "0")
 
     assert [(row["ticker"], row["put_call_ratio"], row["share_of_premiums_percent"]) for row in rows] == [
-        ("CALL3", 0.33, Decimal("66.67")),
+        ("CALL3", Decimal("0.33"), Decimal("66.67")),
         ("PUTS3", None, Decimal("33.33")),
     ]
     assert {row["market_put_call_ratio"] for row in rows} == {1.0}
@@ -697,6 +723,7 @@ def test_contributions_are_weight_times_change_and_add_up(athena: Athena) -> Non
     assert [(row["ticker"], row["change_percent"], row["contribution_points"]) for row in rows] == [
         ("LIGHT3", Decimal("10.00"), Decimal("3.9")),
         ("HEAVY3", Decimal("-5.00"), Decimal("-3.0")),
+        ("NEW3", None, None),
     ]
     assert {row["index_change_percent"] for row in rows} == {Decimal("0.9")}
 
@@ -722,7 +749,7 @@ def test_a_gap_is_filled_if_the_session_trades_back_to_the_close_before(athena: 
         _row("NEW3", open=Decimal(20)),
     )
 
-    rows = athena.answer("opening_gaps", ON_LAST, "0")
+    rows = athena.answer("opening_gaps", ON_LAST, KINDS, "0")
 
     assert [(row["ticker"], row["gap_percent"], row["filled"]) for row in rows] == [
         ("KEEP3", Decimal("20.00"), False),
@@ -741,9 +768,9 @@ def test_volume_is_compared_with_an_average_in_which_sessions_without_trades_cou
         _row("NEW3", cash_volume=Decimal(9_999)),  # no average
     )
 
-    rows = athena.answer("unusual_volume", ON_LAST, "0")
+    rows = athena.answer("unusual_volume", ON_LAST, KINDS, "0")
 
-    assert [(row["ticker"], row["average_cash_volume_brl"], row["times_the_average"]) for row in rows] == [
+    assert [(row["ticker"], row["average_cash_volume"], row["times_the_average"]) for row in rows] == [
         ("RARE3", Decimal(50), 3.0),
         ("USUAL3", Decimal(100), 1.5),
     ]
@@ -763,11 +790,11 @@ def test_stocks_that_did_not_trade_are_those_that_traded_before(athena: Athena) 
 
     rows = athena.answer("stocks_without_trades")
 
-    assert [(row["ticker"], row["last_cash_trade"], row["odd_lot_volume_brl"]) for row in rows] == [
+    assert [(row["ticker"], row["last_cash_trade"], row["odd_lot_volume"]) for row in rows] == [
         ("GONE3", FIRST, Decimal(0)),
         ("ODDS3", None, Decimal(8)),
     ]
-    assert (rows[0]["sessions_with_cash_trades"], rows[0]["cash_volume_before_brl"]) == (1, Decimal(70))
+    assert (rows[0]["sessions_with_cash_trades"], rows[0]["cash_volume_before"]) == (1, Decimal(70))
     assert {row["trade_date"] for row in rows} == {LAST}
 
 
@@ -784,7 +811,7 @@ def test_a_sector_s_turnover_counts_the_stock_s_newest_sector_backwards(athena: 
     rows = athena.answer("sector_turnover")
 
     assert [
-        (row["sector"], row["stocks"], row["volume_brl"], row["average_volume_brl"], row["times_the_average"])
+        (row["sector"], row["stocks"], row["volume"], row["average_volume"], row["times_the_average"])
         for row in rows
     ] == [
         ("Financeiro", 2, Decimal(300), Decimal(200), 1.5),
@@ -817,7 +844,7 @@ def test_data_quality_tells_what_differs_and_what_is_missing(athena: Athena) -> 
         (complete, "complete"),
     ]
     assert holiday not in {row["trade_date"] for row in rows}
-    assert [row["volume_difference_brl"] for row in rows[-2:]] == [Decimal("0.01"), Decimal(0)]
+    assert [row["volume_difference"] for row in rows[-2:]] == [Decimal("0.01"), Decimal(0)]
     assert (rows[-1]["raw_lines"], rows[-1]["lines"], rows[-1]["stocks"]) == (2, 2, 1)
 
 
@@ -827,3 +854,311 @@ def test_data_quality_expects_the_sessions_of_the_calendar(athena: Athena) -> No
     expected = sessions_between(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
     assert [row["trade_date"] for row in reversed(rows)] == expected
     assert {row["finding"] for row in rows} == {"missing"}
+
+
+def _output_names_in_expressions(sql: str) -> list[str]:
+    """Where a name could be a column of a SELECT's sources or of its output, which engines read differently.
+
+    Trino takes a name in an expression of ORDER BY for the output column, DuckDB for the source's; in GROUP
+    BY and HAVING it is the other way round for some. With its table in front it is the source's everywhere.
+    """
+    found = []
+    for select in sqlglot.parse_one(sql, read="athena").find_all(exp.Select):
+        renamed = {
+            each.alias: each.this.sql()
+            for each in select.expressions
+            if isinstance(each, exp.Alias)
+            and not (isinstance(each.this, exp.Column) and each.this.name == each.alias)
+        }
+        terms = [select.args.get(name) for name in ("having", "qualify")]
+        for name in ("order", "group"):
+            clause = select.args.get(name)
+            for term in clause.expressions if clause else []:
+                bare = term.this if isinstance(term, exp.Ordered) else term
+                terms += [] if isinstance(bare, exp.Column) else [term]
+        for term in terms:
+            for column in term.find_all(exp.Column) if term else []:
+                if not column.table and column.name in renamed and column.parent_select is select:
+                    found.append(f"{term.sql()}: {column.name} is also {renamed[column.name]}")
+    return found
+
+
+@each_query
+def test_a_name_in_an_expression_of_order_by_is_not_a_column_that_the_query_renames(
+    query: NamedQuery,
+) -> None:
+    assert _output_names_in_expressions(query.sql) == []
+
+
+@pytest.mark.parametrize(
+    "clause", ["ORDER BY abs(gap) DESC", "GROUP BY coalesce(gap, 0)", "GROUP BY gap HAVING max(gap) > 1"]
+)
+def test_a_name_that_engines_read_differently_is_found(clause: str) -> None:
+    sql = f"SELECT CAST(gap AS decimal(9, 2)) AS gap FROM gaps {clause}"  # noqa: S608 - ours
+    assert len(_output_names_in_expressions(sql)) == 1
+    assert (
+        _output_names_in_expressions(sql.replace("(gap)", "(gaps.gap)").replace("(gap, ", "(gaps.gap, "))
+        == []
+    )
+
+
+def _between_subqueries(sql: str) -> list[str]:
+    """Spans that Trino 435 and 476 cut off at their upper end alone, so that every older file is read."""
+    tree = sqlglot.parse_one(sql, read="athena")
+    return [each.sql() for each in tree.find_all(exp.Between) if each.find(exp.Select)]
+
+
+@each_query
+def test_a_span_is_not_between_subqueries(query: NamedQuery) -> None:
+    assert _between_subqueries(query.sql) == []
+
+
+def test_a_span_between_subqueries_is_found() -> None:
+    saved = QUERIES["data_quality"].sql
+    span = re.search(
+        r"trade_date >= /\* first_date \*/ (.*)\n +AND trade_date <= /\* last_date \*/ (.*)\n", saved
+    )
+    assert span is not None
+    text = saved.replace(span[0], f"trade_date BETWEEN {span[1]} AND {span[2]}\n")
+    assert len(_between_subqueries(text)) == 1
+
+
+LONG_AGO, NOW = dt.date(2021, 3, 26), dt.date(2023, 1, 17)
+"""Two sessions between which the exchange had many."""
+MISSING = len(sessions_between(LONG_AGO, NOW)) - 2
+DAY_BEFORE = dt.date(2023, 1, 16)
+ON_NOW = f"DATE '{NOW}'"
+
+
+@pytest.fixture
+def with_gap(athena: Athena) -> Athena:
+    """A stock that is at 5.5 times its close of two years before, and nothing in the lake between."""
+    portfolio: dict[str, Any] = {"index_weight": Decimal("50.000"), "portfolio_age_days": 0}
+    athena.add(_row("JUMP3", LONG_AGO, close=Decimal(10), cash_volume=Decimal(10)))
+    athena.add(_row("JUMP3", NOW, open=Decimal(54), close=Decimal(55), high=Decimal(55), **portfolio))
+    return athena
+
+
+def test_no_change_reaches_across_sessions_that_the_lake_lacks(with_gap: Athena) -> None:
+    (overview,) = with_gap.answer("session_overview")
+    assert (overview["advances"], overview["declines"], overview["not_comparable"]) == (0, 0, 1)
+    assert overview["volume_change_percent"] is None
+    (gainer,) = with_gap.answer("top_gainers_and_losers", ON_NOW, KINDS, "0")
+    assert (gainer["change_percent"], gainer["reference_price"]) == (Decimal("1.85"), Decimal(54))  # 55 / 54
+    assert gainer["reference"] == "open: previous session not in the lake"
+    (gap,) = with_gap.answer("opening_gaps", ON_NOW, KINDS, "0")
+    assert (gap["ticker"], gap["gap_percent"], gap["previous_close"], gap["filled"]) == (
+        "JUMP3",
+        None,
+        None,
+        None,
+    )
+    (contribution,) = with_gap.answer("index_contribution")
+    assert (contribution["change_percent"], contribution["contribution_points"]) == (None, None)
+    assert contribution["index_change_percent"] is None
+    for row in (overview, gainer, gap, contribution):
+        assert (row["previous_session"], row["missing_sessions"]) == (DAY_BEFORE, MISSING)
+
+
+def test_a_ticker_s_sessions_show_where_some_are_missing_and_no_change_across(athena: Athena) -> None:
+    before, missing, then, last = (dt.date(2023, 1, day) for day in (12, 13, 16, 17))
+    athena.add(
+        _row("ONE3", before, close=Decimal(10)),
+        _row("ONE3", then, close=Decimal(20)),
+        _row("ONE3", last, close=Decimal(21)),
+    )
+
+    rows = athena.answer("ticker_last_sessions")
+
+    assert missing not in {row["trade_date"] for row in rows}
+    assert [(row["change_percent"], row["reference_date"], row["missing_sessions"]) for row in rows] == [
+        (Decimal("5.00"), then, 0),
+        (None, before, 1),
+        (None, None, None),
+    ]
+
+
+def test_a_stock_without_trades_in_the_previous_session_changes_against_its_last_close(
+    athena: Athena,
+) -> None:
+    athena.add(_row("RARE3", FIRST, close=Decimal(8)), _without_cash("RARE3", SECOND), _row("RARE3"))
+    athena.add(_row("ELSE3", SECOND, volume=Decimal(1)))
+
+    newest, *_ = athena.answer("ticker_last_sessions", ON_LAST, "'RARE3'")
+
+    assert (newest["change_percent"], newest["reference_date"]) == (Decimal("25.00"), FIRST)
+
+
+def test_windows_are_of_the_exchange_s_sessions_and_tell_how_many_are_missing(with_gap: Athena) -> None:
+    (row,) = with_gap.answer("unusual_volume", ON_NOW, KINDS, "0")
+    assert (row["average_cash_volume"], row["times_the_average"], row["missing_sessions"]) == (None, None, 20)
+    assert with_gap.answer("sector_turnover")[0]["missing_sessions"] == 20
+    year = sessions_between(NOW - dt.timedelta(days=363), NOW)
+    assert [row["trade_date"] for row in with_gap.answer("ticker_last_sessions")] == [NOW]
+    assert [row["trade_date"] for row in with_gap.answer("put_call_market")] == [NOW]
+    assert [row["trade_date"] for row in with_gap.answer("volume_concentration")] == [NOW]
+    (high,) = with_gap.answer("highs_and_lows_52_weeks", ON_NOW, KINDS, "0", "5")
+    assert (high["sessions_traded"], high["missing_sessions"]) == (1, len(year) - 1)
+
+    three = dt.date(2023, 1, 12)  # the 13th and the 16th are missing
+    with_gap.add(_row("JUMP3", three, cash_volume=Decimal(10), low=Decimal(50)))
+    (row,) = with_gap.answer("unusual_volume", ON_NOW, KINDS, "0")
+    assert (row["average_cash_volume"], row["missing_sessions"]) == (Decimal(10), 19)
+    assert with_gap.answer("put_call_market")[0]["missing_sessions"] == 2
+    assert with_gap.answer("volume_concentration")[0]["missing_sessions"] == 2
+    assert with_gap.answer("sector_turnover")[0]["missing_sessions"] == 19
+    (high,) = with_gap.answer("highs_and_lows_52_weeks", ON_NOW, KINDS, "0", "5")
+    assert (high["sessions_traded"], high["missing_sessions"]) == (2, len(year) - 2)
+
+
+def test_a_return_is_daily_only_between_consecutive_sessions(athena: Athena) -> None:
+    days = _sessions(22)
+    gone = days[10]
+    athena.add(
+        *(_row("SWING3", day, close=Decimal(10 + n % 2)) for n, day in enumerate(days) if day != gone),
+    )
+
+    (row,) = athena.answer("returns_and_volatility", ON_LAST, KINDS, "0")
+
+    # 21 returns of +-ln(1.1), but for those to and from the session that is missing
+    assert (row["daily_returns"], row["missing_sessions"], row["first_session"]) == (19, 1, days[0])
+    returns = [0.0953101798 * (1 if n % 2 else -1) for n in range(1, 22) if n not in {10, 11}]
+    mean = sum(returns) / 19
+    deviation = (sum((each - mean) ** 2 for each in returns) / 18) ** 0.5
+    assert float(row["annualised_volatility_percent"]) == pytest.approx(100 * deviation * 252**0.5, abs=0.01)
+
+
+def test_an_average_says_how_many_of_its_sessions_are_missing(athena: Athena) -> None:
+    days = _sessions(8)
+    athena.add(*(_row("ONE3", day) for day in days if day not in days[3:5]))
+
+    rows = athena.answer("ticker_averages", ON_LAST, "'ONE3'")
+
+    assert [row["missing_5"] for row in rows] == [2, 2, None, None, None, None]
+
+
+def test_before_the_calendar_the_previous_session_is_the_lake_s(athena: Athena) -> None:
+    first, last = dt.date(1999, 3, 26), dt.date(2001, 1, 17)
+    athena.add(_row("OLD3", first), _row("OLD3", last, close=Decimal(11)))
+
+    (gainer,) = athena.answer("top_gainers_and_losers", f"DATE '{last}'", KINDS, "0")
+
+    assert (gainer["change_percent"], gainer["reference"]) == (Decimal("10.00"), "previous close")
+    assert gainer["previous_session"] == first  # its date stands beside it
+
+
+def test_nothing_is_compared_across_the_change_of_the_currency(athena: Athena) -> None:
+    crr, brl = dt.date(1994, 7, 1), dt.date(1994, 7, 4)
+    assert brl == FIRST_IN_BRL
+    athena.add(
+        _row("OLD3", dt.date(1994, 6, 30), currency="CRR thousand", close=Decimal(27), high=Decimal(28))
+    )
+    athena.add(_row("OLD3", crr, currency="CRR thousand", close=Decimal("27.50"), high=Decimal(28)))
+    athena.add(_row("OLD3", brl, close=Decimal(10)))
+
+    on_crr, on_brl = f"DATE '{crr}'", f"DATE '{brl}'"
+    (before,) = athena.answer("session_overview", on_crr, KINDS)
+    assert (before["currency"], before["advances"], before["volume_change_percent"]) == ("CRR thousand", 1, 0)
+    (overview,) = athena.answer("session_overview", on_brl, KINDS)
+    assert (overview["currency"], overview["advances"], overview["declines"]) == ("BRL", 0, 0)
+    assert (overview["volume_change_percent"], overview["previous_session"]) == (None, crr)
+    assert [row["change_percent"] for row in athena.answer("ticker_last_sessions", on_brl, "'OLD3'")] == [
+        None
+    ]
+    (high,) = athena.answer("highs_and_lows_52_weeks", on_brl, KINDS, "0", "5")
+    assert (high["high_52_weeks"], high["currency"]) == (Decimal(10), "BRL")
+
+
+def test_a_currency_is_named_wherever_there_is_an_amount() -> None:
+    for stem, query in QUERIES.items():
+        names = sqlglot.parse_one(query.sql, read="athena").named_selects
+        assert not [name for name in names if "brl" in name], stem
+        amounts = {"volume", "close", "cash_volume", "average_cash_volume", "cash_volume_before"}
+        assert not amounts & set(names) or "currency" in names, stem
+
+
+def test_shares_and_units_are_counted_unless_others_are_asked_for(athena: Athena) -> None:
+    kinds = {"SHAR3": "share", "UNIT11": "unit", "FUND11": "fund", "BDRS34": "bdr", "OTHER1": "other"}
+    athena.add(*(_row(ticker, SECOND, security_type=kind) for ticker, kind in kinds.items()))
+    athena.add(
+        *(
+            _row(ticker, security_type=kind, open=Decimal(11), high=Decimal(12), close=Decimal(12))
+            for ticker, kind in kinds.items()
+        )
+    )
+
+    (overview,) = athena.answer("session_overview")
+    assert (overview["stocks"], overview["advances"], overview["not_comparable"]) == (2, 2, 0)
+    assert overview["volume"] == Decimal(5_000)  # of all papers
+    (overview,) = athena.answer("session_overview", ON_LAST, "'fund,bdr,  etf'")
+    assert (overview["stocks"], overview["advances"]) == (2, 2)
+    for stem in ("top_gainers_and_losers", "opening_gaps", "unusual_volume"):
+        default = athena.answer(stem, ON_LAST, KINDS, "0")
+        assert {row["ticker"]: row["security_type"] for row in default} == {
+            "SHAR3": "share",
+            "UNIT11": "unit",
+        }
+        assert [row["ticker"] for row in athena.answer(stem, ON_LAST, "'fund'", "0")] == ["FUND11"]
+    highs = athena.answer("highs_and_lows_52_weeks", ON_LAST, "'bdr, other'", "0", "5")
+    assert [row["ticker"] for row in highs] == ["BDRS34", "OTHER1"]
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        *("session_overview", "top_gainers_and_losers", "opening_gaps", "unusual_volume"),
+        *("highs_and_lows_52_weeks", "returns_and_volatility"),
+    ],
+)
+def test_a_query_of_stocks_says_that_it_takes_shares_and_units(stem: str) -> None:
+    (kinds,) = (each for each in QUERIES[stem].parameters if each.name == "security_types")
+    assert kinds.default == KINDS
+    assert "hares and units" in QUERIES[stem].question.en
+    assert "ações e units" in QUERIES[stem].question.pt
+
+
+def test_trades_that_are_not_known_are_counted_and_not_added_up(athena: Athena) -> None:
+    athena.add(_row("ONE3", trades=7), _row("TWO3", trades=None))
+
+    (row,) = athena.answer("session_overview")
+
+    assert (row["trades"], row["rows_without_trades"]) == (7, 1)
+
+
+def test_a_ratio_has_two_decimals(athena: Athena) -> None:
+    athena.add(
+        _row("ONE3", call_volume=Decimal(4), put_volume=Decimal(2), put_call_ratio=0.5, option_series=1)
+    )
+
+    ratios = [
+        athena.answer(stem)[0]["put_call_ratio"]
+        for stem in ("session_overview", "most_traded", "put_call_market", "ticker_session")
+    ]
+    ratios.append(athena.answer("put_call_by_ticker", ON_LAST, "0")[0]["market_put_call_ratio"])
+    assert [str(ratio) for ratio in ratios] == ["0.50"] * 5
+
+
+@each_query
+def test_no_column_is_a_rounded_double(query: NamedQuery) -> None:
+    """Of which 0.50 would print as 0.5, and 3600 as 3600.0."""
+    columns = sqlglot.parse_one(query.sql, read="athena").selects
+    assert [column.sql() for column in columns if isinstance(column.unalias(), exp.Round)] == []
+
+
+def test_data_quality_tells_of_trades_that_are_not_known_or_in_doubt(athena: Athena) -> None:
+    days = [dt.date(2024, 3, day) for day in (18, 19, 20, 21, 22)]
+    # 120,000 trades of 1,000 BRL each, of which B3 counts 20,000 on the last day
+    for day, trades in zip(days, (120_000, 119_000, 121_000, 120_500, 20_000), strict=True):
+        athena.add(_row("BUSY4", day, volume=Decimal(120_000_000), trades=trades))
+        # So many blocks that a trade is ten times as large: 100,000 more would not be its size
+        athena.add(
+            _row("BLOCK3", day, volume=Decimal(1_000_000) * (10 if day == days[-1] else 1), trades=500)
+        )
+        athena.add(_row("NULL3", day, trades=None if day == days[0] else 3))
+
+    rows = athena.answer("data_quality", "DATE '2024-03-18'", "DATE '2024-03-22'")
+
+    assert [(row["doubtful_trades"], row["without_trades"]) for row in rows] == [
+        *((1, 0), (0, 0), (0, 0), (0, 0)),
+        (0, 1),
+    ]

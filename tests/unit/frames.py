@@ -115,6 +115,8 @@ def expiries() -> pd.DataFrame:
 _STOCK: dict[str, Any] = {
     "ticker": "ZXAA3",
     "company": "SIMULADA 001",
+    "security_type": "share",
+    "currency": "BRL",
     "open": Decimal("10.000000"),
     "close": Decimal("10.500000"),
     "previous_close": Decimal("10.000000"),

@@ -498,7 +498,7 @@ def test_staged_files_that_do_not_add_up_are_not_uploaded(
 
     monkeypatch.setattr(scraper.backfill, "encode_session", lossy)
     # 4 + 5 + 6 + 7 + 8 BRL and five cents
-    with pytest.raises(BackfillError, match=r"hold 0 quotes of BRL 0, expected 5 of BRL 30\.05"):
+    with pytest.raises(BackfillError, match=r"hold 0 quotes and 0 of VOLTOT, expected 5 and 30\.05"):
         load()
     assert bucket.keys() == []
 

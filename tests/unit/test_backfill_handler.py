@@ -42,7 +42,7 @@ def test_a_year_is_loaded_and_the_manifest_carries_the_request(bucket: Bucket, s
     put_week(shelves)
     assert handler(EVENT, CONTEXT) == {"year": 2024, "outcome": "loaded"}
     manifest = json.loads(bucket.content(MANIFEST))
-    assert (manifest["request"], manifest["written"], manifest["volume"]) == ("r1", 5, "5.50")
+    assert (manifest["request"], manifest["written"], manifest["volume"]) == ("r1", 5, {"BRL": "5.50"})
 
 
 def test_a_refused_year_is_reported_beside_the_manifest_and_success_takes_the_report_away(
