@@ -574,7 +574,7 @@ def test_a_sessions_zip_is_served_at_b3s_path(b3: B3Server) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/InstDados/SerHist/COTAHIST_D09112024.ZIP", "/InstDados/SerHist/", portfolio_path(index="IBXX")],
+    ["/", "/InstDados/SerHist/COTAHIST_D09112024.ZIP", "/InstDados/SerHist/", portfolio_path(index="IBOX")],
 )
 def test_what_b3_does_not_have_is_not_found(b3: B3Server, path: str) -> None:
     assert get(b3, path).status_code == 404
