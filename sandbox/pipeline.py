@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -276,7 +276,7 @@ class Pipeline:
             JobRun(
                 id=run["Id"],
                 trade_date=run.get("Arguments", {}).get("--trade_date", ""),
-                arguments=" ".join(f"{name} {value}" for name, value in run.get("Arguments", {}).items()),
+                arguments=_told(run.get("Arguments", {})),
                 state=run["JobRunState"],
                 message=run.get("ErrorMessage", ""),
                 seconds=run.get("ExecutionTime", 0),
@@ -443,6 +443,12 @@ class Pipeline:
         )
         bodies = [message["Body"] for message in received.get("Messages", [])]
         return f"on the dead-letter queue: {bodies}" if bodies else "the dead-letter queue is empty"
+
+
+def _told(arguments: Mapping[str, str]) -> str:
+    """Which sessions a job run is for, as its arguments say it; those of the job itself are left out."""
+    names = ("--trade_date", "--start_date", "--end_date", "--compact_only")
+    return " ".join(f"{name} {arguments[name]}" for name in names if name in arguments)
 
 
 def _summaries(lines: Iterable[str]) -> list[dict[str, Any]]:
