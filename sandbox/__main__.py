@@ -90,8 +90,8 @@ def main() -> int:
         # It tells nobody that it runs here
         quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=")
         lab = [*python, "jupyterlab", *quiet, "notebooks/pregao.ipynb", *more]
-        language = {"LANGUAGE": arguments.language} if arguments.language else {}
-        return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS, variables=language)
+        variables = {"LANGUAGE": arguments.language} if arguments.language else {}
+        return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables)
     return _run_command(more, show)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
-import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import date, datetime, time
+from time import monotonic
 
 from sandbox.console import Show, count, first_line
 from sandbox.pipeline import Pipeline, QueryResult, StageError
@@ -42,6 +42,8 @@ def ask(pipeline: Pipeline, show: Show) -> None:
             f"workgroup {pipeline.deployment.work_group} has no named queries; begin anew by "
             "`python -m sandbox run --fresh`"
         )
+    if gap := _gap(pipeline.compact_sessions()):
+        show.warning(f"{gap}: what is compared with that session is null, or says what it is compared with")
     width = max(len(name) for name, _ in queries)
     shown: dict[str, QueryResult] = {}
     failed: dict[str, StageError] = {}
@@ -72,11 +74,11 @@ def ask(pipeline: Pipeline, show: Show) -> None:
 
 
 def _ask(pipeline: Pipeline, sql: str) -> tuple[QueryResult | StageError, float]:
-    started = time.monotonic()
+    started = monotonic()
     try:
-        return pipeline.query(sql), time.monotonic() - started
+        return pipeline.query(sql), monotonic() - started
     except StageError as error:
-        return error, time.monotonic() - started
+        return error, monotonic() - started
 
 
 def _why_none(pipeline: Pipeline, sql: str) -> str:
@@ -87,10 +89,18 @@ def _why_none(pipeline: Pipeline, sql: str) -> str:
         return f"needs {count(needs, 'session')}, has {len(sessions)}"
     if _WEIGHTS.search(sql) and not any(day <= sessions[-1] for day in pipeline.portfolio_dates()):
         return f"no index portfolio of {sessions[-1]} or before"
-    (expected,) = sessions_before(datetime.combine(sessions[-1], dt.time(12), SAO_PAULO), 1)
-    if needs > 1 and sessions[-2] != expected:
-        return f"the lake lacks {expected}, the session before {sessions[-1]}"
-    return f"nothing in the lake up to {sessions[-1]} is what it asks for"
+    gap = _gap(sessions) if needs > 1 else None
+    return gap or f"nothing in the lake up to {sessions[-1]} is what it asks for"
+
+
+def _gap(sessions: Sequence[date]) -> str | None:
+    """What to say if the lake has other sessions, but not the exchange's one before its last."""
+    if len(sessions) < 2:
+        return None
+    (expected,) = sessions_before(datetime.combine(sessions[-1], time(12), SAO_PAULO), 1)
+    return (
+        None if sessions[-2] == expected else f"the lake lacks {expected}, the session before {sessions[-1]}"
+    )
 
 
 def _first_rows(result: QueryResult, *, each: str | None) -> QueryResult:

@@ -144,8 +144,8 @@ class Cdk:
                 if progress and (count := _PROGRESS.search(said)):
                     progress(f"{int(count[1])} of {int(count[2])} resources")
         if process.returncode:
-            said = log.read_text(errors="replace").splitlines()
-            raise DeployError(f"{_reason(command, said)}. What the CDK said: {log}")
+            lines = log.read_text(errors="replace").splitlines()
+            raise DeployError(f"{_reason(command, lines)}. What the CDK said: {log}")
 
 
 def _reason(command: str, said: Sequence[str]) -> str:

@@ -66,12 +66,13 @@ class Loading:
                 show.line("the lake has all of it: nothing to load")
             return
         show.line(f"python -m scraper {' '.join(self._command)}")
-        with show.step("backfill, beside the job run above", slow=True) as step:
+        with show.step("backfill", slow=True) as step:
             while not self._outcome.done():
                 step.doing(self._doing())
                 wait([self._outcome], timeout=0.2)
             code, results, errors = self._outcome.result()
-            step.outcome = f"{'failed' if code else 'done'} in {time.monotonic() - self._began:.1f} s, waited"
+            # It has begun with the job runs of the daily path, which are waited for before it
+            step.outcome = f"{'failed' if code else 'done'}, {time.monotonic() - self._began:.1f} s in all"
         for line in results:
             if not _RANGE_RUN.match(line):  # its end is told, too
                 show.line(_COLUMN_GAPS.sub("  ", line))

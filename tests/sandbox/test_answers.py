@@ -121,7 +121,8 @@ def test_a_query_on_the_index_without_rows_names_the_portfolio_that_there_is_non
 
 def test_a_query_without_rows_names_the_session_before_that_the_lake_lacks() -> None:
     gap = [date(2025, 3, 26), LAST]
-    (line,) = shown({"Index": (INDEX_QUERY, rows())}, sessions=gap)[2:]
+    warning, line = shown({"Index": (INDEX_QUERY, rows())}, sessions=gap)[2:]
+    assert warning.startswith("  the lake lacks 2025-03-27, the session before 2025-03-28: what is compared")
     assert line.startswith("  Index  none: the lake lacks 2025-03-27, the session before 2025-03-28")
 
 

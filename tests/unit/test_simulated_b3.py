@@ -797,6 +797,28 @@ def test_a_folder_without_quotes_is_refused(tmp_path: Path) -> None:
         RecordedFolder(tmp_path, SESSION)
 
 
+def test_files_may_lie_in_the_folder_itself_under_names_in_either_case(tmp_path: Path) -> None:
+    (tmp_path / "cotahist_d08112024.zip").write_bytes(b"quotes")
+    name = "GetPortfolioDay_IBOV_segment2_16-07-24.json"
+    (tmp_path / name).write_text("{}")
+    folder = RecordedFolder(tmp_path, SESSION)
+    quotes = folder.quotes("COTAHIST_D08112024.ZIP")
+    assert quotes is not None
+    assert quotes.body == b"quotes"
+    request = PortfolioRequest(index="IBOV", segment="2", page_number=1, page_size=120)
+    assert folder.portfolio(request) is not None
+    assert folder.lacks_portfolio("IBOV") is None
+    assert folder.lacks_portfolio("SMLL") == "GetPortfolioDay_SMLL_segment2_DD-MM-YY.json"
+
+
+def test_the_folder_of_b3s_paths_goes_before_the_one_above_it(tmp_path: Path) -> None:
+    folder = recorded_folder(tmp_path)
+    (folder / "COTAHIST_D08112024.ZIP").write_bytes(b"another")
+    quotes = RecordedFolder(folder, SESSION).quotes("COTAHIST_D08112024.ZIP")
+    assert quotes is not None
+    assert quotes.body == daily_zip(SESSION, [PUT])
+
+
 @pytest.mark.real
 def test_b3s_own_files_are_served(b3_files: Path) -> None:
     with B3Server(RecordedFolder(b3_files, SESSION)) as b3:
