@@ -104,6 +104,8 @@ class Request:
             raise RequestError(f"{count} sessions asked for, expected 1 to {MOST_SESSIONS}")
         if not 0 <= history <= MOST_HISTORY:
             raise RequestError(f"{history} sessions of history asked for, expected 0 to {MOST_HISTORY}")
+        if b3 not in {SIMULATED, LIVE}:
+            b3 = str(Path(b3).expanduser())  # not every shell does so behind B3=
         recorded = None if b3 in {SIMULATED, LIVE} else _recorded_sessions(Path(b3))
         session = session or (max(recorded) if recorded else last_session(now))
         if session >= day_in_sao_paulo(now):

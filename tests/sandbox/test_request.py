@@ -175,6 +175,12 @@ def test_daily_files_may_lie_in_the_folder_itself_in_either_case(tmp_path: Path)
     assert Request.parse(str(tmp_path), session=day, count=1, now=MONDAY).session == day
 
 
+def test_a_folder_may_begin_with_a_tilde(recorded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path(recorded).parent))
+    request = Request.parse(f"~/{Path(recorded).name}", session=None, count=1, now=MONDAY)
+    assert request.b3 == recorded
+
+
 def test_a_folder_that_there_is_not_is_named(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"B3=.*absent: there is no such folder"):
         Request.parse(str(tmp_path / "absent"), session=None, count=1, now=MONDAY)

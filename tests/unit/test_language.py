@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from notebooks import style
 from notebooks.language import LANGUAGES, language_of
 from notebooks.report import _parser
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,27 @@ def test_the_report_is_in_the_locale_s_language_unless_another_is_said(
     monkeypatch.setenv("LANG", locale)
     arguments = [word for language in said for word in ("--language", language)]
     assert _parser().parse_args(arguments).language == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "words", "environment", "runs"),
+    [
+        ("report", ["LANGUAGE=pt"], {}, 'python -m sandbox report --language "pt"'),
+        ("report", ["LANGUAGE=pt", "LAKE=aws"], {}, 'python -m notebooks.report --language "pt"'),
+        ("notebook", ["LANGUAGE=pt"], {}, 'python -m sandbox notebook --language "pt"'),
+        ("report", [], {"LANGUAGE": "fr_FR:pt"}, "python -m sandbox report"),
+    ],
+)
+def test_make_passes_on_the_language_that_it_is_told_and_not_gettext_s(
+    target: str, words: list[str], environment: dict[str, str], runs: str
+) -> None:
+    shown = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", target, *words],
+        cwd=REPOSITORY,
+        env={**{k: v for k, v in os.environ.items() if k not in {"LANGUAGE", "MAKEFLAGS"}}, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    command = " ".join(shown.splitlines()[-1].split())
+    assert command.endswith(runs)
