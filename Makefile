@@ -19,7 +19,7 @@ BUNDLE := build/.ready
 
 DATE ?=
 SESSIONS ?= 1
-HISTORY ?= 0
+HISTORY ?=
 B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
@@ -53,15 +53,20 @@ $(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem
 
 setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need
 
-sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual
-	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" --history "$(HISTORY)" \
-	  $(if $(DATE),--date "$(DATE)")
+sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual STACK_ARGS="-c ..."
+	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" \
+	  $(if $(HISTORY),--history "$(HISTORY)") $(if $(DATE),--date "$(DATE)") $(STACK_ARGS)
 
-report: setup ## the report of a session: DATE=2026-11-19 LAKE=sandbox|aws (your account, STACK_NAME=BovespaPipeline)
+# A LANGUAGE that is said here, not the one of GNU gettext that the environment may have
+ifeq ("$(origin LANGUAGE)","command line")
+IN_LANGUAGE := --language "$(LANGUAGE)"
+endif
+
+report: setup ## the report of a session: DATE=2026-11-19 LANGUAGE=en|pt LAKE=sandbox|aws (your account, STACK_NAME=BovespaPipeline)
 ifeq ($(LAKE),aws)
-	@STACK_NAME="$(or $(STACK_NAME),BovespaPipeline)" python -m notebooks.report $(if $(DATE),--date "$(DATE)")
+	@STACK_NAME="$(or $(STACK_NAME),BovespaPipeline)" python -m notebooks.report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
 else ifeq ($(LAKE),sandbox)
-	@python -m sandbox report $(if $(DATE),--date "$(DATE)")
+	@python -m sandbox report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
 else
 	@echo "LAKE is $(LAKE), expected sandbox or aws" >&2; exit 2
 endif
@@ -71,8 +76,8 @@ $(NOTEBOOK): $(SETUP) requirements-notebook.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt -c constraints.txt
 	@touch $@
 
-notebook: setup $(NOTEBOOK) ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more
-	@python -m sandbox notebook
+notebook: setup $(NOTEBOOK) ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more: LANGUAGE=en|pt
+	@python -m sandbox notebook $(IN_LANGUAGE)
 
 pictures: setup ## the charts as files, of the sandbox's lake with 64 sessions or more
 	@python -m sandbox pictures
@@ -95,10 +100,12 @@ synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"
 
 deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c removal_policy=destroy ..."
+	@python -m stacks.arguments $(STACK_ARGS)
 	@cdk bootstrap $(STACK_ARGS)
 	@cdk deploy $(STACK_ARGS)
 
 destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed with removal_policy=destroy)
+	@python -m stacks.arguments $(STACK_ARGS)
 	@python -m stacks.teardown
 	@cdk destroy --force $(STACK_ARGS)
 

@@ -1,12 +1,14 @@
 """The CDK app: context to `Config` to `BovespaStack`, checked by cdk-nag's AwsSolutions rules."""
 
+import sys
 from collections.abc import Mapping
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
+from stacks.arguments import REFUSED
 from stacks.bovespa_stack import BovespaStack
-from stacks.config import Config
+from stacks.config import Config, ConfigError
 
 
 def build(context: Mapping[str, object] | None = None) -> cdk.App:
@@ -25,5 +27,14 @@ def build(context: Mapping[str, object] | None = None) -> cdk.App:
     return app
 
 
+def main() -> None:
+    """Synthesise; a setting that is refused ends it with a line that says which, and why."""
+    try:
+        app = build()
+    except ConfigError as error:
+        sys.exit(f"{REFUSED}{error}")
+    app.synth()
+
+
 if __name__ == "__main__":
-    build().synth()
+    main()

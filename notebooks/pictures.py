@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _refuse_real_data(Lake.find())
         for theme in THEMES:
             print(f"Executing {NOTEBOOK.name}, {theme} ...", file=sys.stderr)
-            notebook = load({"THEME": theme})
+            notebook = load({"THEME": theme, "LANGUAGE": "en"})
             execute(notebook)
             folder.mkdir(parents=True, exist_ok=True)
             for name, svg in pictures(notebook).items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from matplotlib.figure import Figure
 
 from notebooks import charts, style
 from notebooks.lake import Lake, LakeError, Window, source_line
+from notebooks.language import LANGUAGES, language_of
 from notebooks.style import Format
 
 FLOOR = Decimal(1_000_000)
@@ -415,7 +417,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--date", type=_day, metavar="YYYY-MM-DD", help="the session; by default the last one in the lake"
     )
-    parser.add_argument("--language", choices=style.LANGUAGES, default="en", help="(%(default)s)")
+    parser.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        default=language_of(os.environ),
+        help="by default the locale's (%(default)s)",
+    )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="by default reports/pregao-YYYY-MM-DD.html"
     )

@@ -11,21 +11,25 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
+from types import MappingProxyType
+from typing import NoReturn
 
+from notebooks.language import LANGUAGES
 from sandbox.b3.server import B3Server
 from sandbox.console import Show
-from sandbox.deploy import DeployError
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
+from sandbox.failures import explain, require_b3
 from sandbox.kept import KeptLake, NoLakeError, execute
-from sandbox.ministack import REPOSITORY, EmulatorError
-from sandbox.pipeline import StageError
+from sandbox.ministack import REPOSITORY
 from sandbox.request import (
+    ENOUGH_SESSIONS,
     LIVE,
     MOST_HISTORY,
     MOST_SESSIONS,
+    RECORDED,
     SCRIPT,
     SIMULATED,
     VISUAL,
@@ -33,6 +37,7 @@ from sandbox.request import (
     RequestError,
 )
 from sandbox.run import run
+from stacks.arguments import stray
 
 NOTEBOOK_SESSIONS = 64
 """What the notebook and the pictures need: the sixty that they show, and some before them to compare with."""
@@ -40,8 +45,17 @@ NOTEBOOK_SESSIONS = 64
 _B3 = {
     SIMULATED: "B3 is SIMULATED: no company, price or volume below is anybody's",
     LIVE: "B3 is asked itself",
-    "recorded": "B3's own files, recorded in {b3}",
+    RECORDED: "B3's own files, recorded in {b3}",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what it cannot read as every other failure is told."""
+
+    def error(self, message: str) -> NoReturn:
+        """Tell it, and end with 2."""
+        Show(sys.stderr).failure(f"{stray(sys.argv[1:]) or message}. See: {self.prog} --help")
+        raise SystemExit(2)
 
 
 def main() -> int:
@@ -57,6 +71,7 @@ def main() -> int:
             count=arguments.sessions,
             history=arguments.history,
             job=arguments.job,
+            settings=arguments.context,
             fresh=arguments.fresh,
             stay=arguments.command == "up",
         )
@@ -64,7 +79,8 @@ def main() -> int:
     python = [sys.executable, "-m"]
     if arguments.command == "report":
         day = ["--date", str(arguments.date)] if arguments.date else []
-        return _run_command([*python, "notebooks.report", *day, *more], show)
+        language = ["--language", arguments.language] if arguments.language else []
+        return _run_command([*python, "notebooks.report", *day, *language, *more], show)
     if arguments.command == "pictures":
         return _run_command([*python, "notebooks.pictures", *more], show, sessions=NOTEBOOK_SESSIONS)
     if arguments.command == "notebook":
@@ -74,7 +90,8 @@ def main() -> int:
         # It tells nobody that it runs here
         quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=")
         lab = [*python, "jupyterlab", *quiet, "notebooks/pregao.ipynb", *more]
-        return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS)
+        variables = {"LANGUAGE": arguments.language} if arguments.language else {}
+        return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables)
     return _run_command(more, show)
 
 
@@ -84,25 +101,39 @@ def _run_pipeline(
     b3: str = SIMULATED,
     session: date | None = None,
     count: int = 1,
-    history: int = 0,
+    history: int | None = None,
     job: str = SCRIPT,
+    settings: Sequence[str] = (),
     fresh: bool = False,
     stay: bool = False,
 ) -> int:
     started = time.monotonic()
+    log = HOME / "failure.log"
     try:
         request = Request.parse(
-            b3, session=session, count=count, now=datetime.now(UTC), history=history, job=job
+            b3,
+            session=session,
+            count=count,
+            now=datetime.now(UTC),
+            history=history,
+            job=job,
+            settings=settings,
         )
-    except RequestError as error:
-        show.failure(str(error))
-        return 2
-    _announce(request, show)
-    folder = prepare_folder(request, fresh=fresh, show=show)
-    try:
+        if request.kind == LIVE:
+            require_b3()
+        _announce(request, show)
+        folder = prepare_folder(request, fresh=fresh, show=show)
+        log = folder / "failure.log"
         with (
             b3_server(request.source(), folder) as server,
-            start(folder, b3=server, lookback=request.lookback, show=show, job=request.job) as sandbox,
+            start(
+                folder,
+                b3=server,
+                lookback=request.lookback,
+                show=show,
+                job=request.job,
+                settings=request.settings,
+            ) as sandbox,
         ):
             sandbox.aws.enter()
             run(sandbox, request, show, b3=server)
@@ -112,14 +143,15 @@ def _run_pipeline(
             show.line("What it shows: make report, make notebook")
             if stay:
                 _stay(sandbox, server, show)
-    except (StageError, DeployError, EmulatorError) as error:
+    except RequestError as error:
         show.failure(str(error))
-        logs = folder.relative_to(REPOSITORY)
-        show.line(f"logs: {logs}/cdk-*.log, {logs}/aws/emulator.log, {logs}/aws/job-runs/")
-        return 1
+        return 2
     except KeyboardInterrupt:
-        show.heading("Stopped.")
+        show.heading("Stopped." if stay else "Stopped. The next run goes on from here.")
         return 0 if stay else 130
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told in a paragraph and logged whole
+        show.failure(explain(error, log))
+        return 1
     return 0
 
 
@@ -129,7 +161,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     if "--" in own:
         more = own[own.index("--") + 1 :]
         own = own[: own.index("--")]
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser = _Parser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, what in (("run", "the pipeline, once"), ("up", "the pipeline, and leave AWS running")):
         _add_run_arguments(commands.add_parser(name, help=what))
@@ -137,7 +169,11 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     commands.add_parser("exec", help="a command on the lake of the last run: exec -- aws s3 ls")
     report = commands.add_parser("report", help=f"python -m notebooks.report on that lake; {on_lake}")
     report.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="the session")
-    commands.add_parser("notebook", help=f"JupyterLab on that lake; {on_lake}")
+    notebook = commands.add_parser("notebook", help=f"JupyterLab on that lake; {on_lake}")
+    for each in (report, notebook):
+        each.add_argument(
+            "--language", choices=LANGUAGES, help="of words and numbers; by default the locale's"
+        )
     commands.add_parser("pictures", help=f"python -m notebooks.pictures on that lake; {on_lake}")
     arguments = parser.parse_args(own)
     if more and arguments.command in ("run", "up"):
@@ -160,15 +196,22 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--history",
         type=int,
-        default=0,
         metavar="N",
-        help=f"how many before those to load from annual files, at most {MOST_HISTORY} (none)",
+        help=f"how many before those to load from annual files, at most {MOST_HISTORY}; by default "
+        f"so many of a simulated B3 that there are {ENOUGH_SESSIONS} in all, and none of another one",
     )
     parser.add_argument(
         "--job",
         choices=(SCRIPT, VISUAL),
         default=SCRIPT,
         help="what the Glue job is deployed as (%(default)s)",
+    )
+    parser.add_argument(
+        *("-c", "--context"),
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of cdk.json, as for the CDK: -c index_codes=IBOV,SMLL",
     )
     parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
 
@@ -180,18 +223,24 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected a day as YYYY-MM-DD") from None
 
 
-def _run_command(command: Sequence[str], show: Show, *, sessions: int = 1) -> int:
+def _run_command(
+    command: Sequence[str],
+    show: Show,
+    *,
+    sessions: int = 1,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Run a command on the kept lake, which is first given as many sessions as the command needs."""
     try:
         if sessions > 1 and (code := _have_sessions(sessions, show)):
             return code
         with KeptLake.find().open(show) as environment:
-            return execute(command, environment)
-    except (NoLakeError, EmulatorError) as error:
-        show.failure(str(error))
-        return 1
+            return execute(command, {**environment, **variables})
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told in a paragraph and logged whole
+        show.failure(explain(error, HOME / "failure.log"))
+        return 1
 
 
 def _have_sessions(sessions: int, show: Show) -> int:

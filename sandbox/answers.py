@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, time
+from time import monotonic
 
-from sandbox.console import Show
+from sandbox.console import Show, count, first_line
 from sandbox.pipeline import Pipeline, QueryResult, StageError
+from scraper.calendar import SAO_PAULO, sessions_before
 
 SHOWN: dict[str, str | None] = {
     "Session overview and breadth": None,
@@ -16,46 +20,87 @@ SHOWN: dict[str, str | None] = {
 """The named queries whose first rows are shown; with a column, the first rows of each of its values."""
 
 _NEEDS = re.compile(r"^-- Needs sessions: (\d+)$", re.MULTILINE)
+_WEIGHTS = re.compile(r"\b(index_weight|sector)\b")
+_AT_ONCE = 4
 _ROWS_SHOWN = 8
 _NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"}  # of Athena's types
 
 
 def ask(pipeline: Pipeline, show: Show) -> None:
-    """Run the named queries.
+    """Run the named queries, several at a time as a user's console would, and show them in their order.
 
-    A query says in a comment of its own how many sessions it needs. In a lake with fewer it may have no rows.
+    A query without rows is no failure: the reason stands in its line. One that fails is told, too, and the
+    others go on.
 
     Raises:
-        StageError: There are no named queries, or one failed, or has no rows for no such reason.
+        StageError: There are no named queries, or some failed.
     """
     show.heading("Athena, named queries")
     queries = pipeline.named_queries()
     if not queries:
-        raise StageError(f"workgroup {pipeline.deployment.work_group} has no named queries")
-    sessions = len(pipeline.compact_sessions())
+        raise StageError(
+            f"workgroup {pipeline.deployment.work_group} has no named queries; begin anew by "
+            "`python -m sandbox run --fresh`"
+        )
+    if gap := _gap(pipeline.compact_sessions()):
+        show.warning(f"{gap}: what is compared with that session is null, or says what it is compared with")
     width = max(len(name) for name, _ in queries)
     shown: dict[str, QueryResult] = {}
-    for name, sql in queries:
-        started = time.monotonic()
-        with show.waiting(name):
-            result = pipeline.query(sql)
-        rows = _rows(name, sql, result, sessions)
-        show.line(f"{name:<{width}}  {rows:>8}  {time.monotonic() - started:4.1f} s")
-        if result.rows and name in SHOWN:
-            shown[name] = result
+    failed: dict[str, StageError] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = [pool.submit(_ask, pipeline, sql) for _, sql in queries]
+        for (name, sql), answer in zip(queries, answers, strict=True):
+            with show.waiting(name):
+                result, seconds = answer.result()
+            if isinstance(result, StageError):
+                failed[name] = result
+                rows = f"failed: {first_line(str(result))}"
+            elif result.rows:
+                rows = count(len(result.rows), "row")
+                shown[name] = result
+            else:
+                rows = f"none: {_why_none(pipeline, sql)}"
+            show.line(f"{name:<{width}}  {rows:>8}  {seconds:4.1f} s")
     for name, each in SHOWN.items():
         if name in shown:
             show.heading(name)
             _show_result(_first_rows(shown[name], each=each), len(shown[name].rows), show)
+    if failed:
+        raise StageError(
+            f"{count(len(failed), 'named query', 'named queries')} failed: {', '.join(failed)}; the lake is "
+            "there all the same, and the others have answered",
+            details="\n\n".join(f"{name}: {error}\n{error.details}" for name, error in failed.items()),
+        )
 
 
-def _rows(name: str, sql: str, result: QueryResult, sessions: int) -> str:
-    if result.rows:
-        return count(len(result.rows), "row")
+def _ask(pipeline: Pipeline, sql: str) -> tuple[QueryResult | StageError, float]:
+    started = monotonic()
+    try:
+        return pipeline.query(sql), monotonic() - started
+    except StageError as error:
+        return error, monotonic() - started
+
+
+def _why_none(pipeline: Pipeline, sql: str) -> str:
+    """Why a query may have no rows: what it needs and the lake lacks."""
+    sessions = pipeline.compact_sessions()
     needs = int(said[1]) if (said := _NEEDS.search(sql)) else 1
-    if sessions >= needs:
-        raise StageError(f"named query {name!r} returned no rows")
-    return f"none: needs {needs} sessions, has {sessions}"
+    if len(sessions) < needs:
+        return f"needs {count(needs, 'session')}, has {len(sessions)}"
+    if _WEIGHTS.search(sql) and not any(day <= sessions[-1] for day in pipeline.portfolio_dates()):
+        return f"no index portfolio of {sessions[-1]} or before"
+    gap = _gap(sessions) if needs > 1 else None
+    return gap or f"nothing in the lake up to {sessions[-1]} is what it asks for"
+
+
+def _gap(sessions: Sequence[date]) -> str | None:
+    """What to say if the lake has other sessions, but not the exchange's one before its last."""
+    if len(sessions) < 2:
+        return None
+    (expected,) = sessions_before(datetime.combine(sessions[-1], time(12), SAO_PAULO), 1)
+    return (
+        None if sessions[-2] == expected else f"the lake lacks {expected}, the session before {sessions[-1]}"
+    )
 
 
 def _first_rows(result: QueryResult, *, each: str | None) -> QueryResult:
@@ -107,8 +152,3 @@ def _cell(value: str | None, *, is_number: bool) -> str:
     if is_number and digits.isdigit():
         return f"{sign}{int(digits):,}{point}{decimals}"
     return value
-
-
-def count(number: int, what: str) -> str:
-    """A number of things: "1 row", "1,000 rows"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -60,9 +60,9 @@ class Show:
         self.line(text, style="yellow")
 
     def failure(self, text: str) -> None:
-        """Tell why the run has failed."""
+        """Tell in one paragraph what was wrong, what to do, and where to read more."""
         self._console.print()
-        self._print(Text.assemble(("FAILED  ", "bold red"), text))
+        self._print(Text.assemble(("FAILED  ", "bold red"), " ".join(text.split())))
 
     @contextmanager
     def step(self, title: str, *, slow: bool = False) -> Iterator[Step]:
@@ -107,3 +107,13 @@ class Show:
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True)
+
+
+def count(number: int, one: str, several: str = "") -> str:
+    """A number of things: "1 row", "1,000 rows"; `several` where their name takes more than an s."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
+def first_line(text: str) -> str:
+    """The first line of a message that may have more of them."""
+    return text.strip().partition("\n")[0].strip()

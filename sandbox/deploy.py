@@ -11,13 +11,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
 from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack, without_aws
+from stacks.arguments import REFUSED
 
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 _OUTPUTS = "outputs.json"
@@ -25,7 +26,7 @@ _PROGRESS = re.compile(rb"\| +(\d+)/(\d+) \|")
 
 
 class DeployError(RuntimeError):
-    """The CDK's command line failed; the message has the end of what it said, and names its log."""
+    """The CDK's command line failed; the message has the reason that it gave, and names its log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,14 @@ class Cdk:
                 if progress and (count := _PROGRESS.search(said)):
                     progress(f"{int(count[1])} of {int(count[2])} resources")
         if process.returncode:
-            last = "\n".join(log.read_text(errors="replace").strip().splitlines()[-12:])
-            raise DeployError(
-                f"cdk {command} failed (exit {process.returncode}), see {log}. It ends with:\n{last}"
-            )
+            lines = log.read_text(errors="replace").splitlines()
+            raise DeployError(f"{_reason(command, lines)}. What the CDK said: {log}")
+
+
+def _reason(command: str, said: Sequence[str]) -> str:
+    """Why a command of the CDK failed: what the app refused, else the last line that speaks of an error."""
+    lines = [line.strip() for line in said if line.strip()]
+    if refused := next((line for line in lines if line.startswith(REFUSED)), None):
+        return refused
+    errors = [line for line in lines if re.search(r"error|fail|denied|refused", line, re.IGNORECASE)]
+    return f"cdk {command} failed: {(errors or lines or ['it said nothing'])[-1].rstrip('.')}"

@@ -100,7 +100,7 @@ def start(
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
-            aws = running.enter_context(_emulator(folder / AWS, show))
+            aws = running.enter_context(_emulator(folder, show))
             step.outcome = aws.endpoint
         with show.step("cdk bootstrap, synth, deploy", slow=True) as step:
             deployment = Cdk(aws, folder).deploy(context, step.doing)
@@ -116,7 +116,8 @@ def b3_server(source: Source | None, folder: Path) -> Iterator[B3Server | None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     memory = folder / "b3-port"
-    port = int(memory.read_text()) if memory.exists() else 0
+    remembered = memory.read_text() if memory.exists() else ""
+    port = int(remembered) if remembered.isdigit() else 0  # empty where a run was killed as it wrote it
     with B3Server(source, port=port if _is_free(port) else 0) as server:
         memory.write_text(server.base_url.rpartition(":")[2])
         yield server
@@ -135,6 +136,7 @@ def prepare_folder(request: Request, *, fresh: bool, show: Show) -> Path:
     elif newest:
         show.line(f"goes on with the lake of the last run, which has sessions up to {newest}")
     HOME.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     _link(HOME / "lake", _lake(folder))
     return folder
 
@@ -150,21 +152,41 @@ def sessions_of(folder: Path, part: str) -> list[date]:
 
 
 def _empty(folder: Path) -> None:
+    """Drop what is kept, all or nothing at once: what is interrupted half-way must not look like a lake."""
+    dropped = folder / "dropped"
+    shutil.rmtree(dropped, ignore_errors=True)
     for kept in (AWS, "lake"):
         if (folder / kept).exists():
-            shutil.rmtree(folder / kept)
+            dropped.mkdir(exist_ok=True)
+            (folder / kept).rename(dropped / kept)
+    shutil.rmtree(dropped, ignore_errors=True)
 
 
 @contextmanager
-def _emulator(data_dir: Path, show: Show) -> Iterator[MiniStack]:
+def _emulator(folder: Path, show: Show) -> Iterator[MiniStack]:
+    """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
-        aws = MiniStack.start(data_dir, enforce_permissions=True)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True)
+        if half_deployed := _half_deployed(aws):
+            aws.stop()
+            show.warning(
+                f"the last run was ended while it deployed {half_deployed}: begins with an empty lake"
+            )
     except UncleanFolderError:
+        half_deployed = "the stack"
         show.warning("the last run was killed and its state is lost: begins with an empty lake")
-        shutil.rmtree(data_dir)
-        aws = MiniStack.start(data_dir, enforce_permissions=True)
+    if half_deployed:
+        _empty(folder)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True)
     with aws:
         yield aws
+
+
+def _half_deployed(aws: MiniStack) -> str | None:
+    """The name of a stack that a deployment is at work on, which nobody is going to end."""
+    stacks = aws.client("cloudformation").describe_stacks()["Stacks"]
+    at_work = (stack["StackName"] for stack in stacks if stack["StackStatus"].endswith("_IN_PROGRESS"))
+    return next(at_work, None)
 
 
 def _link(link: Path, target: Path) -> None:

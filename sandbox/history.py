@@ -10,8 +10,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import date
 from typing import IO
 
@@ -26,117 +28,156 @@ _RANGE_RUN = re.compile(r"range run: (\S+) of ")
 _COLUMN_GAPS = re.compile(r" {3,}")
 
 
-def load(
-    sandbox: Sandbox, pipeline: Pipeline, history: Sequence[date], b3: B3Server | None, show: Show
-) -> None:
-    """Load the sessions of history that the lake lacks, and hold raw and compact table against each other.
+class Loading:
+    """A backfill under way, in a process and a thread of its own, so that the daily path goes on beside it.
 
     Args:
         sandbox: The running sandbox.
-        pipeline: The pipeline in it.
-        history: The sessions, oldest first; with none there is nothing to do or show.
+        lacking: The sessions to load, oldest first; with none there is nothing to do or show.
+        history: All sessions of history that the lake is to have.
         b3: The B3 that is served here; None for B3 itself.
-        show: Where to show what happens.
-
-    Raises:
-        StageError: A year or the range run failed, or the tables do not add up to the same.
     """
-    if not history:
-        return
-    show.heading(f"History, {history[0]} to {history[-1]}")
-    there = pipeline.raw_sessions() & {*pipeline.compact_sessions()}
-    lacking = [session for session in history if session not in there]
-    if lacking:
-        if b3 is not None:
-            _write_annual_files(b3, lacking, show)
-        _backfill(sandbox, lacking, b3, show)
-    else:
-        show.line("the lake has all of it: nothing to load")
-    _check(pipeline, history, show)
 
+    def __init__(
+        self, sandbox: Sandbox, lacking: Sequence[date], history: Sequence[date], b3: B3Server | None
+    ) -> None:
+        self._sandbox = sandbox
+        self._lacking = lacking
+        self._history = history
+        self._b3 = b3
+        self._thread = ThreadPoolExecutor(1)
+        self._process: subprocess.Popen[str] | None = None
+        self._said = ""
+        self._run_id: str | None = None
+        self._ended = False
+        self._began = time.monotonic()
+        self._outcome = self._thread.submit(self._load) if lacking else None
 
-def _write_annual_files(b3: B3Server, sessions: Sequence[date], show: Show) -> None:
-    """Have the simulated B3 write its files before they are asked for, as a year of them takes its time."""
-    years = sorted({session.year for session in sessions})
-    with show.step("B3's annual files", slow=True) as step:
-        for year in years:
-            step.doing(str(year))
-            if not b3.has_quotes(annual_zip_name(year)):
-                raise StageError(f"B3 has no {annual_zip_name(year)}")
-        step.outcome = ", ".join(map(annual_zip_name, years))
+    def finish(self, show: Show) -> None:
+        """Wait for the end, and show it.
 
+        Raises:
+            StageError: B3 has no file of a year, or the backfill or its run of the job failed.
+        """
+        if self._history:
+            show.heading(f"History, {self._history[0]} to {self._history[-1]}")
+        if self._outcome is None:
+            if self._history:
+                show.line("the lake has all of it: nothing to load")
+            return
+        show.line(f"python -m scraper {' '.join(self._command)}")
+        with show.step("backfill", slow=True) as step:
+            while not self._outcome.done():
+                step.doing(self._doing())
+                wait([self._outcome], timeout=0.2)
+            code, results, errors = self._outcome.result()
+            # It has begun with the job runs of the daily path, which are waited for before it
+            step.outcome = f"{'failed' if code else 'done'}, {time.monotonic() - self._began:.1f} s in all"
+        for line in results:
+            if not _RANGE_RUN.match(line):  # its end is told, too
+                show.line(_COLUMN_GAPS.sub("  ", line))
+        if code:
+            last = errors[-1] if errors else f"exit {code}"
+            raise StageError(
+                f"history was not loaded: {last}. The next run goes on where this one has stopped",
+                details="\n".join([*results, *errors]),
+            )
 
-def _backfill(sandbox: Sandbox, sessions: Sequence[date], b3: B3Server | None, show: Show) -> None:
-    command = ["backfill", "--from", str(sessions[0]), "--to", str(sessions[-1]), "--compact-only"]
-    show.line(f"python -m scraper {' '.join(command)}")
-    with show.step("backfill", slow=True) as step:
+    def stop(self) -> None:
+        """End it, if it has not ended."""
+        self._ended = True
+        if self._process:
+            self._process.terminate()
+        self._thread.shutdown()
 
-        def tell(line: str, run_id: str | None) -> None:
-            log = sandbox.aws.job_run_log(run_id) if run_id else None
-            said = log.read_text(errors="replace").splitlines() if log and log.exists() else []
-            step.doing((f"{line.partition(':')[0]}: {said[-1].strip()}" if said else line)[:80])
+    @property
+    def _command(self) -> list[str]:
+        days = ("--from", str(self._lacking[0]), "--to", str(self._lacking[-1]))
+        return ["backfill", *days, "--compact-only"]
 
-        code, results, errors = _run(command, {**os.environ, **sandbox.names(b3)}, tell)
-        step.outcome = "failed" if code else "done"
-    for line in results:
-        if not _RANGE_RUN.match(line):  # its end is told, too
-            show.line(_COLUMN_GAPS.sub("  ", line))
-    if code:
-        raise StageError("\n".join([f"the backfill failed (exit {code}):", *results, *errors[-5:]]))
+    def _doing(self) -> str:
+        log = self._sandbox.aws.job_run_log(self._run_id) if self._run_id else None
+        said = log.read_text(errors="replace").splitlines() if log and log.exists() else []
+        return (f"{self._said.partition(':')[0]}: {said[-1].strip()}" if said else self._said)[:80]
 
+    def _load(self) -> tuple[int, list[str], list[str]]:
+        """Load the sessions; return the backfill's exit code, its results, and its lines of progress."""
+        if self._b3 is not None:
+            prepare(self._b3, self._lacking)
+        with (
+            subprocess.Popen(
+                [sys.executable, "-m", "scraper", *self._command],
+                cwd=REPOSITORY,
+                env={**os.environ, **self._sandbox.names(self._b3)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process,
+            ThreadPoolExecutor(1) as reader,
+        ):
+            self._process = process
+            if self._ended:
+                process.terminate()
+            if process.stdout is None or process.stderr is None:
+                raise RuntimeError("a process that was started with pipes has none")
+            results = reader.submit(self._read_results, process.stdout)
+            errors = []
+            for line in process.stderr:
+                self._said = line.rstrip()
+                errors.append(self._said)
+        return process.returncode, results.result(), errors
 
-def _run(
-    command: Sequence[str], environment: Mapping[str, str], tell: Callable[[str, str | None], None]
-) -> tuple[int, list[str], list[str]]:
-    """Run the scraper's command line.
-
-    Args:
-        command: Its arguments.
-        environment: Its environment.
-        tell: Is told each line of progress, and the id of the range run once it has begun.
-
-    Returns:
-        Its exit code, its results and its lines of progress and errors.
-    """
-    run_id: str | None = None
-
-    def read_results(output: IO[str]) -> list[str]:
-        nonlocal run_id
+    def _read_results(self, output: IO[str]) -> list[str]:
         lines = []
         for line in output:
             lines.append(line.rstrip())
             if run := _RANGE_RUN.match(line):
-                run_id = run[1]
+                self._run_id = run[1]
         return lines
 
-    with (
-        subprocess.Popen(
-            [sys.executable, "-m", "scraper", *command],
-            cwd=REPOSITORY,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-        ThreadPoolExecutor(1) as reader,
-    ):
-        if process.stdout is None or process.stderr is None:
-            raise RuntimeError("a process that was started with pipes has none")
-        results = reader.submit(read_results, process.stdout)
-        errors = []
-        try:
-            for line in process.stderr:
-                errors.append(line.rstrip())
-                tell(errors[-1], run_id)
-        except BaseException:
-            process.terminate()  # being told to end reaches this process alone
-            raise
-    return process.returncode, results.result(), errors
+
+@contextmanager
+def load(
+    sandbox: Sandbox, pipeline: Pipeline, history: Sequence[date], b3: B3Server | None
+) -> Iterator[Loading]:
+    """Begin to load the sessions of history that the lake lacks; it is ended with the context.
+
+    Args:
+        sandbox: The running sandbox.
+        pipeline: The pipeline in it.
+        history: The sessions, oldest first.
+        b3: The B3 that is served here; None for B3 itself.
+    """
+    there = pipeline.raw_sessions() & {*pipeline.compact_sessions()}
+    lacking = [session for session in history if session not in there]
+    loading = Loading(sandbox, lacking, history, b3)
+    try:
+        yield loading
+    finally:
+        loading.stop()
 
 
-def _check(pipeline: Pipeline, history: Sequence[date], show: Show) -> None:
-    with show.step("raw and compact table") as step:
+def prepare(b3: B3Server, sessions: Sequence[date]) -> None:
+    """Have a local B3 write its annual files before they are asked for, as a year of them takes its time.
+
+    Raises:
+        StageError: It has none of a year.
+    """
+    for year in sorted({session.year for session in sessions}):
+        if not b3.has_quotes(annual_zip_name(year)):
+            raise StageError(f"B3 has no {annual_zip_name(year)}, of which history is loaded")
+
+
+def check(pipeline: Pipeline, history: Sequence[date], show: Show) -> None:
+    """Hold raw and compact table against each other, session by session.
+
+    Raises:
+        StageError: They do not add up to the same.
+    """
+    if not history:
+        return
+    with show.step("history in raw and compact table") as step:
         raw, compact = pipeline.sums_by_session(history[0], history[-1])
         days = sorted(raw.keys() | compact.keys())
         if differing := [session for session in days if raw.get(session) != compact.get(session)]:
@@ -144,7 +185,7 @@ def _check(pipeline: Pipeline, history: Sequence[date], show: Show) -> None:
             raise StageError(
                 f"{len(differing)} sessions do not add up to the same in the raw and the compact table; the "
                 f"first is {first}: {raw.get(first)} and {compact.get(first)} (quotes, BRL); "
-                "run the Glue job for them, or begin anew with --fresh"
+                "begin anew by `python -m sandbox run --fresh`"
             )
         if not raw:
             raise StageError(f"no session of {history[0]} to {history[-1]} is in the raw bucket")

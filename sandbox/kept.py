@@ -103,8 +103,16 @@ class KeptLake:
             with show.step(f"AWS emulator ({self.describe()})") as step:
                 endpoint = self._endpoint(running)
                 step.outcome = endpoint
-            names = {"STACK_NAME": deployed_stack(self.folder)}
+            names = {"STACK_NAME": self._stack()}
             yield {**without_aws(os.environ), **aws_environment(endpoint), **names}
+
+    def _stack(self) -> str:
+        try:
+            return deployed_stack(self.folder)
+        except (OSError, ValueError) as error:
+            raise NoLakeError(
+                "the last run was ended before its stack was deployed: run `make sandbox` again"
+            ) from error
 
     def _endpoint(self, running: ExitStack) -> str:
         try:

@@ -19,7 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
+
+import boto3
+from botocore.config import Config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
@@ -76,7 +79,7 @@ class MiniStack:
                 decisions are kept in `decisions`. Without, any credentials may do anything.
 
         Raises:
-            EmulatorError: It ended, or did not answer in time; the message ends with its log's last lines.
+            EmulatorError: It ended, or did not answer in time; the message has its log's last line.
             FolderInUseError: Another one works in `data_dir`.
             UncleanFolderError: The last one in `data_dir` was killed. Remove the folder.
         """
@@ -145,6 +148,18 @@ class MiniStack:
         """The variables that point boto3, the AWS CLI, the CDK and Spark jobs at this emulator alone."""
         return aws_environment(self.endpoint)
 
+    def client(self, service: str) -> Any:
+        """A client of one of its services, whatever the environment leads to."""
+        environment = self.environment()
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # by its name
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            config=Config(proxies={}),
+        )
+
     def enter(self) -> None:
         """Point every AWS client that this process makes from now on at the emulator."""
         for name in os.environ.keys() - without_aws(os.environ).keys():
@@ -185,10 +200,11 @@ class MiniStack:
                     return
             except OSError:
                 time.sleep(0.05)
-        log_end = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
         self._process.kill()
         self._process.wait()
-        raise EmulatorError(f"the AWS emulator did not start; its log, {self.log}, ends with:\n{log_end}")
+        said = self.log.read_text(errors="replace").strip().splitlines()
+        reason = f" and ended with: {said[-1].strip()}" if said else ""
+        raise EmulatorError(f"the AWS emulator did not start{reason}. Its log: {self.log}")
 
 
 def _mark(folder: Path) -> IO[bytes]:

@@ -7,11 +7,10 @@ is to look whether that has happened, and to ask Athena.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,13 +20,14 @@ from urllib.parse import unquote
 import boto3
 from botocore.config import Config
 
+from sandbox.console import first_line
 from sandbox.deploy import Deployment
 
 _POLL_SECONDS = 0.2
 _EVENT_SECONDS = 60
 """How long the way from a raw object to a job run may take, with the retries of the function in between."""
 
-_RAW_SESSION = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/\w+\.parquet")
+_PORTFOLIO = re.compile(r"raw/index_portfolio/portfolio_date=(\d{4}-\d{2}-\d{2})/IBOV\.parquet")
 _REFINED = re.compile(r"refined/trade_date=([^/]+)/ticker=([^/]+)/[^/]+\.parquet")
 _COMPACT = re.compile(r"refined_compact/trade_date=([^/]+)/[^/]+\.parquet")
 
@@ -39,7 +39,35 @@ Sums = dict[date, tuple[int, Decimal]]
 
 
 class StageError(RuntimeError):
-    """A stage of the pipeline failed, or did not do what it should; the message says which and how."""
+    """A stage of the pipeline failed, or did not do what it should; the message says which and how.
+
+    Args:
+        message: What was wrong and what to do, in one paragraph.
+        details: What was said besides, for a log.
+    """
+
+    def __init__(self, message: str, *, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class ScraperFailedError(StageError):
+    """The scraper's run ended as failed.
+
+    Args:
+        message: Its own message.
+        files: Its summary of each file that it came to, as it has logged it.
+        details: What it has logged.
+    """
+
+    def __init__(self, message: str, *, files: Sequence[dict[str, Any]], details: str) -> None:
+        super().__init__(message, details=details)
+        self.files = list(files)
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """The files that failed or were refused."""
+        return [file for file in self.files if file["outcome"] in {"failed", "invalid"}]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +102,16 @@ class RawObject:
 
 @dataclass(frozen=True, kw_only=True)
 class JobRun:
-    """A run of the Glue job: its id, the session that it was started for, its state, and why it failed."""
+    """A run of the Glue job: its id, what it was started for, its state, and why it failed.
+
+    Attributes:
+        trade_date: The session that it was started for; empty for a range.
+        arguments: The same as the run's arguments have it, such as `--trade_date 2026-11-19`.
+    """
 
     id: str
     trade_date: str
+    arguments: str
     state: str
     message: str
     seconds: int
@@ -137,6 +171,7 @@ class Pipeline:
         self._athena = boto3.client("athena")
         self._scheduler = boto3.client("scheduler")
         self._sqs = boto3.client("sqs")
+        self._logs = boto3.client("logs")
         # An invocation may take minutes, and must not be repeated behind our back
         patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
         self._lambda = boto3.client("lambda", config=patient)
@@ -160,29 +195,74 @@ class Pipeline:
             The scraper's summary of each file (see `scraper.handler.handler`).
 
         Raises:
-            StageError: The function failed; the message has the end of its log.
+            ScraperFailedError: The function failed.
         """
+        began = int(time.time() * 1000)
         answer = self._lambda.invoke(
-            FunctionName=schedule.target, Payload=schedule.input_at(scheduled).encode(), LogType="Tail"
+            FunctionName=schedule.target, Payload=schedule.input_at(scheduled).encode()
         )
         payload = json.loads(answer["Payload"].read())
         if answer.get("FunctionError"):
-            log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
-            raise StageError(
-                f"the scraper failed: {payload.get('errorMessage', payload)}\nIts log ends with:\n{log}"
+            lines = self._logged(schedule.target, since=began)
+            raise ScraperFailedError(
+                str(payload.get("errorMessage", payload)), files=_summaries(lines), details="\n".join(lines)
             )
         summaries: list[dict[str, Any]] = payload
         return summaries
+
+    def _logged(self, function: str, *, since: int) -> list[str]:
+        """What a function has logged since then (milliseconds of Unix time)."""
+        settings = self._lambda.get_function_configuration(FunctionName=function)
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=settings["LoggingConfig"]["LogGroup"], startTime=since
+        )
+        return [event["message"] for page in pages for event in page["events"]]
 
     def raw_object(self, key: str) -> RawObject:
         """Look at an object of the raw bucket."""
         head = self._s3.head_object(Bucket=self.deployment.raw_bucket, Key=key)
         return RawObject(key=key, size=head["ContentLength"], version=head.get("VersionId", ""))
 
-    def raw_sessions(self) -> set[date]:
-        """The sessions in the raw bucket."""
+    def raw_sessions(self, file: str = r"\w+") -> set[date]:
+        """The sessions in the raw bucket, or those in a file of that name, such as `daily`."""
+        pattern = re.compile(rf"raw/cotahist/trade_date=(\d{{4}}-\d{{2}}-\d{{2}})/{file}\.parquet")
         keys = self._keys(self.deployment.raw_bucket, "raw/cotahist/")
-        return {date.fromisoformat(match[1]) for key in keys if (match := _RAW_SESSION.fullmatch(key))}
+        return {date.fromisoformat(match[1]) for key in keys if (match := pattern.fullmatch(key))}
+
+    def portfolio_dates(self) -> set[date]:
+        """The dates of the portfolios of the IBOV in the raw bucket."""
+        keys = self._keys(self.deployment.raw_bucket, "raw/index_portfolio/")
+        return {date.fromisoformat(match[1]) for key in keys if (match := _PORTFOLIO.fullmatch(key))}
+
+    def unrefined(self, sessions: Collection[date]) -> tuple[set[date], set[date]]:
+        """What an interrupted run has left: sessions of the raw bucket that the job has not finished.
+
+        Such a session has no file in the compact table, or one that the catalog does not have; or folders of
+        the wide table that the catalog does not have; or, if it is one of `sessions`, no such folder.
+
+        Returns:
+            Those of the daily path, and those of history, which belong into the compact table alone.
+        """
+        raw, daily = self.raw_sessions(), self.raw_sessions("daily")
+        folders = self.refined_folders()
+        unregistered = {session for session, _ in folders - self.registered_partitions()}
+        no_folder = {*sessions} - {session for session, _ in folders}
+        compact = {*self.compact_sessions()} & {*self.registered_sessions()}
+        unfinished = raw - compact | (unregistered | no_folder) & daily
+        return unfinished & daily, unfinished - daily
+
+    def start_job(self, first: date, last: date | None = None) -> str:
+        """Start the job for a session as its arrival does, or for a range into the compact table alone.
+
+        Returns:
+            The run's id.
+        """
+        days = {"--start_date": str(first), "--end_date": str(last), "--compact_only": "true"}
+        return self._glue.start_job_run(
+            JobName=self.deployment.glue_job_name,
+            Arguments=days if last else {"--trade_date": str(first)},
+            JobRunQueuingEnabled=True,
+        )["JobRunId"]
 
     def job_nodes(self) -> int:
         """How many nodes the graph of the Glue job has; none if the job is a script."""
@@ -196,6 +276,7 @@ class Pipeline:
             JobRun(
                 id=run["Id"],
                 trade_date=run.get("Arguments", {}).get("--trade_date", ""),
+                arguments=_told(run.get("Arguments", {})),
                 state=run["JobRunState"],
                 message=run.get("ErrorMessage", ""),
                 seconds=run.get("ExecutionTime", 0),
@@ -215,7 +296,7 @@ class Pipeline:
             seen: Is told of each new run whenever it is looked at.
 
         Returns:
-            The new runs, all ended, whatever their outcome.
+            The new runs of those sessions, all ended, whatever their outcome.
 
         Raises:
             StageError: No run was started for a session; the message tells what the dead-letter queue holds.
@@ -224,7 +305,7 @@ class Pipeline:
         wanted = {session.isoformat() for session in sessions}
         deadline = time.monotonic() + _EVENT_SECONDS
         while True:
-            runs = [run for run in self.job_runs() if run.id not in old]
+            runs = [run for run in self.job_runs() if run.id not in old and run.trade_date in wanted]
             for run in runs:
                 seen(run)
             missing = wanted - {run.trade_date for run in runs}
@@ -233,8 +314,18 @@ class Pipeline:
             if missing and time.monotonic() > deadline:
                 raise StageError(
                     f"no job run was started for {', '.join(sorted(missing))} within {_EVENT_SECONDS} s of "
-                    f"the raw object; {self._dead_letters()}"
+                    "the raw object; run the same command again, which starts it",
+                    details=self._dead_letters(),
                 )
+            time.sleep(_POLL_SECONDS)
+
+    def watch(self, run_id: str, seen: Callable[[JobRun], None]) -> JobRun:
+        """Wait until a job run has ended; `seen` is told of it whenever it is looked at."""
+        while True:
+            (run,) = (run for run in self.job_runs() if run.id == run_id)
+            seen(run)
+            if run.has_ended:
+                return run
             time.sleep(_POLL_SECONDS)
 
     def refined_folders(self) -> set[Partition]:
@@ -293,9 +384,8 @@ class Pipeline:
             if status["State"] == "SUCCEEDED":
                 break
             if status["State"] in {"FAILED", "CANCELLED"}:
-                raise StageError(
-                    f"Athena: {status.get('StateChangeReason', status['State'])}\nThe query was:\n{sql}"
-                )
+                reason = status.get("StateChangeReason", status["State"])
+                raise StageError(f"Athena: {first_line(reason)}", details=f"{reason}\nThe query was:\n{sql}")
             time.sleep(_POLL_SECONDS)
         result = self._athena.get_query_results(QueryExecutionId=execution, MaxResults=1000)["ResultSet"]
         columns = [(column["Name"], column["Type"]) for column in result["ResultSetMetadata"]["ColumnInfo"]]
@@ -353,3 +443,22 @@ class Pipeline:
         )
         bodies = [message["Body"] for message in received.get("Messages", [])]
         return f"on the dead-letter queue: {bodies}" if bodies else "the dead-letter queue is empty"
+
+
+def _told(arguments: Mapping[str, str]) -> str:
+    """Which sessions a job run is for, as its arguments say it; those of the job itself are left out."""
+    names = ("--trade_date", "--start_date", "--end_date", "--compact_only")
+    return " ".join(f"{name} {arguments[name]}" for name in names if name in arguments)
+
+
+def _summaries(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """The scraper's summaries of files among its log's lines (see `scraper.handler`)."""
+    summaries = []
+    for line in lines:
+        try:
+            logged = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(logged, dict) and isinstance(logged.get("result"), dict):
+            summaries.append(logged["result"])
+    return summaries

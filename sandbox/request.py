@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Self
 
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Source
-from sandbox.b3.sources import RecordedFolder, SimulatedSource
+from sandbox.b3.sources import RecordedFolder, SimulatedSource, quote_files
 from sandbox.b3.years import annual_zip_name
 from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
 
 SIMULATED = "simulated"
 LIVE = "live"
+RECORDED = "recorded"
+"""The kind of B3 that a folder is."""
 
 SCRIPT = "script"
 VISUAL = "visual"
@@ -27,11 +29,22 @@ MOST_SESSIONS = 250
 MOST_HISTORY = 500
 """The most that a run loads as history: about two years."""
 
+ENOUGH_SESSIONS = 22
+"""Sessions with which every named query answers: the most that one says it needs (`-- Needs sessions:`)."""
+
 _LOOKBACK = 10
 """Sessions that one morning of the schedule takes (design: every session missing from the last ten)."""
 
-_QUOTES = Path("InstDados", "SerHist")
 _DAILY_FILE = re.compile(r"COTAHIST_D(\d{2})(\d{2})(\d{4})\.ZIP")
+
+
+_OWN_SETTINGS = {
+    "stack_name": "it has one stack",
+    "lookback_sessions": "SESSIONS=... says how many sessions are taken",
+    "glue_job_mode": "JOB=visual deploys the graph",
+    "quotes_base_url": "B3=... says which B3 is asked",
+    "index_base_url": "B3=... says which B3 is asked",
+}
 
 
 class RequestError(ValueError):
@@ -47,12 +60,14 @@ class Request:
         sessions: The sessions to take, oldest first.
         history: The sessions before them to load from B3's annual files, oldest first.
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
+        settings: Settings of the stack that are not those of `cdk.json`, by their names there.
     """
 
     b3: str
     sessions: tuple[date, ...]
     history: tuple[date, ...] = ()
     job: str = SCRIPT
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(
@@ -62,8 +77,9 @@ class Request:
         session: date | None,
         count: int,
         now: datetime,
-        history: int = 0,
+        history: int | None = 0,
         job: str = SCRIPT,
+        settings: Sequence[str] = (),
     ) -> Self:
         """Settle which sessions are meant.
 
@@ -73,17 +89,23 @@ class Request:
                 or the newest recorded one.
             count: How many sessions up to it.
             now: The present, with its time zone.
-            history: How many sessions before those to load as history.
+            history: How many sessions before those to load as history; None for as many as it takes to have
+                `ENOUGH_SESSIONS` of a simulated B3, and none of another one.
             job: What the Glue job is to be, `SCRIPT` or `VISUAL`.
+            settings: Settings of the stack, as `name=value`.
 
         Raises:
             RequestError: The folder has no daily files, or lacks an annual file that history needs; or the
-                day is no session or has none recorded.
+                day is no session or has none recorded; or a setting is not one, or not to be set here.
         """
+        if history is None:
+            history = max(0, ENOUGH_SESSIONS - count) if b3 == SIMULATED else 0
         if not 1 <= count <= MOST_SESSIONS:
             raise RequestError(f"{count} sessions asked for, expected 1 to {MOST_SESSIONS}")
         if not 0 <= history <= MOST_HISTORY:
             raise RequestError(f"{history} sessions of history asked for, expected 0 to {MOST_HISTORY}")
+        if b3 not in {SIMULATED, LIVE}:
+            b3 = str(Path(b3).expanduser())  # not every shell does so behind B3=
         recorded = None if b3 in {SIMULATED, LIVE} else _recorded_sessions(Path(b3))
         session = session or (max(recorded) if recorded else last_session(now))
         if session >= day_in_sao_paulo(now):
@@ -97,7 +119,13 @@ class Request:
             raise RequestError(f"{b3} has no file of session {session}; recorded are {there}")
         if recorded is not None:
             _require_annual_files(Path(b3), past)
-        return cls(b3=b3, sessions=tuple(sessions), history=tuple(past), job=job)
+        return cls(
+            b3=b3,
+            sessions=tuple(sessions),
+            history=tuple(past),
+            job=job,
+            settings=_settings(settings),
+        )
 
     @property
     def session(self) -> date:
@@ -106,8 +134,8 @@ class Request:
 
     @property
     def kind(self) -> str:
-        """`SIMULATED`, `LIVE` or "recorded"."""
-        return self.b3 if self.b3 in {SIMULATED, LIVE} else "recorded"
+        """`SIMULATED`, `LIVE` or `RECORDED`."""
+        return self.b3 if self.b3 in {SIMULATED, LIVE} else RECORDED
 
     @property
     def lookback(self) -> int:
@@ -135,23 +163,41 @@ def _morning_after(session: date) -> datetime:
     return datetime.combine(session + timedelta(days=1), time(7), SAO_PAULO).astimezone(UTC)
 
 
+def _settings(given: Sequence[str]) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in given]
+    if wrong := [name for name, equals, _ in pairs if not name or not equals]:
+        raise RequestError(f"-c {wrong[0]}: expected a setting of cdk.json as name=value")
+    for name, _, _ in pairs:
+        if name in _OWN_SETTINGS:
+            raise RequestError(f"-c {name}=...: the sandbox sets {name} itself; {_OWN_SETTINGS[name]}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 def _require_annual_files(folder: Path, history: Sequence[date]) -> None:
-    quotes = folder / _QUOTES
+    there = quote_files(folder)
     names = [annual_zip_name(year) for year in sorted({session.year for session in history})]
-    if lacking := [name for name in names if not (quotes / name).is_file()]:
+    if lacking := [name for name in names if name not in there]:
         raise RequestError(
-            f"{quotes} has no {', '.join(lacking)}; history is loaded from B3's annual files: put them "
-            "there, under their own names, or ask for no history"
+            f"{folder} has no {', '.join(lacking)}; history is loaded from B3's annual files: put them "
+            "beside the daily ones, under their own names, or ask for no history"
         )
 
 
 def _recorded_sessions(folder: Path) -> set[date]:
-    quotes = folder / _QUOTES
-    names = (_DAILY_FILE.fullmatch(path.name) for path in quotes.glob("*"))
-    sessions = {date(int(name[3]), int(name[2]), int(name[1])) for name in names if name}
+    if not folder.is_dir():
+        raise RequestError(
+            f"B3={folder}: there is no such folder; expected {SIMULATED}, {LIVE}, or a folder with B3's files"
+        )
+    names = (_DAILY_FILE.fullmatch(name) for name in quote_files(folder))
+    try:
+        sessions = {date(int(name[3]), int(name[2]), int(name[1])) for name in names if name}
+    except ValueError:
+        raise RequestError(
+            f"{folder} has a COTAHIST_DDDMMYYYY.ZIP whose name is no day; rename or remove it"
+        ) from None
     if not sessions:
         raise RequestError(
-            f"{quotes} has no COTAHIST_DDDMMYYYY.ZIP; expected {SIMULATED}, {LIVE}, or a folder with B3's "
-            "daily files under their own names"
+            f"{folder} has no COTAHIST_DDDMMYYYY.ZIP, neither itself nor in InstDados/SerHist/; expected "
+            f"{SIMULATED}, {LIVE}, or a folder with B3's daily files under their own names"
         )
     return sessions

@@ -32,7 +32,7 @@ COMPACT_SESSIONS_A_SECOND = 2
 MINUTES_A_WORKER = 15
 """Work for which the run gets one more worker."""
 MOST_WORKERS = 10
-POLL_SECONDS = 5.0
+POLL_SECONDS = 1.0
 """From one look at a run to the next."""
 SLACK = 3
 """A run may take so many times its estimate before it is stopped: the figures above are no measurement of

@@ -22,6 +22,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CREATE_KEY = "create"
 """The setting `kms_key` that has the stack create a key."""
 
+JOINED_INDEX = "IBOV"
+"""The index whose portfolio the job joins: `index_weight`, `sector` and the columns beside them are of it."""
+
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REMOVAL_POLICIES = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
 _RETENTIONS = {
@@ -70,7 +73,7 @@ class Config:
             objects, and the refined table has some 1,400 a session, in its index once more.
         quotes_base_url: Address below which B3 serves COTAHIST.
         index_base_url: Address below which B3 serves index portfolios.
-        index_codes: Indices whose portfolios are taken, such as IBOV.
+        index_codes: Indices whose portfolios are taken, the IBOV among them, such as IBOV and SMLL.
         lookback_sessions: How many sessions back a run looks for missing ones.
         extra_ca_file: A PEM file with further certificates to verify B3's hosts by; None for the usual ones.
         pandas_layer_arn: A layer version to use instead of AWS's own AWSSDKPandas; None for that one.
@@ -143,7 +146,9 @@ class Config:
             wide_sessions=read.integer("wide_sessions", 0, 10_000),
             quotes_base_url=read.address("quotes_base_url"),
             index_base_url=read.address("index_base_url"),
-            index_codes=read.texts("index_codes", r"[A-Z0-9]{1,12}", "index codes such as IBOV"),
+            index_codes=read.texts(
+                "index_codes", r"[A-Z0-9]{1,12}", "index codes separated by commas, such as IBOV,SMLL"
+            ),
             lookback_sessions=read.integer("lookback_sessions", 1, 250),
             extra_ca_file=read.optional_file("extra_ca_file"),
             pandas_layer_arn=read.optional_text(
@@ -169,6 +174,12 @@ class Config:
             raise ConfigError(
                 f"raw_database and refined_database are both {config.raw_database!r}, expected two names: "
                 "the stack owns the first database and the job the second"
+            )
+        if JOINED_INDEX not in config.index_codes:
+            raise ConfigError(
+                f"index_codes is {','.join(config.index_codes)!r}, without {JOINED_INDEX}: the job takes "
+                f"index_weight and sector from the {JOINED_INDEX}'s portfolio, so both would stay null; "
+                f"write index_codes={','.join((JOINED_INDEX, *config.index_codes))}"
             )
         if config.wide_sessions and config.glue_job_mode is JobMode.VISUAL:
             raise ConfigError(

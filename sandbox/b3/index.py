@@ -1,6 +1,11 @@
-"""What the simulated index is made of: the most traded shares, chosen anew every four months, as B3 does."""
+"""What the simulated indices are made of: shares by a rule each, chosen anew every four months, as B3 does.
 
-from collections.abc import Sequence
+The rules are B3's in spirit: the most traded, the largest or smallest by value, the highest dividends, a
+sector. Which shares they choose follows from the seed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -8,19 +13,64 @@ from numpy.typing import NDArray
 
 from sandbox.b3.prices import Prices
 from sandbox.b3.sessions import first_session_of, last_session_until
-from sandbox.b3.universe import EPOCH, Listing
+from sandbox.b3.universe import EPOCH, SECTORS, Listing
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 _REBALANCE_STREAM = 3
+_DIVIDENDS_STREAM = 103
 _LEVEL = 130_000  # points, on the first day
 _MONTHS = 4  # from a rebalance to the next: January, May, September
 _FIRST_PERIOD = EPOCH.year * 12 // _MONTHS
 _SEASONING = timedelta(days=120)  # a share is not in the index before it has been listed so long
 
 
+IBOV = "IBOV"
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a rule knows of a share: its rank from 0 (the most traded, valued, paying) to 1, and its sector.
+
+    Attributes:
+        traded: By turnover.
+        value: By the value of its free float.
+        dividends: By the dividends that it pays, which are drawn.
+        sector: Its sector's name.
+    """
+
+    traded: float
+    value: float
+    dividends: float
+    sector: str
+
+
+def _sector(*beginnings: str) -> Callable[[_Share], bool]:
+    return lambda share: share.sector.startswith(beginnings)
+
+
+_RULES: Mapping[str, Callable[[_Share], bool]] = {
+    "IBXX": lambda share: share.traded < 0.8,
+    "IBXL": lambda share: share.traded < 0.4,
+    "IBRA": lambda share: share.traded < 0.95,
+    "MLCX": lambda share: share.value < 0.3,
+    "SMLL": lambda share: share.value >= 0.3 and share.traded < 0.95,
+    "IDIV": lambda share: share.dividends < 0.35 and share.traded < 0.8,
+    "IFNC": _sector("Financeiro"),
+    "IMAT": _sector("Mats Básicos"),
+    "ICON": _sector("Cons"),
+    "INDX": _sector("Bens Indls", "Mats Básicos", "Cons"),
+    "IEEX": _sector("Utilidade Públ / Energia"),
+    "UTIL": _sector("Utilidade Públ"),
+}
+
+INDICES = (IBOV, *_RULES)
+"""The indices that the simulated B3 has a portfolio of."""
+
+
 class Index:
-    """The index's portfolios, one after the other.
+    """The portfolios of an index, one after the other.
 
     A share enters and leaves on the first session of January, May or September alone, so whatever leaves the
     market has left the index before. Between two rebalances quantities are constant. The divisor is constant
@@ -28,15 +78,17 @@ class Index:
 
     Args:
         seed: Of the market.
-        listings: What is ever listed; 5/8 of the shares that are listed make the index.
+        listings: What is ever listed; the most traded 5/8 of the shares that are listed make the IBOV.
         prices: Their prices.
+        code: Which of `INDICES` it is.
 
     Attributes:
         reductor_units: The divisor, in units of 0.00000001, as B3 publishes it.
     """
 
-    def __init__(self, seed: int, listings: Sequence[Listing], prices: Prices) -> None:
+    def __init__(self, seed: int, listings: Sequence[Listing], prices: Prices, code: str = IBOV) -> None:
         self._seed = seed
+        self._rule = _RULES.get(code)
         self._listings = listings
         self._prices = prices
         self._turnover = np.array([listing.turnover for listing in listings])
@@ -77,9 +129,29 @@ class Index:
         free_float = self._free_float * np.exp(rng.normal(0, 0.02, size=len(listed)))
         ranked = np.argsort(np.where(listed & eligible, -traded, 0), kind="stable")
         members = ranked[: int(listed.sum()) * 5 // 8]
+        if self._rule:
+            members = self._by_rule(self._rule, np.flatnonzero(listed & eligible), traded)
         quantities = np.zeros(len(listed), np.int64)
         quantities[members] = np.rint(free_float[members])
         return quantities
+
+    def _by_rule(self, rule: Callable[[_Share], bool], candidates: Ints, traded: Floats) -> Ints:
+        anchor = np.array([listing.anchor for listing in self._listings])
+        yields = np.random.default_rng([self._seed, _DIVIDENDS_STREAM]).random(len(anchor))
+        ranks = [_ranks(by[candidates]) for by in (traded, self._free_float * anchor, yields)]
+        chosen = [
+            n
+            for n, by_traded, by_value, by_yield in zip(candidates.tolist(), *ranks, strict=True)
+            if rule(_Share(by_traded, by_value, by_yield, SECTORS[self._listings[n].sector]))
+        ]
+        # A small market may have no share of a kind; a portfolio without a stock is none
+        return np.array(chosen or candidates[:1].tolist(), np.int64)
+
+
+def _ranks(values: Floats) -> list[float]:
+    """Of each value the share of the others that are larger."""
+    order = np.argsort(np.argsort(-values, kind="stable"), kind="stable")
+    return [float(place) / max(len(values), 1) for place in order]
 
 
 def _first_day(period: int) -> date:

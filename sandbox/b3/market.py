@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sandbox.b3.columns import NO_EXPIRY, Columns, quotes_of, stack, take
 from sandbox.b3.formats import PortfolioRow, Quote
-from sandbox.b3.index import Index, Ints
+from sandbox.b3.index import IBOV, Index, Ints
 from sandbox.b3.prices import MARKET_NOISE, Floats, Prices
 from sandbox.b3.series import (
     INTEREST,
@@ -94,6 +94,7 @@ class SimulatedMarket:
         self._listings = build_universe(seed, tickers - 1)
         self._prices = Prices(seed, self._listings)
         self._composition = Index(seed, self._listings, self._prices)
+        self._others: dict[str, Index] = {}
         self._listed_from = np.array([listing.listed_from.toordinal() for listing in self._listings])
         self._listed_until = np.array(
             [(listing.listed_until or date.max).toordinal() for listing in self._listings]
@@ -150,19 +151,19 @@ class SimulatedMarket:
         lines = stack([*parts, *self._options(day, max(wanted, 0))])
         return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
 
-    def portfolio(self, portfolio_date: date) -> list[PortfolioRow]:
-        """The index portfolio dated that day: its opening weights, from the closes of the session before.
+    def portfolio(self, portfolio_date: date, index: str = IBOV) -> list[PortfolioRow]:
+        """The portfolio of an index dated that day: its opening weights, by the closes of the session before.
 
         It changes on the first session of January, May and September; in between only the weights do.
 
         Returns:
-            5/8 of the shares. The weights add up to 100.000 exactly.
+            Of the IBOV 5/8 of the shares. The weights add up to 100.000 exactly.
 
         Raises:
             ValueError: the date is not after EPOCH.
         """
         closes = self._prices.closes(_session_before(portfolio_date))
-        quantities = self._composition.quantities(portfolio_date)
+        quantities = self._index_of(index).quantities(portfolio_date)
         members = np.flatnonzero(quantities).tolist()
         value = (closes * quantities)[members]
         ex_dividend = self._ex_dividend(portfolio_date)
@@ -181,8 +182,19 @@ class SimulatedMarket:
 
     @property
     def reductor(self) -> Decimal:
-        """The index's divisor: its level in points is the portfolio's value in BRL divided by it."""
-        return Decimal(self._composition.reductor_units).scaleb(-8)
+        """The IBOV's divisor: its level in points is the portfolio's value in BRL divided by it."""
+        return self.reductor_of(IBOV)
+
+    def reductor_of(self, index: str) -> Decimal:
+        """The divisor of an index."""
+        return Decimal(self._index_of(index).reductor_units).scaleb(-8)
+
+    def _index_of(self, code: str) -> Index:
+        if code == IBOV:
+            return self._composition
+        if code not in self._others:
+            self._others[code] = Index(self._seed, self._listings, self._prices, code)
+        return self._others[code]
 
     def _begin(self, trade_date: date) -> _Day:
         rng = np.random.default_rng([self._seed, _SESSION_STREAM, trade_date.toordinal()])

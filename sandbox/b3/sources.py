@@ -16,6 +16,7 @@ from sandbox.b3.formats import (
     encode_session,
     zip_file,
 )
+from sandbox.b3.index import INDICES
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.years import annual_zip_name, write_year
@@ -23,11 +24,14 @@ from sandbox.b3.years import annual_zip_name, write_year
 _ZIP = partial(Document, content_type="application/x-zip-compressed")
 _JSON = partial(Document, content_type="application/json; charset=utf-8")
 
-_QUOTE_FILE = re.compile(r"COTAHIST_[ADM]\d{4,8}\.ZIP")
+_QUOTE_FILE = re.compile(r"COTAHIST_[ADM]\d{4,8}\.ZIP", re.IGNORECASE)
+PORTFOLIO_SEGMENT = "2"
+"""The segment of a portfolio that the scraper asks for: the one with sectors."""
+_PORTFOLIO_FILE = "GetPortfolioDay_{index}_segment{segment}_DD-MM-YY.json"
 
 
 class SimulatedSource:
-    """Serves sessions of a simulated market, by day and by year, and the portfolio of its index.
+    """Serves sessions of a simulated market, by day and by year, and the portfolios of its indices.
 
     A file is generated when it is first asked for. The ZIP of a year has the sessions that there are of it;
     it is kept on disk, in a temporary folder that goes with the source.
@@ -85,18 +89,19 @@ class SimulatedSource:
         return _ZIP(body=path.read_bytes(), last_modified=_published(sessions[-1]))
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
-        """A page of the IBOV's portfolio; there is no other index."""
-        if request.index != "IBOV":
+        """A page of the portfolio of one of `INDICES`."""
+        if request.index not in INDICES:
             return None
         as_of = self.portfolio_as_of
         with self._generating:
-            rows = self._market.portfolio(as_of)
+            rows = self._market.portfolio(as_of, request.index)
+            reductor = self._market.reductor_of(request.index)
         pages = encode_portfolio(
             as_of,
             rows,
             segment=request.segment,
             page_size=request.page_size,
-            reductor=self._market.reductor,
+            reductor=reductor,
         )
         if request.page_number > len(pages):
             return None
@@ -108,12 +113,23 @@ def _published(session: date) -> datetime:
     return datetime.combine(session, time(23, 30), UTC)
 
 
+def quote_files(folder: Path) -> dict[str, Path]:
+    """The quote files of a folder by B3's own names: those of `InstDados/SerHist/`, then its own.
+
+    Names count in either case, as downloads end up as `.zip`, too.
+    """
+    places = (folder, folder / "InstDados" / "SerHist")
+    files = (path for place in places for path in sorted(place.glob("*")) if path.is_file())
+    return {path.name.upper(): path for path in files if _QUOTE_FILE.fullmatch(path.name)}
+
+
 class RecordedFolder:
-    """Serves files of B3's, byte for byte, from a folder that has the paths of B3's addresses.
+    """Serves files of B3's, byte for byte, from a folder that has the paths of B3's addresses, or has none.
 
     Quotes are `InstDados/SerHist/COTAHIST_*.ZIP`. Portfolios are
     `indexProxy/GetPortfolioDay_{index}_segment{1|2}_{DD-MM-YY}.json`, of which B3 would serve only one on a
-    day: here it is the newest dated on or before `session`, and where there is none the oldest.
+    day: here it is the newest dated on or before `session`, and where there is none the oldest. Files may lie
+    in the folder itself, too.
 
     Args:
         folder: The folder.
@@ -124,33 +140,42 @@ class RecordedFolder:
     """
 
     def __init__(self, folder: Path, session: date) -> None:
-        self._quotes = folder / "InstDados" / "SerHist"
-        self._portfolios = folder / "indexProxy"
+        self._quotes = quote_files(folder)
+        self._places = (folder, folder / "indexProxy")
         self._session = session
-        if not any(self._quotes.glob("COTAHIST_*.ZIP")):
+        if not self._quotes:
             raise ValueError(
-                f"no COTAHIST_*.ZIP in {self._quotes}; put B3's files there, under their own names"
+                f"no COTAHIST_*.ZIP in {folder} or its InstDados/SerHist; put B3's files there, under their "
+                "own names"
             )
 
     def quotes(self, name: str) -> Document | None:
         """The recorded ZIP of that name."""
-        path = self._quotes / name
-        if not _QUOTE_FILE.fullmatch(name) or not path.is_file():
+        path = self._quotes.get(name)
+        if path is None:
             return None
         modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return _ZIP(body=path.read_bytes(), last_modified=modified)
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """The recorded portfolio; recorded answers have one page."""
-        name = re.compile(
-            rf"GetPortfolioDay_{re.escape(request.index)}_segment{request.segment}_(\d\d-\d\d-\d\d)\.json"
-        )
-        recorded = {
-            datetime.strptime(match[1], "%d-%m-%y").date(): path  # noqa: DTZ007  a date has no time zone
-            for path in self._portfolios.glob("GetPortfolioDay_*.json")
-            if (match := name.fullmatch(path.name))
-        }
+        recorded = self._portfolios(request.index, request.segment)
         if not recorded or request.page_number > 1:
             return None
         newest = max((day for day in recorded if day <= self._session), default=min(recorded))
         return _JSON(body=recorded[newest].read_bytes())
+
+    def lacks_portfolio(self, index: str) -> str | None:
+        """The name under which a portfolio would be served, if the folder has none of that index."""
+        if self._portfolios(index, PORTFOLIO_SEGMENT):
+            return None
+        return _PORTFOLIO_FILE.format(index=index, segment=PORTFOLIO_SEGMENT)
+
+    def _portfolios(self, index: str, segment: str) -> dict[date, Path]:
+        name = re.compile(rf"GetPortfolioDay_{re.escape(index)}_segment{segment}_(\d\d-\d\d-\d\d)\.json")
+        return {
+            datetime.strptime(match[1], "%d-%m-%y").date(): path  # noqa: DTZ007  a date has no time zone
+            for place in self._places
+            for path in place.glob("GetPortfolioDay_*.json")
+            if (match := name.fullmatch(path.name))
+        }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime
 from io import StringIO
 from types import SimpleNamespace
 from typing import cast
@@ -13,18 +14,23 @@ import pytest
 from sandbox.answers import SHOWN, ask
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, QueryResult, StageError
+from scraper.calendar import sessions_before
 from tests.sandbox.deployed import Deployed
 
 MOST_TRADED = "Most traded stocks of a session"
 MOVERS = "Top gainers and losers of a session"
 
 
+LAST = date(2025, 3, 28)  # a Friday; the session before it is Thursday's
+
+
 @dataclass
 class Answers:
     """The part of a pipeline that is asked, with its answers given."""
 
-    queries: dict[str, tuple[str, QueryResult]]
-    sessions: int
+    queries: dict[str, tuple[str, QueryResult | StageError]]
+    sessions: Sequence[date]
+    portfolios: set[date]
     deployment: SimpleNamespace
 
     def named_queries(self) -> list[tuple[str, str]]:
@@ -32,16 +38,38 @@ class Answers:
 
     def query(self, sql: str) -> QueryResult:
         (result,) = (result for text, result in self.queries.values() if text == sql)
+        if isinstance(result, StageError):
+            raise result
         return result
 
     def compact_sessions(self) -> list[date]:
-        return [date(2025, 3, 1) + timedelta(days=day) for day in range(self.sessions)]
+        return [*self.sessions]
+
+    def portfolio_dates(self) -> set[date]:
+        return self.portfolios
 
 
-def shown(queries: dict[str, tuple[str, QueryResult]], *, sessions: int) -> list[str]:
-    out = StringIO()
-    answers = Answers(queries, sessions, SimpleNamespace(work_group="Group"))
+def show_answers(
+    out: StringIO,
+    queries: Mapping[str, tuple[str, QueryResult | StageError]],
+    *,
+    sessions: int | Sequence[date],
+    portfolios: Sequence[date] = (LAST,),
+) -> None:
+    if isinstance(sessions, int):
+        sessions = sessions_before(datetime(2025, 3, 29, 12, tzinfo=UTC), sessions)
+    answers = Answers({**queries}, sessions, {*portfolios}, SimpleNamespace(work_group="Group"))
     ask(cast(Pipeline, answers), Show(out))
+
+
+def shown(
+    queries: Mapping[str, tuple[str, QueryResult | StageError]],
+    *,
+    sessions: int | Sequence[date],
+    portfolios: Sequence[date] = (LAST,),
+) -> list[str]:
+    out = StringIO()
+    show_answers(out, queries, sessions=sessions, portfolios=portfolios)
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
@@ -80,10 +108,40 @@ def test_a_query_without_rows_in_a_lake_that_is_too_small_for_it_says_so() -> No
     assert line.startswith("  Needy  none: needs 21 sessions, has 1")
 
 
-@pytest.mark.parametrize(("header", "sessions"), [("-- Needs sessions: 21", 21), ("-- Title", 1)])
-def test_a_query_without_rows_is_a_failure_otherwise(header: str, sessions: int) -> None:
-    with pytest.raises(StageError, match="named query 'Broken' returned no rows"):
-        shown({"Broken": (f"{header}\nSELECT 1", rows())}, sessions=sessions)
+INDEX_QUERY = "-- Needs sessions: 2\nSELECT sum(index_weight) FROM quotes"
+
+
+def test_a_query_on_the_index_without_rows_names_the_portfolio_that_there_is_none_of() -> None:
+    (line,) = shown({"Index": (INDEX_QUERY, rows())}, sessions=2, portfolios=())[2:]
+    assert line.startswith("  Index  none: no index portfolio of 2025-03-28 or before")
+    later = [date(2025, 3, 31)]
+    (line,) = shown({"Index": (INDEX_QUERY, rows())}, sessions=2, portfolios=later)[2:]
+    assert "no index portfolio of 2025-03-28 or before" in line
+
+
+def test_a_query_without_rows_names_the_session_before_that_the_lake_lacks() -> None:
+    gap = [date(2025, 3, 26), LAST]
+    warning, line = shown({"Index": (INDEX_QUERY, rows())}, sessions=gap)[2:]
+    assert warning.startswith("  the lake lacks 2025-03-27, the session before 2025-03-28: what is compared")
+    assert line.startswith("  Index  none: the lake lacks 2025-03-27, the session before 2025-03-28")
+
+
+def test_a_query_without_rows_for_no_such_reason_is_none_and_not_the_end() -> None:
+    lines = shown({"Rare": ("SELECT 1", rows()), "Usual": ("SELECT 2", rows(("a", "1")))}, sessions=1)
+    assert lines[2].startswith("  Rare   none: nothing in the lake up to 2025-03-28 is what it asks for")
+    assert lines[3].startswith("  Usual     1 row")
+
+
+def test_a_query_that_fails_is_told_and_the_others_answer_before_the_run_fails() -> None:
+    out = StringIO()
+    broken = StageError("Athena: no such column", details="The query was:\nSELECT 1")
+    with pytest.raises(StageError, match="1 named query failed: Broken") as failure:
+        show_answers(
+            out, {"Broken": ("SELECT 1", broken), MOST_TRADED: ("SELECT 2", rows(("a", "1")))}, sessions=1
+        )
+    assert "failed: Athena: no such column" in out.getvalue()
+    assert out.getvalue().count(MOST_TRADED) == 2  # its line, and its table's heading
+    assert "SELECT 1" in failure.value.details
 
 
 @pytest.mark.sandbox

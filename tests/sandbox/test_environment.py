@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -14,8 +16,8 @@ from sandbox import environment
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
-from sandbox.environment import b3_server, prepare_folder
-from sandbox.ministack import REPOSITORY
+from sandbox.environment import _emulator, b3_server, prepare_folder
+from sandbox.ministack import REPOSITORY, MiniStack
 from sandbox.request import LIVE, SIMULATED, Request
 
 WEDNESDAY, THURSDAY = date(2025, 3, 12), date(2025, 3, 13)
@@ -92,3 +94,47 @@ def test_the_command_line_refuses_a_day_without_session_and_says_which_to_ask_fo
     )
     assert done.returncode == 2
     assert "FAILED  Tuesday 2025-03-04 is no session, the last before it is 2025-02-28" in done.stdout
+
+
+def test_a_stack_that_a_run_was_deploying_when_it_ended_is_begun_anew(tmp_path: Path) -> None:
+    """Its state says for ever that a deployment is at work on it; CloudFormation would refuse the next."""
+    shown = StringIO()
+    with MiniStack.start(tmp_path / "aws") as aws:
+        aws.client("s3").create_bucket(Bucket="left-behind")
+        aws.client("cloudformation").create_change_set(
+            StackName="Half",
+            ChangeSetName="first",
+            ChangeSetType="CREATE",
+            TemplateBody=json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}),
+        )
+    with _emulator(tmp_path, Show(shown)) as aws:
+        assert aws.client("s3").list_buckets()["Buckets"] == []
+        assert aws.client("cloudformation").describe_stacks()["Stacks"] == []
+    assert "was ended while it deployed Half: begins with an empty lake" in shown.getvalue()
+
+
+def test_a_lake_is_dropped_whole_or_not_at_all(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = keep_lake(home, SIMULATED, THURSDAY)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    request = Request(b3=SIMULATED, sessions=(WEDNESDAY,))
+    with pytest.raises(KeyboardInterrupt):
+        prepare_folder(request, fresh=True, show=Show(StringIO()))
+    assert kept.exists()
+    removed: list[Path] = []
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **_: removed.append(path))
+    prepare_folder(request, fresh=True, show=Show(StringIO()))
+    assert not (home / SIMULATED / "aws").exists()
+    assert not (home / SIMULATED / "lake").exists()
+    assert removed[-1] == home / SIMULATED / "dropped"
+
+
+@pytest.mark.parametrize("remembered", ["", "none"])
+def test_a_port_that_was_not_written_whole_is_forgotten(tmp_path: Path, remembered: str) -> None:
+    (tmp_path / "b3-port").write_text(remembered)
+    with b3_server(SimulatedSource([WEDNESDAY], SimulatedMarket()), tmp_path) as b3:
+        assert b3 is not None
+        assert (tmp_path / "b3-port").read_text() == b3.base_url.rpartition(":")[2]

@@ -138,6 +138,7 @@ def test_a_command_answers_ctrl_c_itself_and_is_told_to_end(ending: signal.Signa
     [
         (["report"], ["notebooks.report"]),
         (["report", "--date", "2026-11-19"], ["notebooks.report", "--date", "2026-11-19"]),
+        (["report", "--language", "pt"], ["notebooks.report", "--language", "pt"]),
         (["report", "--", "--language", "pt"], ["notebooks.report", "--language", "pt"]),
         (["pictures", "--", "--out", "docs"], ["notebooks.pictures", "--out", "docs"]),
     ],
@@ -156,6 +157,34 @@ def test_report_and_pictures_are_names_for_modules_with_arguments_passed_on(
     monkeypatch.setattr(sys, "argv", ["sandbox", *command])
     assert __main__.main() == 0
     assert given == [[sys.executable, "-m", *runs]]
+
+
+def test_the_notebook_is_told_its_language_by_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_lake(home, "simulated", 64)
+    given: list[str | None] = []
+
+    def run(_command: Sequence[str], environment: Mapping[str, str]) -> int:
+        given.append(environment.get("LANGUAGE"))
+        return 0
+
+    monkeypatch.delenv("LANGUAGE", raising=False)
+    monkeypatch.setattr(__main__, "execute", run)
+    monkeypatch.setattr(__main__, "find_spec", lambda _name: True)
+    for arguments in (["--language", "pt"], []):
+        monkeypatch.setattr(sys, "argv", ["sandbox", "notebook", *arguments])
+        assert __main__.main() == 0
+    assert given == ["pt", None]
+
+
+def test_a_lake_whose_stack_was_not_deployed_is_refused(home: Path) -> None:
+    (keep_lake(home, "simulated", 1) / "outputs.json").unlink()
+    with (
+        pytest.raises(NoLakeError, match="before its stack was deployed"),
+        KeptLake.find().open(Show(StringIO())),
+    ):
+        pass
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def lake(deployed: Deployed) -> Iterator[Lake]:
 @pytest.fixture(scope="module")
 def executed(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Executed:
     kept = tmp_path_factory.mktemp("notebook") / "frames.pickle"
-    notebook = pictures.load({})
+    notebook = pictures.load({"LANGUAGE": "en"})
     names = ", ".join(f"{name!r}: {name}" for name in (*FRAMES, "ticker"))
     keep = f"import pickle\nPath({str(kept)!r}).write_bytes(pickle.dumps({{{names}}}))"
     notebook.cells.append(nbformat.v4.new_code_cell(keep))
@@ -236,7 +236,7 @@ def test_the_pictures_are_the_same_bytes_again(lake: Lake, executed: Executed, t
 
 
 def test_the_notebook_works_with_fewer_sessions_than_it_wants(lake: Lake) -> None:
-    notebook = pictures.load({"SESSION": str(DAYS[2])})
+    notebook = pictures.load({"SESSION": str(DAYS[2]), "LANGUAGE": "en"})
     pictures.execute(notebook)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     printed = "".join(output.get("text", "") for output in outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +15,8 @@ from sandbox.b3.formats import daily_zip_name
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import PortfolioRequest
 from sandbox.b3.years import annual_zip_name
-from sandbox.request import LIVE, SIMULATED, Request, RequestError
+from sandbox.request import ENOUGH_SESSIONS, LIVE, SIMULATED, Request, RequestError
+from stacks.named_query import NAMED_QUERIES
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # Friday the 20th is a holiday
 TUESDAY = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -139,3 +141,63 @@ def test_a_folder_without_daily_files_is_refused(tmp_path: Path) -> None:
 def test_a_number_of_sessions_out_of_range_is_refused(count: int) -> None:
     with pytest.raises(RequestError, match=f"{count} sessions"):
         Request.parse(SIMULATED, session=None, count=count, now=MONDAY)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 21), (3, 19), (22, 0), (30, 0)])
+def test_a_simulated_b3_has_history_by_default_up_to_what_the_queries_need(count: int, expected: int) -> None:
+    request = Request.parse(SIMULATED, session=None, count=count, now=TUESDAY, history=None)
+    assert len(request.history) == expected
+    assert Request.parse(SIMULATED, session=None, count=count, now=TUESDAY, history=0).history == ()
+
+
+def test_enough_sessions_are_what_the_neediest_query_says_it_needs() -> None:
+    needs = [
+        int(number)
+        for path in NAMED_QUERIES.glob("*.sql")
+        for number in re.findall(
+            r"^-- Needs sessions: (\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    ]
+    assert max(needs) == ENOUGH_SESSIONS
+
+
+def test_files_of_ones_own_have_no_history_unasked(recorded: str) -> None:
+    assert Request.parse(recorded, session=None, count=1, now=MONDAY, history=None).history == ()
+    assert Request.parse(LIVE, session=None, count=1, now=MONDAY, history=None).history == ()
+
+
+def test_daily_files_may_lie_in_the_folder_itself_in_either_case(tmp_path: Path) -> None:
+    (tmp_path / "COTAHIST_D08112024.ZIP").touch()
+    (tmp_path / "cotahist_d25062021.zip").touch()
+    (tmp_path / "notes.txt").touch()
+    assert Request.parse(str(tmp_path), session=None, count=1, now=MONDAY).session == date(2024, 11, 8)
+    day = date(2021, 6, 25)
+    assert Request.parse(str(tmp_path), session=day, count=1, now=MONDAY).session == day
+
+
+def test_a_folder_may_begin_with_a_tilde(recorded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path(recorded).parent))
+    request = Request.parse(f"~/{Path(recorded).name}", session=None, count=1, now=MONDAY)
+    assert request.b3 == recorded
+
+
+def test_a_folder_that_there_is_not_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"B3=.*absent: there is no such folder"):
+        Request.parse(str(tmp_path / "absent"), session=None, count=1, now=MONDAY)
+
+
+def test_a_file_whose_name_is_no_day_is_told(tmp_path: Path) -> None:
+    (tmp_path / "COTAHIST_D31022024.ZIP").touch()
+    with pytest.raises(RequestError, match="whose name is no day"):
+        Request.parse(str(tmp_path), session=None, count=1, now=MONDAY)
+
+
+def test_settings_of_the_stack_reach_the_sandbox_but_for_its_own() -> None:
+    request = Request.parse(
+        SIMULATED, session=None, count=1, now=MONDAY, settings=["index_codes=IBOV,SMLL", "alarm_email="]
+    )
+    assert request.settings == {"index_codes": "IBOV,SMLL", "alarm_email": ""}
+    with pytest.raises(RequestError, match=r"glue_job_mode itself; JOB=visual"):
+        Request.parse(SIMULATED, session=None, count=1, now=MONDAY, settings=["glue_job_mode=visual"])
+    with pytest.raises(RequestError, match=r"-c index_codes: expected a setting of cdk.json as name=value"):
+        Request.parse(SIMULATED, session=None, count=1, now=MONDAY, settings=["index_codes"])

@@ -99,10 +99,11 @@ def test_a_session_of_history_has_the_sums_of_its_quotes_and_the_weights_of_the_
 def test_the_run_shows_the_command_and_that_both_tables_agree(with_history: WithHistory) -> None:
     shown = with_history.shown
     stage = shown[shown.index("History, 2025-02-24 to 2025-02-28") :]
-    assert stage[3] == "  python -m scraper backfill --from 2025-02-24 --to 2025-02-28 --compact-only"
+    assert stage[1] == "  python -m scraper backfill --from 2025-02-24 --to 2025-02-28 --compact-only"
     quotes = [quote for session in HISTORY for quote in quotes_of(session)]
     volume = sum(quote.voltot for quote in quotes)
-    agreed = f"  raw and compact table: 5 sessions, {len(quotes):,} quotes, volume {volume:,} BRL in both"
+    sums = f"5 sessions, {len(quotes):,} quotes, volume {volume:,} BRL in both"
+    agreed = f"  history in raw and compact table: {sums}"
     assert any(line.startswith(agreed) for line in stage)
 
 
@@ -118,26 +119,39 @@ def test_a_lake_that_has_the_history_loads_nothing_anew(with_history: WithHistor
     assert (versions(), len(with_history.deployed.pipeline.job_runs())) == before
 
 
-def test_history_that_raw_and_compact_table_disagree_on_fails_the_run(with_history: WithHistory) -> None:
-    names, glue, s3 = with_history.deployed.sandbox.deployment, boto3.client("glue"), boto3.client("s3")
-    session = str(HISTORY[2])
+def compact_file(session: date) -> tuple[str, str, bytes]:
+    """The bucket, key and bytes of a session's file in the compact table."""
+    s3 = boto3.client("s3")
+    (bucket,) = (name for each in s3.list_buckets()["Buckets"] if "refined" in (name := each["Name"]))
     where = f"refined_compact/trade_date={session}/"
-    (item,) = s3.list_objects_v2(Bucket=names.refined_bucket, Prefix=where)["Contents"]
-    body = s3.get_object(Bucket=names.refined_bucket, Key=item["Key"])["Body"].read()
-    database, table = names.refined_database, names.refined_compact_table
-    found = glue.get_partition(DatabaseName=database, TableName=table, PartitionValues=[session])
-    s3.delete_object(Bucket=names.refined_bucket, Key=item["Key"])
-    glue.delete_partition(DatabaseName=database, TableName=table, PartitionValues=[session])
+    (item,) = s3.list_objects_v2(Bucket=bucket, Prefix=where)["Contents"]
+    return bucket, item["Key"], s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+
+
+def test_history_that_raw_and_compact_table_disagree_on_fails_the_run(with_history: WithHistory) -> None:
+    s3 = boto3.client("s3")
+    bucket, key, body = compact_file(HISTORY[2])
+    s3.put_object(Bucket=bucket, Key=key, Body=compact_file(HISTORY[3])[2])
     try:
         with pytest.raises(StageError, match=r"1 sessions do not add up .* first is 2025-02-26"):
             with_history.run_again()
     finally:
-        s3.put_object(Bucket=names.refined_bucket, Key=item["Key"], Body=body)
-        glue.create_partition(
-            DatabaseName=database,
-            TableName=table,
-            PartitionInput={
-                "Values": [session],
-                "StorageDescriptor": {"Location": found["Partition"]["StorageDescriptor"]["Location"]},
-            },
-        )
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def test_history_that_an_earlier_run_has_loaded_and_not_refined_is_taken_up(
+    with_history: WithHistory,
+) -> None:
+    names, s3 = with_history.deployed.sandbox.deployment, boto3.client("s3")
+    bucket, key, body = compact_file(HISTORY[2])
+    s3.delete_object(Bucket=bucket, Key=key)
+    boto3.client("glue").delete_partition(
+        DatabaseName=names.refined_database,
+        TableName=names.refined_compact_table,
+        PartitionValues=[str(HISTORY[2])],
+    )
+    shown = "\n".join(with_history.run_again())
+    assert "an earlier run has left history, 2025-02-26, in the raw bucket alone: the job is started" in shown
+    assert "--start_date 2025-02-26 --end_date 2025-02-26 --compact_only true  SUCCEEDED" in shown
+    assert compact_file(HISTORY[2]) == (bucket, key, body)
+    assert HISTORY[2] in with_history.deployed.pipeline.registered_sessions()

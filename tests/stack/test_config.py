@@ -6,7 +6,8 @@ import pytest
 from aws_cdk import RemovalPolicy
 from aws_cdk.aws_logs import RetentionDays
 
-from stacks.config import Config, ConfigError
+import app
+from stacks.config import JOINED_INDEX, REPOSITORY, Config, ConfigError
 from tests.stack.synthesis import CONTEXT
 
 
@@ -138,3 +139,33 @@ def test_an_extra_ca_file_is_found_wherever_it_lies(tmp_path: Path) -> None:
     certificate.touch()
 
     assert _config(extra_ca_file=str(certificate)).extra_ca_file == certificate
+
+
+@pytest.mark.parametrize("codes", ["SMLL", ["IBXX", "SMLL"]])
+def test_indices_without_the_one_that_the_job_joins_are_refused(codes: object) -> None:
+    with pytest.raises(ConfigError, match=r"without IBOV: .*both would stay null; write index_codes=IBOV,"):
+        _config(index_codes=codes)
+
+
+def test_the_index_that_is_asked_for_is_the_one_that_the_job_joins() -> None:
+    code = (REPOSITORY / "glue_scripts" / "refine.py").read_text(encoding="utf-8")
+    assert f'\nINDEX = "{JOINED_INDEX}"\n' in code
+
+
+def test_codes_with_a_blank_between_them_are_refused_with_what_to_write() -> None:
+    with pytest.raises(
+        ConfigError, match=r"'IBOV SMLL', expected index codes separated by commas, such as IBOV,SMLL"
+    ):
+        _config(index_codes="IBOV SMLL")
+
+
+def test_the_app_ends_with_a_line_for_a_setting_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise ConfigError("index_codes is of no use")
+
+    monkeypatch.setattr(app, "build", refuse)
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert end.value.code == "Setting refused: index_codes is of no use"

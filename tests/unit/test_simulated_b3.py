@@ -574,7 +574,7 @@ def test_a_sessions_zip_is_served_at_b3s_path(b3: B3Server) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/InstDados/SerHist/COTAHIST_D09112024.ZIP", "/InstDados/SerHist/", portfolio_path(index="IBXX")],
+    ["/", "/InstDados/SerHist/COTAHIST_D09112024.ZIP", "/InstDados/SerHist/", portfolio_path(index="IBOX")],
 )
 def test_what_b3_does_not_have_is_not_found(b3: B3Server, path: str) -> None:
     assert get(b3, path).status_code == 404
@@ -795,6 +795,28 @@ def test_the_recorded_portfolio_is_the_newest_on_or_before_the_session(
 def test_a_folder_without_quotes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no COTAHIST"):
         RecordedFolder(tmp_path, SESSION)
+
+
+def test_files_may_lie_in_the_folder_itself_under_names_in_either_case(tmp_path: Path) -> None:
+    (tmp_path / "cotahist_d08112024.zip").write_bytes(b"quotes")
+    name = "GetPortfolioDay_IBOV_segment2_16-07-24.json"
+    (tmp_path / name).write_text("{}")
+    folder = RecordedFolder(tmp_path, SESSION)
+    quotes = folder.quotes("COTAHIST_D08112024.ZIP")
+    assert quotes is not None
+    assert quotes.body == b"quotes"
+    request = PortfolioRequest(index="IBOV", segment="2", page_number=1, page_size=120)
+    assert folder.portfolio(request) is not None
+    assert folder.lacks_portfolio("IBOV") is None
+    assert folder.lacks_portfolio("SMLL") == "GetPortfolioDay_SMLL_segment2_DD-MM-YY.json"
+
+
+def test_the_folder_of_b3s_paths_goes_before_the_one_above_it(tmp_path: Path) -> None:
+    folder = recorded_folder(tmp_path)
+    (folder / "COTAHIST_D08112024.ZIP").write_bytes(b"another")
+    quotes = RecordedFolder(folder, SESSION).quotes("COTAHIST_D08112024.ZIP")
+    assert quotes is not None
+    assert quotes.body == daily_zip(SESSION, [PUT])
 
 
 @pytest.mark.real

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sandbox.b3.columns import Columns
+from sandbox.b3.index import INDICES
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.series import index_expiry, share_expiry
 from sandbox.b3.universe import build_universe
@@ -489,3 +490,47 @@ def test_weights_are_those_of_the_closes_of_the_session_before(
     value = value_at_the_close(history, session_before, quantities(history.market, day))
     weights = [float(row.weight) for row in history.market.portfolio(day)]
     assert weights == pytest.approx(100 * value / value.sum(), abs=0.02)
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_each_index_has_shares_of_the_market_that_weigh_a_hundred_and_are_the_seed_s(index: str) -> None:
+    day = date(2024, 11, 8)
+    market = SimulatedMarket(seed=3)
+    rows = market.portfolio(day, index)
+    assert sum(row.weight for row in rows) == 100
+    assert min(row.weight for row in rows) > 0
+    assert len({row.ticker for row in rows}) == len(rows)
+    traded = {quote.codneg for quote in market.session(day) if quote.tpmerc in {"010", "020"}}
+    assert {row.ticker for row in rows} <= traded | {name.removesuffix("F") for name in traded}
+    assert rows == SimulatedMarket(seed=3).portfolio(day, index)
+
+
+def test_the_indices_keep_to_their_rules() -> None:
+    day, market = date(2024, 11, 8), SimulatedMarket()
+    members = {index: {row.ticker for row in market.portfolio(day, index)} for index in INDICES}
+    assert members["IBXL"] < members["IBOV"] < members["IBXX"] < members["IBRA"]
+    assert not members["SMLL"] & members["MLCX"]  # the small and the large
+    assert members["IEEX"] <= members["UTIL"]
+    assert len({frozenset(each) for each in members.values()}) == len(INDICES)
+    sectors = {row.sector for row in market.portfolio(day, "IFNC")}
+    assert {sector.split(" / ")[0] for sector in sectors} == {"Financeiro"}
+    others = {row.ticker for row in SimulatedMarket(seed=99).portfolio(day, "IDIV")}
+    assert members["IDIV"] != others
+
+
+def test_an_index_goes_on_from_where_it_was_when_its_members_change() -> None:
+    market = SimulatedMarket()
+    last, first = date(2024, 8, 30), date(2024, 9, 2)
+    before = {row.ticker: row.theoretical_quantity for row in market.portfolio(last, "SMLL")}
+    after = {row.ticker: row.theoretical_quantity for row in market.portfolio(first, "SMLL")}
+    assert before.keys() != after.keys()
+    closes = {
+        quote.codneg: quote.preult / quote.fatcot
+        for quote in market.session(last)
+        if quote.tpmerc == "010" and not quote.prazot.strip()
+    }
+    both = [
+        sum(closes[ticker] * quantity for ticker, quantity in each.items() if ticker in closes)
+        for each in (before, after)
+    ]
+    assert float(both[0]) == pytest.approx(float(both[1]), rel=0.02)  # what does not trade has no close here
