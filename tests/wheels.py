@@ -29,7 +29,9 @@ Environment = dict[str, str]
 
 def environments() -> Iterator[Environment]:
     """What markers know of each system and Python: Linux and macOS, on processors of Intel and of ARM."""
-    for python, machine in product(PYTHONS, ("linux x86_64", "linux aarch64", "darwin x86_64", "darwin arm64")):
+    for python, machine in product(
+        PYTHONS, ("linux x86_64", "linux aarch64", "darwin x86_64", "darwin arm64")
+    ):
         system, processor = machine.split()
         yield {
             "python_version": python,

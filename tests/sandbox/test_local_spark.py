@@ -30,7 +30,7 @@ def _count(scratch: Path, *archive: str) -> str:
 
 def test_spark_s_classes_are_taken_from_the_archive(tmp_path: Path) -> None:
     if not (archive := local_spark.archive_options()):
-        pytest.skip("Java could make no archive of classes here: `make setup` says why")
+        pytest.skip("Java could make no archive of classes here: `make spark-classes` says why")
     loaded = tmp_path / "loaded.log"
     # Java ends at once where it cannot use the archive
     printed = _count(tmp_path, *archive, "-Xshare:on", f"-Xlog:class+load:file={loaded}")

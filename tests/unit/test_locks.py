@@ -32,7 +32,7 @@ def lacking(environment: Environment, constraints: str, wheels: str) -> set[str]
 
 @pytest.mark.parametrize(
     "environment",
-    environments(),
+    list(environments()),
     ids=lambda one: f"{one['python_version']}-{one['sys_platform']}-{one['platform_machine']}",
 )
 def test_every_package_has_a_wheel(environment: Environment) -> None:
