@@ -1,4 +1,4 @@
-"""Two classes of Java for Spark on this machine: the file system that its `s3://` paths lead to, and Arrow's buffers.
+"""Java for Spark on this machine: the file system that its `s3://` paths lead to, and Arrow's buffers.
 
 Hadoop without its native library starts a `chmod` for each file that it makes and an `ls` for each one that
 it lists: for a session of a thousand tickers that is most of the job's time. Arrow in Spark 3.5 hands rows to

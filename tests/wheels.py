@@ -75,8 +75,8 @@ def recorded(text: str) -> dict[str, set[str]]:
 
 
 def record(lock: Path) -> str:
-    """`wheels.txt`, by a lock in the format of PEP 751: of each pin the tags that one of our systems takes."""
-    wanted = set().union(*(supported(environment) for environment in environments()))
+    """`wheels.txt`, by a lock in the format of PEP 751: each pin with the tags that a system of ours takes."""
+    wanted = {tag for environment in environments() for tag in supported(environment)}
     lines = []
     for package in tomllib.loads(lock.read_text())["packages"]:
         names = [wheel["url"].rsplit("/", 1)[1] for wheel in package.get("wheels", [])]
