@@ -75,7 +75,7 @@ def recorded(text: str) -> dict[str, set[str]]:
 
 
 def record(lock: Path) -> str:
-    """`wheels.txt`, by a lock in the format of PEP 751: each pin with the tags that a system of ours takes."""
+    """`wheels.txt`, by a lock as in PEP 751: each pin, and its tags that a system of ours takes."""
     wanted = {tag for environment in environments() for tag in supported(environment)}
     lines = []
     for package in tomllib.loads(lock.read_text())["packages"]:
