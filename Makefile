@@ -164,7 +164,7 @@ wheels: setup ## look whether every locked package has a wheel for each system a
 audit: wheels ## packages against the databases of vulnerabilities, checkov over the template: needs the network
 	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
-	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt -r requirements-setup.txt
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r scraper/requirements-lambda.txt
 	@npm audit --audit-level=high
 	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" python -m pytest -n 0 -q tests/stack/test_checkov.py

@@ -23,6 +23,8 @@ REQUIREMENTS = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-audit.txt",
+    "requirements-notebook.txt",
+    "requirements-setup.txt",
     "scraper/requirements-lambda.txt",
 )
 
