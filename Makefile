@@ -157,7 +157,7 @@ wheels: setup ## look whether every locked package has a wheel for each system a
 	  for system in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin; do \
 	    echo "Python $$python, $$system"; \
 	    uv pip install --quiet --dry-run --target build/nowhere --python-version $$python --python-platform $$system \
-	      --only-binary :all: --no-binary pyspark -c constraints.txt -r requirements-dev.txt -r requirements-notebook.txt; \
+	      --only-binary :all: --no-binary pyspark -c constraints.txt -r requirements-dev.txt -r requirements-notebook.txt || exit 1; \
 	  done; \
 	done
 
