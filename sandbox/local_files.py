@@ -1,9 +1,10 @@
-"""The local file system that Spark's `s3://` paths lead to, without a process for each file.
+"""Java for Spark on this machine: the file system that its `s3://` paths lead to, and Arrow's buffers.
 
 Hadoop without its native library starts a `chmod` for each file that it makes and an `ls` for each one that
-it lists: for a session of a thousand tickers that is most of the job's time. The class that does without is
-Java, because Hadoop loads it; the compiler is the one that Spark brings along for the code that it generates,
-so that no JDK is needed. It is compiled once, into a JAR in `build/`.
+it lists: for a session of a thousand tickers that is most of the job's time. Arrow in Spark 3.5 hands rows to
+Python through a constructor that Java 21 has changed, and Linux on ARM has no older Java on PyPI. What does
+without either is Java, because Hadoop and Arrow load it; the compiler is the one that Spark brings along for
+the code that it generates, so that no JDK is needed. It is compiled once, into a JAR in `build/`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pyspark.java_gateway import launch_gateway
 
 from sandbox.ministack import REPOSITORY
 
-SOURCE = Path(__file__).parent / "PlainLocalFileSystem.java"
+SOURCES = [Path(__file__).parent / name for name in ("PlainLocalFileSystem.java", "MemoryUtil.java")]
 
 
 def spark_settings() -> dict[str, str]:
@@ -33,8 +34,8 @@ def spark_settings() -> dict[str, str]:
 
 
 def class_path() -> Path:
-    """The JAR with the compiled class."""
-    digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    """The JAR with the compiled classes; it is named by their sources."""
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:16]
     jar = REPOSITORY / "build" / f"spark-local-files-{digest}.jar"
     if not jar.is_file():
         jar.parent.mkdir(exist_ok=True)
@@ -43,12 +44,13 @@ def class_path() -> Path:
             with zipfile.ZipFile(made, "w") as archive:
                 for name, code in _compiled().items():
                     archive.writestr(f"{name.replace('.', '/')}.class", code)
-            made.rename(jar)  # another process may be first, with the same class
+            made.rename(jar)  # another process may be first, with the same classes
     return jar
 
 
 def _compiled() -> dict[str, bytes]:
     os.environ["JAVA_HOME"] = str(JAVA_HOME)
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # else Spark looks the host's name up, which may lead nowhere
     with tempfile.TemporaryFile("w+") as log:
         try:
             # Of what Java says on the way, only a failure is worth showing
@@ -57,8 +59,11 @@ def _compiled() -> dict[str, bytes]:
             log.seek(0)
             raise RuntimeError(f"Java did not start: {error}\n{log.read()}") from error
         try:
-            compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
-            compiler.cook(SOURCE.read_text(encoding="utf-8"))
-            return {name: bytes(code) for name, code in compiler.getBytecodes().items()}
+            classes = {}
+            for source in SOURCES:
+                compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
+                compiler.cook(source.read_text(encoding="utf-8"))
+                classes.update({name: bytes(code) for name, code in compiler.getBytecodes().items()})
+            return classes
         finally:
             gateway.shutdown()

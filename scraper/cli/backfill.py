@@ -45,7 +45,7 @@ from scraper.estimate import (
     total,
 )
 from scraper.ingest import COTAHIST
-from scraper.oddities import told
+from scraper.oddities import told as oddities_told
 from scraper.quarantine import QuarantinedYear
 from scraper.range_run import (
     SUCCEEDED,
@@ -299,7 +299,7 @@ def _result_line(result: YearResult) -> str:
         if manifest.trailer_count is not None:
             parts.append(f"trailer counts {manifest.trailer_count}")
         if manifest.oddities:
-            parts.append(f"kept although it is odd: {told(manifest.oddities)}")
+            parts.append(f"kept although it is odd: {oddities_told(manifest.oddities)}")
     if result.message is not None:
         parts.append(result.message)
     if result.key is not None:

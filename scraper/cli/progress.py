@@ -77,11 +77,17 @@ class Terminal:
                 if name not in self._tasks:
                     self._tasks[name] = self._bars.add_task("", name=name, stage=stage, amount="")
             task = self._tasks[name]
-            if stage != current:  # begins anew, and so does the estimate of what remains
+            begins = stage != current
+            if begins:  # anew, and so does the estimate of what remains
                 self._bars.reset(task)
                 current = stage
             self._bars.update(
-                task, completed=done, total=total or None, stage=stage, amount=_amount(stage, done, total)
+                task,
+                completed=done,
+                total=total or None,
+                stage=stage,
+                amount=_amount(stage, done, total),
+                refresh=begins,  # else a stage of less than a tenth of a second would never be seen
             )
 
         return tell

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyspark.serializers import CloudPickleSerializer
 
-from sandbox import local_spark
+from sandbox import local_files, local_spark
 from sandbox.ministack import REPOSITORY
 
 COUNT = """
@@ -30,7 +31,7 @@ def _count(scratch: Path, *archive: str) -> str:
 
 def test_spark_s_classes_are_taken_from_the_archive(tmp_path: Path) -> None:
     if not (archive := local_spark.archive_options()):
-        pytest.skip("Java could make no archive of classes here: `make setup` says why")
+        pytest.skip("Java could make no archive of classes here: `make spark-classes` says why")
     loaded = tmp_path / "loaded.log"
     # Java ends at once where it cannot use the archive
     printed = _count(tmp_path, *archive, "-Xshare:on", f"-Xlog:class+load:file={loaded}")
@@ -45,6 +46,36 @@ def test_spark_works_without_an_archive_and_in_a_folder_with_a_blank(tmp_path: P
     folder = tmp_path / "a folder"
     folder.mkdir()
     assert _count(folder) == "7 UTC\n"
+
+
+def test_functions_are_sent_to_python_by_a_cloudpickle_that_knows_its_version() -> None:
+    """Spark's own, of 2022, ends in a RecursionError on Python 3.14."""
+    sent = CloudPickleSerializer().dumps(lambda: 7)
+    assert b"cloudpickle" in sent
+    assert b"pyspark.cloudpickle" not in sent
+
+
+BUFFERS = """
+import sys
+from pathlib import Path
+from pyspark.sql import SparkSession
+from sandbox import local_spark
+local_spark.configure(Path(sys.argv[1]), {}, sys.argv[2:])
+spark = SparkSession.builder.getOrCreate()
+rows = spark.range(7).mapInArrow(lambda batches: batches, "id long")
+print(sum(row.id for row in rows.collect()))
+spark.stop()
+"""
+
+
+def test_arrow_finds_its_buffers_as_java_21_has_them(tmp_path: Path) -> None:
+    """By a class of ours, which knows both Javas: on Linux on ARM there is no Java 17."""
+    loaded = tmp_path / "loaded.log"
+    command = [sys.executable, "-c", BUFFERS, str(tmp_path), f"-Xlog:class+load:file={loaded}"]
+    done = subprocess.run(command, cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE)
+    assert done.stdout == "21\n"
+    (line,) = [line for line in loaded.read_text().splitlines() if ".memory.util.MemoryUtil " in line]
+    assert line.endswith(local_files.class_path().name)
 
 
 def test_a_java_that_makes_no_archive_is_told_with_what_it_printed(

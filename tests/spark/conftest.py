@@ -59,6 +59,7 @@ def spark(
         (buckets_root / name).mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(JAVA_HOME))
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
         session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from tests.wheels import PYTHONS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 FILES = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 EACH = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -99,7 +101,13 @@ def test_nothing_of_a_fork_runs_with_a_role(file: Path) -> None:
 def test_the_tests_run_on_every_python_that_is_supported_and_before_a_deployment() -> None:
     workflows = REPOSITORY / ".github" / "workflows"
     test = load(workflows / "test.yml")
-    assert test["jobs"]["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    job = test["jobs"]["test"]
+    matrix = job["strategy"]["matrix"]
+    assert matrix["python"] == [*PYTHONS]
+    # Linux on ARM has a Java of its own
+    assert matrix["runner"] == ["ubuntu-24.04"]
+    assert matrix["include"] == [{"python": PYTHONS[-1], "runner": "ubuntu-24.04-arm"}]
+    assert job["runs-on"] == "${{ matrix.runner }}"
     assert [step["run"] for step in steps(test) if "make" in step.get("run", "")] == [
         "make setup",
         "make test",
