@@ -18,7 +18,9 @@ from glue_scripts.refine import (
     transform,
 )
 from sandbox.b3.formats import Quote
+from sandbox.b3.market import SimulatedMarket
 from scraper import schema
+from scraper.calendar import sessions_between
 from tests.spark.conftest import Refine
 from tests.spark.rows import SESSION, cash, odd_lot, option, portfolios_frame, quotes_frame
 
@@ -429,6 +431,24 @@ class TestTrades:
         few, enough = SESSION, SESSION + timedelta(days=1)
         rows = refine({few: [*self.USUAL[:48], line], enough: [*self.USUAL[:49], line]})
         assert (rows[few, "ZZAA3"]["trades"], rows[enough, "ZZAA3"]["trades"]) == (57, None)
+
+    def test_of_simulated_papers_that_wrap_are_a_third_found_and_no_other_is_doubted(
+        self, refine: Refine
+    ) -> None:
+        """The others look as if they were traded in pieces less than five times as large as usual."""
+        market = SimulatedMarket(quotes=300)
+        days = sessions_between(date(2026, 4, 1), date(2026, 5, 29))
+        made = {day: list(zip(market.session(day), market.trades(day), strict=True)) for day in days}
+        cash_lines = {
+            day: [quote for quote, _ in lines if quote.tpmerc == "010"] for day, lines in made.items()
+        }
+        rows = refine(cash_lines)
+        wrapped = {
+            (day, quote.codneg) for day, lines in made.items() for quote, trades in lines if trades > 99_999
+        }
+        doubted = {key for key, row in rows.items() if row["trades"] is None}
+        assert (len(days), len(wrapped), len(doubted)) == (40, 53, 17)
+        assert doubted < wrapped
 
     def test_of_odd_lots_are_held_to_odd_lots(self, refine: Refine) -> None:
         usual = [
