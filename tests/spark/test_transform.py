@@ -307,42 +307,43 @@ def test_in_a_session(case: str, refined_cases: dict[str, dict[str, dict[str, An
     } == expected
 
 
-@pytest.mark.parametrize(
-    ("bulletin_code", "share_class", "company", "expected"),
-    [
-        ("02", "ON  EDJ NM", "SIMULADA", "share"),
-        ("08", "PNA*", "SIMULADA", "share"),
-        ("96", "PN", "SIMULADA", "share"),
-        ("78", "PNB     N1", "ZXAAE", "share"),
-        ("02", "PP  INT", "SIMULADA", "share"),
-        ("02", "UNT     N2", "SIMULADA", "unit"),
-        ("35", "UNT", "SIMULADA LTD", "bdr"),
-        ("34", "DRN", "SIMULADA INC", "bdr"),
-        ("36", "DRE", "SIMULADA ETF", "bdr"),
-        ("96", "DR3", "SIMULADA", "bdr"),
-        ("14", "BDR", "SIMULADA", "bdr"),
-        ("10", "DIR", "SIMULADA", "right"),
-        ("12", "DIR", "FII SIMULADO", "right"),
-        ("96", "DIR*ORD", "SIMULADA", "right"),
-        ("22", "BNS*B", "SIMULADA", "right"),
-        ("02", "ON  REC", "SIMULADA", "right"),
-        ("12", "CI  ER", "SIMULADO", "fund"),
-        ("13", "CI", "SIMULADO", "fund"),
-        ("96", "CI", "SIMULADO", "fund"),
-        ("12", "CIA", "SIMULADO", "fund"),
-        ("14", "FIDC", "SIMULADO IE", "fund"),
-        ("14", "CI  ER", "FIC IE SIM", "fund"),
-        ("14", "CI", "SIM INFRAF", "fund"),
-        ("62", "CI", "FII SIMULADO", "fund"),
-        ("14", "CI", "SIMULADO FIX", "etf"),
-        ("78", "CI", "SIMUE", "etf"),
-        ("02", "IBO", "INDICE", "index"),
-        ("14", "TPR", "SIMULADO", "other"),
-        ("58", "CPA", "SIMULADO", "other"),
-        ("02", "", "", "other"),
-        ("02", "R42*EJ", "SIMULADA", "other"),
-    ],
+PAPERS = (
+    ("02", "ON  EDJ NM", "SIMULADA", "share"),
+    ("08", "PNA*", "SIMULADA", "share"),
+    ("96", "PN", "SIMULADA", "share"),
+    ("78", "PNB     N1", "ZXAAE", "share"),
+    ("02", "PP  INT", "SIMULADA", "share"),
+    ("02", "UNT     N2", "SIMULADA", "unit"),
+    ("35", "UNT", "SIMULADA LTD", "bdr"),
+    ("34", "DRN", "SIMULADA INC", "bdr"),
+    ("36", "DRE", "SIMULADA ETF", "bdr"),
+    ("96", "DR3", "SIMULADA", "bdr"),
+    ("14", "BDR", "SIMULADA", "bdr"),
+    ("10", "DIR", "SIMULADA", "right"),
+    ("12", "DIR", "FII SIMULADO", "right"),
+    ("96", "DIR*ORD", "SIMULADA", "right"),
+    ("22", "BNS*B", "SIMULADA", "right"),
+    ("02", "ON  REC", "SIMULADA", "right"),
+    ("12", "CI  ER", "SIMULADO", "fund"),
+    ("13", "CI", "SIMULADO", "fund"),
+    ("96", "CI", "SIMULADO", "fund"),
+    ("12", "CIA", "SIMULADO", "fund"),
+    ("14", "FIDC", "SIMULADO IE", "fund"),
+    ("14", "CI  ER", "FIC IE SIM", "fund"),
+    ("14", "CI", "SIM INFRAF", "fund"),
+    ("62", "CI", "FII SIMULADO", "fund"),
+    ("14", "CI", "SIMULADO FIX", "etf"),
+    ("78", "CI", "SIMUE", "etf"),
+    ("02", "IBO", "INDICE", "index"),
+    ("14", "TPR", "SIMULADO", "other"),
+    ("58", "CPA", "SIMULADO", "other"),
+    ("02", "", "", "other"),
+    ("02", "R42*EJ", "SIMULADA", "other"),
 )
+"""CODBDI, ESPECI and NOMRES, and the type of paper that they tell."""
+
+
+@pytest.mark.parametrize(("bulletin_code", "share_class", "company", "expected"), PAPERS)
 def test_the_type_of_a_paper(
     types: dict[tuple[str, str, str], str],
     bulletin_code: str,
@@ -354,10 +355,9 @@ def test_the_type_of_a_paper(
 
 
 @pytest.fixture(scope="module")
-def types(spark: SparkSession, request: pytest.FixtureRequest) -> dict[tuple[str, str, str], str]:
+def types(spark: SparkSession) -> dict[tuple[str, str, str], str]:
     """The type that each of the papers above has, which trade in a session."""
-    (marked,) = (mark for mark in test_the_type_of_a_paper.pytestmark if mark.name == "parametrize")
-    papers = [case[:3] for case in marked.args[1]]
+    papers = [paper[:3] for paper in PAPERS]
     lines = [
         cash(f"ZZ{n:02}3", codisi="", codbdi=codbdi, especi=especi, nomres=nomres)
         for n, (codbdi, especi, nomres) in enumerate(papers)
