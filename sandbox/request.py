@@ -133,6 +133,12 @@ class Request:
         return self.sessions[-1]
 
     @property
+    def wide_sessions(self) -> tuple[date, ...]:
+        """The sessions that the wide table is to have: all, or the newest where the setting bounds it."""
+        most = self.settings.get("wide_sessions", "0")
+        return self.sessions[-int(most) :] if most.isdigit() else self.sessions
+
+    @property
     def kind(self) -> str:
         """`SIMULATED`, `LIVE` or `RECORDED`."""
         return self.b3 if self.b3 in {SIMULATED, LIVE} else RECORDED

@@ -41,7 +41,7 @@ def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None =
     with _lake_laid_out(sandbox, show):
         job_runs_before = pipeline.job_runs()
         new = _scrape(pipeline, request, show)
-        left = pipeline.unrefined(request.sessions)[0] - {*new}
+        left = pipeline.unrefined(request.wide_sessions)[0] - {*new}
         # History comes beside the job runs of the daily path, and after the portfolio that its weights are of
         with history.load(sandbox, pipeline, request.history, b3) as loading:
             _refine(pipeline, sandbox, new, job_runs_before, show)
@@ -246,7 +246,7 @@ def _check(pipeline: Pipeline, request: Request, show: Show) -> None:
         )
     raw, wide, compact = pipeline.raw_sessions(), {trade_date for trade_date, _ in folders}, set(files)
     # History may be in the compact table alone
-    missing, surplus = raw - compact | set(request.sessions) & raw - wide, (wide | compact) - raw
+    missing, surplus = raw - compact | set(request.wide_sessions) & raw - wide, (wide | compact) - raw
     if missing or surplus:
         raise StageError(
             f"sessions only in the raw bucket: {_some(missing)}, only in the refined one: {_some(surplus)}; "

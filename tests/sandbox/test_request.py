@@ -201,3 +201,13 @@ def test_settings_of_the_stack_reach_the_sandbox_but_for_its_own() -> None:
         Request.parse(SIMULATED, session=None, count=1, now=MONDAY, settings=["glue_job_mode=visual"])
     with pytest.raises(RequestError, match=r"-c index_codes: expected a setting of cdk.json as name=value"):
         Request.parse(SIMULATED, session=None, count=1, now=MONDAY, settings=["index_codes"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"), [([], 3), (["wide_sessions=0"], 3), (["wide_sessions=2"], 2)]
+)
+def test_the_wide_table_is_to_have_the_newest_sessions_that_the_setting_leaves_it(
+    settings: list[str], expected: int
+) -> None:
+    request = Request.parse(SIMULATED, session=None, count=3, now=MONDAY, settings=settings)
+    assert request.wide_sessions == request.sessions[-expected:]

@@ -96,7 +96,7 @@ def test_what_an_interrupted_run_has_left_is_taken_up_by_the_next(
     assert pipeline.unrefined(SESSIONS) == ({*SESSIONS}, set())
     shown = StringIO()
     run(in_sandbox.sandbox, Request(b3=SIMULATED, sessions=SESSIONS), Show(shown))
-    said = "an earlier run has left 2 sessions, 2025-03-12 to 2025-03-13, in the raw bucket alone"
+    said = "an earlier run has left 2 sessions, 2025-03-12 to 2025-03-13 in the raw bucket alone"
     assert said in shown.getvalue()
     assert _files(pipeline) == before
     assert pipeline.registered_partitions() == pipeline.refined_folders()
