@@ -26,7 +26,7 @@ KINDS = {
     "DRN": "bdr",
     "IBO": "index",
 }
-"""Kinds of paper of the simulated market, by the first word of ESPECI; CI is a fund, under CODBDI 14 an ETF."""
+"""Kinds of paper of the simulated market, by ESPECI's first word; CI is a fund, under CODBDI 14 an ETF."""
 
 PRICES = {
     "open": "preabe",
