@@ -30,9 +30,9 @@ from sandbox.b3.series import (
     strike_ladder,
 )
 from sandbox.b3.sessions import last_session_until
-from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, build_universe
+from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, build_universe, isin_with_check_digit
 
-_SESSION_STREAM, _PUTS_STREAM = 2, 4
+_SESSION_STREAM, _PUTS_STREAM, _RIGHTS_STREAM = 2, 4, 5
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
 _TRADES_MODULUS = 100_000  # TOTNEG has five digits: B3 writes the last five
 _OPTIONS_AFTER = 60  # days from a share's listing to its first series
@@ -103,6 +103,9 @@ class SimulatedMarket:
         self._lot = np.array([listing.lot for listing in self._listings])
         self._fatcot = np.array([listing.fatcot for listing in self._listings])
         self._is_share = np.array([listing.is_share for listing in self._listings])
+        self._is_common = np.array(
+            [listing.share_class == "ON" and not listing.only_odd_lots for listing in self._listings]
+        )
         self._only_odd_lots = np.array([listing.only_odd_lots for listing in self._listings])
         self._has_options = np.array([listing.has_options for listing in self._listings])
         self._ticker = _bytes(listing.ticker for listing in self._listings)
@@ -147,7 +150,7 @@ class SimulatedMarket:
         parts = [self._cash(day), self._odd_lots(day), self._forwards(day), self._auctions(day)]
         wanted = round(self._quotes * float(np.exp(day.rng.normal(0, 0.03))))
         wanted -= sum(len(part["codneg"]) for part in parts)
-        lines = stack([*parts, *self._options(day, max(wanted, 0))])
+        lines = stack([*parts, *self._options(day, max(wanted, 0)), self._rights(day)])
         return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
 
     def portfolio(self, portfolio_date: date) -> list[PortfolioRow]:
@@ -302,6 +305,26 @@ class SimulatedMarket:
             one_sided=1.0,
         )
         return self._lines(day, traded, numbers, suffix="L", codbdi=b"50", tpmerc=b"017")
+
+    def _rights(self, day: _Day) -> dict[str, Any]:
+        """A line of the subscription rights of a share, another each month: at a tenth of its price."""
+        month = day.trade_date.year * 12 + day.trade_date.month
+        first = date(day.trade_date.year, day.trade_date.month, 1).toordinal()
+        issuers = np.flatnonzero(
+            self._is_common & (self._listed_from <= first) & (self._listed_until > first + 31)
+        )
+        traded = issuers[[month * 7 % len(issuers)]]
+        rng = np.random.default_rng([self._seed, _RIGHTS_STREAM, day.trade_date.toordinal()])
+        numbers = _trade(
+            _draw_chances(rng, 1), day.paths[:, traded] / 10, day.turnover[traded] * 0.003, one_sided=0.3
+        )
+        paper = self._listings[int(traded[0])]
+        names = {
+            "codneg": _bytes([f"{paper.code}1"]),
+            "especi": _bytes([f"DIR ORD {paper.segment}".rstrip()]),
+            "codisi": _bytes([isin_with_check_digit(f"BR{paper.code}D{month % 90 + 10}OR")]),
+        }
+        return {**self._lines(day, traded, numbers, codbdi=b"10", tpmerc=b"010"), **names}
 
     def _options(self, day: _Day, count: int) -> list[dict[str, Any]]:
         """Lines of that many option series, and of a few exercises of what is in the money."""

@@ -113,7 +113,7 @@ def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date)
     options = quotes[quotes["market"].isin(["call", "put"])].groupby(keys)
     stocks = by_market.assign(
         volume=by_market.sum(axis=1),
-        trades=quotes.groupby(keys)["totneg"].sum(),
+        trades=_trades(quotes, keys),
         quantity=quotes.groupby(keys)["quatot"].sum(),
         lines=quotes.groupby(keys).size(),
         series=options["codneg"].nunique(),
@@ -140,6 +140,27 @@ def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date)
     unknown = stocks["trade_date"] < portfolio_date
     stocks.loc[unknown, ["weight", "sector"]] = np.nan
     return stocks.sort_values(["trade_date", "ticker"], ignore_index=True)
+
+
+def _trades(quotes: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Trades of each stock; none where a line's volume contradicts its count (README, "The data")."""
+    mean = quotes["cents"] / 100 / quotes["totneg"].where(quotes["totneg"] > 0)
+    classes = quotes["especi"].str.split().str[0].isin(["ON", "PN", "PNA", "UNT"])
+    judged = quotes.assign(mean=mean)[
+        quotes["tpmerc"].isin(["010", "020"]) & classes & (quotes["totneg"] > 0)
+    ]
+    largest = (
+        judged.sort_values(["cents", "totneg"], ascending=False).groupby(["trade_date", "tpmerc"]).head(50)
+    )
+    usual = largest.groupby(["trade_date", "tpmerc"])["mean"].agg(["median", "size"])
+    usual = usual[usual["size"] == 50]["median"].rename("usual")
+    lines = quotes.join(usual, on=["trade_date", "tpmerc"])
+    volume, more = lines["cents"] / 100, lines["totneg"] + 100_000
+    doubtful = classes & (volume > lines["usual"] * 5 * lines["totneg"])
+    doubtful &= (volume >= lines["usual"] * 0.75 * more) & (lines["quatot"] >= more)
+    doubtful |= (lines["totneg"] == 0) & (lines["cents"] > 0)
+    trades: pd.Series = quotes.groupby(keys)["totneg"].sum().astype("Int64")
+    return trades.mask(doubtful.groupby([quotes[key] for key in keys]).any())
 
 
 def brl(cents: Any) -> Any:

@@ -111,3 +111,31 @@ def test_prices_of_2003_are_for_one_share_though_quoted_for_a_thousand(
     closes = {row["ticker"]: row["close"] for row in refined.where(refined.trade_date == day).collect()}
     assert len(quoted) > 100
     assert {ticker: closes[ticker] * 1000 for ticker in quoted} == quoted
+
+
+def test_no_count_of_trades_is_doubted(refined: DataFrame) -> None:
+    """None of these sessions has a line that wrapped; one, of 2021, has a block of 600 million BRL."""
+    assert refined.where("trades IS NULL").count() == 0
+    assert _only(refined, date(2021, 6, 25), "BIDI11")["trades"] > 12_000
+
+
+TYPES = {
+    date(2003, 2, 12): {"share": 205, "unit": 1, "right": 4, "fund": 2, "bdr": 1, "index": 1, "other": 2},
+    date(2016, 1, 4): {"share": 273, "unit": 12, "right": 5, "fund": 75, "etf": 13, "bdr": 61, "index": 1},
+    date(2021, 6, 25): {
+        **{"share": 430, "unit": 14, "right": 17, "fund": 266, "etf": 35, "bdr": 365},
+        **{"index": 1, "other": 1},
+    },
+    date(2024, 11, 8): {
+        **{"share": 380, "unit": 10, "right": 18, "fund": 361, "etf": 96, "bdr": 515},
+        **{"index": 1, "other": 2},
+    },
+}
+"""By session, what kinds of paper traded. Each was read over: of the ETFs of 2024, two are funds whose names
+do not say so; what is other are baskets of receipts, royalties and certificates of building rights."""
+
+
+@pytest.mark.parametrize("day", SESSIONS)
+def test_kinds_of_paper(refined: DataFrame, day: date) -> None:
+    counts = refined.where(refined.trade_date == day).groupBy("security_type").count().collect()
+    assert {row["security_type"]: row["count"] for row in counts} == TYPES[day]

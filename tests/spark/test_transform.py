@@ -1,5 +1,6 @@
 """What a session's lines become: every column by hand, and the corners of B3's data."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,9 @@ from glue_scripts.refine import (
     transform,
 )
 from sandbox.b3.formats import Quote
+from sandbox.b3.market import SimulatedMarket
 from scraper import schema
+from scraper.calendar import sessions_between
 from tests.spark.conftest import Refine
 from tests.spark.rows import SESSION, cash, odd_lot, option, portfolios_frame, quotes_frame
 
@@ -304,42 +307,43 @@ def test_in_a_session(case: str, refined_cases: dict[str, dict[str, dict[str, An
     } == expected
 
 
-@pytest.mark.parametrize(
-    ("bulletin_code", "share_class", "company", "expected"),
-    [
-        ("02", "ON  EDJ NM", "SIMULADA", "share"),
-        ("08", "PNA*", "SIMULADA", "share"),
-        ("96", "PN", "SIMULADA", "share"),
-        ("78", "PNB     N1", "ZXAAE", "share"),
-        ("02", "PP  INT", "SIMULADA", "share"),
-        ("02", "UNT     N2", "SIMULADA", "unit"),
-        ("35", "UNT", "SIMULADA LTD", "bdr"),
-        ("34", "DRN", "SIMULADA INC", "bdr"),
-        ("36", "DRE", "SIMULADA ETF", "bdr"),
-        ("96", "DR3", "SIMULADA", "bdr"),
-        ("14", "BDR", "SIMULADA", "bdr"),
-        ("10", "DIR", "SIMULADA", "right"),
-        ("12", "DIR", "FII SIMULADO", "right"),
-        ("96", "DIR*ORD", "SIMULADA", "right"),
-        ("22", "BNS*B", "SIMULADA", "right"),
-        ("02", "ON  REC", "SIMULADA", "right"),
-        ("12", "CI  ER", "SIMULADO", "fund"),
-        ("13", "CI", "SIMULADO", "fund"),
-        ("96", "CI", "SIMULADO", "fund"),
-        ("12", "CIA", "SIMULADO", "fund"),
-        ("14", "FIDC", "SIMULADO IE", "fund"),
-        ("14", "CI  ER", "FIC IE SIM", "fund"),
-        ("14", "CI", "SIM INFRAF", "fund"),
-        ("62", "CI", "FII SIMULADO", "fund"),
-        ("14", "CI", "SIMULADO FIX", "etf"),
-        ("78", "CI", "SIMUE", "etf"),
-        ("02", "IBO", "INDICE", "index"),
-        ("14", "TPR", "SIMULADO", "other"),
-        ("58", "CPA", "SIMULADO", "other"),
-        ("02", "", "", "other"),
-        ("02", "R42*EJ", "SIMULADA", "other"),
-    ],
+PAPERS = (
+    ("02", "ON  EDJ NM", "SIMULADA", "share"),
+    ("08", "PNA*", "SIMULADA", "share"),
+    ("96", "PN", "SIMULADA", "share"),
+    ("78", "PNB     N1", "ZXAAE", "share"),
+    ("02", "PP  INT", "SIMULADA", "share"),
+    ("02", "UNT     N2", "SIMULADA", "unit"),
+    ("35", "UNT", "SIMULADA LTD", "bdr"),
+    ("34", "DRN", "SIMULADA INC", "bdr"),
+    ("36", "DRE", "SIMULADA ETF", "bdr"),
+    ("96", "DR3", "SIMULADA", "bdr"),
+    ("14", "BDR", "SIMULADA", "bdr"),
+    ("10", "DIR", "SIMULADA", "right"),
+    ("12", "DIR", "FII SIMULADO", "right"),
+    ("96", "DIR*ORD", "SIMULADA", "right"),
+    ("22", "BNS*B", "SIMULADA", "right"),
+    ("02", "ON  REC", "SIMULADA", "right"),
+    ("12", "CI  ER", "SIMULADO", "fund"),
+    ("13", "CI", "SIMULADO", "fund"),
+    ("96", "CI", "SIMULADO", "fund"),
+    ("12", "CIA", "SIMULADO", "fund"),
+    ("14", "FIDC", "SIMULADO IE", "fund"),
+    ("14", "CI  ER", "FIC IE SIM", "fund"),
+    ("14", "CI", "SIM INFRAF", "fund"),
+    ("62", "CI", "FII SIMULADO", "fund"),
+    ("14", "CI", "SIMULADO FIX", "etf"),
+    ("78", "CI", "SIMUE", "etf"),
+    ("02", "IBO", "INDICE", "index"),
+    ("14", "TPR", "SIMULADO", "other"),
+    ("58", "CPA", "SIMULADO", "other"),
+    ("02", "", "", "other"),
+    ("02", "R42*EJ", "SIMULADA", "other"),
 )
+"""CODBDI, ESPECI and NOMRES, and the type of paper that they tell."""
+
+
+@pytest.mark.parametrize(("bulletin_code", "share_class", "company", "expected"), PAPERS)
 def test_the_type_of_a_paper(
     types: dict[tuple[str, str, str], str],
     bulletin_code: str,
@@ -351,10 +355,9 @@ def test_the_type_of_a_paper(
 
 
 @pytest.fixture(scope="module")
-def types(spark: SparkSession, request: pytest.FixtureRequest) -> dict[tuple[str, str, str], str]:
+def types(spark: SparkSession) -> dict[tuple[str, str, str], str]:
     """The type that each of the papers above has, which trade in a session."""
-    (marked,) = (mark for mark in test_the_type_of_a_paper.pytestmark if mark.name == "parametrize")
-    papers = [case[:3] for case in marked.args[1]]
+    papers = [paper[:3] for paper in PAPERS]
     lines = [
         cash(f"ZZ{n:02}3", codisi="", codbdi=codbdi, especi=especi, nomres=nomres)
         for n, (codbdi, especi, nomres) in enumerate(papers)
@@ -383,48 +386,69 @@ class TestTrades:
         cash(f"ZX{n:02}3", codisi=f"BRZX{n:02}ACNOR0", totneg=3_000, quatot=10**6, voltot=D("30000000.00"))
         for n in range(50)
     )
+    LINES: Mapping[str, tuple[dict[str, Any], bool]] = {
+        "2 bn BRL in 57 trades": ({}, False),
+        "an exact multiple of 100,000": ({"totneg": 0, "voltot": D("1000000000.00")}, False),
+        "a volume without a trade, however small": ({"totneg": 0, "voltot": D("10.00")}, False),
+        "neither volume nor trade": ({"totneg": 0, "voltot": D("0.00")}, True),
+        "five times the usual": ({"totneg": 20_000, "voltot": D("1000000000.00")}, True),
+        "a cent more": ({"totneg": 20_000, "voltot": D("1000000000.01")}, False),
+        "three quarters of the usual with 100,000 more": (
+            {"totneg": 1_000, "voltot": D("757500000.00")},
+            False,
+        ),
+        "a cent less, as a block of a paper that trades little": (
+            {"totneg": 1_000, "voltot": D("757499999.99")},
+            True,
+        ),
+        "as many as five digits hold": ({"totneg": 99_999, "voltot": D("1500000000.00")}, True),
+        "a unit for each of 100,057 trades": ({"quatot": 100_057}, False),
+        "a unit less": ({"quatot": 100_056}, True),
+        "an ETF, whose trades are large": ({"codbdi": "14", "especi": "CI"}, True),
+        "an option": ({"codneg": "ZZAAC12", "tpmerc": "070"}, True),
+        "an odd lot, where cash lines tell nothing": ({"codneg": "ZZAA3F", "tpmerc": "020"}, True),
+    }
 
-    @pytest.mark.parametrize(
-        ("what", "totneg", "voltot", "is_shown"),
-        [
-            ("2 bn BRL in 57 trades", 57, "2000000000.00", False),
-            ("an exact multiple of 100,000", 0, "1000000000.00", False),
-            ("a volume without a trade, however small", 0, "10.00", False),
-            ("neither volume nor trade", 0, "0.00", True),
-            ("five times the usual", 20_000, "1000000000.00", True),
-            ("a cent more", 20_000, "1000000000.01", False),
-            ("three quarters of the usual with 100,000 more", 1_000, "757500000.00", False),
-            ("a cent less, as a large block of a paper that trades little", 1_000, "757499999.99", True),
-            ("99,999 trades", 99_999, "1500000000.00", True),
-        ],
-    )
-    def test_are_not_shown_where_the_volume_contradicts_them(
-        self, refine: Refine, what: str, totneg: int, voltot: str, is_shown: bool
-    ) -> None:
-        line = cash(totneg=totneg, quatot=10**8, voltot=D(voltot))
-        rows = refine([*self.USUAL, line, option("ZZAAC10", totneg=7)])
-        assert rows["ZZAA3"]["trades"] == (totneg + 7 if is_shown else None), what
-        assert {row["trades"] for ticker, row in rows.items() if ticker != "ZZAA3"} == {3_000}
-        assert rows["ZZAA3"]["volume"] == D(voltot) + Quote(codneg="ZZAAC10").voltot
-
-    @pytest.mark.parametrize(
-        ("what", "line"),
-        [
-            ("no unit for each of the trades", {"quatot": 100_056}),
-            ("an ETF, whose trades are large", {"codbdi": "14", "especi": "CI"}),
-            ("an option", {"codneg": "ZZAAC10", "tpmerc": "070"}),
-            ("another market than the usual lines'", {"codneg": "ZZAA3F", "tpmerc": "020"}),
-        ],
-    )
-    def test_are_shown_where_they_can_be_so(self, refine: Refine, what: str, line: dict[str, Any]) -> None:
-        fields = {"codneg": "ZZAA3", "totneg": 57, "quatot": 10**8, "voltot": D("2000000000.00"), **line}
-        (row,) = (row for row in refine([*self.USUAL, Quote(**fields)]).values() if row["volume"] > 10**9)
-        assert row["trades"] == 57, what
+    def test_are_not_shown_where_the_volume_contradicts_them(self, refine: Refine) -> None:
+        """Every line is a session's, beside the usual ones; one of an option is of the same row."""
+        base = {"codneg": "ZZAA3", "totneg": 57, "quatot": 10**8, "voltot": D("2000000000.00")}
+        day_of = {what: SESSION + timedelta(days=day) for day, what in enumerate(self.LINES)}
+        lines = {what: Quote(**{**base, **fields}) for what, (fields, _) in self.LINES.items()}
+        rows = refine(
+            {day_of[what]: [*self.USUAL, line, option("ZZAAC10", totneg=7)] for what, line in lines.items()}
+        )
+        found = {day: row for (day, ticker), row in rows.items() if ticker.startswith("ZZAA")}
+        assert {what: found[day]["trades"] for what, day in day_of.items()} == {
+            what: lines[what].totneg + 7 if is_shown else None for what, (_, is_shown) in self.LINES.items()
+        }
+        assert {what: found[day]["volume"] for what, day in day_of.items()} == {
+            what: line.voltot + option("ZZAAC10").voltot for what, line in lines.items()
+        }
+        assert {row["trades"] for (_, ticker), row in rows.items() if ticker.startswith("ZX")} == {3_000}
 
     def test_have_no_verdict_where_fewer_than_fifty_lines_tell_what_is_usual(self, refine: Refine) -> None:
         line = cash(totneg=57, quatot=10**8, voltot=D("2000000000.00"))
-        assert refine([*self.USUAL[:48], line])["ZZAA3"]["trades"] == 57
-        assert refine([*self.USUAL[:49], line])["ZZAA3"]["trades"] is None
+        few, enough = SESSION, SESSION + timedelta(days=1)
+        rows = refine({few: [*self.USUAL[:48], line], enough: [*self.USUAL[:49], line]})
+        assert (rows[few, "ZZAA3"]["trades"], rows[enough, "ZZAA3"]["trades"]) == (57, None)
+
+    def test_of_simulated_papers_that_wrap_are_a_third_found_and_no_other_is_doubted(
+        self, refine: Refine
+    ) -> None:
+        """The others look as if they were traded in pieces less than five times as large as usual."""
+        market = SimulatedMarket(quotes=300)
+        days = sessions_between(date(2026, 4, 1), date(2026, 5, 29))
+        made = {day: list(zip(market.session(day), market.trades(day), strict=True)) for day in days}
+        cash_lines = {
+            day: [quote for quote, _ in lines if quote.tpmerc == "010"] for day, lines in made.items()
+        }
+        rows = refine(cash_lines)
+        wrapped = {
+            (day, quote.codneg) for day, lines in made.items() for quote, trades in lines if trades > 99_999
+        }
+        doubted = {key for key, row in rows.items() if row["trades"] is None}
+        assert (len(days), len(wrapped), len(doubted)) == (40, 53, 17)
+        assert doubted < wrapped
 
     def test_of_odd_lots_are_held_to_odd_lots(self, refine: Refine) -> None:
         usual = [
@@ -447,7 +471,7 @@ class TestOptions:
             Quote(codneg="ZZAAO9E", tpmerc="013", datven=SESSION),
             Quote(codneg="ZZAA3T", tpmerc="030", datven=date(2031, 3, 20)),
         ]
-        row = refine(lines)["ZZAA"]
+        row = refine(lines)["ZZAA3"]
         assert (row["option_series"], row["next_expiry"], row["days_to_expiry"]) == (1, date(2031, 4, 18), 35)
 
 

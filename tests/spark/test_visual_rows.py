@@ -52,6 +52,7 @@ Row = dict[str, Any]
 
 BUCKET_ARGUMENTS = ("--raw_bucket", RAW, "--refined_bucket", REFINED)
 NEXT_DAY = SESSION + timedelta(days=1)
+_WRAPPED = date(2026, 5, 13)  # two papers have so few trades left that their volume tells
 
 # Refined tickers, sum of VOLTOT [BRL]
 REAL_SESSIONS = {
@@ -184,6 +185,29 @@ class TestRows:
         rows = assert_equal(spark, raw, days[0], days[-1])
         assert {row["trade_date"] for row in rows} == set(days)
         assert {row["portfolio_age_days"] for row in rows} == {None, 0, 1}
+
+    def test_of_a_session_with_counts_that_have_wrapped_are_those_of_the_script(
+        self, spark: SparkSession, raw: Path
+    ) -> None:
+        market, day = SimulatedMarket(quotes=500), _WRAPPED
+        write_quotes(raw, {day: market.session(day)})
+        rows = assert_equal(spark, raw, day)
+        assert {row["security_type"] for row in rows} == {
+            "share",
+            "unit",
+            "right",
+            "fund",
+            "etf",
+            "bdr",
+            "index",
+        }
+        busy = {
+            quote.codneg
+            for quote, trades in zip(market.session(day), market.trades(day), strict=True)
+            if trades != quote.totneg
+        }
+        assert len(busy) == 2
+        assert {row["ticker"] for row in rows if row["trades"] is None} == busy
 
     @pytest.mark.real
     @pytest.mark.parametrize("session", REAL_SESSIONS)

@@ -44,6 +44,7 @@ from sandbox.b3.series import (
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.b3.universe import isin_with_check_digit
+from scraper.calendar import sessions_between
 from tests.fixtures.b3 import SMALL_PORTFOLIO, daily_zip, portfolio_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -323,6 +324,32 @@ def test_volume_is_average_price_times_quantity_to_the_cent(
         exact = quote.premed * quote.quatot / quote.fatcot
         assert quote.voltot == exact.quantize(Decimal("0.01"), ROUND_HALF_UP), quote
         assert quote.totneg <= quote.quatot, quote
+
+
+def test_the_busiest_papers_exceed_99_999_trades_of_which_totneg_has_five_digits() -> None:
+    market = SimulatedMarket(quotes=500)
+    exceeded = []
+    for day in sessions_between(date(2026, 1, 2), date(2026, 3, 31)):
+        quotes, trades = market.session(day), market.trades(day)
+        assert [quote.totneg for quote in quotes] == [count % 100_000 for count in trades]
+        busy = [quote for quote, count in zip(quotes, trades, strict=True) if count > 99_999]
+        assert {quote.tpmerc for quote in busy} <= {"010"}
+        largest = sorted(of_market(quotes, "010"), key=lambda quote: -quote.voltot)
+        assert all(quote in largest[:10] for quote in busy)
+        exceeded.append(len(busy))
+    assert set(exceeded) == {0, 1, 2}
+    assert exceeded.count(0) < len(exceeded) / 4
+
+
+def test_one_company_s_subscription_rights_trade_for_a_month(market: SimulatedMarket) -> None:
+    days = sessions_between(date(2024, 10, 1), date(2024, 11, 29))
+    rights = [(day.month, quote) for day in days for quote in market.session(day) if quote.codbdi == "10"]
+    assert len(rights) == len(days)
+    assert len({(month, quote.codneg) for month, quote in rights}) == 2
+    for _, quote in rights:
+        assert (quote.tpmerc, quote.especi[:7], quote.codneg[-1]) == ("010", "DIR ORD", "1")
+        assert quote.codisi[6] == "D"
+        assert isin_with_check_digit(quote.codisi[:-1]) == quote.codisi
 
 
 def test_a_third_to_a_half_of_the_lines_have_no_bid(market: SimulatedMarket, trade_date: date) -> None:

@@ -55,7 +55,18 @@ class Lines:
 
 
 def go_over(market: SimulatedMarket, sessions: Sequence[date]) -> Lines:
-    names = ("codneg", "codisi", "nomres", "tpmerc", "preabe", "preult", "fatcot", "voltot", "datven")
+    names = (
+        "codbdi",
+        "codneg",
+        "codisi",
+        "nomres",
+        "tpmerc",
+        "preabe",
+        "preult",
+        "fatcot",
+        "voltot",
+        "datven",
+    )
     made = [market.columns(session) for session in sessions]
     lengths = [len(columns["codneg"]) for columns in made]
     return Lines(
@@ -76,7 +87,13 @@ class History:
 
     @cached_property
     def cash(self) -> Lines:
-        return self.lines.of(b"010")
+        """Without subscription rights, which trade for a month."""
+        lines = self.lines.of(b"010")
+        rows = lines.columns["codbdi"] != b"10"
+        return Lines(
+            columns={name: values[rows] for name, values in lines.columns.items()},
+            session=lines.session[rows],
+        )
 
     @cached_property
     def tickers(self) -> list[bytes]:

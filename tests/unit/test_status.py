@@ -96,8 +96,8 @@ def test_sessions_that_are_as_they_should_be_are_shown_with_their_sums(
     assert heading.split("  ")[0] == "session"
     cells = [re.split(r" {2,}", row) for row in rows]
     assert [row[:9] + row[11:] for row in cells] == [
-        [str(THURSDAY), "daily", "2", "2", "2", "3.30", "yes", "2", "2 + 1", "ok"],
-        [str(FRIDAY), "daily", "1", "1", "1", "1,000.01", "yes", "1", "1 + 1", "ok"],
+        [str(THURSDAY), "daily", "2", "2", "2", "BRL 3.30", "yes", "2", "2 + 1", "ok"],
+        [str(FRIDAY), "daily", "1", "1", "1", "BRL 1,000.01", "yes", "1", "1 + 1", "ok"],
     ]
     assert queue == "The dead-letter queue is empty"
 
@@ -131,6 +131,7 @@ def test_as_json_it_says_all_with_the_volume_as_text(
     assert session == {
         "session": "2024-11-08",
         "state": "ok",
+        "currency": "BRL",
         "why": [],
         "raw": {"kind": "daily", "key": DAILY.format(FRIDAY), "quotes": 1, "volume": "1000.01"},
         "refined": {
