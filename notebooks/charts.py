@@ -537,7 +537,7 @@ def _language(form: Format, chart: str) -> dict[str, str]:
 
 def _currency(frame: pd.DataFrame) -> str:
     """What a frame's amounts are of: what it says itself, or BRL."""
-    named = frame["currency"].dropna().unique() if "currency" in frame else []
+    named: list[Any] = list(frame["currency"].dropna().unique()) if "currency" in frame else []
     if len(named) > 1:
         raise ValueError(f"amounts of {' and '.join(map(str, named))} in one chart, expected one currency")
     return str(named[0]) if len(named) else "BRL"

@@ -26,7 +26,7 @@ KINDS = {
     "DRN": "bdr",
     "IBO": "index",
 }
-"""Kinds of paper of the simulated market, by the first word of ESPECI; CI is a fund, under CODBDI 14 an ETF."""
+"""Kinds of paper of the simulated market, by ESPECI's first word; CI is a fund, under CODBDI 14 an ETF."""
 
 PRICES = {
     "open": "preabe",
@@ -129,9 +129,8 @@ def _stocks(quotes: pd.DataFrame, portfolio: pd.DataFrame, portfolio_date: date)
     )
     stocks[["company", "share_class", "bulletin_code"]] = named[["nomres", "especi", "codbdi"]]
     classes = stocks["share_class"].str.split().str[0]
-    stocks["kind"] = classes.map(KINDS).where(
-        classes != "CI", np.where(named["codbdi"] == "14", "etf", "fund")
-    )
+    funds = np.where(named["codbdi"] == "14", "etf", "fund")
+    stocks["kind"] = np.where(classes == "CI", funds, classes.map(KINDS))
     for name in PRICES:
         stocks[name] = named[name].where(named["order"] == 0)
     for name in ("best_bid", "best_ask"):

@@ -359,3 +359,62 @@ def lab(rgb: Any) -> Any:
     ratio = to_xyz @ rgb / np.array([0.9505, 1.0, 1.0890])
     root = np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116)
     return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+
+
+def with_gap(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame of sessions of which the fourth comes after two that are missing."""
+    return frame.assign(missing_before=[2 if n == 3 else 0 for n in range(len(frame))])
+
+
+@pytest.mark.parametrize(
+    ("name", "panel", "line"), [("breadth", 1, 0), ("put/call", 0, 1), ("candles", 0, 0)]
+)
+def test_no_line_is_drawn_across_missing_sessions_and_the_chart_says_so(
+    name: str, panel: int, line: int
+) -> None:
+    chart, frame = CHARTS[name]
+    whole, broken = chart(frame), chart(with_gap(frame))
+    kept = np.asarray(whole.axes[panel].lines[line].get_ydata(), dtype=float)
+    found = np.asarray(broken.axes[panel].lines[line].get_ydata(), dtype=float)
+    assert np.isnan(found[3])
+    assert len(found) == len(kept) + 1
+    assert "dotted: the lake lacks 2 sessions there" in " ".join(text.get_text() for text in broken.texts)
+    assert "dotted" not in " ".join(text.get_text() for text in whole.texts)
+    in_portuguese = chart(with_gap(frame), language="pt")
+    assert "ali faltam 2 pregões no lake" in " ".join(text.get_text() for text in in_portuguese.texts)
+
+
+def test_sessions_are_added_up_only_where_none_is_missing_between_them() -> None:
+    frame = frames.options(24).assign(missing_before=[1 if n == 12 else 0 for n in range(24)])
+    smooth = np.asarray(charts.put_call_ratio(frame).axes[0].lines[2].get_ydata(), dtype=float)
+    # Ten together from the tenth on, and again from the tenth after the gap, which has a place of its own
+    assert [n for n, value in enumerate(smooth) if np.isfinite(value)] == [9, 10, 11, 22, 23, 24]
+
+
+def test_breadth_has_no_bar_where_the_session_before_is_missing() -> None:
+    frame = with_gap(frames.breadth(5)).astype({"advances": "Int64", "declines": "Int64"})
+    frame.loc[3, ["advances", "declines", "unchanged"]] = pd.NA
+    bars = rectangles(charts.market_breadth(frame).axes[0])
+    assert [n for n, bar in enumerate(bars) if np.isnan(bar.get_height())] == [3, 8]
+    nothing = frame.assign(advances=pd.NA, declines=pd.NA, unchanged=pd.NA)
+    assert any("needs a close before" in text for text in texts(charts.market_breadth(nothing)))
+
+
+@pytest.mark.parametrize("name", ["sectors", "candles", "put/call", "expiries"])
+@pytest.mark.parametrize(
+    ("language", "named"), [("en", "thousands of cruzeiros reais"), ("pt", "milhares de")]
+)
+def test_amounts_before_the_real_are_not_called_brl(name: str, language: str, named: str) -> None:
+    chart, frame = CHARTS[name]
+    figure = chart(frame.assign(currency="CRR thousand"), language=language)
+    said = " ".join([*texts(figure), style.alt_text(figure)])
+    assert named in " ".join(text.get_text() for text in figure.texts)
+    assert "CRR" in said
+    assert not re.search(r"BRL|R\$|em reais", said)
+    assert re.search(r"BRL|R\$|em reais", " ".join(texts(chart(frame, language=language))))
+
+
+def test_amounts_of_two_currencies_in_one_chart_are_refused() -> None:
+    frame = frames.options(2).assign(currency=["CRR thousand", "BRL"])
+    with pytest.raises(ValueError, match="CRR thousand and BRL in one chart"):
+        charts.put_call_ratio(frame)

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import boto3
+import pandas as pd
 import pytest
 
 from notebooks import report
@@ -164,3 +165,40 @@ def test_what_stands_below_a_chart_tells_source_and_days(
 ) -> None:
     shown = source_line(language, first, date(2031, 1, 7), simulated=simulated)
     assert shown.replace("\u00a0", " ") == line
+
+
+def test_a_window_knows_which_sessions_of_the_exchange_it_lacks() -> None:
+    # Friday the 29th was a holiday
+    days = [date(2024, 3, day) for day in (21, 22, 25, 28)] + [date(2024, 4, 1)]
+    window = lake_of(days).window(3)
+    assert window.sessions == (date(2024, 3, 25), date(2024, 3, 28), date(2024, 4, 1))
+    assert list(window.missing_before.values()) == [0, 2, 0]
+    assert (window.missing, window.changes, window.previous) == (2, 2, date(2024, 3, 28))
+    assert window.numbers == (
+        "(DATE '2024-03-22', 0, 0), (DATE '2024-03-25', 1, 0), "
+        "(DATE '2024-03-28', 4, 2), (DATE '2024-04-01', 5, 2)"
+    )
+    assert str(window).endswith("; between them the lake lacks 2 of the exchange's")
+    marked = window.marked(pd.DataFrame({"trade_date": [days[-1], days[-2]]}))
+    assert list(marked["missing_before"]) == [0, 2]
+
+
+def test_the_exchange_s_previous_session_is_known_where_the_lake_lacks_it() -> None:
+    window = lake_of([date(2021, 3, 26), date(2023, 1, 17)]).window(60)
+    assert window.previous == date(2023, 1, 16)
+    assert window.missing_before[window.last] == window.missing > 400
+    alone = lake_of([date(2023, 1, 17)]).window(60)
+    assert (alone.previous, alone.missing_before) == (None, {date(2023, 1, 17): None})
+
+
+def test_before_the_calendar_no_session_is_missing() -> None:
+    window = lake_of([date(1999, 3, 26), date(2001, 1, 17)]).window(60)
+    assert (window.missing, window.previous) == (0, date(1999, 3, 26))
+
+
+def test_a_window_does_not_reach_back_to_another_currency() -> None:
+    days = [date(1994, 6, 30), date(1994, 7, 1), date(1994, 7, 4), date(1994, 7, 5)]
+    window = lake_of(days).window(60)
+    assert (window.sessions, window.before, window.changes) == ((days[2], days[3]), days[2], 1)
+    assert lake_of(days).window(1, days[2]).missing_before == {days[2]: None}
+    assert lake_of(days).window(60, days[1]).sessions == (days[0], days[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from notebooks import report
+from notebooks.lake import Window
 from notebooks.report import page, summary
 from tests.unit.frames import session, stock
 
@@ -250,3 +253,78 @@ def test_a_day_that_is_none_is_refused_with_what_was_expected(capsys: pytest.Cap
         report.main(["--date", "19/11/2026"])
     assert ended.value.code == 2
     assert "found '19/11/2026', expected a day as YYYY-MM-DD" in capsys.readouterr().err
+
+
+def without_previous(**fields: Any) -> Any:
+    """A session before which the lake lacks two: of a Wednesday, and the one before of a Friday."""
+    days = (date(2031, 1, 2), date(2031, 1, 3), date(2031, 1, 8))
+    window = Window(sessions=days, wanted=60, before=days[0])
+    rows = [{**each, "previous_close": None} for each in STOCKS]
+    return session(rows, sessions=3, window=window, **fields)
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "chart"),
+    [
+        (
+            "en",
+            "lacks the exchange's previous session, 7 Jan 2031, and 2 in all",
+            "the lake lacks 2 sessions",
+        ),
+        (
+            "pt",
+            "Falta no lake o pregão anterior da bolsa, 7 jan 2031, e 2 ao todo",
+            "faltam 2 pregões no lake",
+        ),
+    ],
+)
+def test_the_page_says_that_sessions_are_missing_and_compares_with_none(
+    language: str, said: str, chart: str
+) -> None:
+    gap = without_previous()
+    gap = without_previous(history=gap.window.marked(gap.history.assign(trade_date=gap.window.sessions)))
+    assert not gap.has_previous
+    reader = Reader(page(gap, language))
+    assert said in reader.text
+    # ZXAA3 is 5 percent above its open
+    assert [row[:2] for row in reader.tables["gainers"][1:]][-1] in (
+        ["ZXAA3 SIMULADA 001", "+5.00%"],
+        ["ZXAA3 SIMULADA 001", "+5,00%"],
+    )
+    images = [base64.b64decode(image["src"].partition(",")[2]).decode() for image in reader.images]
+    shown = [" ".join(re.sub("<[^>]*>", " ", image).replace("\u00a0", " ").split()) for image in images]
+    assert sum(chart in image for image in shown) == 2  # breadth and put/call
+
+
+def test_breadth_and_movers_are_of_shares_and_units() -> None:
+    rows = [
+        stock("ZXAA3"),
+        stock("ZXBB11", security_type="unit"),
+        stock("ZXCC11", security_type="fund"),
+        stock("ZXDD34", security_type="bdr"),
+    ]
+    found = summary(session(rows))
+    assert (found["stocks"], found["advances"]) == (4, 2)
+    gainers = Reader(page(session(rows), "en")).tables["gainers"][1:]
+    assert [row[0].split()[0] for row in gainers] == ["ZXAA3", "ZXBB11"]
+
+
+@pytest.mark.parametrize(("language", "named"), [("en", "CRR thousand mn"), ("pt", "CRR mil mi")])
+def test_a_session_before_the_real_is_not_in_brl(language: str, named: str) -> None:
+    old = session([{**each, "currency": "CRR thousand"} for each in STOCKS])
+    old = session(
+        [{**each, "currency": "CRR thousand"} for each in STOCKS],
+        history=old.history.assign(currency="CRR thousand"),
+    )
+    reader = Reader(page(old, language))
+    assert named in " ".join(reader.tables["gainers"][0])
+    images = " ".join(image["alt"] for image in reader.images)
+    assert not re.search(r"BRL|R\$|reais: as", reader.text + images)
+
+
+def test_trades_that_are_not_known_are_told() -> None:
+    found = session([stock("ZXAA3"), stock("ZXBB4", trades=None)])
+    assert (summary(found)["trades"], summary(found)["without_trades"]) == (100, 1)
+    reader = Reader(page(found, "en"))
+    assert "1 rows without a known number of trades" in reader.text
+    assert reader.tables["most-traded"][2][3] == "–"
