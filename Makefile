@@ -12,6 +12,8 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 # Tools that phone home do not: the set-up is the only step that uses the network
 export CDK_DISABLE_CLI_TELEMETRY := 1
+# uv leaves it to the first import to compile a module, of which the next import is to have something
+unexport PYTHONDONTWRITEBYTECODE
 
 # Set-up keeps what it fetches until all is installed; in a folder of yours, for other clones, if you name one
 DOWNLOADS := $(VENV)/.downloads

@@ -23,6 +23,7 @@ FILES = (
 # Each does as little as the Makefile needs, and fails as a file named after it says
 PYTHON = """#!/bin/sh
 echo "python $*" >>calls
+test -z "$PYTHONDONTWRITEBYTECODE" || echo "nothing compiled stays" >>calls
 case "$*" in
   "-m venv --clear .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python; cp npm .venv/bin ;;
   *requirements-setup.txt) test ! -e no-uv || exit 1; cp uv .venv/bin ;;
@@ -57,6 +58,7 @@ def set_up(clone: Path) -> tuple[int, list[str]]:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "UV_"))
     }
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # as in many containers
     command = ["make", "--silent", "setup", "PYTHON=./python"]
     done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
     called = calls.read_text().splitlines()
