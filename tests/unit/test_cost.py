@@ -126,12 +126,12 @@ def test_partitions_cost_nothing_until_the_catalog_s_million_is_used_up() -> Non
 
 
 def test_the_monitoring_costs_nothing_in_an_account_that_has_no_other() -> None:
-    # Beside ten others of each: 6 metrics at 0.30, 4 alarms at 0.10, a dashboard at 3.00
+    # Beside ten others of each: 7 metrics at 0.30, 4 alarms at 0.10, a dashboard at 3.00
     line = _lines()["CloudWatch metrics, alarms, dashboard"]
     assert [line.day, line.month, line.year] == [0, 0, 0]
     assert cost.monitoring_month(others=10) == Decimal("2.10") + Decimal("0.40") + Decimal("3.00")
-    # Beside five: one metric too many, and the dashboard
-    assert cost.monitoring_month(others=5) == Decimal("0.30") + Decimal("3.00")
+    # Beside five: two metrics too many, and the dashboard
+    assert cost.monitoring_month(others=5) == Decimal("0.60") + Decimal("3.00")
 
 
 @pytest.mark.parametrize(
