@@ -26,7 +26,7 @@ from sandbox import local_files
 from sandbox.ministack import REPOSITORY
 
 # PySpark 3.5 carries one of 2022, which loses itself in the functions of Python 3.14
-serializers.cloudpickle = cloudpickle
+serializers.cloudpickle = cloudpickle  # type: ignore[attr-defined]  # it is there, by an import
 
 _JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")
