@@ -153,8 +153,8 @@ def _trades(quotes: pd.DataFrame, keys: list[str]) -> pd.Series:
         judged.sort_values(["cents", "totneg"], ascending=False).groupby(["trade_date", "tpmerc"]).head(50)
     )
     usual = largest.groupby(["trade_date", "tpmerc"])["mean"].agg(["median", "size"])
-    usual = usual[usual["size"] == 50]["median"].rename("usual")
-    lines = quotes.join(usual, on=["trade_date", "tpmerc"])
+    of_enough = usual.loc[usual["size"] == 50, "median"].rename("usual")
+    lines = quotes.join(of_enough, on=["trade_date", "tpmerc"])
     volume, more = lines["cents"] / 100, lines["totneg"] + 100_000
     doubtful = classes & (volume > lines["usual"] * 5 * lines["totneg"])
     doubtful &= (volume >= lines["usual"] * 0.75 * more) & (lines["quatot"] >= more)

@@ -396,7 +396,7 @@ def test_breadth_has_no_bar_where_the_session_before_is_missing() -> None:
     frame.loc[3, ["advances", "declines", "unchanged"]] = pd.NA
     bars = rectangles(charts.market_breadth(frame).axes[0])
     assert [n for n, bar in enumerate(bars) if np.isnan(bar.get_height())] == [3, 8]
-    nothing = frame.assign(advances=pd.NA, declines=pd.NA, unchanged=pd.NA)
+    nothing = frame.assign(**dict.fromkeys(("advances", "declines", "unchanged"), np.nan))
     assert any("needs a close before" in text for text in texts(charts.market_breadth(nothing)))
 
 

@@ -48,6 +48,7 @@ def test_ingest_prints_what_it_did_and_where(
         "new",
         "1 rows",
         "BRL 10,100.00",
+        "trailer counts all records",
         f"s3://{bucket.name}/{DAILY}",
     ]
     assert printed.err.splitlines() == ["index_portfolio IBOV: asking B3", "cotahist 2024-11-08: asking B3"]

@@ -188,7 +188,8 @@ def test_a_year_that_lost_its_end_is_refused_wherever_blocks_end(
     data: st.DataObject,
 ) -> None:
     text = year_text(records, line_end).removesuffix(line_end)
-    kept = data.draw(st.integers(0, len(text) - 1))
+    # Behind its count the trailer has only blanks to lose
+    kept = data.draw(st.integers(0, len(text) - 245 + 41))
     with pytest.raises(InvalidData):
         read_in_blocks(text[:kept], block)
 

@@ -547,7 +547,7 @@ def test_of_a_large_raw_object_only_the_column_that_is_added_up_is_fetched(
     assert main(LAST) == FILES_FAILED
     # 1 + 2 + ... + 12,000
     assert "  12,000  " in (row := printed()[1])
-    assert "  72,006,000.00  " in row
+    assert "  BRL 72,006,000.00  " in row
     assert 0 < sum(fetched) < size / 2
 
 
