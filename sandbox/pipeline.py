@@ -67,7 +67,7 @@ class ScraperFailedError(StageError):
     @property
     def errors(self) -> list[dict[str, Any]]:
         """The files that failed or were refused."""
-        return [file for file in self.files if file["outcome"] in {"failed", "invalid"}]
+        return [file for file in self.files if file["outcome"] in {"failed", "invalid", "refused"}]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 -- Data quality: raw against refined, and missing sessions | Qualidade dos dados: bruto contra refinado, e pregões que faltam
--- EN: Does each session of a span have the same quotes and volume, to the cent, in the raw and in the compact table, and is any missing? Expected are the weekdays of 2005 to 2031 that the exchange's calendar of the deployment has open; B3 knows better. With today as last_date, are the newest there? B3 counts trades modulo 100,000: of how many rows is the count null, or doubtful, as 100,000 more, or a multiple, bring the volume per trade from over 2.5 times the ticker's median back to it?
--- PT: Cada pregão de um período tem as mesmas linhas e o mesmo volume, até o centavo, nas tabelas bruta e compacta, e falta algum? Esperam-se os dias úteis de 2005 a 2031 em que o calendário da bolsa, na implantação, a dá por aberta; a B3 sabe melhor. Com hoje em last_date, os mais novos estão lá? A B3 conta negócios módulo 100.000: em quantas linhas a contagem é nula, ou duvidosa, pois 100.000 a mais, ou um múltiplo, trazem o volume por negócio de mais de 2,5 vezes a mediana do papel de volta a ela?
+-- EN: Do raw and compact table have the same lines and volume, to the cent, in each session of a span, and is any session missing that the exchange's calendar has open (2005 to 2031; B3 knows better)? With today as last_date, are the newest there? In how many lines do daily and annual file differ, where a backfill compared them (cotahist_revisions)? B3 counts trades modulo 100,000: in how many rows is the count null, or doubtful, as 100,000 more would bring the volume per trade from over 2.5 times the ticker's median back to it?
+-- PT: As tabelas bruta e compacta têm as mesmas linhas e o mesmo volume, até o centavo, em cada pregão de um período, e falta algum que o calendário da bolsa dá por aberto (2005 a 2031; a B3 sabe melhor)? Com hoje em last_date, os mais novos estão lá? Em quantas linhas diferem os arquivos diário e anual, onde uma carga os comparou? A B3 conta negócios módulo 100.000: em quantas linhas a contagem é nula, ou duvidosa, pois 100.000 a mais trariam o volume por negócio de mais de 2,5 vezes a mediana do papel de volta a ela?
 -- Parameter: first_date | date | ${session_20_before} | First day of the span | Primeiro dia do período
 -- Parameter: last_date | date | ${last_session} | Last day of the span | Último dia do período
--- Scans: of the raw and of the compact table, a file for each session of the span; by default 21 of each | das tabelas bruta e compacta, um arquivo por pregão do período; por padrão, 21 de cada
+-- Scans: of the raw and of the compact table, a file for each session of the span; by default 21 of each, and those of the sessions that B3 revised | das tabelas bruta e compacta, um arquivo por pregão do período; por padrão, 21 de cada, e os dos pregões que a B3 revisou
 -- Needs sessions: 1
 WITH ${calendar},
 everything AS (
@@ -15,13 +15,17 @@ everything AS (
         0 AS lines,
         0 AS volume,
         CAST(NULL AS bigint) AS trades,
+        0 AS revised_lines,
         0 AS expected
     FROM "${raw_database}"."cotahist"
     UNION ALL
-    SELECT trade_date, ticker, 0, 0, lines, volume, trades, 0
+    SELECT trade_date, ticker, 0, 0, lines, volume, trades, 0, 0
     FROM "${refined_database}"."${compact_table}"
     UNION ALL
-    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 1
+    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 1, 0
+    FROM "${raw_database}"."cotahist_revisions"
+    UNION ALL
+    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 0, 1
     FROM calendar
 ),
 by_ticker AS (
@@ -33,6 +37,7 @@ by_ticker AS (
         sum(lines) AS lines,
         sum(volume) AS volume,
         sum(trades) AS trades,
+        sum(revised_lines) AS revised_lines,
         max(expected) AS expected
     FROM everything
     WHERE trade_date >= ${first_date}
@@ -60,6 +65,7 @@ by_session AS (
         sum(lines) AS lines,
         sum(volume) AS volume,
         count(ticker) AS stocks,
+        sum(revised_lines) AS revised_lines,
         max(expected) AS expected,
         count(CASE WHEN trades IS NULL THEN ticker END) AS without_trades,
         count(
@@ -92,6 +98,7 @@ SELECT
     CAST(volume AS decimal(24, 2)) AS volume,
     CAST(volume - raw_volume AS decimal(24, 2)) AS volume_difference,
     without_trades,
-    doubtful_trades
+    doubtful_trades,
+    revised_lines
 FROM by_session
 ORDER BY trade_date DESC

@@ -679,5 +679,5 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     for column in ("raw_volume", "volume"):
         rows[column] = brl(rows[column])
     rows["volume_difference"] = brl(0)
-    rows[["without_trades", "doubtful_trades"]] = 0
+    rows[["without_trades", "doubtful_trades", "revised_lines"]] = 0
     return rows.rename_axis("trade_date").reset_index()

@@ -160,6 +160,9 @@ class Athena:
         sessions = f'SELECT DISTINCT trade_date FROM "default"."{COMPACT}"'  # noqa: S608 - as below
         self._connection.execute(f'CREATE VIEW "default"."{COMPACT}$partitions" AS {sessions}')
         self._connection.execute('CREATE TABLE "bovespa"."cotahist" (voltot decimal(18,2), trade_date date)')
+        self._connection.execute(
+            'CREATE TABLE "bovespa"."cotahist_revisions" (file varchar, trade_date date)'
+        )
 
     def add(self, *rows: dict[str, Any], compact_only: bool = False) -> None:
         marks = ", ".join("?" * len(COLUMNS))
@@ -174,6 +177,12 @@ class Athena:
         for volume in volumes:
             self._connection.execute(
                 'INSERT INTO "bovespa"."cotahist" VALUES (?, ?)', [Decimal(volume), trade_date]
+            )
+
+    def add_revised(self, trade_date: dt.date, *files: str) -> None:
+        for file in files:
+            self._connection.execute(
+                'INSERT INTO "bovespa"."cotahist_revisions" VALUES (?, ?)', [file, trade_date]
             )
 
     def answer(self, stem: str, *values: str) -> list[dict[str, Any]]:
@@ -846,6 +855,22 @@ def test_data_quality_tells_what_differs_and_what_is_missing(athena: Athena) -> 
     assert holiday not in {row["trade_date"] for row in rows}
     assert [row["volume_difference"] for row in rows[-2:]] == [Decimal("0.01"), Decimal(0)]
     assert (rows[-1]["raw_lines"], rows[-1]["lines"], rows[-1]["stocks"]) == (2, 2, 1)
+
+
+def test_data_quality_tells_of_how_many_lines_b3_has_revised(athena: Athena) -> None:
+    as_it_was, revised = dt.date(2024, 3, 25), dt.date(2024, 3, 26)
+    for day in (as_it_was, revised):
+        athena.add_raw(day, "1.10", "2.20")
+        athena.add(_row("ONE3", day, volume=Decimal("3.30"), lines=2))
+    athena.add_revised(revised, "daily", "annual", "annual")
+
+    rows = athena.answer("data_quality", f"DATE '{as_it_was}'", f"DATE '{revised}'")
+
+    assert [(row["trade_date"], row["finding"], row["revised_lines"]) for row in rows] == [
+        (revised, "complete", 3),
+        (as_it_was, "complete", 0),
+    ]
+    assert {(row["raw_lines"], row["lines"], row["stocks"]) for row in rows} == {(2, 2, 1)}
 
 
 def test_data_quality_expects_the_sessions_of_the_calendar(athena: Athena) -> None:
