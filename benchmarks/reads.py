@@ -45,7 +45,8 @@ TICKERS, QUOTES = 600, 6_400
 """Of a session, the most tickers that the simulated market has; B3 had 1,383 and 12,226 on 2024-11-08."""
 
 WIDE, COMPACT, RAW = "bovespa_daily", "bovespa_daily_compact", "cotahist"
-NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw"}
+REVISIONS = "cotahist_revisions"
+NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
 TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
 COLUMNS = {
     "default": {
@@ -54,6 +55,8 @@ COLUMNS = {
     },
     "bovespa": {
         RAW: {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS} | {partitions.KEY: "date"},
+        REVISIONS: {column.name: column.glue_type for column in schema.REVISION_COLUMNS}
+        | {partitions.KEY: "date"},
     },
 }
 

@@ -23,6 +23,7 @@ MARKETS = {"010": "cash", "020": "odd_lot", "030": "forward", "070": "call", "08
 KINDS = {
     **dict.fromkeys(("ON", "PN", "PNA", "PNB"), "share"),
     "UNT": "unit",
+    "DIR": "right",
     "DRN": "bdr",
     "IBO": "index",
 }

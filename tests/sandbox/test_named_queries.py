@@ -105,10 +105,11 @@ NAMES = Tables(
     raw_database="bovespa",
 )
 QUERIES = {query.stem: query for query in NamedQuery.read_all(NAMES)}
-WIDE, COMPACT, RAW = (
+WIDE, COMPACT, RAW, REVISIONS = (
     ("default", "bovespa_daily"),
     ("default", "bovespa_daily_compact"),
     ("bovespa", "cotahist"),
+    ("bovespa", "cotahist_revisions"),
 )
 COLUMNS = {
     "default": {
@@ -119,7 +120,9 @@ COLUMNS = {
     },
     "bovespa": {
         "cotahist": {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS}
-        | {"trade_date": "date"}
+        | {"trade_date": "date"},
+        "cotahist_revisions": {column.name: column.glue_type for column in schema.REVISION_COLUMNS}
+        | {"trade_date": "date"},
     },
 }
 
@@ -294,7 +297,9 @@ def test_a_query_asks_for_the_sessions_that_it_needs_by_the_catalog_alone(
 ) -> None:
     values = year.values(stem, prepared=prepared)
     wanted = needed(year.lake, stem, values, prepared=prepared)
-    every = dict.fromkeys((WIDE, COMPACT, RAW), YEAR)
+    every = dict.fromkeys((WIDE, COMPACT, RAW, REVISIONS), YEAR)
+    if stem == "data_quality":
+        wanted[REVISIONS] = wanted[RAW]  # in this lake they are of no session
 
     left: dict[str, set[date]] = {}
     for reading in partitions.readings(filled(stem, values, prepared=prepared), COLUMNS):
@@ -345,6 +350,7 @@ class Engine:
             connection.execute(
                 f'CREATE VIEW "default"."{COMPACT[1]}$partitions" (trade_date) AS VALUES {days}'
             )
+            connection.execute(f'CREATE TABLE "{REVISIONS[0]}"."{REVISIONS[1]}" (trade_date date)')
             for table, files in self._files.items():
                 left = set(readable.get(table, []))
                 paths = [file if file in left else self._not_parquet[file] for file in files]
