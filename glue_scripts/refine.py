@@ -334,22 +334,13 @@ def _with_trades(quotes: DataFrame) -> DataFrame:
     """
     kind = security_type(F.col("codbdi"), F.col("especi"), F.col("nomres"), F.trim("codisi"))
     is_judged = F.col("tpmerc").isin(CASH, ODD_LOT) & kind.isin("share", "unit")
-    by_volume = Window.partitionBy("trade_date", "tpmerc").orderBy(F.desc("voltot"), F.desc("totneg"))
     volume, trades = F.col("voltot").cast("double"), F.col("totneg")
-    usual = (
-        quotes.where(is_judged & (trades != 0))
-        .select(
-            "trade_date",
-            "tpmerc",
-            (volume / trades).alias("size"),
-            F.row_number().over(by_volume).alias("place"),
-        )
-        .where(F.col("place") <= _PEERS)
-        .groupBy("trade_date", "tpmerc")
-        .agg(F.median("size").alias("usual_size"), F.count("*").alias("peers"))
-        .where(F.col("peers") == _PEERS)
-        .drop("peers")
-    )
+    is_peer = is_judged & (trades != 0)
+    of_market = Window.partitionBy("trade_date", "tpmerc")
+    by_volume = of_market.orderBy(F.desc(is_peer), F.desc("voltot"), F.desc("totneg"))
+    size = F.when(is_peer & (F.col("place") <= _PEERS), volume / F.when(trades != 0, trades))
+    lines = quotes.withColumn("place", F.row_number().over(by_volume)).withColumn("size", size)
+    usual_size = F.when(F.count("size").over(of_market) == _PEERS, F.median("size").over(of_market))
     more = trades + _TRADES_MODULUS
     has_wrapped = (
         is_judged
@@ -358,9 +349,7 @@ def _with_trades(quotes: DataFrame) -> DataFrame:
         & (F.col("quatot") >= more)  # a trade is of one unit or more
     )
     is_doubtful = ((trades == 0) & (F.col("voltot") != 0)) | F.coalesce(has_wrapped, F.lit(False))
-    return quotes.join(F.broadcast(usual), ["trade_date", "tpmerc"], "left").withColumn(
-        "is_doubtful", is_doubtful
-    )
+    return lines.withColumn("usual_size", usual_size).withColumn("is_doubtful", is_doubtful)
 
 
 def _aggregate(lines: DataFrame) -> DataFrame:

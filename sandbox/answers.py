@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time
+from textwrap import wrap
 from time import monotonic
 
 from sandbox.console import Show, count, first_line
@@ -23,6 +24,8 @@ _NEEDS = re.compile(r"^-- Needs sessions: (\d+)$", re.MULTILINE)
 _WEIGHTS = re.compile(r"\b(index_weight|sector)\b")
 _AT_ONCE = 4
 _ROWS_SHOWN = 8
+_WIDTH = 96
+_UNBROKEN = "\N{NO-BREAK SPACE}"
 _NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"}  # of Athena's types
 
 
@@ -138,8 +141,8 @@ def _show_result(result: QueryResult, of: int, show: Show) -> None:
     above = [f"{columns[place][0]} {rows[0][place]}" for place in same]
     if of > len(rows):
         above.append(f"{len(rows)} of {of} rows")
-    if above:
-        show.line(", ".join(above), style="dim")
+    for line in wrap(", ".join(part.replace(" ", _UNBROKEN) for part in above), _WIDTH):
+        show.line(line.replace(_UNBROKEN, " "), style="dim")
     kept = [place for place in range(len(columns)) if place not in same]
     show.table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
 

@@ -30,6 +30,7 @@ NAMES = (
     "ZINDC10",
     "A/B=C",
 )
+SERIES = ("012", "013", "070", "080")
 MARKETS = ("010", "012", "013", "017", "020", "021", "030", "070", "080")
 
 
@@ -105,9 +106,16 @@ def refine_again(
     stocks: dict[str, list[Quote]] = {}
     for line in lines:
         stocks.setdefault(line.codisi or f"no ISIN: {_own_name(line)}", []).append(line)
+    named_alike: dict[str, set[str]] = {}
+    for stock in stocks.values():
+        named_alike.setdefault(_own_name(_naming_line(stock)), set()).add(stock[0].codisi)
     tickers: dict[str, list[Quote]] = {}
     for stock in stocks.values():
-        tickers.setdefault(_own_name(_naming_line(stock)), []).extend(stock)
+        first = _naming_line(stock)
+        ticker = _own_name(first)
+        if first.tpmerc in SERIES and len(named_alike[ticker] - {""}) > 1:
+            ticker += {"ON": "3", "PN": "4"}[first.especi.split()[0]]
+        tickers.setdefault(ticker, []).extend(stock)
     return [_row(day, ticker, group, portfolios) for ticker, group in tickers.items()]
 
 
@@ -117,13 +125,16 @@ def _own_name(line: Quote) -> str:
             return line.codneg
         case "020":
             return line.codneg[:-1] if line.codneg.endswith("F") else line.codneg
-        case _:
+        case market if market in SERIES:
             return line.codneg[:4].rstrip()
+        case _:
+            ends_in_suffix = line.codneg[-1:].isalpha() and line.codneg[-2:-1].isdigit()
+            return line.codneg[:-1] if ends_in_suffix else line.codneg
 
 
 def _naming_line(lines: list[Quote]) -> Quote:
-    for market in ("010", "020"):
-        candidates = [line for line in lines if line.tpmerc == market]
+    for markets in (("010",), ("020",), set(MARKETS) - set(SERIES)):
+        candidates = [line for line in lines if line.tpmerc in markets]
         if candidates:
             break
     else:
@@ -154,7 +165,10 @@ def _row(day: date, ticker: str, lines: list[Quote], portfolios: Mapping[date, M
         "company": first.nomres,
         "share_class": first.especi,
         **_prices(first),
-        "trades": sum(line.totneg for line in lines),
+        # Of fewer than fifty lines none is doubted but one that has a volume without a trade
+        "trades": None
+        if any(line.voltot and not line.totneg for line in lines)
+        else sum(line.totneg for line in lines),
         "quantity": sum(line.quatot for line in lines),
         "volume": sum(volumes.values()),
         **{f"{market}_volume": volume for market, volume in volumes.items()},
@@ -167,6 +181,9 @@ def _row(day: date, ticker: str, lines: list[Quote], portfolios: Mapping[date, M
         "sector": sector,
         "portfolio_date": consulted,
         "portfolio_age_days": (day - consulted).days if consulted else None,
+        "security_type": "index" if first.codisi[6:9] == "IND" else "share",
+        "bulletin_code": first.codbdi,
+        "currency": "BRL",
     }
 
 
