@@ -257,7 +257,7 @@ def test_every_query_reads_the_compact_table_within_dates() -> None:
         text = query.replace("{TABLE}", TABLE).replace("{numbers(window)}", "(DATE '2024-03-22', 1, 0)")
         tree = sqlglot.parse_one(text, read="spark")
         tables = [table for table in tree.find_all(exp.Table) if table.db]
-        assert [table.sql() for table in tables] == [TABLE]
+        assert [f"{table.db}.{table.name}" for table in tables] == [TABLE]
         (select,) = (table.find_ancestor(exp.Select) for table in tables)
         assert select is not None
         filtered = {column.name for column in select.args["where"].find_all(exp.Column)}
