@@ -438,6 +438,7 @@ def test_the_queries_name_the_tables_that_are_configured() -> None:
         '"lake"."daily_compact"',
         '"lake"."daily_compact$partitions"',
         '"quotes"."cotahist"',
+        '"quotes"."cotahist_revisions"',
     }
 
 
