@@ -73,7 +73,7 @@ $(BUNDLE): $(TOOLS) scraper/requirements-lambda.txt
 	@touch $@
 
 setup: ## install everything that the other targets need
-	@$(MAKE) --no-print-directory -j 3 $(PACKAGES) $(CDK) $(BUNDLE)
+	@$(MAKE) -s --no-print-directory -j 3 $(PACKAGES) $(CDK) $(BUNDLE)
 	@rm -rf $(DOWNLOADS)
 
 $(SPARK_CLASSES): $(PACKAGES) sandbox/PlainLocalFileSystem.java sandbox/MemoryUtil.java sandbox/local_spark.py
@@ -81,7 +81,7 @@ $(SPARK_CLASSES): $(PACKAGES) sandbox/PlainLocalFileSystem.java sandbox/MemoryUt
 	@mkdir -p build && touch $@
 
 spark-classes: setup
-	@$(MAKE) --no-print-directory $(SPARK_CLASSES)
+	@$(MAKE) -s --no-print-directory $(SPARK_CLASSES)
 
 sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual STACK_ARGS="-c ..."
 	@$(MAKE) $(SPARK_CLASSES) >build/spark-classes.log 2>&1 & # while the stack is deployed, which leaves a core idle
@@ -108,7 +108,7 @@ $(NOTEBOOK): $(PACKAGES) requirements-notebook.txt
 	@rm -rf $(DOWNLOADS) && touch $@
 
 notebook: setup ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more: LANGUAGE=en|pt
-	@$(MAKE) --no-print-directory $(NOTEBOOK)
+	@$(MAKE) -s --no-print-directory $(NOTEBOOK)
 	@python -m sandbox notebook $(IN_LANGUAGE)
 
 pictures: setup ## the charts as files, of the sandbox's lake with 64 sessions or more
