@@ -118,7 +118,9 @@ def _lacking_portfolios(request: Request, error: ScraperFailedError) -> list[str
         return reasons
     if not others:
         raise StageError(f"the scraper failed: {error}", details=error.details) from error
-    told = "; ".join(f"{_name(file)}: {file['outcome']}: {file.get('message', '')}" for file in others)
+    told = "; ".join(
+        f"{_name(file)}: {file['outcome']}: {file.get('message', '').rstrip('.')}" for file in others
+    )
     raise StageError(
         f"the scraper did not take {told}. {_REMEDY[request.kind]}"
         if told
