@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from scraper.calendar import KNOWN_DAYS, closed_weekdays
 from scraper.currency import FIRST_IN_BRL
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -106,6 +105,9 @@ def charts_bundle() -> Path:
 
 def _exchange_module() -> str:
     """A module with the exchange's calendar, whose package is not in Athena either."""
+    # Here, as set-up makes the function's bundle while the packages are still being installed
+    from scraper.calendar import KNOWN_DAYS, closed_weekdays  # noqa: PLC0415
+
     return (
         '"""The exchange\'s calendar as it was known at the deployment; days are texts."""\n\n'
         f"KNOWN_DAYS = {tuple(map(str, KNOWN_DAYS))}\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,10 @@ def test_what_was_fetched_is_removed_once_it_is_installed(clone: Path) -> None:
     (clone / "uv").write_text(UV + 'mkdir -p "$UV_CACHE_DIR" && touch "$UV_CACHE_DIR/wheel"\n')
     assert set_up(clone)[0] == 0
     assert not (clone / ".venv" / ".downloads").exists()
+
+
+def test_the_bundle_is_made_while_the_packages_are_still_being_installed() -> None:
+    """So that what makes it may import nothing of theirs; -S leaves the installed packages out."""
+    command = [sys.executable, "-S", "-c", "import stacks.bundling"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
