@@ -259,7 +259,9 @@ def transform(quotes: DataFrame, portfolios: DataFrame) -> DataFrame:
     Returns:
         `COLUMNS`, then `PARTITION_KEYS`.
     """
-    stocks = _with_index(_aggregate(_with_ticker(_with_trades(quotes))), portfolios)
+    # A session is one task: every window and sum below is of one, and it has some ten thousand lines
+    sessions = quotes.repartition("trade_date")
+    stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios)
     return stocks.select(
         *[F.col(field.name).cast(field.type).alias(field.name) for field in (*COLUMNS, *PARTITION_KEYS)]
     )

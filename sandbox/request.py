@@ -30,7 +30,7 @@ MOST_HISTORY = 500
 """The most that a run loads as history: about two years."""
 
 ENOUGH_SESSIONS = 22
-"""Sessions with which every named query answers: the most that one says it needs (`-- Needs sessions:`)."""
+"""Sessions with which every named query answers, and the volatility of 21 daily returns is one of 21."""
 
 _LOOKBACK = 10
 """Sessions that one morning of the schedule takes (design: every session missing from the last ten)."""

@@ -25,6 +25,7 @@ FIGURES = {
     date(2021, 6, 25): (7_518, 1_129, Decimal("33577581321.31")),
     date(2024, 11, 8): (12_226, 1_383, Decimal("30013494912.34")),
 }
+PORTFOLIO = date(2024, 7, 16)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def recorded(deployed: Deployed, b3_files: Path) -> Iterator[Deployed]:
     yield deployed
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
-        remove_sessions(deployed, FIGURES)
+        remove_sessions(deployed, [*FIGURES, PORTFOLIO])
 
 
 @pytest.mark.parametrize("session", FIGURES)
@@ -69,5 +70,5 @@ def test_petr4_of_2024_11_08_has_the_figures_of_its_643_lines(
     assert row["volume"] == Decimal("1961907532.37")
     assert row["close"] == Decimal("36.18")
     assert row["days_to_expiry"] == 0
-    assert row["portfolio_date"] == date(2024, 7, 16)
+    assert row["portfolio_date"] == PORTFOLIO
     assert row["portfolio_age_days"] == 115

@@ -21,7 +21,7 @@ from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
-ALONE, BAD = date(2025, 2, 27), date(2025, 2, 26)  # before every portfolio of the sandbox
+ALONE, BAD = date(2002, 2, 27), date(2002, 2, 26)  # before every portfolio that any test has stored
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_file_that_is_cut_is_named_and_what_to_do_with_it(in_sandbox: Deployed
     with pytest.raises(StageError) as failure:
         run_on(in_sandbox, folder, BAD, Show(StringIO()))
     message = str(failure.value)
-    assert message.startswith("the scraper did not take cotahist 2025-02-26: invalid: ")
+    assert message.startswith("the scraper did not take cotahist 2002-02-26: invalid: ")
     assert daily_zip_name(BAD) in message
     assert message.endswith("Put a sound file in its place, or ask for another session by DATE=...")
     assert "\n" not in message
