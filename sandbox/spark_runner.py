@@ -70,7 +70,11 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
         for bucket in sorted(mirrored)
     ]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
-        local_spark.configure(Path(scratch), {one.root.name: one.root for one in mirrors})
+        folders = {one.root.name: one.root for one in mirrors}
+        if gateway := os.environ.get(local_spark.GATEWAY):
+            local_spark.connect(Path(gateway), folders)
+        else:
+            local_spark.configure(Path(scratch), folders)
         local_script = Path(scratch) / "script.py"
         if not nodes:
             where = urlsplit(script)
@@ -83,6 +87,7 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
             else:
                 _run_script(local_script, job_arguments)
         finally:
+            local_spark.disconnect()
             for one in mirrors:
                 _timed(f"pushed {one.root.name}", one.push)
 

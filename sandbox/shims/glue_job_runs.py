@@ -22,8 +22,10 @@ from typing import Any
 
 from ministack.services import eventbridge, glue
 
+from sandbox import local_spark
 from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, ROLE_PREFIX
 from sandbox.shims import authorization
+from sandbox.spark_java import SparkJava
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
 
@@ -42,6 +44,7 @@ class JobRuns:
         self._turn = threading.Lock()
         self._runs: list[dict[str, Any]] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._java: SparkJava | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
     def execute(
@@ -80,6 +83,12 @@ class JobRuns:
                 run["JobRunState"] = "STOPPED"
         if self._process is not None:
             self._process.kill()
+        self._stop_java()
+
+    def _stop_java(self) -> None:
+        java, self._java = self._java, None
+        if java is not None:
+            java.stop()
 
     def _run_job(
         self,
@@ -102,24 +111,33 @@ class JobRuns:
         ]
         for name, value in arguments.items():
             command += [name, str(value)]
-        with log.open("wb") as output:
+        with log.open("ab") as output:
+            if self._java is None:
+                self._java = SparkJava.start()
+            self._java.log_to(output)
             self._process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
-                env={**os.environ, **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()}},
+                env={
+                    **os.environ,
+                    **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()},
+                    local_spark.GATEWAY: str(self._java.gateway),
+                },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
             )
-        with self._process as process:
-            try:
-                process.wait(timeout=minutes * 60)  # not communicate(): it would close standard input
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
-            message = process.stdout.read().decode() if process.stdout else ""
-        if process.returncode == 0:
-            return "SUCCEEDED", ""
+            with self._process as process:
+                try:
+                    process.wait(timeout=minutes * 60)  # not communicate(): it would close standard input
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    self._stop_java()
+                    return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
+                message = process.stdout.read().decode() if process.stdout else ""
+            if process.returncode == 0:
+                return "SUCCEEDED", ""
+            self._stop_java()
         return "FAILED", message or f"the job's process ended with status {process.returncode}; see {log}"
 
 

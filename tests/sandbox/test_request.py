@@ -157,7 +157,9 @@ def test_enough_sessions_are_those_of_the_longest_month_and_more_than_any_query_
         for query in queries
         for number in re.findall(r"^-- Needs sessions: (\d+)$", query, re.MULTILINE)
     ]
-    files = [int(number) for query in queries for number in re.findall(r"^-- Scans: (\d+) files", query, re.M)]
+    files = [
+        int(number) for query in queries for number in re.findall(r"^-- Scans: (\d+) files", query, re.M)
+    ]
     assert max(needs) <= ENOUGH_SESSIONS == max(number for number in files if number < 200)
 
 
