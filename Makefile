@@ -95,7 +95,7 @@ endif
 
 report: setup ## the report of a session: DATE=2026-11-19 LANGUAGE=en|pt LAKE=sandbox|aws (your account, STACK_NAME=BovespaPipeline)
 ifeq ($(LAKE),aws)
-	@STACK_NAME="$(or $(STACK_NAME),BovespaPipeline)" python -m notebooks.report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
+	@STACK_NAME="$(or $(STACK_NAME),BovespaPipeline)" python -m analysis.report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
 else ifeq ($(LAKE),sandbox)
 	@python -m sandbox report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
 else
@@ -142,10 +142,10 @@ destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed
 	@cdk destroy --force $(STACK_ARGS)
 
 docs: setup ## write the READMEs' column tables from the schemas, the queries from their headers, the graph from its nodes
-	@python -m docs.tables
-	@python -m docs.queries
-	@python -m docs.fuzzing
-	@python -m docs.graph
+	@python -m tools.docs.tables
+	@python -m tools.docs.queries
+	@python -m tools.docs.fuzzing
+	@python -m tools.docs.graph
 
 bench: spark-classes ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks

@@ -15,11 +15,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from benchmarks import figures
-from scraper import prices
-from scraper.backfill import Span, tasks
-from scraper.estimate import CATALOG_OBJECTS_A_TICKER, Load, Refinement, load_of, refinement_of, total
-from scraper.metrics import Metric
-from scraper.range_run import START_SECONDS
+from operating import aws_prices as prices
+from operating.estimate import CATALOG_OBJECTS_A_TICKER, Load, Refinement, load_of, refinement_of, total
+from operating.range_run import START_SECONDS
+from scraper.history.backfill import Span, tasks
+from scraper.runtime.metrics import Metric
 
 TICKERS, QUOTES = 1_383, 12_226
 """A session of B3's: 2024-11-08."""

@@ -13,6 +13,7 @@ import io
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,7 +45,8 @@ from sandbox.b3.sources import SimulatedSource
 from sandbox.b3.years import annual_zip_name
 from sandbox.console import Show, Step
 from sandbox.ministack import MiniStack
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
+from stacks.bundling import refinement_bundle
 
 FIRST_YEAR, LAST_YEAR = 2015, 2024
 TICKERS, QUOTES = 40, 300
@@ -145,6 +147,9 @@ class Lake:
             Key=script,
             Body=(REPOSITORY / "glue_scripts" / "refine.py").read_bytes(),
         )
+        with tempfile.TemporaryDirectory() as scratch:
+            archive = shutil.make_archive(str(Path(scratch, "packages")), "zip", refinement_bundle())
+            s3.upload_file(archive, lake.refined, "scripts/packages.zip")
         boto3.client("glue").create_job(
             Name=lake.job,
             Role="refine",
@@ -154,6 +159,7 @@ class Lake:
                 "ScriptLocation": f"s3://{lake.refined}/{script}",
             },
             DefaultArguments={
+                "--extra-py-files": f"s3://{lake.refined}/scripts/packages.zip",
                 "--raw_bucket": lake.raw,
                 "--refined_bucket": lake.refined,
                 "--refined_database": DATABASE,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environments import BUILD, REPOSITORY
-from docs.markers import replaced
+from tools.docs.markers import replaced
 
 DOCS = REPOSITORY / "docs"
 KEPT = DOCS / "figures"

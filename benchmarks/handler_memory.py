@@ -34,7 +34,7 @@ from types import SimpleNamespace
 from benchmarks.measure import peak_bytes
 
 started = time.perf_counter()
-from scraper.handler import handler
+from scraper.daily.handler import handler
 imported, imported_peak = time.perf_counter(), peak_bytes()
 context = SimpleNamespace(
     function_name="scraper", memory_limit_in_mb=1024, invoked_function_arn="", aws_request_id=""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +26,10 @@ from benchmarks.process_tree import PROCESSES, ProcessTree
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.years import write_year
 from sandbox.ministack import REPOSITORY, MiniStack
-from scraper.calendar import sessions_between
-from scraper.cotahist import read_year
-from scraper.raw import Lineage, encode_session
+from scraper.b3.calendar import sessions_between
+from scraper.b3.cotahist.reader import read_year
+from scraper.raw.bucket import Lineage, encode_session
+from stacks.bundling import refinement_bundle
 
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
 
@@ -130,10 +132,14 @@ def _load_raw(scratch: Path) -> dict[date, int]:
 
 def _make_job() -> None:
     boto3.client("s3").put_object(Bucket=RAW_BUCKET, Key="refine.py", Body=SCRIPT.read_bytes())
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = shutil.make_archive(str(Path(scratch, "packages")), "zip", refinement_bundle())
+        boto3.client("s3").upload_file(archive, RAW_BUCKET, "packages.zip")
     boto3.client("glue").create_job(
         Name=JOB,
         Role="range-run",
         Command={"Name": "glueetl", "ScriptLocation": f"s3://{RAW_BUCKET}/refine.py"},
+        DefaultArguments={"--extra-py-files": f"s3://{RAW_BUCKET}/packages.zip"},
         GlueVersion="5.1",
         Timeout=_TIMEOUT_MINUTES,
     )

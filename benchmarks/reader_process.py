@@ -20,7 +20,7 @@ WARM_UP_RUNS = 3
 
 
 def scraper(path: Path) -> Callable[[], Any]:
-    from scraper.cotahist import read_session  # noqa: PLC0415 - only this project's environment has it
+    from scraper.b3.cotahist.reader import read_session  # noqa: PLC0415 - only this project's environment has it
 
     session = datetime.strptime(path.stem, "COTAHIST_D%d%m%Y").date()  # noqa: DTZ007 - a date, no time
     return lambda: read_session(path.read_bytes(), session=session, source=path.name)

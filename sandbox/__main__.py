@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import NoReturn
 
-from notebooks.language import LANGUAGES
+from analysis.language import LANGUAGES
 from sandbox.b3.server import B3Server
 from sandbox.console import Show
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
@@ -80,9 +80,9 @@ def main() -> int:
     if arguments.command == "report":
         day = ["--date", str(arguments.date)] if arguments.date else []
         language = ["--language", arguments.language] if arguments.language else []
-        return _run_command([*python, "notebooks.report", *day, *language, *more], show)
+        return _run_command([*python, "analysis.report", *day, *language, *more], show)
     if arguments.command == "pictures":
-        return _run_command([*python, "notebooks.pictures", *more], show, sessions=NOTEBOOK_SESSIONS)
+        return _run_command([*python, "analysis.pictures", *more], show, sessions=NOTEBOOK_SESSIONS)
     if arguments.command == "notebook":
         if find_spec("jupyterlab") is None:
             show.failure("JupyterLab is not installed; `make notebook` installs it and opens the notebook")
@@ -167,14 +167,14 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         _add_run_arguments(commands.add_parser(name, help=what))
     on_lake = "what comes after -- is passed on"
     commands.add_parser("exec", help="a command on the lake of the last run: exec -- aws s3 ls")
-    report = commands.add_parser("report", help=f"python -m notebooks.report on that lake; {on_lake}")
+    report = commands.add_parser("report", help=f"python -m analysis.report on that lake; {on_lake}")
     report.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="the session")
     notebook = commands.add_parser("notebook", help=f"JupyterLab on that lake; {on_lake}")
     for each in (report, notebook):
         each.add_argument(
             "--language", choices=LANGUAGES, help="of words and numbers; by default the locale's"
         )
-    commands.add_parser("pictures", help=f"python -m notebooks.pictures on that lake; {on_lake}")
+    commands.add_parser("pictures", help=f"python -m analysis.pictures on that lake; {on_lake}")
     arguments = parser.parse_args(own)
     if more and arguments.command in ("run", "up"):
         parser.error(f"{arguments.command} takes nothing after --, found {shlex.join(more)}")

@@ -11,7 +11,7 @@ from time import monotonic
 
 from sandbox.console import Show, count, first_line
 from sandbox.pipeline import Pipeline, QueryResult, StageError
-from scraper.calendar import SAO_PAULO, sessions_before
+from scraper.b3.calendar import SAO_PAULO, sessions_before
 
 SHOWN: dict[str, str | None] = {
     "Session overview and breadth": None,

@@ -18,7 +18,7 @@ from sandbox.kept import NoLakeError
 from sandbox.ministack import REPOSITORY, EmulatorError
 from sandbox.pipeline import StageError
 from sandbox.request import RequestError
-from scraper.client import QUOTES_BASE_URL
+from scraper.b3.cotahist import address
 
 _B3_SECONDS = 10
 
@@ -63,12 +63,12 @@ def require_b3() -> None:
         RequestError: It cannot.
     """
     try:
-        requests.head(QUOTES_BASE_URL, timeout=_B3_SECONDS)
+        requests.head(address.BASE_URL, timeout=_B3_SECONDS)
     except requests.exceptions.SSLError:
         return  # the scraper verifies by its own certificates, and tells what is wrong with B3's
     except requests.exceptions.RequestException as error:
         raise RequestError(
-            f"B3=live asks B3 itself, and {QUOTES_BASE_URL} cannot be reached from here "
+            f"B3=live asks B3 itself, and {address.BASE_URL} cannot be reached from here "
             f"({type(error).__name__}): connect to the network or set HTTPS_PROXY, or use B3=simulated or "
             "B3=<folder>"
         ) from error

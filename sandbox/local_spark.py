@@ -118,8 +118,8 @@ def _mounted(buckets: Mapping[str, Path]) -> dict[str, str]:
 def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
     """As `configure`, with a Java that another process has started so: `sandbox.spark_java`.
 
-    Spark reads its settings from Java's properties. What it runs in Python gets this process's variables for
-    AWS, where Java has those of the process that has started it.
+    Spark reads its settings from Java's properties. What it runs in Python gets this process's packages and
+    its variables for AWS, where Java has those of the process that has started it.
 
     Args:
         gateway: The file in which Java says how to reach it; it may still be getting ready.
@@ -143,7 +143,9 @@ def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
         return java
 
     workers = {
-        f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name.startswith("AWS_")
+        f"spark.executorEnv.{name}": value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") or name == "PYTHONPATH"
     }
     os.environ.update(PYSPARK_PYTHON=sys.executable, PYSPARK_DRIVER_PYTHON=sys.executable)
     pyspark_context.launch_gateway = launch_gateway
@@ -210,17 +212,13 @@ def _rehearse(archive: Sequence[str]) -> None:
     import pyarrow as pa  # noqa: PLC0415  # with Spark and the readers, of which `archive_options` needs none
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    from glue_scripts.refine import (  # noqa: PLC0415
-        PORTFOLIO_COLUMNS,
-        QUOTE_COLUMNS,
-        read_raw,
-        reconcile,
-        spark_session,
-        transform,
-    )
+    from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS  # noqa: PLC0415
+    from refinement.raw import read_raw  # noqa: PLC0415
+    from refinement.run import spark_session  # noqa: PLC0415
+    from refinement.transform import reconcile, transform  # noqa: PLC0415
     from sandbox.b3.formats import encode_session  # noqa: PLC0415
     from sandbox.b3.market import SimulatedMarket  # noqa: PLC0415
-    from scraper.cotahist import COTAHIST_SCHEMA, read_text  # noqa: PLC0415
+    from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_text  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         bucket = Path(scratch, "bucket")

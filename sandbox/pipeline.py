@@ -192,7 +192,7 @@ class Pipeline:
         It waits for the answer, which the Scheduler does not, so that the answer can be shown.
 
         Returns:
-            The scraper's summary of each file (see `scraper.handler.handler`).
+            The scraper's summary of each file (see `scraper.daily.handler.handler`).
 
         Raises:
             ScraperFailedError: The function failed.
@@ -452,7 +452,7 @@ def _told(arguments: Mapping[str, str]) -> str:
 
 
 def _summaries(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """The scraper's summaries of files among its log's lines (see `scraper.handler`)."""
+    """The scraper's summaries of files among its log's lines (see `scraper.daily.handler`)."""
     summaries = []
     for line in lines:
         try:

@@ -13,7 +13,7 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Source
 from sandbox.b3.sources import RecordedFolder, SimulatedSource, quote_files
 from sandbox.b3.years import annual_zip_name
-from scraper.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
+from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
 
 SIMULATED = "simulated"
 LIVE = "live"

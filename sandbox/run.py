@@ -19,10 +19,10 @@ from sandbox.console import Show, Step, count, first_line
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline, ScraperFailedError, StageError
 from sandbox.request import LIVE, RECORDED, SIMULATED, Request
-from scraper.calendar import SAO_PAULO
+from scraper.b3.calendar import SAO_PAULO
 
 Summary = dict[str, Any]
-"""What the scraper tells of one file (see `scraper.ingest.Result.summary`)."""
+"""What the scraper tells of one file (see `scraper.daily.ingest.Result.summary`)."""
 
 
 def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None = None) -> None:

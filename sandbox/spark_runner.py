@@ -20,10 +20,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -33,6 +33,9 @@ from sandbox import local_spark
 from sandbox.ministack import ROLE_PREFIX
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
 
@@ -70,6 +73,7 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
         for bucket in sorted(mirrored)
     ]
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
+        _take_packages(s3, _values_of("--extra-py-files", job_arguments), Path(scratch))
         folders = {one.root.name: one.root for one in mirrors}
         if gateway := os.environ.get(local_spark.GATEWAY):
             local_spark.connect(Path(gateway), folders)
@@ -97,6 +101,25 @@ def _take_role() -> None:
     for name in [name for name in os.environ if name.startswith(ROLE_PREFIX)]:
         os.environ[name.removeprefix(ROLE_PREFIX)] = os.environ.pop(name)
     boto3.setup_default_session()  # another one has the credentials of before
+
+
+def _take_packages(s3: S3Client, named: Sequence[str], folder: Path) -> None:
+    """Put the packages of `--extra-py-files` before all others, here and where Spark runs Python.
+
+    Args:
+        s3: A client of S3.
+        named: The argument's values: `s3://` addresses of ZIPs, with commas between them.
+        folder: Where to download them.
+    """
+    archives = []
+    for number, address in enumerate(one for value in named for one in value.split(",")):
+        where = urlsplit(address)
+        archive = folder / f"{number}-{Path(where.path).name}"
+        s3.download_file(where.netloc, where.path.lstrip("/"), str(archive))
+        archives.append(str(archive))
+    if archives:
+        sys.path[:0] = archives
+        os.environ["PYTHONPATH"] = os.pathsep.join(archives)
 
 
 def _values_of(name: str, job_arguments: list[str]) -> list[str]:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from scraper.cli import backfill, ingest, redrive, replay, status
-from scraper.cli.refusals import explained
-from scraper.errors import ScraperError
+from operating import backfill, ingest, redrive, replay, status
+from operating.refusals import explained
+from scraper.b3.errors import ScraperError
 
 DONE, FILES_FAILED, NOT_STARTED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all is done, or well; something failed, or is missing; AWS or the request refused; Ctrl-C."""

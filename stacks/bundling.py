@@ -1,6 +1,7 @@
-"""The folders that are deployed as ZIPs: the scraper's function, and the charts of the Spark notebooks.
+"""The folders that are deployed as ZIPs: for the scraper's functions, the refine job, the Spark notebooks.
 
-The function's has what its layer lacks, and the `scraper` package.
+The functions' has what their layer lacks, and the packages `scraper` and `lake`; the job's has `refinement`
+and `lake`; the notebooks' has their charts.
 
 pip fetches wheels for the function's own platform and Python: neither Docker nor a Linux machine is needed.
 What it fetched is kept under `build/` by the hash of the requirements: synth needs no network once
@@ -19,19 +20,21 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from scraper.currency import FIRST_IN_BRL
+from scraper.b3.currency import FIRST_IN_BRL
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"
 PACKAGE = REPOSITORY / "scraper"
+REFINEMENT = REPOSITORY / "refinement"
+LAKE = REPOSITORY / "lake"
 REQUIREMENTS = PACKAGE / "requirements-lambda.txt"
-NOTEBOOKS = REPOSITORY / "notebooks"
+CHARTS = REPOSITORY / "analysis"
 
 _CHART_MODULES = ("charts.py", "style.py")
 _CHART_PACKAGES = ("squarify",)
 
-_COMMAND_LINE = {PACKAGE / "__main__.py", *(PACKAGE / "cli").iterdir()}
-"""What the functions do not run, and what imports packages that they do not have."""
+_COMMAND_LINE = {PACKAGE / "__main__.py"}
+"""What the functions do not run."""
 
 EXTRA_CA_NAME = "extra-ca.pem"
 """Name of the extra CA file inside the bundle."""
@@ -58,8 +61,7 @@ def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
         BundlingError: pip could not fetch what `scraper/requirements-lambda.txt` names.
     """
     third_party = _third_party()
-    modules = sorted({*PACKAGE.rglob("*.py")} - _COMMAND_LINE)
-    sources = {path.relative_to(REPOSITORY): path for path in modules}
+    sources = _modules(PACKAGE, LAKE)
     if extra_ca_file is not None:
         sources[Path(EXTRA_CA_NAME)] = extra_ca_file
     bundle = BUILD / f"scraper-{_digest(third_party.name, sources)}"
@@ -68,6 +70,20 @@ def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
     with _published_as(bundle) as folder:
         shutil.copytree(third_party, folder, dirs_exist_ok=True)
         _copy(sources, folder)
+    return bundle
+
+
+def refinement_bundle() -> Path:
+    """Make the folder with the packages that the refine job runs.
+
+    Returns:
+        The folder, under `build/`, named by its content: it is made once and never changed.
+    """
+    sources = _modules(REFINEMENT, LAKE)
+    bundle = BUILD / f"refinement-{_digest('', sources)}"
+    if not bundle.is_dir():
+        with _published_as(bundle) as folder:
+            _copy(sources, folder)
     return bundle
 
 
@@ -83,7 +99,7 @@ def charts_bundle() -> Path:
     Raises:
         BundlingError: A package is not installed.
     """
-    sources = {path.relative_to(REPOSITORY): path for path in (NOTEBOOKS / name for name in _CHART_MODULES)}
+    sources = {path.relative_to(REPOSITORY): path for path in (CHARTS / name for name in _CHART_MODULES)}
     for package in _CHART_PACKAGES:
         try:
             files = distribution(package).files or []
@@ -97,16 +113,16 @@ def charts_bundle() -> Path:
     if not bundle.is_dir():
         with _published_as(bundle) as folder:
             _copy(sources, folder)
-            # With this the folder is a package in a ZIP, too, which `notebooks/` itself need not be
-            (folder / NOTEBOOKS.name / "__init__.py").touch()
-            (folder / NOTEBOOKS.name / "exchange.py").write_text(exchange, encoding="utf-8")
+            # With this the folder is a package in a ZIP, too, which `analysis/` itself need not be
+            (folder / CHARTS.name / "__init__.py").touch()
+            (folder / CHARTS.name / "exchange.py").write_text(exchange, encoding="utf-8")
     return bundle
 
 
 def _exchange_module() -> str:
     """A module with the exchange's calendar, whose package is not in Athena either."""
     # Here, as set-up makes the function's bundle while the packages are still being installed
-    from scraper.calendar import KNOWN_DAYS, closed_weekdays  # noqa: PLC0415
+    from scraper.b3.calendar import KNOWN_DAYS, closed_weekdays  # noqa: PLC0415
 
     return (
         '"""The exchange\'s calendar as it was known at the deployment; days are texts."""\n\n'
@@ -114,6 +130,16 @@ def _exchange_module() -> str:
         f"FIRST_IN_BRL = {str(FIRST_IN_BRL)!r}\n"
         f"CLOSED_WEEKDAYS = frozenset({' '.join(map(str, closed_weekdays(*KNOWN_DAYS)))!r}.split())\n"
     )
+
+
+def _modules(*packages: Path) -> dict[Path, Path]:
+    """The modules of packages, by their names in a bundle."""
+    return {
+        module.relative_to(package.parent): module
+        for package in packages
+        for module in sorted(package.rglob("*.py"))
+        if module not in _COMMAND_LINE
+    }
 
 
 def _copy(sources: Mapping[Path, Path], folder: Path) -> None:

@@ -17,7 +17,9 @@ from aws_cdk.aws_glue import (
 from aws_cdk.aws_s3 import Bucket
 from constructs import Construct
 
-from scraper import schema
+from scraper.b3.columns import Column as RawColumn
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
+from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from stacks.storage import RAW_PREFIX
 
 _COTAHIST_BEGIN = "1986-01-01"
@@ -45,7 +47,7 @@ class Catalog(Construct):
         self._build_table(
             "cotahist",
             description="Session quotes: one row a ticker, market and term, B3's own fields",
-            columns=schema.COTAHIST_COLUMNS,
+            columns=COTAHIST_COLUMNS,
             partition=("trade_date", "Trading session"),
             values=(_COTAHIST_BEGIN, "NOW"),
             raw_bucket=raw_bucket,
@@ -54,7 +56,7 @@ class Catalog(Construct):
             "cotahist_revisions",
             description="Lines that only one of B3's two files of a session has, the daily or the annual "
             "one, as the last backfill of its year found",
-            columns=schema.REVISION_COLUMNS,
+            columns=REVISION_COLUMNS,
             partition=("trade_date", "Trading session"),
             values=(_COTAHIST_BEGIN, "NOW"),
             raw_bucket=raw_bucket,
@@ -62,7 +64,7 @@ class Catalog(Construct):
         self._build_table(
             "index_portfolio",
             description="Theoretical portfolios of indices, as they open the session of their date",
-            columns=schema.PORTFOLIO_COLUMNS,
+            columns=PORTFOLIO_COLUMNS,
             partition=("portfolio_date", "Session that the portfolio opens"),
             # On days without a session B3 dates the portfolio by the next one
             values=(_PORTFOLIO_BEGIN, "NOW+14DAYS"),
@@ -74,7 +76,7 @@ class Catalog(Construct):
         name: str,
         *,
         description: str,
-        columns: Sequence[schema.Column],
+        columns: Sequence[RawColumn],
         partition: tuple[str, str],
         values: tuple[str, str],
         raw_bucket: Bucket,

@@ -104,7 +104,7 @@ class Ingestion(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             code=self._code,
-            handler="scraper.handler.handler",
+            handler="scraper.daily.handler.handler",
             layers=[self._layer],
             memory_size=1024,
             timeout=Duration.minutes(15),
@@ -128,7 +128,7 @@ class Ingestion(Construct):
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             code=self._code,
-            handler="scraper.backfill_handler.handler",
+            handler="scraper.history.handler.handler",
             layers=[self._layer],
             # A year of 2.3 million quotes takes 235 MB at the peak; more memory is more of a processor
             memory_size=2048,

@@ -40,8 +40,8 @@ from aws_cdk.aws_sns_subscriptions import EmailSubscription
 from aws_cdk.aws_sqs import Queue
 from constructs import Construct
 
-from scraper.metrics import DIMENSION, NAMESPACE
-from scraper.metrics import Metric as Name
+from scraper.runtime.metrics import DIMENSION, NAMESPACE
+from scraper.runtime.metrics import Metric as Name
 
 INVARIANT_BROKEN = "invariant broken"
 """The words with which the job's message begins when the refined rows do not add up to the raw quotes."""

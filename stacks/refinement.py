@@ -25,6 +25,7 @@ from aws_cdk.aws_sqs import Queue, QueueEncryption
 from constructs import Construct
 
 from glue_scripts.visual import build_nodes
+from stacks.bundling import refinement_bundle
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
 from stacks.nag import acknowledge, acknowledge_prefix
@@ -124,9 +125,11 @@ class RefineJob(Construct):
         self, role: Role, arguments: Mapping[str, str], worker_count: int, timeout_minutes: int
     ) -> PySparkEtlJob:
         script = Asset(self, "Script", path=str(SCRIPT))
+        packages = Asset(self, "Packages", path=str(refinement_bundle()))
         role.add_to_policy(
             PolicyStatement(
-                actions=["s3:GetObject"], resources=[script.bucket.arn_for_objects(script.s3_object_key)]
+                actions=["s3:GetObject"],
+                resources=[asset.bucket.arn_for_objects(asset.s3_object_key) for asset in (script, packages)],
             )
         )
         job = PySparkEtlJob(
@@ -136,6 +139,7 @@ class RefineJob(Construct):
             # The CDK would let the role read the whole bucket of deployment assets
             role=role.without_policy_updates(),
             script=GlueCode.from_bucket(script.bucket, script.s3_object_key),
+            extra_python_files=[GlueCode.from_bucket(packages.bucket, packages.s3_object_key)],
             glue_version=GlueVersion.V5_1,
             worker_configuration=WorkerConfiguration(
                 worker_type=WorkerType.G_1X, number_of_workers=worker_count

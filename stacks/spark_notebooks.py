@@ -63,7 +63,7 @@ class SparkNotebooks(Construct):
     Attributes:
         workgroup: The workgroup.
         role: The role in which its sessions run.
-        charts_url: `s3://` address of a ZIP with the packages `notebooks` and `squarify`, for `addPyFile`.
+        charts_url: `s3://` address of a ZIP with the packages `analysis` and `squarify`, for `addPyFile`.
     """
 
     def __init__(

@@ -13,8 +13,8 @@ from aws_cdk.aws_iam import AnyPrincipal, Effect, IRole, PolicyStatement, Role, 
 from aws_cdk.aws_s3 import BlockPublicAccess, Bucket, BucketEncryption, LifecycleRule, ObjectOwnership
 from constructs import Construct
 
+from lake.names import RESERVED
 from stacks.nag import acknowledge
-from stacks.names import RESERVED
 
 RAW_PREFIX = "raw/"
 SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"

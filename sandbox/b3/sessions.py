@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from functools import lru_cache
 
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
 
 _LONGEST_BREAK = timedelta(days=10)  # there is no longer one between two sessions
 

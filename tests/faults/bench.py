@@ -21,10 +21,10 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import QUOTES_PATH, Answer, B3Server, Document, PortfolioRequest, SeenRequest
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline
-from scraper.calendar import SAO_PAULO
-from scraper.client import B3Client
-from scraper.ingest import Result, ingest
-from scraper.raw import RawBucket
+from scraper.b3.calendar import SAO_PAULO
+from scraper.b3.client import B3Client
+from scraper.daily.ingest import Result, ingest
+from scraper.raw.bucket import RawBucket
 
 MARKET = SimulatedMarket(seed=11, tickers=31, quotes=120)
 

@@ -27,9 +27,9 @@ from sandbox.b3.formats import (
 )
 from sandbox.b3.server import PORTFOLIO_PATH, QUOTES_PATH, REQUEST_REJECTED, Answer
 from sandbox.pipeline import JobRun
-from scraper.calendar import sessions_between
-from scraper.ingest import Outcome, Result
-from scraper.oddities import TrailerCount
+from scraper.b3.calendar import sessions_between
+from scraper.b3.oddities import TrailerCount
+from scraper.daily.ingest import Outcome, Result
 from tests.faults.bench import MARKET, Bench, Lake, path_of, volume_made
 
 pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("faults")]

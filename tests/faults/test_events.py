@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
-from scraper.ingest import Outcome
+from scraper.daily.ingest import Outcome
 from tests.faults.bench import MARKET, Bench, volume_made
 from tests.faults.proxy import Proxy
 

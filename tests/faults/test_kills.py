@@ -27,8 +27,8 @@ import pytest
 from sandbox.b3.formats import encode_session
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import REPOSITORY, MiniStack
-from scraper.cotahist import read_session
-from scraper.raw import Lineage, RawBucket
+from scraper.b3.cotahist.reader import read_session
+from scraper.raw.bucket import Lineage, RawBucket
 from tests.faults.proxy import Proxy
 from tests.leading import lead_to
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sandbox.b3.formats import Quote, encode_portfolio, encode_session, zip_file
-from scraper.archive import MAX_DIRECTORY_BYTES
-from scraper.cotahist import MAX_RATIO
-from scraper.portfolio import MAX_PAGE_BYTES, MAX_PAGES
+from scraper.b3.archive import MAX_DIRECTORY_BYTES
+from scraper.b3.cotahist.reader import MAX_RATIO
+from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES
 from tests.fixtures.b3 import SMALL_PORTFOLIO
 from tests.fuzz.harness import SESSION_QUOTES, TEXT_BYTES
 from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION

@@ -24,10 +24,12 @@ from typing import Any
 import pyarrow as pa
 
 from sandbox.b3.formats import LAYOUT
-from scraper import client, cotahist, portfolio
-from scraper.cotahist import COTAHIST_SCHEMA, read_session, read_year
-from scraper.errors import InvalidData
-from scraper.portfolio import PORTFOLIO_SCHEMA, read_portfolio, total_pages
+from scraper.b3 import client
+from scraper.b3.cotahist import reader as cotahist
+from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session, read_year
+from scraper.b3.errors import InvalidData
+from scraper.b3.index_portfolio import reader as portfolio
+from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, read_portfolio, total_pages
 from tests.fuzz import naive, seeds
 from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION, YEAR
 
@@ -202,7 +204,7 @@ def _check_portfolio(data: bytes) -> None:
     _require(len({row["ticker"] for row in rows}) == len(rows), "a ticker twice")
 
 
-_COTAHIST = ("scraper/cotahist.py", "scraper/records.py", "scraper/archive.py")
+_COTAHIST = ("scraper/b3/cotahist/reader.py", "scraper/b3/cotahist/records.py", "scraper/b3/archive.py")
 _OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
 _OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
 _OF_YEARS = {
@@ -216,7 +218,13 @@ HARNESSES = {
     for harness in (
         Harness("daily", _check_daily, seeds.daily, _COTAHIST, frozenset(_OF_NEITHER | _OF_YEARS)),
         Harness("annual", _check_annual, seeds.annual, _COTAHIST, frozenset(_OF_NEITHER | _OF_SESSIONS)),
-        Harness("portfolio", _check_portfolio, seeds.portfolio, ("scraper/portfolio.py",), frozenset()),
+        Harness(
+            "portfolio",
+            _check_portfolio,
+            seeds.portfolio,
+            ("scraper/b3/index_portfolio/reader.py",),
+            frozenset(),
+        ),
     )
 }
 

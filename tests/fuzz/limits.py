@@ -15,9 +15,9 @@ from typing import Any
 from benchmarks.figures import machine
 from benchmarks.measure import peak_bytes
 from sandbox.b3.formats import Quote, encode_session, zip_file
-from scraper.cotahist import MAX_SESSION_QUOTES, MAX_TEXT_BYTES, read_session, read_year
-from scraper.errors import InvalidData
-from scraper.portfolio import MAX_PAGE_BYTES, MAX_PAGES, read_portfolio
+from scraper.b3.cotahist.reader import MAX_SESSION_QUOTES, MAX_TEXT_BYTES, read_session, read_year
+from scraper.b3.errors import InvalidData
+from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES, read_portfolio
 from tests.fuzz.__main__ import keep
 from tests.fuzz.harness import SOURCE
 from tests.fuzz.seeds import SESSION, YEAR

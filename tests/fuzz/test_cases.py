@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from scraper.cotahist import read_session, read_year
-from scraper.errors import InvalidData
-from scraper.portfolio import read_portfolio
+from scraper.b3.cotahist.reader import read_session, read_year
+from scraper.b3.errors import InvalidData
+from scraper.b3.index_portfolio.reader import read_portfolio
 from tests.fuzz import cases, harness
 from tests.fuzz.cases import FOUND, TRIED, Case
 from tests.fuzz.harness import HARNESSES, SESSION_QUOTES, SOURCE, TEXT_BYTES
@@ -47,7 +47,7 @@ def refusal(data: bytes, reader: str, folder: Path) -> str | None:
 def test_a_case_is_refused_in_the_words_that_fit_it_or_read(
     case: Case, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scraper.cotahist.MAX_SESSION_QUOTES", SESSION_QUOTES)
+    monkeypatch.setattr("scraper.b3.cotahist.reader.MAX_SESSION_QUOTES", SESSION_QUOTES)
     said = refusal(case.make(), reader, tmp_path)
     if case.refusal is None:
         assert said is None

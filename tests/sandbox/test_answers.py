@@ -14,7 +14,7 @@ import pytest
 from sandbox.answers import SHOWN, ask
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, QueryResult, StageError
-from scraper.calendar import sessions_before
+from scraper.b3.calendar import sessions_before
 from tests.sandbox.deployed import Deployed
 
 MOST_TRADED = "Most traded stocks of a session"

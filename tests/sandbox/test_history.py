@@ -16,7 +16,7 @@ from sandbox.b3.server import B3Server
 from sandbox.b3.sources import SimulatedSource
 from sandbox.b3.years import annual_zip_name
 from sandbox.ministack import MiniStack
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
 from tests.leading import lead_to
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("history")]

@@ -136,11 +136,11 @@ def test_a_command_answers_ctrl_c_itself_and_is_told_to_end(ending: signal.Signa
 @pytest.mark.parametrize(
     ("command", "runs"),
     [
-        (["report"], ["notebooks.report"]),
-        (["report", "--date", "2026-11-19"], ["notebooks.report", "--date", "2026-11-19"]),
-        (["report", "--language", "pt"], ["notebooks.report", "--language", "pt"]),
-        (["report", "--", "--language", "pt"], ["notebooks.report", "--language", "pt"]),
-        (["pictures", "--", "--out", "docs"], ["notebooks.pictures", "--out", "docs"]),
+        (["report"], ["analysis.report"]),
+        (["report", "--date", "2026-11-19"], ["analysis.report", "--date", "2026-11-19"]),
+        (["report", "--language", "pt"], ["analysis.report", "--language", "pt"]),
+        (["report", "--", "--language", "pt"], ["analysis.report", "--language", "pt"]),
+        (["pictures", "--", "--out", "docs"], ["analysis.pictures", "--out", "docs"]),
     ],
 )
 def test_report_and_pictures_are_names_for_modules_with_arguments_passed_on(

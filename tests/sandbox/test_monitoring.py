@@ -11,7 +11,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from scraper.metrics import Metric
+from scraper.runtime.metrics import Metric
 from tests.sandbox.deployed import MORNING_AFTER, SESSIONS, Deployed
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]

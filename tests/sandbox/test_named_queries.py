@@ -21,12 +21,12 @@ import pytest
 import sqlglot
 
 from benchmarks import partitions
-from glue_scripts import refine
+from refinement import columns
 from sandbox.b3.sources import SimulatedSource
 from sandbox.pipeline import QueryResult
-from scraper import schema
 from scraper.__main__ import DONE, main
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from stacks.named_query import NAMED_QUERIES, NamedQuery, Tables
 from tests.leading import lead_to
 from tests.sandbox import answers
@@ -113,15 +113,14 @@ WIDE, COMPACT, RAW, REVISIONS = (
 )
 COLUMNS = {
     "default": {
-        "bovespa_daily": {field.name: field.type for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)},
+        "bovespa_daily": {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
         "bovespa_daily_compact": {
-            field.name: field.type for field in (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS)
+            field.name: field.type for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)
         },
     },
     "bovespa": {
-        "cotahist": {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS}
-        | {"trade_date": "date"},
-        "cotahist_revisions": {column.name: column.glue_type for column in schema.REVISION_COLUMNS}
+        "cotahist": {column.name: column.glue_type for column in COTAHIST_COLUMNS} | {"trade_date": "date"},
+        "cotahist_revisions": {column.name: column.glue_type for column in REVISION_COLUMNS}
         | {"trade_date": "date"},
     },
 }

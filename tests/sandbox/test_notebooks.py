@@ -21,10 +21,10 @@ import nbformat
 import pandas as pd
 import pytest
 
-from notebooks import pictures, report
-from notebooks.lake import Lake, LakeError
+from analysis import pictures, report
+from analysis.athena import Lake, LakeError
 from sandbox.b3.formats import Quote
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of
 from tests.sandbox.history import loaded

@@ -20,16 +20,16 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-import scraper.cli.replay
-import scraper.cli.status
-import scraper.range_run
+import operating.range_run
+import operating.replay
+import operating.status
+from operating import teardown
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.deploy import Cdk
 from sandbox.pipeline import JobRun
 from scraper.__main__ import FILES_FAILED, main
-from stacks import teardown
 from tests.leading import lead_to
 from tests.runbook import Shell, aws_tool, sections, shape
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
@@ -112,8 +112,8 @@ def operator(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> It
         settings = boto3.client("lambda").get_function_configuration(FunctionName=names.scraper_function)
         for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):
             environment.setenv(name, settings["Environment"]["Variables"][name])
-        environment.setattr(scraper.range_run, "POLL_SECONDS", 0.2)
-        environment.setattr(scraper.cli.replay, "POLL_SECONDS", 0.2)
+        environment.setattr(operating.range_run, "POLL_SECONDS", 0.2)
+        environment.setattr(operating.replay, "POLL_SECONDS", 0.2)
         (prelude,) = RUNBOOK["before-anything"].commands
         assert names.work_group in prelude  # which is the stack's name
         tools = {"aws": aws_tool, "python": lambda words: main(words[2:])}
@@ -141,7 +141,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
         def now(cls, tz: tzinfo | None = None) -> Self:
             return cast(Self, instant.astimezone(tz))
 
-    monkeypatch.setattr(scraper.cli.status, "datetime", Clock)
+    monkeypatch.setattr(operating.status, "datetime", Clock)
 
 
 def test_a_late_session_is_waited_for_until_b3_has_it(

@@ -7,9 +7,9 @@ from datetime import date
 import boto3
 import pytest
 
+from operating import smoke
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
-from stacks import smoke
 from tests.sandbox.deployed import MARKET, Deployed, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]

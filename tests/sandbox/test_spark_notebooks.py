@@ -52,11 +52,11 @@ def test_the_charts_of_the_output_are_a_zip_that_python_imports(
     archive = tmp_path / "charts.zip"
     boto3.client("s3").download_file(where.netloc, where.path.lstrip("/"), str(archive))
     done = subprocess.run(
-        [sys.executable, "-c", "from notebooks import charts; print(charts.__file__)"],
+        [sys.executable, "-c", "from analysis import charts; print(charts.__file__)"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(archive), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == str(archive / "notebooks" / "charts.py")
+    assert done.stdout.strip() == str(archive / "analysis" / "charts.py")

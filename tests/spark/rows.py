@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from glue_scripts.refine import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from sandbox.b3.formats import Quote
 
 SESSION = date(2031, 3, 14)

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.b3.eras import era_year
 from sandbox.b3.formats import Quote
-from scraper.cotahist import read_year
+from scraper.b3.cotahist.reader import read_year
 from tests.spark.conftest import Refine
 
 pytestmark = pytest.mark.xdist_group("spark")

@@ -17,19 +17,14 @@ import pytest
 from botocore.stub import Stubber
 from pyspark.sql import DataFrame, SparkSession
 
-from glue_scripts import refine
-from glue_scripts.refine import (
-    COLUMNS,
-    COMPACT_COLUMNS,
-    Catalog,
-    InvariantBroken,
-    RefineError,
-    parse_arguments,
-    wide_table,
-)
+from refinement.catalog import Catalog, wide_table
+from refinement.columns import COLUMNS, COMPACT_COLUMNS
+from refinement.errors import InvariantBroken, RefineError
+from refinement.run import parse_arguments
+from refinement.transform import transform
 from sandbox.ministack import MiniStack
 from tests.leading import lead_to
-from tests.spark.lake import (
+from tests.spark.raw_files import (
     AA,
     BB,
     LOCATION,
@@ -258,7 +253,7 @@ class TestRefusals:
 
     def test_of_rows_that_do_not_reconcile(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         lake.put_session([cash(voltot=D("3.00")), *BB])
-        monkeypatch.setattr(refine, "transform", _drop_a_row(refine.transform))
+        monkeypatch.setattr("refinement.run.transform", _drop_a_row(transform))
         expected = r"2031-03-14: volume: expected 23\.00, found 3\.00"
         with pytest.raises(InvariantBroken, match=expected) as refusal:
             lake.run()

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from glue_scripts.refine import reconcile, transform
+from refinement.transform import reconcile, transform
 from sandbox.b3.formats import Quote
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
 

@@ -15,25 +15,19 @@ import pytest
 from botocore.stub import ANY, Stubber
 from pyspark.sql import DataFrame, SparkSession
 
-from glue_scripts import refine
-from glue_scripts.refine import (
-    COMPACT_COLUMNS,
-    PARTITION_KEYS,
-    Catalog,
-    Phases,
-    Published,
-    RefineError,
-    Session,
-    batches_of_sessions,
-    finish,
-    partition_folder,
-    portfolios_in_force,
-    publish,
-)
+from lake.keys import partition_folder
+from refinement import raw, run
+from refinement.catalog import Catalog
+from refinement.columns import COMPACT_COLUMNS
+from refinement.errors import RefineError
+from refinement.log import Phases
+from refinement.publish import Published, finish, publish
+from refinement.raw import batches_of_sessions, portfolios_in_force
+from refinement.transform import Session, transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.mirror import BucketMirror
-from tests.spark.lake import (
+from tests.spark.raw_files import (
     AA,
     BB,
     COMPACT_LOCATION,
@@ -139,7 +133,7 @@ class TestBatches:
         for file in by_session[0]:
             s3.delete_object(Bucket=REFINED, Key=file)
         lake.database += "_again"
-        monkeypatch.setattr(refine, "_BATCH_SESSIONS", 2)
+        monkeypatch.setattr(raw, "_BATCH_SESSIONS", 2)
         lake.run_range(DAYS[0], DAYS[-1])
         assert (bodies(lake), lake.partitions(), lake.partitions("_compact")) == by_session
 
@@ -152,8 +146,8 @@ class TestBatches:
     ) -> None:
         for day in DAYS:
             lake.put_session([*AA, *BB], day)
-        monkeypatch.setattr(refine, "_BATCH_SESSIONS", 2)
-        monkeypatch.setattr(refine, "transform", _without("ZZBB4", DAYS[3], refine.transform))
+        monkeypatch.setattr(raw, "_BATCH_SESSIONS", 2)
+        monkeypatch.setattr("refinement.run.transform", _without("ZZBB4", DAYS[3], transform))
         with pytest.raises(RefineError) as refusal:
             lake.run_range(DAYS[0], DAYS[-1])
 
@@ -174,7 +168,7 @@ class TestBatches:
         for day in DAYS:
             lake.put_session([*AA, *BB], day)
         with monkeypatch.context() as patch:
-            patch.setattr(refine, "_BATCH_SESSIONS", 2)
+            patch.setattr(raw, "_BATCH_SESSIONS", 2)
             patch.setattr(Catalog, "synchronise", _refusing(str(DAYS[2]), Catalog.synchronise))
             with pytest.raises(ConnectionError, match="the catalog is away"):
                 lake.run_range(DAYS[0], DAYS[-1])
@@ -184,8 +178,8 @@ class TestBatches:
         assert len(lake.partitions()) == 10
 
     def test_hold_so_many_quotes_and_so_many_sessions(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(refine, "_BATCH_QUOTES", 100)
-        monkeypatch.setattr(refine, "_BATCH_SESSIONS", 3)
+        monkeypatch.setattr(raw, "_BATCH_QUOTES", 100)
+        monkeypatch.setattr(raw, "_BATCH_SESSIONS", 3)
 
         def sizes(*quotes: int) -> list[int]:
             sessions = {SESSION + timedelta(days=day): count for day, count in enumerate(quotes)}
@@ -283,7 +277,7 @@ class TestFiles:
         frame = spark.createDataFrame([(ticker, 1) for ticker in tickers], "ticker string, n int")
         frame.coalesce(1).write.partitionBy("ticker").parquet(str(tmp_path / "table"))
         folders = {folder.name for folder in (tmp_path / "table").glob("ticker=*")}
-        assert {partition_folder("", PARTITION_KEYS[1:], [ticker])[1:] for ticker in tickers} == folders
+        assert {partition_folder("", ["ticker"], [ticker])[1:] for ticker in tickers} == folders
         assert set(string.ascii_letters) < {name.removeprefix("ticker=A") for name in folders}
 
 
@@ -298,7 +292,7 @@ class TestTwoRunsAtOnce:
             *("--refined_database", lake.database, "--refined_table", lake.table),
         ]
         with ThreadPoolExecutor(2) as runs:
-            list(runs.map(refine.main, [argv, argv]))
+            list(runs.map(run.main, [argv, argv]))
         assert lake.files().keys() == keys("ZZAA3", "ZZBB4")
         assert lake.partitions() == {
             (str(SESSION), ticker): f"{LOCATION}/trade_date={SESSION}/ticker={ticker}/"
@@ -384,7 +378,7 @@ class TestRawFiles:
     ) -> None:
         quotes = [Quote(codneg=f"ZZ{number:04d}", codisi="") for number in range(4_000)]
         assert lake.put_session(quotes).stat().st_size > 16_000
-        monkeypatch.setattr(refine, "_FOOTER_BYTES", 16_000)
+        monkeypatch.setattr(raw, "_FOOTER_BYTES", 16_000)
         lake.run("--compact_only", "true")
         assert len(lake.rows(compact_key())) == 4_000
 

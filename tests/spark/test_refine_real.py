@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from glue_scripts.refine import PORTFOLIO_COLUMNS, QUOTE_COLUMNS, read_raw, reconcile, transform
-from scraper.cotahist import COTAHIST_SCHEMA, read_session
-from scraper.portfolio import PORTFOLIO_SCHEMA, read_portfolio
+from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.raw import read_raw
+from refinement.transform import reconcile, transform
+from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session
+from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, read_portfolio
 
 pytestmark = [pytest.mark.xdist_group("spark"), pytest.mark.real]
 

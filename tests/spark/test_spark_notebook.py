@@ -34,14 +34,14 @@ from sqlglot import expressions as exp
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack, without_aws
-from scraper.calendar import sessions_between
-from stacks.bundling import NOTEBOOKS, charts_bundle
+from scraper.b3.calendar import sessions_between
+from stacks.bundling import REPOSITORY, charts_bundle
 from tests.leading import lead_to
-from tests.spark.lake import Lake, empty_buckets, empty_s3
+from tests.spark.raw_files import Lake, empty_buckets, empty_s3
 
 pytestmark = pytest.mark.xdist_group("spark")
 
-NOTEBOOK = NOTEBOOKS / "pregao_spark.ipynb"
+NOTEBOOK = REPOSITORY / "notebooks" / "pregao_spark.ipynb"
 MARKET = SimulatedMarket(seed=3, tickers=40, quotes=160)
 SESSIONS = sessions_between(date(2025, 7, 1), date(2025, 10, 3))
 WINDOW = SESSIONS[-60:]

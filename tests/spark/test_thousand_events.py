@@ -18,11 +18,11 @@ import boto3
 import pytest
 import urllib3
 
-from glue_scripts.refine import main
+from refinement.run import main
 from sandbox.ministack import MiniStack
 from tests.faults.proxy import Proxy
 from tests.lambda_functions import load
-from tests.spark.lake import RAW, REFINED, Lake
+from tests.spark.raw_files import RAW, REFINED, Lake
 from tests.spark.rows import cash, odd_lot, option
 
 pytestmark = [pytest.mark.long_faults, pytest.mark.xdist_group("spark")]

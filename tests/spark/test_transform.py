@@ -8,19 +8,14 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from glue_scripts.refine import (
-    COLUMNS,
-    PARTITION_KEYS,
-    PORTFOLIO_COLUMNS,
-    QUOTE_COLUMNS,
-    RefineError,
-    reconcile,
-    transform,
-)
+from refinement.columns import COLUMNS, PARTITION_KEYS, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.errors import RefineError
+from refinement.transform import reconcile, transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
-from scraper import schema
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.index_portfolio import layout
 from tests.spark.conftest import Refine
 from tests.spark.rows import SESSION, cash, odd_lot, option, portfolios_frame, quotes_frame
 
@@ -105,8 +100,8 @@ def test_types_and_order_are_those_of_the_declared_schema(spark: SparkSession) -
 
 
 def test_the_raw_columns_that_the_job_relies_on_have_the_types_that_the_scraper_writes() -> None:
-    quotes = {column.name: column.glue_type for column in schema.COTAHIST_COLUMNS}
-    portfolio = {column.name: column.glue_type for column in schema.PORTFOLIO_COLUMNS}
+    quotes = {column.name: column.glue_type for column in COTAHIST_COLUMNS}
+    portfolio = {column.name: column.glue_type for column in layout.PORTFOLIO_COLUMNS}
     assert quotes.items() >= QUOTE_COLUMNS.items()
     assert portfolio.items() >= PORTFOLIO_COLUMNS.items()
 

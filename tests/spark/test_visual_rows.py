@@ -25,18 +25,23 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from glue_scripts import refine
 from glue_scripts.visual import build_nodes
+from lake import keys
+from refinement import columns as refined
+from refinement import raw as raw_files
+from refinement.transform import transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack
 from sandbox.visual.glue import DynamicFrame, GlueContext, GlueError, S3ParquetSink
 from sandbox.visual.interpreter import Interpreter, run
-from scraper.arrow import arrow_schema
-from scraper.cotahist import read_session
-from scraper.portfolio import read_portfolio
-from scraper.schema import COTAHIST_COLUMNS, PORTFOLIO_COLUMNS, Column
-from tests.spark.lake import RAW, REFINED, run_job
+from scraper.b3.arrow import arrow_schema
+from scraper.b3.columns import Column
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.cotahist.reader import read_session
+from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
+from scraper.b3.index_portfolio.reader import read_portfolio
+from tests.spark.raw_files import RAW, REFINED, run_job
 from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 from tests.spark.test_refine_property import DAYS, LINES, PORTFOLIOS
 
@@ -140,17 +145,17 @@ def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None =
     quotes = [
         path for day, path in files("cotahist", "trade_date", "*.parquet").items() if first <= day <= last
     ]
-    dated = files("index_portfolio", "portfolio_date", f"{refine.INDEX}.parquet")
+    dated = files("index_portfolio", "portfolio_date", f"{refined.INDEX}.parquet")
     by_text = {str(day): path for day, path in dated.items()}
-    portfolios = [*refine.portfolios_in_force(by_text, first, last).values()]
-    return refine.transform(
-        refine.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refine.QUOTE_COLUMNS),
-        refine.read_raw(
+    portfolios = [*raw_files.portfolios_in_force(by_text, first, last).values()]
+    return transform(
+        raw_files.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refined.QUOTE_COLUMNS),
+        raw_files.read_raw(
             spark,
             portfolios,
             f"s3://{RAW}/raw/index_portfolio",
             "portfolio_date",
-            refine.PORTFOLIO_COLUMNS,
+            refined.PORTFOLIO_COLUMNS,
         ),
     )
 
@@ -376,12 +381,12 @@ class TestAChangeOfOneSideAlone:
     ) -> None:
         _write_sample(raw)
         graph = contents(graph_rows(spark, nodes_for(), SESSION))
-        transform = refine.transform
 
         def shows(column: str, expression: str) -> bool:
-            monkeypatch.setattr(
-                refine, "transform", lambda *raw: transform(*raw).withColumn(column, F.expr(expression))
-            )
+            def changed(*frames: DataFrame) -> DataFrame:
+                return transform(*frames).withColumn(column, F.expr(expression))
+
+            monkeypatch.setattr("tests.spark.test_visual_rows.transform", changed)
             return contents(script_rows(spark, raw, SESSION)) != graph
 
         changes = {
@@ -469,14 +474,14 @@ class Job:
         self.glue = boto3.client("glue")
         self._buckets = buckets
         self.wide = Lake(
-            self.glue, buckets, database=self.database, table="bovespa_daily", folder=refine.WIDE_FOLDER
+            self.glue, buckets, database=self.database, table="bovespa_daily", folder=keys.WIDE_FOLDER
         )
         self.compact = Lake(
             self.glue,
             buckets,
             database=self.database,
-            table=f"bovespa_daily{refine.COMPACT_SUFFIX}",
-            folder=refine.COMPACT_FOLDER,
+            table=f"bovespa_daily{refined.COMPACT_SUFFIX}",
+            folder=keys.COMPACT_FOLDER,
         )
         self._spark = spark
 
@@ -551,7 +556,7 @@ class TestRun:
         job.run_script(SESSION)
         assert job.state() == script
         for table in (job.wide, job.compact):
-            assert {file.name for file in table.root.rglob("*.parquet")} == {refine.FILE_NAME}
+            assert {file.name for file in table.root.rglob("*.parquet")} == {keys.REFINED_FILE}
 
     @pytest.mark.parametrize(
         ("dates", "message"),
@@ -653,7 +658,7 @@ class TestCompactTable:
         _write_sample(raw)
         job.run(SESSION)
         assert job.compact.catalogued() == {
-            "columns": [(field.name, field.type) for field in refine.COMPACT_COLUMNS],
+            "columns": [(field.name, field.type) for field in refined.COMPACT_COLUMNS],
             "keys": [("trade_date", "date")],
             "partitions": {(str(SESSION),): f"trade_date={SESSION}"},
         }
@@ -698,7 +703,7 @@ class TestCompactTable:
         job.run(SESSION, compact_only=True)
         assert job.wide.contents() == {}
         assert job.wide.catalogued() == {
-            "columns": [(field.name, field.type) for field in refine.COLUMNS],
+            "columns": [(field.name, field.type) for field in refined.COLUMNS],
             "keys": [("trade_date", "date"), ("ticker", "string")],
             "partitions": {},
         }
@@ -729,14 +734,14 @@ class TestTables:
         write_quotes(raw, {SESSION: [cash()]})
         job.glue.create_database(DatabaseInput={"Name": job.database})
         columns = [
-            {"Name": field.name, "Type": field.type, "Comment": field.comment} for field in refine.COLUMNS
+            {"Name": field.name, "Type": field.type, "Comment": field.comment} for field in refined.COLUMNS
         ]
         table: Any = {
             "Name": "bovespa_daily",
             "Description": "An old one",
             "TableType": "EXTERNAL_TABLE",
             "Parameters": {"classification": "parquet", "owner": "research"},
-            "PartitionKeys": [{"Name": field.name, "Type": field.type} for field in refine.PARTITION_KEYS],
+            "PartitionKeys": [{"Name": field.name, "Type": field.type} for field in refined.PARTITION_KEYS],
             "StorageDescriptor": {"Columns": columns[:-2], "Location": f"s3://{REFINED}/refined"},
         }
         job.glue.create_table(DatabaseName=job.database, TableInput=table)
@@ -747,7 +752,7 @@ class TestTables:
         assert made["Description"] == "An old one"
         assert made["Parameters"]["owner"] == "research"
         assert made["Parameters"]["partition_filtering.enabled"] == "true"
-        bare = [{"Name": field.name, "Type": field.type} for field in refine.COLUMNS[-2:]]
+        bare = [{"Name": field.name, "Type": field.type} for field in refined.COLUMNS[-2:]]
         assert made["StorageDescriptor"]["Columns"] == [*columns[:-2], *bare]
         assert job.wide.indexes() == [["trade_date", "ticker"]]
         assert job.wide.files() == {f"trade_date={SESSION}/ticker=ZZAA3": 1}

@@ -13,10 +13,12 @@ import pytest
 from botocore.stub import Stubber
 from pyspark.sql import SparkSession
 
-from glue_scripts import refine
-from glue_scripts.refine import Catalog, newest, parse_arguments, wide_sessions, wide_table
+from refinement import publish
+from refinement.catalog import Catalog, wide_table
+from refinement.retention import newest, wide_sessions
+from refinement.run import parse_arguments
 from sandbox.ministack import MiniStack
-from tests.spark.lake import REFINED, Lake, compact_key, key
+from tests.spark.raw_files import REFINED, Lake, compact_key, key
 from tests.spark.rows import cash
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -206,7 +208,7 @@ class TestCrash:
         lake.keep(0, MONDAY, WEDNESDAY)
         compact = lake.compact()
         with monkeypatch.context() as crash:
-            crash.setattr(refine, "_delete", _fail_on_objects)
+            crash.setattr(publish, "delete", _fail_on_objects)
             with pytest.raises(ConnectionError, match="2 objects of 2031-03-10"):
                 lake.keep(1, WEDNESDAY)
         # Monday is out of the catalog with its files still there, Tuesday is as it was

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 
-from stacks.names import RESERVED
+from lake.names import RESERVED
 from tests.stack.synthesis import as_list, resources, synthesise, text_of, without_hash
 
 ACCOUNT = "111122223333"

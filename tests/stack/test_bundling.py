@@ -68,9 +68,9 @@ def test_the_bundle_has_every_package_that_the_scraper_imports(bundle: Path) -> 
 def test_the_bundle_has_the_scraper_and_nothing_that_differs_between_machines(bundle: Path) -> None:
     names = set(_content(bundle))
 
-    assert {"scraper/handler.py", "scraper/backfill_handler.py"} <= names
-    assert not {"scraper/__main__.py", "scraper/cli/__init__.py"} & names  # nobody has a terminal there
-    assert "scraper/schema.py" in names
+    assert {"scraper/daily/handler.py", "scraper/history/handler.py"} <= names
+    assert not {"scraper/__main__.py", "operating/__init__.py"} & names  # nobody has a terminal there
+    assert "scraper/b3/cotahist/layout.py" in names
     assert not [
         name for name in names if "__pycache__" in name or name.endswith((".pyc", "RECORD", "INSTALLER"))
     ]
@@ -163,10 +163,10 @@ def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts:
     content = {str(path.relative_to(charts)) for path in charts.rglob("*") if path.is_file()}
     (licence,) = (path for path in content if "squarify" in path and "LICENSE" in path)
     assert content - {licence} == {
-        "notebooks/__init__.py",
-        "notebooks/charts.py",
-        "notebooks/exchange.py",
-        "notebooks/style.py",
+        "analysis/__init__.py",
+        "analysis/charts.py",
+        "analysis/exchange.py",
+        "analysis/style.py",
         "squarify/__init__.py",
     }
     imported: set[str] = set()
@@ -178,13 +178,13 @@ def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.split(".")[0])
     preinstalled = {"matplotlib", "numpy", "pandas"}
-    assert imported - set(sys.stdlib_module_names) <= preinstalled | {"notebooks", "squarify"}
+    assert imported - set(sys.stdlib_module_names) <= preinstalled | {"analysis", "squarify"}
 
 
 def test_the_charts_are_imported_from_their_zip(charts: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "charts"), "zip", charts)
     script = (
-        "from notebooks import charts, exchange; import squarify; print(charts.__file__); "
+        "from analysis import charts, exchange; import squarify; print(charts.__file__); "
         "print(squarify.__file__); assert exchange.KNOWN_DAYS == ('2005-01-01', '2031-12-31'); "
         "assert {'2024-03-29'} == {f'2024-03-{n}' for n in range(25, 32)} & exchange.CLOSED_WEEKDAYS"
     )
@@ -204,9 +204,9 @@ def test_other_charts_are_another_bundle(
 ) -> None:
     assert bundling.charts_bundle() == charts
     for name in ("charts.py", "style.py"):
-        (tmp_path / "notebooks").mkdir(exist_ok=True)
-        (tmp_path / "notebooks" / name).write_text("# other")
+        (tmp_path / "analysis").mkdir(exist_ok=True)
+        (tmp_path / "analysis" / name).write_text("# other")
     monkeypatch.setattr(bundling, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(bundling, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(bundling, "CHARTS", tmp_path / "analysis")
     monkeypatch.setattr(bundling, "BUILD", tmp_path / "build")
     assert bundling.charts_bundle().name != charts.name

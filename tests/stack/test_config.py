@@ -148,7 +148,7 @@ def test_indices_without_the_one_that_the_job_joins_are_refused(codes: object) -
 
 
 def test_the_index_that_is_asked_for_is_the_one_that_the_job_joins() -> None:
-    code = (REPOSITORY / "glue_scripts" / "refine.py").read_text(encoding="utf-8")
+    code = (REPOSITORY / "refinement" / "columns.py").read_text(encoding="utf-8")
     assert f'\nINDEX = "{JOINED_INDEX}"\n' in code
 
 

@@ -13,9 +13,9 @@ import boto3
 import pytest
 
 from benchmarks import cost
-from glue_scripts import refine
-from scraper.metrics import Metric
-from scraper.range_run import size_of
+from operating.range_run import size_of
+from refinement import errors, log, run
+from scraper.runtime.metrics import Metric
 from stacks import monitoring
 from stacks.config import REPOSITORY, Config, ConfigError
 from stacks.monitoring import Section, offset_of_midnight, session_deadline
@@ -216,7 +216,7 @@ def test_the_scraper_stamps_its_metrics_by_the_deadline_that_the_alarm_looks_at(
     (variables,) = (
         function["Properties"]["Environment"]["Variables"]
         for _, function in resources(document, "AWS::Lambda::Function")
-        if function["Properties"]["Handler"] == "scraper.handler.handler"
+        if function["Properties"]["Handler"] == "scraper.daily.handler.handler"
     )
     assert variables["SESSION_DEADLINE"] == "10:30"
     window = alarms(document)[Section.NO_NEW_SESSION]["EvaluationWindow"]["WallClockWindow"]
@@ -303,7 +303,7 @@ def which(document: Document, event: dict[str, Any]) -> set[Section]:
         (
             job_event(
                 "FAILED",
-                f"Error Category: UNCLASSIFIED_ERROR; InvariantBroken: {refine.InvariantBroken('volume')}",
+                f"Error Category: UNCLASSIFIED_ERROR; InvariantBroken: {errors.InvariantBroken('volume')}",
             ),
             Section.INVARIANT_BROKEN,
         ),
@@ -368,9 +368,9 @@ def test_an_event_is_told_once_or_not_at_all(
 
 
 def test_the_words_by_which_the_rule_knows_a_broken_invariant_are_the_job_s(document: Document) -> None:
-    assert monitoring.INVARIANT_BROKEN == refine.INVARIANT_BROKEN
+    assert monitoring.INVARIANT_BROKEN == errors.INVARIANT_BROKEN
     script = (REPOSITORY / "glue_scripts" / "visual.py").read_text(encoding="utf-8")
-    assert script.count(f'"{refine.INVARIANT_BROKEN}: ') == 2
+    assert script.count(f'"{errors.INVARIANT_BROKEN}: ') == 2
 
 
 def test_the_text_of_a_rule_holds_nothing_that_would_need_escaping(document: Document) -> None:
@@ -525,14 +525,14 @@ def test_the_table_of_job_runs_is_read_off_the_line_with_which_a_run_ends(
     assert expression
 
     first, last = (datetime(2024, 11, day, tzinfo=UTC).date() for day in (4, 8))
-    phases = refine.Phases()
+    phases = log.Phases()
     with phases.of("rows"), phases.of("files"):
         pass
     names = ["--raw_bucket", "r", "--refined_bucket", "f", "--refined_database", "d", "--refined_table", "t"]
     dates = ["--start_date", str(first), "--end_date", str(last), "--JOB_RUN_ID", "jr_0f3a"]
-    monkeypatch.setattr(refine, "_run", "")
-    refine._log_as(refine.parse_arguments([*dates, *names]))
-    refine._log(f"done: {refine._span([first, last])}; {phases}")
+    monkeypatch.setattr(log, "_run", "")
+    log.label(run.parse_arguments([*dates, *names]))
+    log.line(f"done: {log.span([first, last])}; {phases}")
     line = capsys.readouterr().out.rstrip("\n")
 
     found = re.search(expression[1].replace("(?<", "(?P<"), line)
@@ -552,8 +552,8 @@ def test_lambda_writes_its_own_lines_as_json_too(document: Document) -> None:
         if not logical_id.startswith("BucketNotifications")
     }
     assert formats == {
-        "scraper.handler.handler": "JSON",
-        "scraper.backfill_handler.handler": "JSON",
+        "scraper.daily.handler.handler": "JSON",
+        "scraper.history.handler.handler": "JSON",
         "index.handler": "JSON",
     }
 

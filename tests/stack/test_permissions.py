@@ -16,7 +16,7 @@ import pytest
 from aws_cdk.aws_iam import PolicyStatement, Role
 
 from app import build
-from scraper.raw import CANARY_KEY
+from scraper.raw.bucket import CANARY_KEY
 from stacks.config import REPOSITORY
 from tests.stack.roles import ROLES, ExpectedRole
 from tests.stack.synthesis import (
@@ -141,7 +141,7 @@ def test_to_bound_the_wide_table_the_job_needs_no_further_permission(document: d
 @pytest.mark.parametrize(
     ("mode", "role", "file"),
     [
-        ("script", "RefineRole", "glue_scripts/refine.py"),
+        ("script", "RefineRole", "refinement/catalog.py"),
         ("visual", "RefineVisualRole", "lambda_src/visual_job/index.py"),
     ],
 )

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from glue_scripts import refine
-from scraper.backfill_handler import DOWNLOAD_SECONDS
-from scraper.client import YEAR_MAX_BYTES
-from scraper.estimate import LAMBDA_MEMORY_GB, LAMBDA_STORAGE_GB
-from scraper.settings import Settings
+from lake import keys
+from operating.estimate import LAMBDA_MEMORY_GB, LAMBDA_STORAGE_GB
+from refinement import columns
+from scraper.b3.client import YEAR_MAX_BYTES
+from scraper.history.handler import DOWNLOAD_SECONDS
+from scraper.runtime.settings import Settings
 from stacks import storage
 from stacks.config import REPOSITORY
 from stacks.named_query import NAMED_QUERIES
@@ -125,7 +126,7 @@ def test_the_schedule_runs_the_scraper_three_times_a_morning_in_sao_paulo(docume
     ((scraper, _),) = (
         item
         for item in resources(document, "AWS::Lambda::Function")
-        if item[1]["Properties"]["Handler"] == "scraper.handler.handler"
+        if item[1]["Properties"]["Handler"] == "scraper.daily.handler.handler"
     )
     properties = schedule["Properties"]
     target = properties["Target"]
@@ -144,7 +145,7 @@ def test_the_scraper_gets_its_settings_and_the_layer_of_the_region(
     template.has_resource_properties(
         "AWS::Lambda::Function",
         {
-            "Handler": "scraper.handler.handler",
+            "Handler": "scraper.daily.handler.handler",
             "Runtime": "python3.13",
             "Architectures": ["x86_64"],
             "MemorySize": 1024,
@@ -179,7 +180,7 @@ def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
     (variables,) = (
         function["Properties"]["Environment"]["Variables"]
         for _, function in resources(document, "AWS::Lambda::Function")
-        if function["Properties"]["Handler"] == "scraper.handler.handler"
+        if function["Properties"]["Handler"] == "scraper.daily.handler.handler"
     )
 
     settings = Settings.from_environment({name: text_of(value) for name, value in variables.items()})
@@ -196,7 +197,7 @@ def test_the_backfill_has_what_a_year_needs_and_is_tried_once_more(template: Tem
     template.has_resource_properties(
         "AWS::Lambda::Function",
         {
-            "Handler": "scraper.backfill_handler.handler",
+            "Handler": "scraper.history.handler.handler",
             "Runtime": "python3.13",
             "MemorySize": 2048,
             "EphemeralStorage": {"Size": 2048},
@@ -214,7 +215,7 @@ def test_the_backfill_has_what_a_year_needs_and_is_tried_once_more(template: Tem
 
 
 def test_the_function_s_disk_holds_the_largest_year_that_is_downloaded(document: dict[str, Any]) -> None:
-    backfill = _function(document, "scraper.backfill_handler.handler")["Properties"]
+    backfill = _function(document, "scraper.history.handler.handler")["Properties"]
 
     # Beside the ZIP, sessions of one and a half times its size (42 bytes of Parquet for 31 of ZIP a quote),
     # and as much in pieces where the file mixes them
@@ -224,7 +225,7 @@ def test_the_function_s_disk_holds_the_largest_year_that_is_downloaded(document:
 
 
 def test_the_estimate_counts_with_the_function_s_own_memory_and_disk(document: dict[str, Any]) -> None:
-    backfill = _function(document, "scraper.backfill_handler.handler")["Properties"]
+    backfill = _function(document, "scraper.history.handler.handler")["Properties"]
 
     assert backfill["MemorySize"] == LAMBDA_MEMORY_GB * 1024
     assert backfill["EphemeralStorage"]["Size"] == LAMBDA_STORAGE_GB * 1024
@@ -233,8 +234,8 @@ def test_the_estimate_counts_with_the_function_s_own_memory_and_disk(document: d
 def test_scraper_and_backfill_are_one_bundle_that_nothing_but_the_schedule_runs(
     document: dict[str, Any],
 ) -> None:
-    scraper = _function(document, "scraper.handler.handler")["Properties"]
-    backfill = _function(document, "scraper.backfill_handler.handler")["Properties"]
+    scraper = _function(document, "scraper.daily.handler.handler")["Properties"]
+    backfill = _function(document, "scraper.history.handler.handler")["Properties"]
     ((_, schedule),) = resources(document, "AWS::Scheduler::Schedule")
 
     assert backfill["Code"] == scraper["Code"]
@@ -245,7 +246,7 @@ def test_scraper_and_backfill_are_one_bundle_that_nothing_but_the_schedule_runs(
 
 def test_the_backfill_understands_the_settings_that_the_stack_gives_it() -> None:
     document = synthesise(quotes_base_url="http://127.0.0.1:8080/")
-    variables = _function(document, "scraper.backfill_handler.handler")["Properties"]["Environment"][
+    variables = _function(document, "scraper.history.handler.handler")["Properties"]["Environment"][
         "Variables"
     ]
 
@@ -270,7 +271,7 @@ def test_a_layer_of_one_s_own_replaces_the_mapping() -> None:
 
     assert "Mappings" not in document
     Template.from_json(document).has_resource_properties(
-        "AWS::Lambda::Function", {"Handler": "scraper.handler.handler", "Layers": [layer]}
+        "AWS::Lambda::Function", {"Handler": "scraper.daily.handler.handler", "Layers": [layer]}
     )
 
 
@@ -369,8 +370,8 @@ def test_the_job_is_told_how_many_sessions_the_wide_table_keeps() -> None:
 def test_folders_and_the_compact_table_are_named_as_the_script_names_them(document: dict[str, Any]) -> None:
     names = {name: output["Value"] for name, output in document["Outputs"].items()}
 
-    assert (storage.REFINED_FOLDER, storage.COMPACT_FOLDER) == (refine.WIDE_FOLDER, refine.COMPACT_FOLDER)
-    assert names["RefinedCompactTable"] == names["RefinedTable"] + refine.COMPACT_SUFFIX
+    assert (storage.REFINED_FOLDER, storage.COMPACT_FOLDER) == (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
+    assert names["RefinedCompactTable"] == names["RefinedTable"] + columns.COMPACT_SUFFIX
 
 
 def test_the_job_runs_the_script_of_this_repository(tmp_path: Any, document: dict[str, Any]) -> None:

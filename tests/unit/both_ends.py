@@ -27,7 +27,7 @@ from sandbox.b3.formats import (
 )
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.years import annual_zip_name, write_year
-from scraper.raw import CANARY_KEY
+from scraper.raw.bucket import CANARY_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox.b3.server import B3Server
 from sandbox.ministack import MiniStack
-from scraper.telemetry import powertools
+from scraper.runtime.telemetry import powertools
 from tests.unit.both_ends import Bucket, Log, Shelves
 from tests.unit.operated import Operated
 
@@ -64,6 +64,6 @@ def operated(bucket: Bucket, b3: B3Server, monkeypatch: pytest.MonkeyPatch) -> O
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
     monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    monkeypatch.setattr("scraper.range_run.POLL_SECONDS", 0.1)
-    monkeypatch.setattr("scraper.cli.replay.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("operating.range_run.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("operating.replay.POLL_SECONDS", 0.1)
     return made

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from notebooks.lake import Window
-from notebooks.report import Session
+from analysis.athena import Window
+from analysis.report import Session
 
 FIRST = date(2031, 1, 6)
 LONG_SECTOR = "Utilidade Pública e Serviços Essenciais / Água, Esgoto e Saneamento Básico"

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sandbox.b3.server import Answer, B3Server
-from scraper.handler import handler
-from scraper.ingest import IngestError
+from scraper.daily.handler import handler
+from scraper.daily.ingest import IngestError
 from tests.lambda_functions import CONTEXT
 from tests.unit.alarm_model import ALARM, OK, DailyAlarm, Value
 from tests.unit.both_ends import Bucket, Log, Shelves

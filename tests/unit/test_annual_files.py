@@ -21,7 +21,7 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.b3.years import annual_member_name, annual_zip_name, benchmark_year, write_year
-from scraper.cotahist import read_year
+from scraper.b3.cotahist.reader import read_year
 
 JANUARY_2, JANUARY_3, DECEMBER_30 = date(2024, 1, 2), date(2024, 1, 3), date(2024, 12, 30)
 SESSIONS = {

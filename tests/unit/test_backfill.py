@@ -22,11 +22,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import scraper.backfill
-import scraper.raw
+import scraper.history.backfill
+import scraper.raw.bucket
 from sandbox.b3.formats import Quote, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
-from scraper.backfill import (
+from scraper.b3.calendar import sessions_between
+from scraper.b3.client import B3Client, RefusedError
+from scraper.b3.cotahist.reader import COTAHIST_SCHEMA
+from scraper.b3.oddities import Oddity, TrailerCount
+from scraper.daily.ingest import ingest
+from scraper.history.backfill import (
     BackfillError,
     Manifest,
     Outcome,
@@ -41,13 +46,8 @@ from scraper.backfill import (
     survey,
     tasks,
 )
-from scraper.calendar import sessions_between
-from scraper.client import B3Client, RefusedError
-from scraper.cotahist import COTAHIST_SCHEMA
-from scraper.ingest import ingest
-from scraper.oddities import Oddity, TrailerCount
-from scraper.raw import Lineage, RawBucket, encode_session
-from scraper.revisions import Revision
+from scraper.history.revisions import Revision
+from scraper.raw.bucket import Lineage, RawBucket, encode_session
 from tests.unit.both_ends import Bucket, Shelves
 
 TODAY = date(2026, 11, 24)
@@ -129,7 +129,7 @@ def test_a_year_is_a_file_a_session_and_a_manifest(
         year=2024,
         source=f"{b3.base_url}/InstDados/SerHist/COTAHIST_A2024.ZIP",
         sha256=hashlib.sha256(content).hexdigest(),
-        reader_version=scraper.raw.READER_VERSION,
+        reader_version=scraper.raw.bucket.READER_VERSION,
         days=Span(WEEK[0], WEEK[1]),
         sessions=tuple(
             Session(day=day, rows=count, volume=Decimal(volume), md5=md5(bucket, key_of(day)))
@@ -158,7 +158,7 @@ def test_a_session_s_file_has_the_raw_schema_and_says_where_it_comes_from(
     lineage = {
         "source": f"{b3.base_url}/InstDados/SerHist/COTAHIST_A2024.ZIP",
         "source-sha256": hashlib.sha256(content).hexdigest(),
-        "reader-version": scraper.raw.READER_VERSION,
+        "reader-version": scraper.raw.bucket.READER_VERSION,
         "trailer-count": "all records",
     }
     schema = pq.read_schema(io.BytesIO(bucket.content(key_of(FRIDAY))))
@@ -193,8 +193,8 @@ def test_a_file_in_which_the_sessions_are_mixed_gives_the_same_files(
     load()
     before = {day: rows(bucket, key_of(day)) for day in WEEK}
     # So that every session is staged in several pieces, and in another order than that of the file
-    monkeypatch.setattr(scraper.backfill, "STAGED_ROWS", 4)
-    monkeypatch.setattr("scraper.cotahist._BLOCK_RECORDS", 7)
+    monkeypatch.setattr(scraper.history.backfill, "STAGED_ROWS", 4)
+    monkeypatch.setattr("scraper.b3.cotahist.reader._BLOCK_RECORDS", 7)
     by_ticker = shelves.put_year(2024, dict.fromkeys(WEEK, quotes), by_ticker=True)
     assert by_ticker != by_session
     assert load().outcome is Outcome.LOADED
@@ -496,7 +496,7 @@ def test_staged_files_that_do_not_add_up_are_not_uploaded(
     def lossy(quotes: pa.Table, lineage: Lineage) -> bytes:
         return encode_session(quotes.slice(0, 0), lineage)
 
-    monkeypatch.setattr(scraper.backfill, "encode_session", lossy)
+    monkeypatch.setattr(scraper.history.backfill, "encode_session", lossy)
     # 4 + 5 + 6 + 7 + 8 BRL and five cents
     with pytest.raises(BackfillError, match=r"hold 0 quotes and 0 of VOLTOT, expected 5 and 30\.05"):
         load()
@@ -617,7 +617,7 @@ def test_another_reader_s_year_is_not_finished(
 ) -> None:
     shelves.put_year(2024, a_quote_each(WEEK))
     load()
-    monkeypatch.setattr(scraper.backfill, "READER_VERSION", "next")
+    monkeypatch.setattr(scraper.history.backfill, "READER_VERSION", "next")
     assert not finished(bucket)
 
 
@@ -672,7 +672,7 @@ def test_what_was_never_refined_stays_to_be_refined_though_nothing_is_written(
 KILLED_IN_MID_UPLOAD = textwrap.dedent(
     """
     import itertools, os, signal, sys
-    from scraper import raw
+    from scraper.raw.bucket import bucket as raw
     from scraper.__main__ import main
 
     put, count = raw.RawBucket.put_backfill, itertools.count(1)

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-import scraper.cli.backfill
+import operating.backfill
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
-from scraper.backfill import Manifest, Span
+from scraper.history.backfill import Manifest, Span
 from tests.unit.both_ends import Bucket, Shelves
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("RAW_BUCKET", bucket.name)
     for name in ("GLUE_JOB_NAME", "BACKFILL_FUNCTION", "STACK_NAME", "EXTRA_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("scraper.range_run.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("operating.range_run.POLL_SECONDS", 0.1)
 
 
 class Job:
@@ -87,7 +87,7 @@ def years(shelves: Shelves, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of the days that `THESE` ask for; that the rest of the range is missing is not looked at."""
     shelves.put_year(2023, {day: [Quote(voltot=Decimal("1.10"))] for day in OCTOBER_2023})
     shelves.put_year(2024, {day: [Quote(voltot=Decimal("2.20"))] * 2 for day in NOVEMBER_2024})
-    monkeypatch.setattr("scraper.backfill.LONGEST_GAP", 1_000)
+    monkeypatch.setattr("scraper.history.backfill.LONGEST_GAP", 1_000)
 
 
 def manifest(bucket: Bucket, year: int) -> Manifest:
@@ -332,7 +332,7 @@ def test_ctrl_c_ends_it_in_a_line(
     def interrupt(*_arguments: object, **_named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scraper.cli.backfill, "survey", interrupt)
+    monkeypatch.setattr(operating.backfill, "survey", interrupt)
     assert main(["backfill", "--from", "2024", "--no-refine"]) == INTERRUPTED
     assert capsys.readouterr().err.startswith("Interrupted. What is done stays done")
 

@@ -13,10 +13,10 @@ import pytest
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
-from scraper.backfill import BackfillError, Outcome, Span, Task
-from scraper.backfill_handler import handler, invoke
-from scraper.handler import EventError
-from scraper.raw import RawBucket
+from scraper.daily.handler import EventError
+from scraper.history.backfill import BackfillError, Outcome, Span, Task
+from scraper.history.handler import handler, invoke
+from scraper.raw.bucket import RawBucket
 from tests.lambda_functions import CONTEXT
 from tests.unit.both_ends import Bucket, Log, Shelves
 

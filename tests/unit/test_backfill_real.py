@@ -18,10 +18,10 @@ from sandbox.b3.formats import daily_zip_name, zip_file
 from sandbox.b3.server import B3Server
 from sandbox.b3.years import annual_member_name, annual_zip_name
 from sandbox.ministack import MiniStack
-from scraper.backfill import Outcome, Span, Task, load_year
-from scraper.client import B3Client
-from scraper.ingest import ingest
-from scraper.raw import RawBucket
+from scraper.b3.client import B3Client
+from scraper.daily.ingest import ingest
+from scraper.history.backfill import Outcome, Span, Task, load_year
+from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 pytestmark = pytest.mark.real

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from scraper.calendar import (
+from scraper.b3.calendar import (
     SAO_PAULO,
     closed_weekdays,
     day_in_sao_paulo,

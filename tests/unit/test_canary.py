@@ -16,8 +16,11 @@ from botocore.exceptions import ClientError
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Answer, B3Server
-from scraper.calendar import SAO_PAULO
-from scraper.canary import (
+from scraper.b3.calendar import SAO_PAULO
+from scraper.b3.client import B3Client
+from scraper.b3.cotahist.reader import read_text
+from scraper.b3.oddities import TrailerCount
+from scraper.daily.canary import (
     BULLETIN_CODES,
     FEWEST_SESSIONS,
     MARKETS,
@@ -26,11 +29,8 @@ from scraper.canary import (
     Profile,
     codes_of,
 )
-from scraper.client import B3Client
-from scraper.cotahist import read_text
-from scraper.ingest import Outcome, Result, ingest
-from scraper.oddities import TrailerCount
-from scraper.raw import CANARY_KEY, RawBucket
+from scraper.daily.ingest import Outcome, Result, ingest
+from scraper.raw.bucket import CANARY_KEY, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 FRIDAY = date(2024, 11, 8)

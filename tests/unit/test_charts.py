@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from notebooks import charts, style
+from analysis import charts, style
 from tests.unit import frames
 
 Chart = Callable[..., Figure]

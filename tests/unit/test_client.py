@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.b3.formats import zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server, Document, PortfolioRequest
-from scraper.client import (
+from scraper.b3.client import (
     PAGE_MAX_BYTES,
     Absence,
     Absent,

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
-from scraper.client import B3Client, DownloadError
+from scraper.b3.client import B3Client, DownloadError
 
 LIMIT = 2**20
 SESSION, PATH = date(2024, 11, 8), "/InstDados/SerHist/COTAHIST_D08112024.ZIP"

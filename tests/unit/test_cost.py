@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks import cost, figures
-from docs.markers import replaced
-from scraper import prices
+from operating import aws_prices as prices
+from tools.docs.markers import replaced
 
 
 def _reports(**reads: Any) -> dict[str, figures.Report]:

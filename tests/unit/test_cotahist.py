@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.b3.formats import Quote, encode_session, zip_file
-from scraper.cotahist import COTAHIST_SCHEMA, open_text, read_session, read_text
-from scraper.errors import InvalidData
-from scraper.oddities import Notes, Oddity, TrailerCount
-from scraper.records import decode_quotes
+from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, open_text, read_session, read_text
+from scraper.b3.cotahist.records import decode_quotes
+from scraper.b3.errors import InvalidData
+from scraper.b3.oddities import Notes, Oddity, TrailerCount
 from tests.fixtures.quotes import QUOTES, as_read
 
 SESSION = date(2024, 11, 8)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from scraper.cotahist import read_session
-from scraper.oddities import Notes, TrailerCount
+from scraper.b3.cotahist.reader import read_session
+from scraper.b3.oddities import Notes, TrailerCount
 
 pytestmark = pytest.mark.real
 

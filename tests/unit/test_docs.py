@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from docs import queries, tables
 from stacks.named_query import NAMED_QUERIES
+from tools.docs import queries, tables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

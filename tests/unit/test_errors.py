@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore.exceptions import ClientError
 
-from scraper.errors import message_of
+from scraper.b3.errors import message_of
 
 
 def refused(reason: str) -> ClientError:

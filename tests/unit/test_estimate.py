@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from scraper.backfill import Span, Task
-from scraper.estimate import between, load_of, refinement_of, total
-from scraper.range_run import RangeRun, Size, size_of
+from operating.estimate import between, load_of, refinement_of, total
+from operating.range_run import RangeRun, Size, size_of
+from scraper.history.backfill import Span, Task
 
 YEAR_2024 = Span(date(2024, 1, 1), date(2024, 12, 31))
 

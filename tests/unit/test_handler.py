@@ -12,13 +12,13 @@ from unittest.mock import Mock
 import pytest
 from botocore.exceptions import ClientError
 
-import scraper.handler
+import scraper.daily.handler
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
-from scraper.handler import EventError, handler
-from scraper.ingest import IngestError
-from scraper.metrics import Metric
-from scraper.telemetry import powertools
+from scraper.daily.handler import EventError, handler
+from scraper.daily.ingest import IngestError
+from scraper.runtime.metrics import Metric
+from scraper.runtime.telemetry import powertools
 from tests.lambda_functions import CONTEXT, Context
 from tests.unit.both_ends import Bucket, Log, Shelves
 
@@ -72,7 +72,7 @@ def test_a_date_takes_exactly_that_session(shelves: Shelves) -> None:
 
 def test_without_a_time_the_clock_says_what_d_1_is(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Mock(return_value=[])
-    monkeypatch.setattr(scraper.handler, "run", run)
+    monkeypatch.setattr(scraper.daily.handler, "run", run)
     before = datetime.now(UTC)
     handler({}, CONTEXT)
     assert before <= run.call_args.kwargs["now"] <= datetime.now(UTC)

@@ -16,14 +16,14 @@ import botocore.exceptions
 import pyarrow.parquet as pq
 import pytest
 
-import scraper.ingest
+import scraper.daily.ingest
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
-from scraper.calendar import SAO_PAULO
-from scraper.client import B3Client
-from scraper.ingest import IngestError, Outcome, Result, ingest
-from scraper.oddities import Oddity, TrailerCount
-from scraper.raw import CANARY_KEY, RawBucket
+from scraper.b3.calendar import SAO_PAULO
+from scraper.b3.client import B3Client
+from scraper.b3.oddities import Oddity, TrailerCount
+from scraper.daily.ingest import IngestError, Outcome, Result, ingest
+from scraper.raw.bucket import CANARY_KEY, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 FRIDAY = date(2024, 11, 8)
@@ -362,7 +362,7 @@ def test_an_error_of_our_own_in_one_source_does_not_stop_the_other_and_is_logged
     def broken(*_: object, **__: object) -> None:
         raise KeyError("header")
 
-    monkeypatch.setattr(scraper.ingest, "read_portfolio", broken)
+    monkeypatch.setattr(scraper.daily.ingest, "read_portfolio", broken)
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     shelves.put_session(FRIDAY)
     results = run(index_codes=["IBOV"])

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from scraper.backfill import Span
-from scraper.range_run import RefineJob
+from operating.range_run import RefineJob
+from scraper.history.backfill import Span
 
 DAY = date(2024, 11, 8)
 

@@ -11,8 +11,8 @@ import boto3
 import pandas as pd
 import pytest
 
-from notebooks import report
-from notebooks.lake import Lake, LakeError, source_line
+from analysis import report
+from analysis.athena import Lake, LakeError, source_line
 from sandbox.ministack import MiniStack
 from tests.unit.frames import weekdays
 

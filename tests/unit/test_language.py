@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from notebooks import style
-from notebooks.language import LANGUAGES, language_of
-from notebooks.report import _parser
+from analysis import style
+from analysis.language import LANGUAGES, language_of
+from analysis.report import _parser
 from tests.conftest import REPOSITORY
 
 
@@ -53,7 +53,7 @@ def test_the_report_is_in_the_locale_s_language_unless_another_is_said(
     ("target", "words", "environment", "runs"),
     [
         ("report", ["LANGUAGE=pt"], {}, 'python -m sandbox report --language "pt"'),
-        ("report", ["LANGUAGE=pt", "LAKE=aws"], {}, 'python -m notebooks.report --language "pt"'),
+        ("report", ["LANGUAGE=pt", "LAKE=aws"], {}, 'python -m analysis.report --language "pt"'),
         ("notebook", ["LANGUAGE=pt"], {}, 'python -m sandbox notebook --language "pt"'),
         ("report", [], {"LANGUAGE": "fr_FR:pt"}, "python -m sandbox report"),
     ],

@@ -10,9 +10,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from notebooks import charts
-from notebooks.pictures import IMAGES, NOTEBOOK, load
-from notebooks.style import THEMES
+from analysis import charts
+from analysis.pictures import IMAGES, NOTEBOOK, load
+from analysis.style import THEMES
 
 CHARTS = {
     *("market_breadth", "turnover_by_sector", "candles", "index_treemap"),

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.b3.formats import PortfolioRow, encode_portfolio
-from scraper.errors import InvalidData
-from scraper.oddities import Oddity
-from scraper.portfolio import PORTFOLIO_SCHEMA, Portfolio, read_portfolio, total_pages
+from scraper.b3.errors import InvalidData
+from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, Portfolio, read_portfolio, total_pages
+from scraper.b3.oddities import Oddity
 
 SOURCE = "https://example.org/indexProxy/indexCall/GetPortfolioDay/abc"
 

@@ -10,11 +10,11 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-import scraper.cotahist
+import scraper.b3.cotahist.reader
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
-from scraper.raw import RawBucket
+from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 from tests.unit.operated import Operated
 
@@ -65,7 +65,7 @@ def test_a_session_is_read_from_quarantine_once_the_reader_has_learned(
     shelves.files[ZIP] = BY_QUOTES
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     with monkeypatch.context() as before:
-        before.setattr(scraper.cotahist, "TrailerCount", _OldTrailerCount)
+        before.setattr(scraper.b3.cotahist.reader, "TrailerCount", _OldTrailerCount)
         assert main(["ingest", "--date", str(FRIDAY)]) == FILES_FAILED
     shelves.files.clear()  # B3 does not serve it again
     (refused,) = keys_below(bucket, "quarantine/")

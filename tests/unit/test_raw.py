@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import scraper.raw
+import scraper.raw.bucket
 from sandbox.b3.formats import Quote, encode_session
-from scraper.cotahist import read_text
-from scraper.oddities import Oddity, TrailerCount
-from scraper.portfolio import read_portfolio
-from scraper.raw import Lineage, RawBucket
+from scraper.b3.cotahist.reader import read_text
+from scraper.b3.index_portfolio.reader import read_portfolio
+from scraper.b3.oddities import Oddity, TrailerCount
+from scraper.raw.bucket import Lineage, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 SESSION = date(2024, 11, 8)
@@ -152,7 +152,7 @@ def test_a_session_is_found_by_its_content_and_by_how_it_was_read(
     assert raw.find_session(SESSION, replace(LINEAGE, source="https://mirror.example/x.ZIP")) == DAILY
     assert raw.find_session(SESSION, replace(LINEAGE, sha256="cd" * 32)) is None
     assert raw.find_session(date(2024, 11, 7), LINEAGE) is None
-    monkeypatch.setattr(scraper.raw, "READER_VERSION", "next")
+    monkeypatch.setattr(scraper.raw.bucket, "READER_VERSION", "next")
     assert raw.find_session(SESSION, LINEAGE) is None
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from sandbox.b3.formats import Quote, encode_quote, encode_session
 from sandbox.b3.years import write_year
-from scraper import cotahist
-from scraper.arrow import to_frame
-from scraper.cotahist import COTAHIST_SCHEMA, read_session, read_year
-from scraper.errors import InvalidData
-from scraper.oddities import Notes, TrailerCount
+from scraper.b3.arrow import to_frame
+from scraper.b3.cotahist import reader as cotahist
+from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session, read_year
+from scraper.b3.errors import InvalidData
+from scraper.b3.oddities import Notes, TrailerCount
 
 SOURCE = "COTAHIST_A2024.ZIP"
 FIRST = date(2024, 1, 2)

@@ -27,10 +27,10 @@ from sandbox.b3.formats import (
     encode_session,
     zip_file,
 )
-from scraper import cotahist
-from scraper.cotahist import read_session, read_text, read_year
-from scraper.errors import InvalidData
-from scraper.portfolio import read_portfolio, total_pages
+from scraper.b3.cotahist import reader as cotahist
+from scraper.b3.cotahist.reader import read_session, read_text, read_year
+from scraper.b3.errors import InvalidData
+from scraper.b3.index_portfolio.reader import read_portfolio, total_pages
 from tests.fixtures.quotes import QUOTES, as_read
 from tests.fuzz import naive
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from scraper.cli.refusals import explained
+from operating.refusals import explained
 
 _GLUE = (
     "User: arn:aws:iam::123456789012:user/me is not authorized to perform: glue:GetJobRuns on resource: "

@@ -162,7 +162,7 @@ def test_an_arrival_that_starts_no_run_is_told_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("scraper.cli.replay.EVENT_SECONDS", 0.3)
+    monkeypatch.setattr("operating.replay.EVENT_SECONDS", 0.3)
     ingest(THURSDAY)
     shelves.put_session(FRIDAY)
     assert main(["replay", "--from", str(THURSDAY), "--to", str(FRIDAY)]) == FILES_FAILED

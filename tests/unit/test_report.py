@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from notebooks import report
-from notebooks.lake import Window
-from notebooks.report import page, summary
+from analysis import report
+from analysis.athena import Window
+from analysis.report import page, summary
 from tests.unit.frames import session, stock
 
 SMALL = Decimal("999999.99")

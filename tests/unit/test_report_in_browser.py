@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from notebooks.report import page
+from analysis.report import page
 from tests import browser
 from tests.browser import Page
 from tests.unit.frames import index, session, stock

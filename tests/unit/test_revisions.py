@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 from sandbox.b3.formats import Quote, encode_session
-from scraper.arrow import arrow_schema
-from scraper.cotahist import COTAHIST_SCHEMA, read_text
-from scraper.revisions import REVISIONS_SCHEMA, Revision, difference, revision_of
-from scraper.schema import REVISION_COLUMNS
+from scraper.b3.arrow import arrow_schema
+from scraper.b3.cotahist.layout import REVISION_COLUMNS
+from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_text
+from scraper.history.revisions import REVISIONS_SCHEMA, Revision, difference, revision_of
 
 FRIDAY = date(2024, 11, 8)
 A, B, C = (Quote(codneg=ticker, voltot=Decimal("10.10")) for ticker in ("ZZAA3", "ZZBB4", "ZZCC11"))

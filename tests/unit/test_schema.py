@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from scraper.arrow import arrow_schema
-from scraper.schema import COTAHIST_COLUMNS, FIELDS, PORTFOLIO_COLUMNS, RECORD_LENGTH
+from scraper.b3.arrow import arrow_schema
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, FIELDS, RECORD_LENGTH
+from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 
 GLUE_COMMENT_LIMIT = 255
 
@@ -80,7 +81,8 @@ def test_each_glue_type_has_its_arrow_type() -> None:
 
 def test_the_schema_can_be_imported_without_the_readers_libraries() -> None:
     program = (
-        "import sys, scraper.schema; print({'numpy', 'pandas', 'pyarrow', 'requests'} & sys.modules.keys())"
+        "import sys, scraper.b3.cotahist.layout, scraper.b3.index_portfolio.layout; "
+        "print({'numpy', 'pandas', 'pyarrow', 'requests'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scraper.client import INDEX_BASE_URL, QUOTES_BASE_URL
-from scraper.settings import BUNDLE, Settings, SettingsError
+from scraper.b3.cotahist import address as cotahist
+from scraper.b3.index_portfolio import address as index_portfolio
+from scraper.runtime.settings import BUNDLE, Settings, SettingsError
 
 MINIMUM = {"RAW_BUCKET": "raw"}
 
@@ -16,8 +17,8 @@ MINIMUM = {"RAW_BUCKET": "raw"}
 def test_what_is_not_set_is_b3_itself_and_the_ibov() -> None:
     assert Settings.from_environment(MINIMUM | {"INDEX_CODES": " "}) == Settings(
         raw_bucket="raw",
-        quotes_base_url=QUOTES_BASE_URL,
-        index_base_url=INDEX_BASE_URL,
+        quotes_base_url=cotahist.BASE_URL,
+        index_base_url=index_portfolio.BASE_URL,
         index_codes=("IBOV",),
         lookback_sessions=10,
         session_deadline=time(11, 30),

@@ -44,7 +44,7 @@ from sandbox.b3.series import (
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.b3.universe import isin_with_check_digit
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
 from tests.fixtures.b3 import SMALL_PORTFOLIO, daily_zip, portfolio_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]

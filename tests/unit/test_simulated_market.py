@@ -20,7 +20,7 @@ from sandbox.b3.index import INDICES
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.series import index_expiry, share_expiry
 from sandbox.b3.universe import build_universe
-from scraper.calendar import sessions_between
+from scraper.b3.calendar import sessions_between
 
 Floats = NDArray[np.float64]
 

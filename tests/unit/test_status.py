@@ -12,11 +12,11 @@ from typing import Any, Self, cast
 import pytest
 from botocore.client import BaseClient
 
-import scraper.cli.status
+import operating.status
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
-from scraper.raw import Lineage
+from scraper.raw.bucket import Lineage
 from tests.unit.both_ends import Bucket, Shelves
 from tests.unit.operated import Operated, arrival
 
@@ -68,7 +68,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, instant: datetime) -> None:
         def now(cls, tz: Any = None) -> Self:
             return cast(Self, instant.astimezone(tz))
 
-    monkeypatch.setattr(scraper.cli.status, "datetime", Clock)
+    monkeypatch.setattr(operating.status, "datetime", Clock)
 
 
 def state_and_reasons(lines: list[str]) -> tuple[str, list[str]]:

@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
+from lake.names import RESERVED
+from operating import teardown
 from sandbox.ministack import MiniStack
-from stacks import teardown
-from stacks.names import RESERVED
 
 pytestmark = pytest.mark.usefixtures("aws")
 

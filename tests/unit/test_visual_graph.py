@@ -17,10 +17,12 @@ from botocore.model import ListShape, MapShape, ServiceModel, Shape, StringShape
 from botocore.validate import ParamValidator
 from sqlglot.optimizer.qualify import qualify
 
-from docs import graph as picture
-from glue_scripts import refine, visual
+from glue_scripts import visual
 from glue_scripts.visual import build_nodes
-from scraper import schema
+from lake import keys
+from refinement import columns
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from tools.docs import graph as picture
 
 Node = tuple[str, dict[str, Any]]
 
@@ -169,19 +171,19 @@ class TestWiring:
         used = {column for each in aggregate["Aggs"] for column in each["Column"]}
         grouped = {column for (column,) in aggregate["Groups"]}
         assert renamed == {"preult", "premed"}
-        assert renamed <= {column.name for column in schema.COTAHIST_COLUMNS}
+        assert renamed <= {column.name for column in COTAHIST_COLUMNS}
         assert not renamed & (used | grouped)
 
     def test_the_targets_are_the_scripts_tables(self) -> None:
         tables = {
-            refine.WIDE_FOLDER: ("bovespa_daily", refine.PARTITION_KEYS),
-            refine.COMPACT_FOLDER: (f"bovespa_daily{refine.COMPACT_SUFFIX}", refine.COMPACT_KEYS),
+            keys.WIDE_FOLDER: ("bovespa_daily", columns.PARTITION_KEYS),
+            keys.COMPACT_FOLDER: (f"bovespa_daily{columns.COMPACT_SUFFIX}", columns.COMPACT_KEYS),
         }
         targets = {target["Path"]: target for target in of_type("S3GlueParquetTarget").values()}
         assert targets.keys() == {f"s3://refined-bucket/{folder}/" for folder in tables}
-        for folder, (table, keys) in tables.items():
+        for folder, (table, key_fields) in tables.items():
             target = targets[f"s3://refined-bucket/{folder}/"]
-            assert target["PartitionKeys"] == [[key.name] for key in keys]
+            assert target["PartitionKeys"] == [[key.name] for key in key_fields]
             # LOG: the columns are the table's own, whatever the target is given
             assert target["SchemaChangePolicy"] == {
                 "EnableUpdateCatalog": True,
@@ -205,18 +207,18 @@ class TestColumns:
             inputs = {source: produced[source][0] for source in INPUTS[name]}
             produced[name] = _produced(kind, properties, inputs, produced)
         assert [produced[name][0] for name in of_type("S3GlueParquetTarget")] == [
-            [field.name for field in (*refine.COLUMNS, *refine.PARTITION_KEYS)],
-            [field.name for field in (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS)],
+            [field.name for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)],
+            [field.name for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)],
         ]
 
     def test_the_raw_columns_are_those_of_the_script_and_of_the_raw_tables(self) -> None:
-        assert visual.QUOTES == {"trade_date": "date", **refine.QUOTE_COLUMNS}
-        assert dict(visual.PORTFOLIOS) == {"portfolio_date": "date", **refine.PORTFOLIO_COLUMNS}
+        assert visual.QUOTES == {"trade_date": "date", **columns.QUOTE_COLUMNS}
+        assert dict(visual.PORTFOLIOS) == {"portfolio_date": "date", **columns.PORTFOLIO_COLUMNS}
 
     def test_the_refined_columns_are_the_scripts(self) -> None:
         scripts = {
-            "node-refined": (*refine.COLUMNS, *refine.PARTITION_KEYS),
-            "node-compact": (*refine.COMPACT_COLUMNS, *refine.COMPACT_KEYS),
+            "node-refined": (*columns.COLUMNS, *columns.PARTITION_KEYS),
+            "node-compact": (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS),
         }
         for name, fields in scripts.items():
             (schema_of_rows,) = node(name)[1]["OutputSchemas"]
@@ -322,7 +324,7 @@ class TestGeneratedScript:
 
 class TestPicture:
     def test_is_that_of_the_nodes(self) -> None:
-        assert picture.FILE.read_text() == picture.draw(NODES), "run `python -m docs.graph`"
+        assert picture.FILE.read_text() == picture.draw(NODES), "run `python -m tools.docs.graph`"
 
     def test_shows_every_box_once(self) -> None:
         drawn = re.sub(r"<[^>]+>", " ", picture.draw(NODES))

@@ -1,0 +1,1066 @@
+"""The charts: pure functions of a data frame that return a figure, without input, output or pyplot.
+
+Every function takes the same keywords. `theme` is "light" or "dark", `language` "en" or "pt", `source` the
+line below the chart. `size` is width and height in inches, or a width alone, from which the height follows;
+by default it is a page's. A chart less than 7.5 inches wide is laid out for a phone.
+
+Numbers may be decimals, integers or floats; they become floats to be drawn. A frame without rows gives a
+figure that says so. `style.alt_text` has what a figure shows in words.
+
+A frame may say in a column `currency` what its amounts are of, one for all rows, BRL if it does not; and in
+`missing_before` how many sessions of the exchange are missing before a row's: there, lines are interrupted
+and the chart says so.
+
+This module and `style` also run inside Athena for Apache Spark: Python 3.9, matplotlib 3.5, pandas 1.4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Union
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis import style
+from analysis.style import SMALL, Format, Sheet, plain
+
+Size = Union[None, float, tuple[float, float]]
+
+AVERAGES = (5, 20, 200)
+"""Sessions of the moving averages that stand beside candles, if the frame has them."""
+
+
+def market_breadth(
+    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+) -> Figure:
+    """Rising and falling stocks of each session, and their difference added up.
+
+    Args:
+        frame: `trade_date`, `advances`, `declines`, `unchanged`, a row a session; the last three are counts,
+            null where the session before is missing; if it has it, `missing_before`.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "breadth")
+    data = _sorted(frame)
+    key = [
+        (words["up"], {"color": look.up, "linewidth": 7}),
+        (words["down"], {"color": look.down, "linewidth": 7}),
+    ]
+    sheet = Sheet(
+        words["title"],
+        words["unit"] + _gap_words(data, form),
+        source=source,
+        theme=theme,
+        size=_size(size, 5.2, 5.2),
+        key=key,
+    )
+    if data.empty or data["advances"].isna().all():
+        return _nothing(sheet, words)
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
+    up, down, same = (_floats(data[name]) for name in ("advances", "declines", "unchanged"))
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            day=form.day(days[-1]),
+            up=form.number(up[-1]),
+            down=form.number(down[-1]),
+            same=form.number(same[-1]),
+            sessions=form.number(len(days)),
+        ),
+    )
+    panels = sheet.axes((3, 2) if len(days) > 1 else (1,))
+    bars = panels[0]
+    places = np.arange(len(days))
+    bars.bar(places, up, color=look.up, width=0.76, linewidth=0)
+    bars.bar(places, -down, color=look.down, width=0.76, linewidth=0)
+    bars.axhline(0, color=look.rule, linewidth=0.8)
+    _grid(bars, lambda value: form.number(abs(value)))
+    if len(days) > 1:
+        counts = {"up": up[-1], "down": down[-1], "same": same[-1]}
+        shown = {name: form.number(count) for name, count in counts.items()}
+        _head(bars, words["last"].format(day=form.short_day(days[-1]), **shown), look)
+        line = panels[1]
+        total = np.nancumsum(up - down)
+        line.plot(*_broken(total, breaks), color=look.ink, linewidth=1.6)
+        _end(line, (places[-1], total[-1]), form.number(total[-1], signed=True), look.ink)
+        line.axhline(0, color=look.rule, linewidth=0.8)
+        _grid(line, lambda value: form.number(value, signed=True))
+        _head(line, words["total"], look)
+    _mark_breaks(panels, breaks, look)
+    style.session_axis(panels[-1], days, form, sheet.width)
+    return sheet.settle()
+
+
+def turnover_by_sector(
+    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+) -> Figure:
+    """Financial volume by economic sector, the largest first, and each one's share.
+
+    Args:
+        frame: `sector`, as B3 names it or null for what is in none, and `volume`; a row a sector.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "sectors")
+    volumes = frame.assign(volume=_floats(frame["volume"])).groupby("sector", dropna=False)["volume"].sum()
+    named = volumes[volumes.index.notna()].sort_values(ascending=False, kind="stable")
+    rows = [(str(sector), float(volume), look.up) for sector, volume in named.items()]
+    if len(rows) > _SECTORS:
+        others = rows[_SECTORS - 1 :]
+        label = words["others"].format(count=form.number(len(others)))
+        rows = [*rows[: _SECTORS - 1], (label, sum(volume for _, volume, _ in others), look.neutral)]
+    rest = float(volumes[volumes.index.isna()].sum())
+    if rest:
+        rows.append((words["none"], rest, look.neutral))
+    sheet = Sheet(
+        words["title"],
+        words["unit"],
+        source=source,
+        theme=theme,
+        size=_size(size, 1.4 + 0.29 * max(len(rows), 4), 1.5 + 0.4 * max(len(rows), 3)),
+    )
+    if not rows:
+        return _nothing(sheet, words)
+    total = sum(volume for _, volume, _ in rows)
+    largest, volume, _ = rows[0]
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            total=form.money(total),
+            sector=largest,
+            volume=form.money(volume),
+            share=form.percent(100 * volume / total),
+        ),
+    )
+    amounts = [f"{form.money(volume)}{_GAP}{form.percent(100 * volume / total)}" for _, volume, _ in rows]
+    (bars,) = sheet.axes()
+    places = np.arange(len(rows))
+    lengths, names = [volume for _, volume, _ in rows], [name for name, _, _ in rows]
+    bars.barh(places, lengths, color=[c for _, _, c in rows], height=0.36 if sheet.is_narrow else 0.68)
+    bars.set_ylim(len(rows) - 0.6, -0.75 if sheet.is_narrow else -0.5)
+    bars.set_xticks([])
+    bars.spines["bottom"].set_visible(False)
+    if sheet.is_narrow:
+        # Names and amounts above their bars, which then have the whole width
+        bars.set_yticks([])
+        bars.set_xlim(0, max(lengths))
+        for place, name in enumerate(names):
+            text = f"{sheet.shortened(name, SMALL, 190)}{_GAP}{amounts[place]}"
+            _note(bars, text, (0, place - 0.18), (0, 2), color=look.ink, va="bottom")
+        return sheet.settle()
+    bars.set_yticks(places)
+    bars.set_yticklabels([sheet.shortened(name, SMALL, sheet.width * 0.4) for name in names], color=look.ink)
+    sheet.settle()
+    # The longest bar leaves room for what stands behind it
+    room = max(sheet.text_width(amount, SMALL) for amount in amounts) + 6
+    width = sheet.width * bars.get_position().width
+    bars.set_xlim(0, max(lengths) * width / (width - room))
+    for place, amount in enumerate(amounts):
+        _note(bars, amount, (lengths[place], place), (5, 0), color=look.muted, va="center_baseline")
+    return sheet.figure
+
+
+def candles(
+    frame: pd.DataFrame,
+    *,
+    ticker: str,
+    theme: str = "light",
+    language: str = "en",
+    source: str = "",
+    size: Size = None,
+) -> Figure:
+    """A stock's sessions as candles, with the averages of its close, and its volume below.
+
+    A candle is hollow where the close is at or above the open. Sessions stand side by side, whatever lies
+    between them. Prices are not adjusted for splits or dividends.
+
+    Args:
+        frame: `trade_date`; `open`, `high`, `low`, `close`; `volume`; `average_5`,
+            `average_20`, `average_200` of the close, null where there are too few sessions before; if it has
+            it, `missing_before`. A row a session.
+        ticker: The stock.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "candles")
+    data = _sorted(frame)
+    data = data[pd.Series(_floats(data["close"]), index=data.index).notna()]
+    lines = {
+        sessions: _floats(data[f"average_{sessions}"])
+        for sessions in AVERAGES
+        if f"average_{sessions}" in data and np.isfinite(_floats(data[f"average_{sessions}"])).any()
+    }
+    colours = dict(zip(AVERAGES, (look.accents[3], look.accents[2], look.accents[4])))
+    key = [
+        (words["rises"], {"color": look.up, "marker": "s", "markersize": 7, "markerfacecolor": look.page}),
+        (words["falls"], {"color": look.down, "marker": "s", "markersize": 7, "linestyle": ""}),
+    ]
+    sheet = Sheet(
+        words["title"].format(ticker=ticker),
+        words["unit"] + _gap_words(data, form),
+        source=source,
+        theme=theme,
+        size=_size(size, 5.8, 5.6),
+        key=key,
+    )
+    if data.empty:
+        message = words["empty"].format(ticker=ticker)
+        return style.set_alt_text(sheet.empty(message), message)
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
+    first, high, low, last, volume = (
+        _floats(data[name]) for name in ("open", "high", "low", "close", "volume")
+    )
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            ticker=ticker,
+            sessions=form.number(len(days)),
+            first=form.day(days[0]),
+            last=form.day(days[-1]),
+            close=form.number(last[-1], 2),
+            low=form.number(np.nanmin(low), 2),
+            high=form.number(np.nanmax(high), 2),
+        ),
+    )
+    prices, volumes = sheet.axes((3.4, 1))
+    _draw_candles(prices, (first, high, low, last), look)
+    ends = [(last[-1], form.number(last[-1], 2), look.ink)]
+    for sessions, values in lines.items():
+        prices.plot(*_broken(values, breaks), color=colours[sessions], linewidth=1.6)
+        ends.append((values[-1], words["average"].format(sessions=sessions), colours[sessions]))
+    _grid(prices, lambda value: form.number(value, 2))
+    _head(prices, words["price"], look)
+    largest = np.nanmax(volume)
+    colour = [look.up if rises else look.down for rises in last >= first]
+    heights = volume / form.scale(largest)[0]
+    volumes.bar(np.arange(len(days)), heights, width=0.7, color=colour, alpha=0.75, linewidth=0)
+    _grid(volumes, _plain_number(form), bins=3)
+    _head(volumes, words["volume"].format(unit=form.unit(largest)), look)
+    _mark_breaks((prices, volumes), breaks, look)
+    style.session_axis(volumes, days, form, sheet.width)
+    sheet.settle()
+    _label_ends(sheet, prices, len(days), ends)
+    return sheet.settle()
+
+
+def index_treemap(
+    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+) -> Figure:
+    """The index as areas: each stock by its weight, together with its sector, coloured by its change.
+
+    Args:
+        frame: `ticker`; `sector`, null for none; `index_weight` in percent; `change_percent`, null if not
+            known. A row a stock.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "treemap")
+    data = frame.assign(
+        weight=_floats(frame["index_weight"]),
+        change=_floats(frame["change_percent"]),
+        group=[_group_of(sector) or words["none"] for sector in frame["sector"]],
+    )
+    data = data[data["weight"] > 0].sort_values(["weight", "ticker"], ascending=[False, True])
+    limits = _limits(data["change"])
+    key = [(words["unknown"], {"color": look.neutral, "marker": "s", "markersize": 9, "linestyle": ""})]
+    if data["change"].notna().all():
+        key = []
+    sheet = Sheet(
+        words["title"],
+        words["unit"],
+        source=source,
+        theme=theme,
+        size=_size(size, 6.2, 6.6),
+        key=key if len(data) else (),
+        scale=(look.scale, _limit_labels(limits, form)) if len(data) else None,
+    )
+    if data.empty:
+        return _nothing(sheet, words)
+    heaviest = data.iloc[0]
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            stocks=form.number(len(data)),
+            sectors=form.number(data["group"].nunique()),
+            ticker=heaviest["ticker"],
+            weight=form.percent(heaviest["weight"]),
+            change=form.percent(heaviest["change"], 2, signed=True),
+        ),
+    )
+    _draw_treemap(sheet, data, limits, form)
+    return sheet.figure
+
+
+def put_call_ratio(
+    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+) -> Figure:
+    """What was paid for puts in relation to calls, session by session, and the premiums themselves.
+
+    Args:
+        frame: `trade_date`; `call_volume`, `put_volume`: premiums; if it has it, `missing_before`. A row a
+            session.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "put_call")
+    data = _sorted(frame)
+    is_long = len(data) >= 2 * _SMOOTHED
+    sheet = Sheet(
+        words["title"],
+        words["unit"] + _gap_words(data, form),
+        source=source,
+        theme=theme,
+        size=_size(size, 5.4, 5.4),
+        key=[
+            (words["ratio"], {"color": look.neutral, "linewidth": 1.2, "marker": "o", "markersize": 3}),
+            *([(words["smooth"].format(sessions=_SMOOTHED), {"color": look.ink, "linewidth": 2})] * is_long),
+            (words["calls"], {"color": look.up, "linewidth": 7}),
+            (words["puts"], {"color": look.down, "linewidth": 7}),
+        ],
+    )
+    if data.empty:
+        return _nothing(sheet, words)
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
+    calls, puts = _floats(data["call_volume"]), _floats(data["put_volume"])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(calls > 0, puts / calls, np.nan)
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            ratio=form.number(ratio[-1], 2),
+            day=form.day(days[-1]),
+            sessions=form.number(len(days)),
+            puts=form.money(puts[-1]),
+            calls=form.money(calls[-1]),
+        ),
+    )
+    line, bars = sheet.axes((3, 2))
+    places = np.arange(len(days))
+    line.axhline(1, color=look.rule, linewidth=1, linestyle=(0, (4, 3)))
+    line.plot(*_broken(ratio, breaks), color=look.neutral, linewidth=1.2, marker="o", markersize=3)
+    _end(line, (places[-1], ratio[-1]), form.number(ratio[-1], 2), look.muted)
+    if is_long:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            smooth = _moving_sum(puts, breaks) / _moving_sum(calls, breaks)
+        line.plot(*_broken(smooth, breaks), color=look.ink, linewidth=2)
+    _grid(line, _plain_number(form))
+    largest = max(float(np.nanmax(calls)), float(np.nanmax(puts)), 1.0)
+    divisor, _ = form.scale(largest)
+    bars.bar(places, calls / divisor, color=look.up, width=0.76, linewidth=0)
+    bars.bar(places, -puts / divisor, color=look.down, width=0.76, linewidth=0)
+    bars.axhline(0, color=look.rule, linewidth=0.8)
+    _grid(bars, lambda value: _plain_number(form)(abs(value)), bins=4)
+    _head(bars, words["premiums"].format(unit=form.unit(largest)), look)
+    _mark_breaks((line, bars), breaks, look)
+    style.session_axis(bars, days, form, sheet.width)
+    return sheet.settle()
+
+
+def volatility_against_return(
+    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+) -> Figure:
+    """What each stock returned against how much it moved; the size of a mark is its volume.
+
+    Args:
+        frame: `ticker`; `sector`, null for none; `volatility_percent`, a year's; `return_percent`; `volume`.
+            A row a stock.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "risk")
+    data = frame.assign(
+        x=_floats(frame["volatility_percent"]),
+        y=_floats(frame["return_percent"]),
+        volume=_floats(frame["volume"]),
+        group=[_group_of(sector) for sector in frame["sector"]],
+    )
+    data = data[np.isfinite(data["x"]) & np.isfinite(data["y"])]
+    data = data.sort_values(["volume", "ticker"], ascending=[False, True]).reset_index(drop=True)
+    names, marks = _marks(data, look, words["others"])
+    sheet = Sheet(
+        words["title"],
+        words["unit"],
+        source=source,
+        theme=theme,
+        size=_size(size, 6.0, 6.4),
+        key=list(marks.items()),
+    )
+    if data.empty:
+        return _nothing(sheet, words)
+    best, worst = data.loc[data["y"].idxmax()], data.loc[data["y"].idxmin()]
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            stocks=form.number(len(data)),
+            best=best["ticker"],
+            highest=form.percent(best["y"], signed=True),
+            worst=worst["ticker"],
+            lowest=form.percent(worst["y"], signed=True),
+            median=form.percent(data["x"].median()),
+        ),
+    )
+    (plot,) = sheet.axes()
+    plot.axhline(0, color=look.rule, linewidth=0.8)
+    areas = 24 + 620 * (data["volume"] / max(data["volume"].max(), 1)).to_numpy()
+    for group, mark in marks.items():
+        chosen = (names == group).to_numpy()
+        plot.scatter(
+            data["x"][chosen],
+            data["y"][chosen],
+            s=areas[chosen],
+            color=mark["color"],
+            marker=mark["marker"],
+            alpha=0.72,
+            edgecolor=look.page,
+            linewidth=0.6,
+        )
+    plot.grid(axis="x")
+    _grid(plot, lambda value: form.percent(value, 0, signed=True))
+    plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: form.percent(value, 0)))
+    plot.set_xlabel(words["x"])
+    _head(plot, words["y"], look)
+    plot.margins(0.06, 0.08)
+    figure = sheet.settle()
+    _label_points(sheet, plot, data, areas)
+    return figure
+
+
+def option_expiries(
+    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+) -> Figure:
+    """The expiries ahead: what was paid for the options of the stocks whose next expiry it is.
+
+    Args:
+        frame: `next_expiry`; `stocks` and `option_series`, counts; `volume`: premiums; if it has it,
+            `days_to_expiry`. A row an expiry.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "expiries")
+    every = frame[frame["next_expiry"].notna()].sort_values("next_expiry", kind="stable")
+    data = every.head(_EXPIRIES)
+    left = len(every) - len(data)
+    unit = words["unit"] + (f"; {_count(form, left, words['one_later'], words['later'])}" if left else "")
+    sheet = Sheet(
+        words["title"],
+        unit,
+        source=source,
+        theme=theme,
+        size=_size(size, *[lines + 0.5 * max(len(data), 2) for lines in (1.3, 1.7)]),
+    )
+    if data.empty:
+        return _nothing(sheet, words)
+    days = style.days_of(data["next_expiry"])
+    volume = _floats(data["volume"])
+    labels = _expiry_labels(data, words, form)
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(list="; ".join(f"{form.day(day)}: {label}" for day, label in zip(days, labels))),
+    )
+    (bars,) = sheet.axes()
+    places = np.arange(len(data))
+    bars.barh(places, volume, color=look.accents[2], height=0.36)
+    bars.set_ylim(len(data) - 0.75, -0.65)
+    bars.set_yticks(places)
+    bars.set_yticklabels([form.day(day) for day in days], color=look.ink)
+    bars.set_xticks([])
+    bars.spines["bottom"].set_visible(False)
+    bars.set_xlim(0, float(np.nanmax(volume)) or 1)
+    for place, label in enumerate(labels):
+        _note(bars, label, (0, place - 0.2), (0, 3), color=look.muted, va="bottom")
+    return sheet.settle()
+
+
+_GAPS = {
+    "en": ("dotted: the lake lacks a session there", "dotted: the lake lacks {count} sessions there"),
+    "pt": ("pontilhado: ali falta um pregão no lake", "pontilhado: ali faltam {count} pregões no lake"),
+}
+_GAP = "\u2002"  # two spaces would become one in SVG
+_MARKERS = ("o", "s", "D", "^", "v")
+# Percents at which the colours of a change turn, to either side
+_STEPS = (
+    (0.1, 0.5, 1.0),
+    (0.25, 1.0, 2.0),
+    (0.5, 1.5, 3.0),
+    (0.5, 2.0, 5.0),
+    (1.0, 4.0, 10.0),
+    (2.0, 10.0, 20.0),
+)
+# Where a label may stand, as seen from its mark
+_AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8))
+_SECTORS = 16  # that have a bar of their own
+_EXPIRIES = 8  # that are shown
+_SMOOTHED = 10  # sessions
+
+
+def _size(size: Size, wide: float, narrow: float) -> tuple[float, float]:
+    """Width and height: the height of a page's or of a phone's chart where none is given."""
+    if isinstance(size, tuple):
+        return size
+    width = style.WIDE if size is None else float(size)
+    return width, narrow if width < (style.NARROW + style.WIDE) / 2 else wide
+
+
+def _language(form: Format, chart: str) -> dict[str, str]:
+    """A chart's words, with the currency of its amounts."""
+    return {name: form.named(text) for name, text in _WORDS[chart][form.language].items()}
+
+
+def _currency(frame: pd.DataFrame) -> str:
+    """What a frame's amounts are of: what it says itself, or BRL."""
+    named: list[Any] = list(frame["currency"].dropna().unique()) if "currency" in frame else []
+    if len(named) > 1:
+        raise ValueError(f"amounts of {' and '.join(map(str, named))} in one chart, expected one currency")
+    return str(named[0]) if len(named) else "BRL"
+
+
+def _breaks(data: pd.DataFrame) -> list[int]:
+    """Before which of its rows sessions are missing; not before the first."""
+    if "missing_before" not in data:
+        return []
+    missing = _floats(data["missing_before"])
+    return [place for place in range(1, len(data)) if missing[place] > 0]
+
+
+def _gap_words(data: pd.DataFrame, form: Format) -> str:
+    """What to add to a chart's unit where sessions are missing in it."""
+    breaks = _breaks(data)
+    if not breaks:
+        return ""
+    count = int(sum(_floats(data["missing_before"])[breaks]))
+    words = _GAPS[form.language]
+    return "; " + (words[0] if count == 1 else words[1].format(count=form.number(count)))
+
+
+def _mark_breaks(panels: Sequence[Axes], breaks: Sequence[int], look: style.Theme) -> None:
+    """Draw where sessions are missing."""
+    for panel in panels:
+        for place in breaks:
+            panel.axvline(place - 0.5, color=look.muted, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1)
+
+
+def _broken(values: Any, breaks: Sequence[int]) -> tuple[Any, Any]:
+    """Places and values of a line that is interrupted where sessions are missing."""
+    places = np.arange(len(values), dtype=float)
+    return np.insert(places, breaks, np.array(breaks) - 0.5), np.insert(values, breaks, math.nan)
+
+
+def _nothing(sheet: Sheet, words: dict[str, str]) -> Figure:
+    """A chart without anything to draw says why."""
+    return style.set_alt_text(sheet.empty(words["empty"]), f"{words['title']}. {words['empty']}")
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values("trade_date", kind="stable").reset_index(drop=True)
+
+
+def _floats(values: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Decimals, integers or floats as floats; what is missing as NaN."""
+    return np.array([math.nan if style.is_missing(value) else float(value) for value in values], dtype=float)
+
+
+def _moving_sum(values: Any, breaks: Sequence[int]) -> Any:
+    """Over the last `_SMOOTHED` sessions; NaN where there are fewer since the last that is missing."""
+    stretches = np.searchsorted(breaks, np.arange(len(values)), side="right")
+    return (
+        pd.Series(values).groupby(stretches).transform(lambda each: each.rolling(_SMOOTHED).sum()).to_numpy()
+    )
+
+
+def _plain_number(form: Format) -> Any:
+    """Writes a tick with as many decimals as it has."""
+
+    def write(value: float) -> str:
+        decimals = next((n for n in (0, 1, 2) if abs(value - round(value, n)) < 1e-9), 3)
+        return form.number(value, decimals)
+
+    return write
+
+
+def _grid(axes: Axes, write: Any, bins: int = 6) -> None:
+    """Horizontal lines that the eye can follow, and few ticks."""
+    axes.grid(axis="y")
+    axes.yaxis.set_major_locator(MaxNLocator(bins, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(write(value))))
+
+
+def _head(axes: Axes, text: str, look: style.Theme) -> None:
+    """Say what a panel shows, above it."""
+    axes.set_title(plain(text), loc="left", fontsize=SMALL, color=look.muted, family=style.FAMILY, pad=5)
+
+
+def _end(axes: Axes, at: tuple[float, float], text: str, colour: str) -> None:
+    """Write a value beside the last session."""
+    _note(axes, text, at, (8, 0), color=colour, weight="bold", va="center_baseline", annotation_clip=False)
+
+
+def _note(
+    axes: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], **look: Any
+) -> Annotation:
+    look.setdefault("fontsize", SMALL)
+    return axes.annotate(
+        plain(text), at, xytext=shift, textcoords="offset points", family=style.FAMILY, **look
+    )
+
+
+def _draw_candles(axes: Axes, prices: Sequence[Any], look: style.Theme) -> None:
+    first, high, low, last = prices
+    places = np.arange(len(last))
+    rises = last >= first
+    colours = [look.up if up else look.down for up in rises]
+    bottom, top = np.minimum(first, last), np.maximum(first, last)
+    # A body that is a line would not be seen otherwise
+    axes.add_collection(
+        LineCollection(
+            [[(x, low[x]), (x, high[x])] for x in places], colors=colours, linewidths=1.0, zorder=2
+        )
+    )
+    axes.bar(
+        places,
+        top - bottom,
+        bottom=bottom,
+        width=0.64,
+        color=[look.page if up else look.down for up in rises],
+        edgecolor=colours,
+        linewidth=1.0,
+        zorder=3,
+    )
+    spare = 0.05 * (np.nanmax(high) - np.nanmin(low) or 1)
+    axes.set_ylim(np.nanmin(low) - spare, np.nanmax(high) + spare)
+
+
+def _label_ends(sheet: Sheet, axes: Axes, sessions: int, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write beside the last session what ends where (value, text, colour), a line of text apart."""
+    ends = [end for end in ends if math.isfinite(end[0])]
+    bottom, top = axes.get_ylim()
+    line = (top - bottom) / (axes.get_position().height * sheet.height) * SMALL * 1.3
+    places = style.spread([value for value, _, _ in ends], line)
+    for place, (_, label, colour) in zip(places, ends):
+        _end(axes, (sessions - 0.6, place), label, colour)
+
+
+def _limits(changes: pd.Series[Any]) -> tuple[float, ...]:
+    """Where the colours of the scale change: the first steps of which no more than a fifth lies beyond."""
+    sizes = changes.abs().dropna()
+    most = float(sizes.quantile(0.8)) if len(sizes) else 0.0
+    low, middle, high = next((steps for steps in _STEPS if most <= steps[2]), _STEPS[-1])
+    return (-high, -middle, -low, low, middle, high)
+
+
+def _limit_labels(limits: Sequence[float], form: Format) -> list[str]:
+    return [
+        form.percent(limit, next(n for n in (0, 1, 2) if abs(limit - round(limit, n)) < 1e-9), signed=True)
+        for limit in limits
+    ]
+
+
+def _draw_treemap(sheet: Sheet, data: pd.DataFrame, limits: Sequence[float], form: Format) -> None:
+    # Not at the top: where it is not installed, the other charts do without
+    import squarify  # noqa: PLC0415
+
+    left, bottom, right, top = sheet.room
+    axes = sheet.figure.add_axes((left, bottom, right - left, top - bottom))
+    axes.set_axis_off()
+    width, height = (right - left) * sheet.width, (top - bottom) * sheet.height
+    axes.set_xlim(0, width)
+    axes.set_ylim(0, height)
+    theme, changes = sheet.theme, data.set_index("ticker")["change"]
+    groups = data.groupby("group")["weight"].sum().sort_values(ascending=False, kind="stable")
+    for sector, area in _areas(squarify, groups, (0, 0, width, height)):
+        x, y, dx, dy = area
+        head = 14.0 if dx > 60 and dy > 44 else 0.0
+        if head:
+            name = sheet.shortened(str(sector), SMALL - 1, dx - 6)
+            _note(
+                axes,
+                name,
+                (x + 2, y + dy - 4),
+                (0, 0),
+                fontsize=SMALL - 1,
+                va="top",
+                color=theme.muted,
+            )
+        members = data[data["group"] == sector].set_index("ticker")["weight"]
+        for ticker, cell in _areas(squarify, members, (x, y, dx, dy - head)):
+            change = float(changes[ticker])
+            place = sum(change > limit for limit in limits)
+            colours = (theme.scale[place], theme.on_scale[place])
+            if math.isnan(change):
+                colours = (theme.neutral, theme.page)
+            _draw_cell(sheet, axes, cell, (str(ticker), form.percent(change, signed=True)), colours)
+
+
+def _areas(squarify: Any, weights: pd.Series[Any], area: tuple[float, ...]) -> list[tuple[Any, Any]]:
+    """Share out an area, given as x, y, width and height, the heaviest at the upper left."""
+    x, y, dx, dy = area
+    sizes = squarify.normalize_sizes(list(weights), dx, dy)
+    cells = squarify.squarify(sizes, 0, 0, dx, dy)
+    return [
+        (name, (x + cell["x"], y + dy - cell["y"] - cell["dy"], cell["dx"], cell["dy"]))
+        for name, cell in zip(weights.index, cells)
+    ]
+
+
+def _draw_cell(
+    sheet: Sheet,
+    axes: Axes,
+    cell: tuple[float, ...],
+    labels: tuple[str, str],
+    colours: tuple[str, str],
+) -> None:
+    """Draw a stock's area, with its ticker and its change as large as they fit, or one of them, or none."""
+    (x, y, dx, dy), (ticker, shown), (colour, ink) = cell, labels, colours
+    style.rectangle(axes, (x, y), dx, dy, facecolor=colour, edgecolor=sheet.theme.page, linewidth=1.2)
+    for size in (17.0, 13.0, SMALL, 8.0):
+        below = max(size - 3, 7.5)
+        wide = sheet.text_width(ticker, size, bold=True) + 6
+        fits_both = dy >= size + below + 9 and dx >= max(wide, sheet.text_width(shown, below) + 6)
+        middle = (x + dx / 2, y + dy / 2)
+        if fits_both:
+            _note(axes, ticker, middle, (0, 1), fontsize=size, weight="bold", color=ink, ha="center")
+            _note(axes, shown, middle, (0, -2), fontsize=below, color=ink, ha="center", va="top")
+            return
+        if dx >= wide and dy >= size + 5 and size <= SMALL:
+            _note(
+                axes,
+                ticker,
+                middle,
+                (0, 0),
+                fontsize=size,
+                weight="bold",
+                color=ink,
+                ha="center",
+                va="center",
+            )
+            return
+
+
+def _count(form: Format, number: Any, one: str, more: str) -> str:
+    return f"{form.number(number)} {one if number == 1 else more}"
+
+
+def _expiry_labels(data: pd.DataFrame, words: dict[str, str], form: Format) -> list[str]:
+    """Premiums, series, stocks and, if the frame has them, days ahead of each expiry."""
+    labels = []
+    for row in data.to_dict("records"):
+        parts = [
+            form.money(row["volume"]),
+            _count(form, row["option_series"], words["one_series"], words["series"]),
+            _count(form, row["stocks"], words["one_stock"], words["stocks"]),
+        ]
+        ahead: Any = row.get("days_to_expiry")
+        if not style.is_missing(ahead):
+            days = _count(form, ahead, words["one_day"], words["days"])
+            parts.append(days if ahead else words["today"])
+        labels.append(", ".join(parts))
+    return labels
+
+
+def _group_of(sector: Any) -> str:
+    """The sector without its subsector: "Financeiro / Seguros" is "Financeiro"."""
+    return "" if style.is_missing(sector) else str(sector).split("/", maxsplit=1)[0].strip()
+
+
+def _marks(
+    data: pd.DataFrame, look: style.Theme, others: str
+) -> tuple[pd.Series[Any], dict[str, dict[str, Any]]]:
+    """Which mark each row has, the name of a group that traded much or of the others, and the marks."""
+    groups = data[data["group"] != ""].groupby("group")["volume"].sum()
+    shown = list(groups.sort_values(ascending=False, kind="stable").index[: len(_MARKERS)])
+    names = data["group"].where(data["group"].isin(shown), others)
+    marks: dict[str, dict[str, Any]] = {
+        group: {"color": look.accents[n], "marker": _MARKERS[n], "markersize": 7, "linestyle": ""}
+        for n, group in enumerate(shown)
+    }
+    if (names == others).any():
+        marks[others] = {"color": look.neutral, "marker": "o", "markersize": 6, "linestyle": ""}
+    return names, marks
+
+
+def _label_points(sheet: Sheet, axes: Axes, data: pd.DataFrame, areas: Any) -> None:
+    """Name what can be named without one name lying on another: what traded most, and the extremes, first."""
+    renderer, scale = sheet.renderer, sheet.figure.dpi / 72
+    points = axes.transData.transform(data[["x", "y"]].to_numpy(dtype=float))
+    radii = np.sqrt(areas) / 2 * scale
+    extremes = {data["y"].idxmax(), data["y"].idxmin(), data["x"].idxmax(), data["x"].idxmin()}
+    order = sorted(data.index, key=lambda n: (n not in extremes, n))
+    frame = axes.get_window_extent(renderer)
+    taken: list[Any] = []
+    for n in order:
+        reach = radii[n] / scale + 3
+        for across, up in _AROUND:
+            note = _note(
+                axes,
+                str(data["ticker"][n]),
+                (data["x"][n], data["y"][n]),
+                (across * reach, up * reach),
+                color=sheet.theme.ink,
+                fontsize=8.5,
+                ha="left" if across > 0 else "right" if across else "center",
+                va="bottom" if up > 0 else "top" if up else "center",
+            )
+            box = note.get_window_extent(renderer).padded(2)
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            free = not any(box.overlaps(other) for other in taken)
+            if inside and free and not _covers(box, points, radii * 0.8, n):
+                taken.append(box)
+                break
+            note.remove()
+
+
+def _covers(box: Any, points: Any, radii: Any, own: int) -> bool:
+    """Whether a label lies on a mark other than its own."""
+    nearest_x = np.clip(points[:, 0], box.x0, box.x1)
+    nearest_y = np.clip(points[:, 1], box.y0, box.y1)
+    touches = np.hypot(points[:, 0] - nearest_x, points[:, 1] - nearest_y) < radii
+    touches[own] = False
+    return bool(touches.any())
+
+
+_WORDS: dict[str, dict[str, dict[str, str]]] = {
+    "breadth": {
+        "en": {
+            "title": "Market breadth",
+            "unit": (
+                "Stocks that closed above and below their previous close, by session; and the "
+                "difference added up"
+            ),
+            "up": "rising",
+            "down": "falling",
+            "last": "{day}: {up} rising, {down} falling, {same} unchanged",
+            "total": "Rising less falling, added up",
+            "empty": "Breadth needs a close before: there is none in these sessions.",
+            "alt": (
+                "Market breadth over {sessions} sessions. On {day}, {up} stocks rose, {down} fell and "
+                "{same} closed unchanged."
+            ),
+        },
+        "pt": {
+            "title": "Amplitude do mercado",
+            "unit": (
+                "Papéis que fecharam acima e abaixo do fechamento anterior, por pregão; e a diferença "
+                "acumulada"
+            ),
+            "up": "em alta",
+            "down": "em baixa",
+            "last": "{day}: {up} em alta, {down} em baixa, {same} estáveis",
+            "total": "Altas menos baixas, acumuladas",
+            "empty": "A amplitude precisa de um fechamento anterior: não há nenhum nestes pregões.",
+            "alt": (
+                "Amplitude do mercado em {sessions} pregões. Em {day}, {up} papéis subiram, {down} "
+                "caíram e {same} ficaram estáveis."
+            ),
+        },
+    },
+    "sectors": {
+        "en": {
+            "title": "Turnover by sector",
+            "unit": "Financial volume in all markets, [currency], and share of the total",
+            "none": "outside the index, no sector given",
+            "others": "{count} other sectors",
+            "empty": "Nothing was traded.",
+            "alt": "Turnover by sector, {total} in all. The largest is {sector}, {volume} or {share}.",
+        },
+        "pt": {
+            "title": "Volume por setor",
+            "unit": "Volume financeiro em todos os mercados, em [currency], e participação no total",
+            "none": "fora do índice, sem setor",
+            "others": "outros {count} setores",
+            "empty": "Nada foi negociado.",
+            "alt": "Volume por setor, {total} no total. O maior é {sector}, {volume} ou {share}.",
+        },
+    },
+    "candles": {
+        "en": {
+            "title": "{ticker}: price and volume",
+            "unit": (
+                "Prices in [currency], not adjusted for splits or dividends, with averages of 5, 20 and "
+                "200 closes"
+            ),
+            "rises": "close at or above open",
+            "falls": "close below open",
+            "average": "average {sessions}",
+            "price": "[money]",
+            "volume": "Volume in all markets, {unit}",
+            "empty": "{ticker} did not trade in the cash market in these sessions.",
+            "alt": (
+                "Candles of {ticker}, {sessions} sessions from {first} to {last}. Last close [money] "
+                "{close}; lowest [money] {low}, highest [money] {high}."
+            ),
+        },
+        "pt": {
+            "title": "{ticker}: preço e volume",
+            "unit": (
+                "Preços em [currency], sem ajuste por desdobramentos ou proventos, com médias de 5, 20 e "
+                "200 fechamentos"
+            ),
+            "rises": "fechou na abertura ou acima",
+            "falls": "fechou abaixo da abertura",
+            "average": "média {sessions}",
+            "price": "[money]",
+            "volume": "Volume em todos os mercados, {unit}",
+            "empty": "{ticker} não foi negociado à vista nestes pregões.",
+            "alt": (
+                "Candles de {ticker}, {sessions} pregões de {first} a {last}. Último fechamento [money] "
+                "{close}; mínima [money] {low}, máxima [money] {high}."
+            ),
+        },
+    },
+    "treemap": {
+        "en": {
+            "title": "The IBOV by weight",
+            "unit": "Area: weight in the index, by sector. Colour: change of the session",
+            "none": "no sector given",
+            "unknown": "change not known",
+            "empty": "There is no index portfolio for this session: B3 keeps no history of it.",
+            "alt": (
+                "Treemap of the {stocks} stocks of the IBOV in {sectors} sectors, coloured by change. "
+                "The heaviest is {ticker}: weight {weight}, change {change}."
+            ),
+        },
+        "pt": {
+            "title": "O IBOV por peso",
+            "unit": "Área: peso no índice, por setor. Cor: variação no pregão",
+            "none": "sem setor",
+            "unknown": "variação desconhecida",
+            "empty": "Não há carteira do índice para este pregão: a B3 não guarda o histórico dela.",
+            "alt": (
+                "Mapa das {stocks} ações do IBOV em {sectors} setores, coloridas pela variação. A de "
+                "maior peso é {ticker}: peso {weight}, variação {change}."
+            ),
+        },
+    },
+    "put_call": {
+        "en": {
+            "title": "Put/call ratio",
+            "unit": (
+                "Premiums paid for puts over premiums paid for calls, by session; and the premiums in "
+                "[currency]"
+            ),
+            "ratio": "session",
+            "smooth": "{sessions} sessions together",
+            "calls": "calls",
+            "puts": "puts",
+            "premiums": "Premiums, {unit}: calls upwards, puts downwards",
+            "empty": "No options traded in these sessions.",
+            "alt": (
+                "Put/call ratio over {sessions} sessions. On {day} it was {ratio}: {puts} for puts, "
+                "{calls} for calls."
+            ),
+        },
+        "pt": {
+            "title": "Razão put/call",
+            "unit": (
+                "Prêmios pagos por puts sobre prêmios pagos por calls, por pregão; e os prêmios em [currency]"
+            ),
+            "ratio": "pregão",
+            "smooth": "{sessions} pregões juntos",
+            "calls": "calls",
+            "puts": "puts",
+            "premiums": "Prêmios, {unit}: calls para cima, puts para baixo",
+            "empty": "Não houve negócios com opções nestes pregões.",
+            "alt": (
+                "Razão put/call em {sessions} pregões. Em {day} foi {ratio}: {puts} em puts, {calls} "
+                "em calls."
+            ),
+        },
+    },
+    "risk": {
+        "en": {
+            "title": "Volatility against return",
+            "unit": (
+                "Each mark is a stock, its size the volume. Prices are not adjusted for splits or dividends"
+            ),
+            "x": "Volatility of daily returns, annualised",
+            "y": "Return over the period",
+            "others": "other",
+            "empty": "There are too few sessions for a volatility.",
+            "alt": (
+                "Volatility against return of {stocks} stocks. {best} returned most, {highest}, and "
+                "{worst} least, {lowest}; the median volatility is {median} a year."
+            ),
+        },
+        "pt": {
+            "title": "Volatilidade e retorno",
+            "unit": (
+                "Cada marca é uma ação, e seu tamanho o volume. Preços sem ajuste por desdobramentos "
+                "ou proventos"
+            ),
+            "x": "Volatilidade dos retornos diários, anualizada",
+            "y": "Retorno no período",
+            "others": "outros",
+            "empty": "Há poucos pregões para uma volatilidade.",
+            "alt": (
+                "Volatilidade e retorno de {stocks} ações. {best} teve o maior retorno, {highest}, e "
+                "{worst} o menor, {lowest}; a volatilidade mediana é {median} ao ano."
+            ),
+        },
+    },
+    "expiries": {
+        "en": {
+            "title": "Option expiries ahead",
+            "unit": (
+                "Stocks by the next expiry among their options: premiums paid in the session, [currency], "
+                "for all their series"
+            ),
+            "one_series": "series",
+            "series": "series",
+            "one_stock": "stock",
+            "stocks": "stocks",
+            "one_later": "later expiry is left out",
+            "later": "later expiries are left out",
+            "today": "today",
+            "one_day": "day ahead",
+            "days": "days ahead",
+            "empty": "No options traded in this session.",
+            "alt": "Option expiries ahead. {list}.",
+        },
+        "pt": {
+            "title": "Próximos vencimentos de opções",
+            "unit": (
+                "Papéis pelo próximo vencimento entre suas opções: prêmios pagos no pregão, em [currency], "
+                "por todas as séries"
+            ),
+            "one_series": "série",
+            "series": "séries",
+            "one_stock": "papel",
+            "stocks": "papéis",
+            "one_later": "vencimento posterior ficou de fora",
+            "later": "vencimentos posteriores ficaram de fora",
+            "today": "hoje",
+            "one_day": "dia à frente",
+            "days": "dias à frente",
+            "empty": "Não houve negócios com opções neste pregão.",
+            "alt": "Próximos vencimentos de opções. {list}.",
+        },
+    },
+}

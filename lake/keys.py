@@ -1,0 +1,75 @@
+"""The keys of both buckets, written once: every part of the pipeline makes some, and reads others.
+
+The starter function alone, which is deployed as one file, has a copy of `DAILY_KEY`; a test holds them
+together. This module imports nothing beyond the standard library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+
+RAW = "raw/"
+"""What the raw tables' keys begin with, and nothing else in the raw bucket."""
+
+SESSIONS = "raw/cotahist/trade_date="
+REVISIONS = "raw/cotahist_revisions/trade_date="
+PORTFOLIOS = "raw/index_portfolio/portfolio_date="
+"""What the keys of the raw tables begin with, up to the date."""
+
+WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"
+"""Of the refined bucket."""
+WIDE, COMPACT = f"{WIDE_FOLDER}/trade_date=", f"{COMPACT_FOLDER}/trade_date="
+"""What the keys of the refined tables begin with, up to the date."""
+REFINED_FILE = "part-00000.parquet"
+"""The script's name of a file of either table; the visual mode's are Spark's."""
+
+_DAY = r"(\d{4}-\d{2}-\d{2})"
+_FILE = r"[^/_.][^/]*\.parquet"  # as Hive and Athena see it: what begins so is hidden
+
+DAILY_KEY = re.compile(rf"{SESSIONS}{_DAY}/daily\.parquet")
+"""Its arrival starts the job. Groups: the date."""
+SESSION_KEY = re.compile(rf"{SESSIONS}{_DAY}/(daily|backfill)\.parquet")
+"""Groups: the date, and which of B3's files it is of."""
+REVISION_KEY = re.compile(rf"{REVISIONS}{_DAY}/revisions\.parquet")
+"""Groups: the date."""
+PORTFOLIO_KEY = re.compile(rf"{PORTFOLIOS}{_DAY}/([A-Z0-9]+)\.parquet")
+"""Groups: the portfolio's date, the index."""
+WIDE_KEY = re.compile(rf"{WIDE}([^/]+)/ticker=([^/]+)/{_FILE}")
+"""Groups: the date, and the ticker as it is escaped."""
+COMPACT_KEY = re.compile(rf"{COMPACT}{_DAY}/{_FILE}")
+"""Groups: the date."""
+
+
+def daily(session: date) -> str:
+    """The key of the quotes of a session that the daily path has taken."""
+    return f"{SESSIONS}{session.isoformat()}/daily.parquet"
+
+
+def backfill(session: date) -> str:
+    """The key of the quotes of a session that were loaded from its year's file."""
+    return f"{SESSIONS}{session.isoformat()}/backfill.parquet"
+
+
+def revisions(session: date) -> str:
+    """The key of the lines in which a session's daily and annual files differ."""
+    return f"{REVISIONS}{session.isoformat()}/revisions.parquet"
+
+
+def portfolio(index: str, day: date) -> str:
+    """The key of an index's portfolio."""
+    return f"{PORTFOLIOS}{day.isoformat()}/{index}.parquet"
+
+
+def partition_folder(root: str, names: Iterable[str], values: Iterable[str]) -> str:
+    """The folder of a partition, with its values escaped as Hive and Spark do it."""
+    parts = (f"{name}={_SPECIAL.sub(_escaped, value)}" for name, value in zip(names, values, strict=True))
+    return "/".join([root, *parts])
+
+
+_SPECIAL = re.compile(r"[\x01-\x1f\x7f\"#%'*/:=?\\{\[\]^]")
+
+
+def _escaped(character: re.Match[str]) -> str:
+    return f"%{ord(character[0]):02X}"

@@ -1,0 +1,131 @@
+"""The names of what is deployed: from a command's arguments, the stack's outputs, or the environment.
+
+And the types of arguments that several commands take.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import boto3
+from botocore.exceptions import ClientError
+
+from operating.range_run import RefineJob
+from scraper.b3.errors import ScraperError
+
+
+class UsageError(ScraperError):
+    """The command cannot begin as it was asked; the message says what to ask instead."""
+
+
+def add_stack_arguments(where: argparse._ActionsContainer) -> None:
+    """Declare the arguments by which a command finds the raw bucket."""
+    where.add_argument("--stack", metavar="NAME", help="the stack, whose outputs name the rest (STACK_NAME)")
+    where.add_argument("--bucket", metavar="NAME", help="the raw bucket (RAW_BUCKET)")
+
+
+def positive(text: str) -> int:
+    """A number of at least 1, as an argument's type."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    return int(text)
+
+
+def day(text: str) -> date:
+    """A day, as an argument's type."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a day as YYYY-MM-DD") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a command works with; None for what it was not told."""
+
+    bucket: str | None
+    job: str | None
+    function: str | None
+    refined_bucket: str | None
+    refined_database: str | None
+    refined_table: str | None
+    compact_table: str | None
+    starter: str | None
+    dead_letters: str | None
+
+    @classmethod
+    def find(cls, asked: argparse.Namespace, environment: Mapping[str, str]) -> Names:
+        """Take each name from its own argument, else from the stack's outputs, else from the environment.
+
+        Raises:
+            UsageError: There is no such stack.
+        """
+        stack = asked.stack or environment.get("STACK_NAME")
+        outputs = stack_outputs(stack) if stack else {}
+        return cls(
+            **{
+                name: getattr(asked, name, None) or outputs.get(output) or environment.get(variable) or None
+                for name, (output, variable) in _SOURCES.items()
+            }
+        )
+
+    def require(self, name: str) -> str:
+        """One of the names.
+
+        Raises:
+            UsageError: It was not told.
+        """
+        found: str | None = getattr(self, name)
+        if found is None:
+            output, variable = _SOURCES[name]
+            raise UsageError(
+                f"{variable} is not set. Name the stack, of which it is the output {output}, by --stack or "
+                "STACK_NAME; or set the variable"
+            )
+        return found
+
+
+def job_of(names: Names) -> RefineJob:
+    """The Glue job.
+
+    Raises:
+        UsageError: It has no name, or there is none of that name.
+    """
+    job = RefineJob(boto3.client("glue"), names.require("job"))
+    if not job.exists():
+        raise UsageError(f"There is no Glue job {job.name}. Name the one of the stack's output GlueJobName")
+    return job
+
+
+_SOURCES = {
+    "bucket": ("RawBucket", "RAW_BUCKET"),
+    "job": ("GlueJobName", "GLUE_JOB_NAME"),
+    "function": ("BackfillFunction", "BACKFILL_FUNCTION"),
+    "refined_bucket": ("RefinedBucket", "REFINED_BUCKET"),
+    "refined_database": ("RefinedDatabase", "REFINED_DATABASE"),
+    "refined_table": ("RefinedTable", "REFINED_TABLE"),
+    "compact_table": ("RefinedCompactTable", "REFINED_COMPACT_TABLE"),
+    "starter": ("StarterFunction", "STARTER_FUNCTION"),
+    "dead_letters": ("DeadLetterQueue", "DEAD_LETTER_QUEUE"),
+}
+"""Of each name, the stack's output and the variable of the environment."""
+
+
+def stack_outputs(stack: str) -> dict[str, str]:
+    """The outputs of a stack in the account and region of the environment.
+
+    Raises:
+        UsageError: There is no such stack.
+    """
+    try:
+        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        raise UsageError(
+            f"There is no stack {stack} in this account and region; name it by --stack"
+        ) from error
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}

@@ -1,0 +1,40 @@
+"""Types, as Glue and Spark spell them and as Arrow has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from refinement.columns import Field
+
+
+def schema(fields: Iterable[Field]) -> pa.Schema:
+    """Arrow's schema for columns of a table."""
+    return pa.schema([(name, _arrow_type(kind)) for name, kind, _ in fields])
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    """Arrow's type for one that is spelled as in Glue and Spark."""
+    if kind.startswith("decimal"):
+        precision, scale = map(int, re.findall(r"\d+", kind))
+        return pa.decimal128(precision, scale)
+    return _ARROW_TYPES[kind]
+
+
+def glue_type(kind: pa.DataType) -> str:
+    """The spelling in Glue and Spark of an Arrow type; Arrow's own where those have none."""
+    if isinstance(kind, pa.Decimal128Type):
+        return f"decimal({kind.precision},{kind.scale})"
+    spellings = {arrow: name for name, arrow in _ARROW_TYPES.items()} | {pa.large_string(): "string"}
+    return spellings.get(kind, str(kind))
+
+
+_ARROW_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+}

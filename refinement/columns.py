@@ -1,0 +1,120 @@
+"""The columns of the refined tables, and those of the raw ones that the refinement reads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Types = list[tuple[str, str]]  # names and Glue types of columns, in order
+
+
+class Field(NamedTuple):
+    """A column of the refined table: its name, its type (spelled alike in Glue and Spark), its comment."""
+
+    name: str
+    type: str
+    comment: str
+
+
+COLUMNS = (
+    Field("isin", "string", "ISIN of the stock; null where B3 gives none"),
+    Field("company", "string", "Short name of the company"),
+    Field("share_class", "string", "Share class, rights and listing segment"),
+    Field(
+        "open",
+        "decimal(18,6)",
+        "First price in the cash market [BRL per unit; see currency]; null without a cash line",
+    ),
+    Field("high", "decimal(18,6)", "Highest price in the cash market [BRL per unit; see currency]"),
+    Field("low", "decimal(18,6)", "Lowest price in the cash market [BRL per unit; see currency]"),
+    Field("close", "decimal(18,6)", "Last price in the cash market [BRL per unit; see currency]"),
+    Field("average_price", "decimal(18,6)", "Average price in the cash market [BRL per unit; see currency]"),
+    Field(
+        "best_bid",
+        "decimal(18,6)",
+        "Best bid at the close of the cash market [BRL per unit; see currency]; null if none",
+    ),
+    Field(
+        "best_ask",
+        "decimal(18,6)",
+        "Best ask at the close of the cash market [BRL per unit; see currency]; null if none",
+    ),
+    Field(
+        "trades",
+        "bigint",
+        "Number of trades, every market; null where a line's volume contradicts its count, of which B3 gives "
+        "the last five digits",
+    ),
+    Field("quantity", "bigint", "Quantity traded, every market [shares or contracts]"),
+    Field("volume", "decimal(24,2)", "Financial volume, every market [BRL; see currency]"),
+    Field("cash_volume", "decimal(24,2)", "Volume in the cash market [BRL; see currency]"),
+    Field("odd_lot_volume", "decimal(24,2)", "Volume in the odd-lot market [BRL; see currency]"),
+    Field("forward_volume", "decimal(24,2)", "Volume of forwards [BRL; see currency]"),
+    Field("call_volume", "decimal(24,2)", "Premiums paid for calls [BRL; see currency]"),
+    Field("put_volume", "decimal(24,2)", "Premiums paid for puts [BRL; see currency]"),
+    Field(
+        "other_volume",
+        "decimal(24,2)",
+        "Volume in every other market, such as exercises and auctions [BRL; see currency]",
+    ),
+    Field("option_series", "int", "Number of option series (calls and puts) that traded"),
+    Field("put_call_ratio", "double", "put_volume / call_volume; null without calls"),
+    Field("next_expiry", "date", "Earliest expiry among the option series that traded"),
+    Field("days_to_expiry", "int", "Days from trade_date to next_expiry"),
+    Field("lines", "int", "Number of raw lines behind this row"),
+    Field("index_weight", "decimal(9,3)", "Weight in the IBOV [percent]; null outside the index"),
+    Field("sector", "string", "Economic sector, as in the IBOV's portfolio; null outside the index"),
+    Field("portfolio_date", "date", "Date of the IBOV portfolio consulted: the newest up to trade_date"),
+    Field("portfolio_age_days", "int", "Days from portfolio_date to trade_date"),
+    Field(
+        "security_type",
+        "string",
+        "Kind of paper: share, unit, right (subscription rights, receipts, bonuses), fund, etf, bdr, index, "
+        "or other",
+    ),
+    Field("bulletin_code", "string", "B3's bulletin code of the line that names the row"),
+    Field(
+        "currency",
+        "string",
+        "Of prices and volumes: BRL; before 1994-07-04 CRR thousand, thousands of cruzeiros reais",
+    ),
+)
+PARTITION_KEYS = (
+    Field("trade_date", "date", "Trading session"),
+    Field(
+        "ticker",
+        "string",
+        "Ticker; a stock without a cash line goes by its odd lot's name, another line's, or its options'",
+    ),
+)
+# The same rows a second time, for queries that span sessions: one file a session, the ticker a column
+COMPACT_COLUMNS = (PARTITION_KEYS[1], *COLUMNS)
+COMPACT_KEYS = PARTITION_KEYS[:1]
+COMPACT_SUFFIX = "_compact"  # of the table's name
+# The columns of the raw tables that the job reads, with the types that it relies on
+QUOTE_COLUMNS = {
+    "codbdi": "string",
+    "codneg": "string",
+    "tpmerc": "string",
+    "nomres": "string",
+    "especi": "string",
+    "preabe": "decimal(13,2)",
+    "premax": "decimal(13,2)",
+    "premin": "decimal(13,2)",
+    "premed": "decimal(13,2)",
+    "preult": "decimal(13,2)",
+    "preofc": "decimal(13,2)",
+    "preofv": "decimal(13,2)",
+    "totneg": "bigint",
+    "quatot": "bigint",
+    "voltot": "decimal(18,2)",
+    "datven": "date",
+    "fatcot": "bigint",
+    "codisi": "string",
+}
+PORTFOLIO_COLUMNS = {
+    "index_code": "string",
+    "ticker": "string",
+    "sector": "string",
+    "weight": "decimal(9,3)",
+}
+INDEX = "IBOV"

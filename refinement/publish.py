@@ -1,0 +1,244 @@
+"""The files of the refined tables: written by S3's own API, each session by one task.
+
+Spark's own committer would rename a year's 330,000 files one by one.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import boto3
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from lake.keys import COMPACT, REFINED_FILE, WIDE, partition_folder
+from refinement import arrow, aws, log
+from refinement.catalog import Catalog
+from refinement.columns import COMPACT_COLUMNS
+from refinement.errors import RefineError
+from refinement.log import Phases
+from refinement.transform import Session
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_S3_CALLS = 16  # in flight in each task; each waits for S3, none computes for long
+_DELETE_BATCH = 1000  # objects that one call of S3 takes
+# How the files are written: nothing in them but the rows, so that the same rows are the same bytes. Of a
+# single row, compression, dictionaries and statistics would be most of the file
+_FILE = {"use_dictionary": False, "store_schema": False}
+_WIDE_FILE: dict[str, Any] = {**_FILE, "compression": "none", "write_statistics": False}
+# Some builds of Arrow, such as that of AWS's pandas layer for Lambda, have no zstd
+_COMPACT_FILE: dict[str, Any] = {
+    **_FILE,
+    "compression": "zstd" if pa.Codec.is_available("zstd") else "snappy",
+}
+
+
+class Published(NamedTuple):
+    """What a task has done with a session.
+
+    Attributes:
+        trade_date: The session.
+        tickers: Its tickers.
+        written: How many files it wrote.
+        unchanged: How many it found with the bytes that it would have written.
+        stale: Keys of the objects in the session's folders that are none of its files.
+        problem: Why it wrote nothing; empty if it wrote.
+    """
+
+    trade_date: dt.date
+    tickers: list[str]
+    written: int
+    unchanged: int
+    stale: list[str]
+    problem: str
+
+
+_PUBLISHED = pa.schema(
+    {
+        "trade_date": pa.date32(),
+        "tickers": pa.list_(pa.string()),
+        "written": pa.int32(),
+        "unchanged": pa.int32(),
+        "stale": pa.list_(pa.string()),
+        "problem": pa.string(),
+    }
+)
+
+
+def publish(
+    refined: DataFrame, sessions: Sequence[Session], bucket: str, *, compact_only: bool
+) -> list[Published]:
+    """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
+
+    A session is one task's. S3 shows a file's old bytes until it has the new ones whole; a task that fails in
+    between has replaced some of the session's files, and the next one replaces the others.
+
+    Args:
+        refined: The sessions' rows.
+        sessions: What each of them adds up to.
+        bucket: The refined bucket.
+        compact_only: Write the compact files, and leave the wide ones as they are.
+
+    Returns:
+        What was done, by session.
+
+    Raises:
+        RefineError: A session's rows are no longer those that were reconciled; none of it was written.
+    """
+    write = functools.partial(
+        _write_sessions,
+        expected=sessions,
+        bucket=bucket,
+        compact_only=compact_only,
+        region=boto3.Session().region_name,
+    )
+    # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
+    tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
+    answers = (
+        refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
+        .repartitionByRange(tasks, "trade_date")
+        .mapInArrow(write, from_arrow_schema(_PUBLISHED))
+        .collect()
+    )
+    published = sorted(Published(*answer) for answer in answers)
+    problems = [one.problem for one in published if one.problem]
+    lost = {session.trade_date for session in sessions} - {one.trade_date for one in published}
+    problems += [f"{trade_date}: expected rows, found none" for trade_date in sorted(lost)]
+    if problems:
+        raise RefineError(
+            "rows changed after they had been reconciled, as when raw files are replaced meanwhile; nothing "
+            "of these sessions was written:\n  " + "\n  ".join(problems) + "\nRun the job again."
+        )
+    log.line(
+        f"{log.span([one.trade_date for one in published])}  {sum(one.written for one in published):,} files "
+        f"written, {sum(one.unchanged for one in published):,} unchanged"
+    )
+    return published
+
+
+def _write_sessions(
+    batches: Iterable[pa.RecordBatch],
+    *,
+    expected: Sequence[Session],
+    bucket: str,
+    compact_only: bool,
+    region: str | None,
+) -> Iterator[pa.RecordBatch]:
+    """What a task does: write the files of each session among its rows; yield `Published`, as Arrow."""
+    parts = list(batches)
+    if not parts:
+        return
+    rows = pa.Table.from_batches(parts).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
+    s3 = boto3.client("s3", region_name=region, config=aws.config(_S3_CALLS))
+    # Otherwise each file takes two round trips: boto3 first asks S3 whether it would take the body at all
+    s3.meta.events.register_last("before-call.s3", _without_expect)
+    done = []
+    with ThreadPoolExecutor(_S3_CALLS) as threads:
+        for session in expected:
+            found = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session.trade_date)))
+            figures = found.num_rows, pc.sum(found["volume"]).as_py()
+            if figures == (session.tickers, session.volume):
+                done.append(_write_session(s3, threads, bucket, found, compact_only=compact_only))
+            elif figures[0]:
+                problem = (
+                    f"{session.trade_date}: expected {session.tickers} tickers and a volume of "
+                    f"{session.volume}, found {figures[0]} and {figures[1]}"
+                )
+                done.append(Published(session.trade_date, [], 0, 0, [], problem))
+    yield pa.RecordBatch.from_pylist([one._asdict() for one in done], schema=_PUBLISHED)
+
+
+def _write_session(
+    s3: S3Client, threads: ThreadPoolExecutor, bucket: str, rows: pa.Table, *, compact_only: bool
+) -> Published:
+    """Write the files of a session, except those that are there with the same bytes."""
+    (trade_date,) = {str(day) for day in rows["trade_date"].unique().to_pylist()}
+    tickers = [str(ticker) for ticker in rows["ticker"].to_pylist()]
+    rows = rows.select([field.name for field in COMPACT_COLUMNS]).cast(arrow.schema(COMPACT_COLUMNS))
+
+    folder = f"{COMPACT}{trade_date}"
+    folders = [folder]
+    files = {f"{folder}/{REFINED_FILE}": functools.partial(_parquet, rows, _COMPACT_FILE)}
+    if not compact_only:
+        folders.append(f"{WIDE}{trade_date}")
+        wide = rows.drop_columns(["ticker"]).combine_chunks()  # in one piece a row is quickly taken out
+        for place, ticker in enumerate(tickers):
+            folder = partition_folder(f"{WIDE}{trade_date}", ["ticker"], [ticker])
+            files[f"{folder}/{REFINED_FILE}"] = functools.partial(_parquet, wide.slice(place, 1), _WIDE_FILE)
+    there = {
+        item["Key"]: (item["Size"], item["ETag"])
+        for folder in folders
+        for item in aws.objects(s3, bucket, f"{folder}/")
+    }
+
+    def put(key: str) -> bool:
+        body = files[key]()
+        digest = hashlib.md5(body, usedforsecurity=False)
+        # In a bucket with a KMS key an ETag is no MD5: there every file is written again
+        if there.get(key) == (len(body), f'"{digest.hexdigest()}"'):
+            return False
+        checksum = base64.b64encode(digest.digest()).decode()
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum)
+        return True
+
+    written = sum(threads.map(put, files))
+    stale = sorted(there.keys() - files.keys())
+    return Published(dt.date.fromisoformat(trade_date), tickers, written, len(files) - written, stale, "")
+
+
+def _without_expect(params: dict[str, Any], **_: object) -> None:
+    params["headers"].pop("Expect", None)
+
+
+def _parquet(rows: pa.Table, options: dict[str, Any]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+def finish(
+    s3: S3Client, catalogs: Iterable[Catalog], bucket: str, published: Sequence[Published], phases: Phases
+) -> None:
+    """Let the catalog follow the published files, then delete what is none of the sessions' files any more.
+
+    In this order a reader never misses a row. A crash in between leaves each ticker's old or new row; the
+    next run ends what was begun.
+
+    Raises:
+        RefineError: The catalog refused a partition, or S3 to delete an object.
+    """
+    span = log.span([one.trade_date for one in published])
+    rows = [(one.trade_date.isoformat(), ticker) for one in published for ticker in one.tickers]
+    with phases.of("catalog"):
+        for catalog in catalogs:
+            changes = catalog.synchronise(rows)
+            counts = ", ".join(f"{count:,} {what}" for what, count in changes.items())
+            log.line(f"{span}  partitions of {catalog.name}: {counts}")
+    stale = [key for one in published for key in one.stale]
+    with phases.of("deletions"):
+        delete(s3, bucket, stale, span)
+    if stale:
+        log.line(f"{span}  deleted, no longer there: {log.listed(stale, 'objects')}")
+
+
+def delete(s3: S3Client, bucket: str, keys: Sequence[str], span: str) -> None:
+    """Delete objects of sessions, to which the catalog leads nobody any more."""
+    for portion in aws.portions(keys, _DELETE_BATCH):
+        objects: Any = [{"Key": key} for key in portion]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise RefineError(
+                f"{len(errors)} objects of s3://{bucket} were not deleted, the first because of "
+                f"{errors[0]}. No partition holds them any more: run the job again for {span}."
+            )

@@ -1,0 +1,184 @@
+"""A run of the job: its arguments, its batches, what is done in which order."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import boto3
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+
+from refinement import aws, log
+from refinement.catalog import GLUE_CALLS, Catalog, compact_table, wide_table
+from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.errors import RefineError
+from refinement.log import Phases
+from refinement.publish import finish, publish
+from refinement.raw import FOOTER_CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw
+from refinement.retention import compact_sessions, newest, retire
+from refinement.transform import Session, reconcile, transform
+
+
+def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the job's arguments; those that Glue adds of its own are passed over.
+
+    Returns:
+        `start_date`, `end_date` (dates, both the session's for `--trade_date`), `raw_bucket`,
+        `refined_bucket`, `refined_database`, `refined_table` (the wide one's name), `compact_only` (a bool),
+        `wide_sessions` (a number, 0 for no bound), `JOB_RUN_ID` (empty where Glue gives none).
+    """
+    parser = argparse.ArgumentParser(prog="refine", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--trade_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="one session")
+    parser.add_argument(
+        "--start_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="first of a range"
+    )
+    parser.add_argument(
+        "--end_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="last of a range"
+    )
+    parser.add_argument("--raw_bucket", required=True)
+    parser.add_argument("--refined_bucket", required=True)
+    parser.add_argument("--refined_database", required=True)
+    parser.add_argument("--refined_table", required=True)
+    parser.add_argument(
+        "--compact_only", choices=("true", "false"), default="false", help="leave the wide table as it is"
+    )
+    parser.add_argument("--JOB_RUN_ID", default="", metavar="ID", help="Glue's own, for the log")
+    parser.add_argument(
+        "--wide_sessions",
+        type=int,
+        default=0,
+        metavar="N",
+        help="sessions that the wide table keeps, the newest; 0 keeps all (the default)",
+    )
+    arguments, _ = parser.parse_known_args(argv)
+    dates = (
+        arguments.trade_date is not None,
+        arguments.start_date is not None,
+        arguments.end_date is not None,
+    )
+    if dates not in {(True, False, False), (False, True, True)}:
+        parser.error("give either --trade_date, or --start_date and --end_date")
+    if arguments.wide_sessions < 0:
+        parser.error(f"--wide_sessions is {arguments.wide_sessions}, expected 0 or more")
+    arguments.compact_only = arguments.compact_only == "true"
+    if arguments.trade_date:
+        arguments.start_date = arguments.end_date = arguments.trade_date
+    if arguments.start_date > arguments.end_date:
+        parser.error(f"--start_date {arguments.start_date} is after --end_date {arguments.end_date}")
+    return arguments
+
+
+def spark_session() -> SparkSession:
+    """The Spark session that Glue or the caller has made, or else a new one, set up for this job."""
+    # ANSI: an overflow is an error, where Spark's default is a null
+    spark = SparkSession.builder.config("spark.sql.ansi.enabled", "true").getOrCreate()
+    # A session has some ten thousand lines: Spark's default, 200 tasks a shuffle, would be mostly overhead
+    spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
+    return spark
+
+
+def main(argv: Sequence[str]) -> None:
+    """Refine a session, or each session of a range.
+
+    A range goes in batches of sessions: each is read and reconciled, then its files are written; its
+    partitions follow while the next batch is computed. Where one fails, those before it are published whole.
+    Sessions older than the wide table's bound are published in the compact one alone, and what the bound
+    leaves out is taken from the wide table at the end. With `--compact_only` the wide table is not touched.
+
+    Raises:
+        RefineError: There is nothing to refine, the raw files or a table are not as expected, or the rows do
+            not reconcile; see the message.
+    """
+    arguments = parse_arguments(argv)
+    log.label(arguments)
+    bucket, compact_only = arguments.refined_bucket, arguments.compact_only
+    bound = arguments.wide_sessions
+    phases = Phases()
+    s3 = boto3.client("s3", config=aws.config(FOOTER_CALLS))
+    with phases.of("search"):
+        raw = find_raw(s3, arguments.raw_bucket, arguments.start_date, arguments.end_date)
+        to_be_wide = set() if compact_only else set(raw.rows)
+        if bound and to_be_wide:
+            to_be_wide &= newest(to_be_wide | compact_sessions(s3, bucket), bound)
+    tables = [compact_table(arguments.refined_table, bucket)]
+    if not compact_only:
+        tables.append(wide_table(arguments.refined_table, bucket, bound))
+    glue = boto3.client("glue", config=aws.config(GLUE_CALLS))
+    catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
+    for catalog in catalogs:
+        catalog.check()
+    with phases.of("start"):
+        spark = spark_session()
+
+    done: list[Session] = []
+    with ThreadPoolExecutor(1) as background:
+        finishing: Future[None] = background.submit(lambda: None)
+        try:
+            for days, is_wide in _batches(raw.rows, to_be_wide):
+                with _refined(spark, raw, days, phases) as (refined, sessions):
+                    if not done:
+                        for catalog in catalogs:
+                            catalog.prepare()
+                    with phases.of("files"):
+                        published = publish(refined, sessions, bucket, compact_only=not is_wide)
+                finishing.result()
+                followers = catalogs if is_wide else catalogs[:1]
+                finishing = background.submit(finish, s3, followers, bucket, published, phases)
+                done += sessions
+                if len(raw.rows) > len(sessions):
+                    log.line(f"{len(done):,} of {len(raw.rows):,} sessions")
+            finishing.result()
+        except Exception as error:
+            finishing.result()
+            if not done:
+                raise
+            raise RefineError(
+                f"{str(error).removesuffix('.')}. The sessions up to {done[-1].trade_date} are published; "
+                "run the job again for those after."
+            ) from error
+    if bound and not compact_only:
+        with phases.of("retention"):
+            compact, wide = catalogs
+            retire(s3, wide, compact, bucket, bound)
+    log.line(f"done: {log.span([session.trade_date for session in done])}; {phases}")
+
+
+def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterator[tuple[list[dt.date], bool]]:
+    """The batches of a run's sessions, and whether they go to both tables or to the compact one alone."""
+    for is_wide in (False, True):  # by date: what is not to be wide is older than what is
+        some = {day: count for day, count in quotes.items() if (day in to_be_wide) is is_wide}
+        if some:
+            yield from ((days, is_wide) for days in batches_of_sessions(some))
+
+
+@contextmanager
+def _refined(
+    spark: SparkSession, raw: Raw, days: Sequence[dt.date], phases: Phases
+) -> Iterator[tuple[DataFrame, list[Session]]]:
+    """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to."""
+    with phases.of("rows"):
+        quotes = read_raw(
+            spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
+        )
+        portfolios = read_raw(
+            spark,
+            [*portfolios_in_force(raw.portfolios, days[0], days[-1]).values()],
+            f"{raw.root}/index_portfolio",
+            "portfolio_date",
+            PORTFOLIO_COLUMNS,
+        )
+        refined = transform(quotes, portfolios).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        with phases.of("rows"):
+            sessions = reconcile(quotes, refined)
+        log.line(
+            f"{log.span(days)}  {sum(session.lines for session in sessions):,} quotes make "
+            f"{sum(session.tickers for session in sessions):,} rows, volume {log.volumes(sessions)}"
+        )
+        yield refined, sessions
+    finally:
+        refined.unpersist()

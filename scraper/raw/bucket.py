@@ -1,0 +1,508 @@
+"""The raw bucket: which sessions it holds, and how Parquet and refused bytes get into it.
+
+Its keys are the contract with the starter function, the Glue job and the raw tables:
+
+- `raw/cotahist/trade_date=YYYY-MM-DD/daily.parquet`, the one key whose arrival starts the Glue job, or
+  `backfill.parquet` in its place for history that was loaded in bulk; a partition holds one of the two.
+- `raw/cotahist_revisions/trade_date=YYYY-MM-DD/revisions.parquet`, the lines in which the daily and the
+  annual file of a session differ (`scraper.history.revisions`)
+- `raw/index_portfolio/portfolio_date=YYYY-MM-DD/<index>.parquet`
+- `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`, of a year's file `quarantine/<source>/YYYY/...`;
+  the day is the session's, or that of the run that was served a portfolio
+- `backfill/COTAHIST_A<year>.json`, what was loaded of a year; `...failed.json`, why it was not
+- `canary/cotahist.json`, what the canary has seen (`scraper.daily.canary`)
+
+Same content, same bytes: nothing of the clock goes into a file. Content that is there is not written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import awswrangler as wr
+import boto3
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from botocore.config import Config
+
+from scraper.b3.arrow import arrow_schema
+from scraper.b3.columns import Column
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
+from scraper.b3.oddities import Oddity, TrailerCount, told
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+READER_VERSION = "2"
+"""Raise it when the readers make other rows of the same bytes: what older ones wrote is then written anew."""
+
+TRAILER_COUNT, ODDITIES = "trailer-count", "oddities"
+"""Names in an object's metadata and its Parquet footer; what readers of version 1 wrote has neither."""
+
+_SESSIONS = "raw/cotahist/trade_date="
+_REVISIONS = "raw/cotahist_revisions/trade_date="
+_PORTFOLIOS = "raw/index_portfolio/portfolio_date="
+_BACKFILLS = "backfill/"
+CANARY_KEY = "canary/cotahist.json"
+_SESSION_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/(daily|backfill)\.parquet")
+_REVISION_KEY = re.compile(r"raw/cotahist_revisions/trade_date=(\d{4}-\d{2}-\d{2})/revisions\.parquet")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CONNECTIONS = 32
+"""Requests at once: those of the uploads of several years."""
+_METADATA_LIMIT = 1024
+"""Characters of a reason. S3 takes 2 KB of metadata with an object, names and values together."""
+_ADDRESS_LIMIT = 512
+"""Characters of an address, for the same reason. B3's have up to 200."""
+_ADDRESS = re.compile(r"(\S+?)(?=, |: found )")
+"""The address with which a reader's error begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where content comes from; kept as metadata of the S3 object and in the Parquet file's footer.
+
+    Attributes:
+        source: Address that it was downloaded from.
+        sha256: SHA-256 of what was read, in hexadecimal: of the COTAHIST text, as B3 may pack the same text
+            anew, or of the portfolio's pages.
+        trailer_count: What the trailer counts; None of a portfolio.
+        oddities: What of the file was kept although it is odd.
+    """
+
+    source: str
+    sha256: str
+    trailer_count: TrailerCount | None = None
+    oddities: tuple[Oddity, ...] = ()
+
+    def metadata(self) -> dict[str, str]:
+        """As key-value metadata, with the version of the readers."""
+        metadata = {"source": self.source, "source-sha256": self.sha256, "reader-version": READER_VERSION}
+        if self.trailer_count is not None:
+            metadata[TRAILER_COUNT] = self.trailer_count
+        if self.oddities:
+            metadata[ODDITIES] = told(self.oddities)
+        return metadata
+
+    def is_of(self, metadata: Mapping[str, str]) -> bool:
+        """Whether an object with this metadata holds the same content, read in the same way."""
+        own = self.metadata()
+        return all(metadata.get(name) == own[name] for name in ("source-sha256", "reader-version"))
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What the partition of a session holds, as a listing says.
+
+    Attributes:
+        daily: Whether it has a `daily.parquet`.
+        backfill: MD5 of its `backfill.parquet`, in hexadecimal, None if it has none. It is the ETag: of an
+            object that was not put in one part and encrypted by S3 alone, that is no MD5 and equals none.
+    """
+
+    daily: bool = False
+    backfill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """Bytes that a reader refused.
+
+    Attributes:
+        key: Their key.
+        kept: When they were put there, in full seconds.
+        address: Where B3 served them; their own where that is not known.
+        lengths: Bytes of each page of a portfolio; empty of quotes, and where it is not known.
+    """
+
+    key: str
+    kept: datetime
+    address: str
+    lengths: tuple[int, ...] = ()
+
+
+def encode_session(quotes: pa.Table, lineage: Lineage) -> bytes:
+    """A session's quotes as the Parquet file of a backfill. Same rows and lineage, same bytes.
+
+    Args:
+        quotes: Rows of `cotahist.COTAHIST_SCHEMA`, in however many batches.
+        lineage: Where they come from.
+    """
+    sink = pa.BufferOutputStream()
+    whole = quotes.combine_chunks().replace_schema_metadata(lineage.metadata())
+    pq.write_table(whole, sink, compression="snappy")
+    return sink.getvalue().to_pybytes()
+
+
+class RawBucket:
+    """Reads and writes the raw bucket.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: Any method, when S3 refuses.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._s3: S3Client = boto3.client("s3", config=Config(max_pool_connections=_CONNECTIONS))
+
+    def sessions_present(self, sessions: Collection[date]) -> set[date]:
+        """Those of the sessions that the bucket holds, daily or backfilled.
+
+        One whose partition holds both files is not among them: a writer ended between put and delete, and the
+        next one has to put that right.
+        """
+        return {session for session in sessions if len(self._files(session)) == 1}
+
+    def find_session(self, session: date, lineage: Lineage) -> str | None:
+        """The key that holds exactly this content of a session; None if it is to be written."""
+        files = self._files(session)
+        if len(files) != 1:
+            return None
+        key = files.pop()
+        return key if self._holds(key, lineage) else None
+
+    def write_session(self, quotes: pd.DataFrame, *, session: date, lineage: Lineage) -> str:
+        """Write a session's quotes, in place of what its partition holds.
+
+        Args:
+            quotes: At least one row, with the columns of `COTAHIST_COLUMNS`.
+            session: The day of the session.
+            lineage: Where they come from.
+
+        Returns:
+            The key that was written.
+        """
+        daily, backfill = self._session_keys(session)
+        self._write(quotes, daily, COTAHIST_COLUMNS, lineage)
+        # What was made of the file that was there before: a backfilled copy, and what it differed in
+        for key in (backfill, self._revisions_key(session)):
+            if self._exists(key):
+                self._s3.delete_object(Bucket=self._name, Key=key)
+        return daily
+
+    def partitions(self, year: int) -> dict[date, Partition]:
+        """The partitions of a year's sessions, by one sweep of the listing."""
+        found: dict[date, Partition] = {}
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=f"{_SESSIONS}{year}-"
+        )
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            if match := _SESSION_KEY.fullmatch(item["Key"]):
+                session = date.fromisoformat(match[1])
+                before = found.get(session, Partition())
+                if match[2] == "daily":
+                    found[session] = Partition(daily=True, backfill=before.backfill)
+                else:
+                    found[session] = Partition(daily=before.daily, backfill=item["ETag"].strip('"'))
+        return found
+
+    def put_backfill(self, content: bytes, *, session: date, lineage: Lineage) -> None:
+        """Write the Parquet file of a backfilled session, which `encode_session` made."""
+        _, key = self._session_keys(session)
+        self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=lineage.metadata())
+
+    def delete_backfill(self, session: date) -> None:
+        """Delete the backfilled file of a session, which may be gone already."""
+        _, key = self._session_keys(session)
+        self._s3.delete_object(Bucket=self._name, Key=key)
+
+    def read_daily(self, session: date) -> bytes | None:
+        """The daily file of a session; None if it has none."""
+        daily, _ = self._session_keys(session)
+        try:
+            return self._s3.get_object(Bucket=self._name, Key=daily)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            return None
+
+    def revisions(self, year: int) -> dict[date, str]:
+        """The sessions of a year whose files were found to differ, with the MD5 of what was kept of it.
+
+        As of `Partition.backfill`, it may be no MD5 and equal none.
+        """
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=f"{_REVISIONS}{year}-"
+        )
+        return {
+            date.fromisoformat(match[1]): item["ETag"].strip('"')
+            for page in pages
+            for item in page.get("Contents", [])
+            if (match := _REVISION_KEY.fullmatch(item["Key"]))
+        }
+
+    def put_revisions(self, content: bytes, *, session: date, lineage: Lineage) -> None:
+        """Write the Parquet file of the lines in which the files of a session differ."""
+        key = self._revisions_key(session)
+        self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=lineage.metadata())
+
+    def delete_revisions(self, session: date) -> None:
+        """Delete what was kept of a session's differences, which may be gone already."""
+        self._s3.delete_object(Bucket=self._name, Key=self._revisions_key(session))
+
+    def read_manifest(self, year: int) -> dict[str, Any] | None:
+        """What was loaded of a year, as `write_manifest` wrote it; None if there is nothing."""
+        return self._read_json(self.manifest_key(year))
+
+    def write_manifest(self, year: int, manifest: Mapping[str, Any]) -> None:
+        """Write what was loaded of a year, as JSON; a failure report of that year goes."""
+        self._write_json(self.manifest_key(year), manifest)
+        report = self._failure_key(year)
+        if self._exists(report):
+            self._s3.delete_object(Bucket=self._name, Key=report)
+
+    def read_failure(self, year: int) -> dict[str, Any] | None:
+        """Why a year was not loaded, as `write_failure` wrote it; None if there is no report."""
+        return self._read_json(self._failure_key(year))
+
+    def write_failure(self, year: int, report: Mapping[str, Any]) -> None:
+        """Write why a year was not loaded, as JSON."""
+        self._write_json(self._failure_key(year), report)
+
+    def read_canary(self) -> dict[str, Any] | None:
+        """What the canary has seen, as `write_canary` wrote it; None if there is nothing.
+
+        Raises:
+            ValueError: It is no JSON.
+        """
+        return self._read_json(CANARY_KEY)
+
+    def write_canary(self, memory: Mapping[str, Any]) -> None:
+        """Write what the canary has seen, as JSON."""
+        self._write_json(CANARY_KEY, memory)
+
+    def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
+        """The key that holds exactly this content of a portfolio; None if it is to be written."""
+        key = self._portfolio_key(index, portfolio_date)
+        return key if self._exists(key) and self._holds(key, lineage) else None
+
+    def write_portfolio(
+        self, portfolio: pd.DataFrame, *, index: str, portfolio_date: date, lineage: Lineage
+    ) -> str:
+        """Write an index portfolio, in place of the one of that index and date.
+
+        Args:
+            portfolio: At least one row, with the columns of `PORTFOLIO_COLUMNS`.
+            index: Code of the index.
+            portfolio_date: The portfolio's own date.
+            lineage: Where it comes from.
+
+        Returns:
+            The key that was written.
+        """
+        key = self._portfolio_key(index, portfolio_date)
+        self._write(portfolio, key, PORTFOLIO_COLUMNS, lineage)
+        return key
+
+    def quarantine(
+        self, pieces: Sequence[bytes], *, source: str, day: date, extension: str, address: str, reason: str
+    ) -> str:
+        """Keep bytes that a reader refused, once, with address and reason as metadata.
+
+        Args:
+            pieces: The bytes as B3 served them: a file, or the pages of a portfolio. They are kept joined by
+                line ends, and their lengths as metadata, as a page may have line ends itself.
+            source: Short name of what they should have been.
+            day: The day that they are filed under.
+            extension: Of the file name, without dot.
+            address: Where they were served; of pages, the first one's.
+            reason: Why they were refused; what S3 metadata cannot hold is escaped as in a Python literal.
+
+        Returns:
+            The key under which they lie.
+        """
+        content = b"\n".join(pieces)
+        sha256 = hashlib.sha256(content).hexdigest()
+        key = f"quarantine/{source}/{day.isoformat()}/{sha256}.{extension}"
+        if not self._exists(key):
+            metadata = _refused(address, reason)
+            if extension == "json":
+                metadata["lengths"] = ",".join(str(len(piece)) for piece in pieces)
+            self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=metadata)
+        return key
+
+    def quarantine_year(
+        self, path: Path, *, source: str, year: int, sha256: str, address: str, reason: str
+    ) -> str:
+        """Keep the ZIP of a year that a reader refused, as `quarantine` does, without reading it whole.
+
+        Args:
+            path: The ZIP as B3 served it.
+            source: Short name of what it should have been.
+            year: The year that it is filed under.
+            sha256: SHA-256 of its bytes, in hexadecimal.
+            address: Where it was served.
+            reason: Why it was refused.
+
+        Returns:
+            The key under which it lies.
+        """
+        key = f"quarantine/{source}/{year}/{sha256}.zip"
+        if not self._exists(key):
+            metadata = _refused(address, reason)
+            self._s3.upload_file(str(path), self._name, key, ExtraArgs={"Metadata": metadata})
+        return key
+
+    def quarantined(self, source: str, filed: str) -> list[Quarantined]:
+        """What lies in quarantine of a source under a day or a year, the newest first."""
+        prefix = f"quarantine/{source}/{filed}/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
+        items = [item for page in pages for item in page.get("Contents", [])]
+        return [
+            self._quarantined(item["Key"], item["LastModified"])
+            for item in sorted(items, key=lambda item: item["LastModified"], reverse=True)
+        ]
+
+    def quarantined_days(self, source: str, first: date, last: date) -> list[date]:
+        """The days from the first to the last under which something of a source lies in quarantine."""
+        prefix = f"quarantine/{source}/"
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=prefix, StartAfter=f"{prefix}{first}"
+        )
+        found = set[date]()
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            filed = item["Key"].removeprefix(prefix).partition("/")[0]
+            if filed > str(last):
+                break
+            if _DAY.fullmatch(filed):
+                found.add(date.fromisoformat(filed))
+        return sorted(found)
+
+    def read_quarantined(self, refused: Quarantined) -> list[bytes]:
+        """The bytes that were refused, in their pieces."""
+        content = self._s3.get_object(Bucket=self._name, Key=refused.key)["Body"].read()
+        return _pieces(content, refused.lengths) if refused.key.endswith(".json") else [content]
+
+    def download_quarantined(self, refused: Quarantined, path: Path) -> None:
+        """Write the bytes that were refused to a file."""
+        self._s3.download_file(self._name, refused.key, str(path))
+
+    def session_written(self, session: date) -> datetime | None:
+        """When the daily file of a session was written; None if there is none."""
+        daily, _ = self._session_keys(session)
+        return self._modified(daily)
+
+    def portfolio_written(self, index: str, portfolio_date: date) -> datetime | None:
+        """When the portfolio of an index and a date was written; None if there is none."""
+        return self._modified(self._portfolio_key(index, portfolio_date))
+
+    def manifest_written(self, year: int) -> datetime | None:
+        """When the manifest of a year was written; None if there is none."""
+        return self._modified(self.manifest_key(year))
+
+    def _quarantined(self, key: str, kept: datetime) -> Quarantined:
+        metadata = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
+        # Until readers of version 2 the address stood in the reason alone
+        stated = _ADDRESS.match(metadata.get("reason", ""))
+        address = metadata.get("source") or (stated[1] if stated else f"s3://{self._name}/{key}")
+        lengths = tuple(map(int, filter(None, metadata.get("lengths", "").split(","))))
+        return Quarantined(key, kept, address, lengths)
+
+    def _modified(self, key: str) -> datetime | None:
+        listing = self._s3.list_objects_v2(Bucket=self._name, Prefix=key, MaxKeys=1)
+        return next(
+            (item["LastModified"] for item in listing.get("Contents", []) if item["Key"] == key), None
+        )
+
+    def _write(self, frame: pd.DataFrame, key: str, columns: Collection[Column], lineage: Lineage) -> None:
+        schema = arrow_schema(columns)
+        # awswrangler leaves an empty file behind if it finds this out itself, halfway
+        if list(frame.columns) != schema.names:
+            raise ValueError(f"{key}: columns {list(frame.columns)}, expected {schema.names}")
+        wr.s3.to_parquet(
+            df=frame,
+            path=f"s3://{self._name}/{key}",
+            index=False,
+            compression="snappy",
+            dtype={column.name: column.glue_type for column in columns},
+            pyarrow_additional_kwargs={"schema": schema.with_metadata(lineage.metadata())},
+            s3_additional_kwargs={"Metadata": lineage.metadata()},
+        )
+
+    def _files(self, session: date) -> set[str]:
+        return {key for key in self._session_keys(session) if self._exists(key)}
+
+    def _exists(self, key: str) -> bool:
+        # Asked for a missing object itself, S3 answers 403 to a role that may list certain prefixes only. Of
+        # the keys that begin with this one, this one is listed first.
+        listing = self._s3.list_objects_v2(Bucket=self._name, Prefix=key, MaxKeys=1)
+        return any(item["Key"] == key for item in listing.get("Contents", []))
+
+    def _holds(self, key: str, lineage: Lineage) -> bool:
+        return lineage.is_of(self._s3.head_object(Bucket=self._name, Key=key)["Metadata"])
+
+    def _read_json(self, key: str) -> dict[str, Any] | None:
+        if not self._exists(key):
+            return None
+        try:
+            document: dict[str, Any] = json.load(self._s3.get_object(Bucket=self._name, Key=key)["Body"])
+        except self._s3.exceptions.NoSuchKey:
+            return None  # deleted in between
+        return document
+
+    def _write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        body = json.dumps(document, indent=1, ensure_ascii=False).encode()
+        self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/json")
+
+    @staticmethod
+    def manifest_key(year: int) -> str:
+        """Key of what was loaded of a year."""
+        return f"{_BACKFILLS}COTAHIST_A{year}.json"
+
+    @staticmethod
+    def _failure_key(year: int) -> str:
+        return f"{_BACKFILLS}COTAHIST_A{year}.failed.json"
+
+    @staticmethod
+    def _session_keys(session: date) -> tuple[str, str]:
+        partition = f"{_SESSIONS}{session.isoformat()}"
+        return f"{partition}/daily.parquet", f"{partition}/backfill.parquet"
+
+    @staticmethod
+    def _revisions_key(session: date) -> str:
+        return f"{_REVISIONS}{session.isoformat()}/revisions.parquet"
+
+    @staticmethod
+    def _portfolio_key(index: str, portfolio_date: date) -> str:
+        return f"{_PORTFOLIOS}{portfolio_date.isoformat()}/{index}.parquet"
+
+
+def _refused(address: str, reason: str) -> dict[str, str]:
+    """Metadata with address and reason; what S3 cannot hold is escaped as in a Python literal."""
+    escaped = {
+        name: value.encode("unicode_escape").decode("ascii")
+        for name, value in (("source", address), ("reason", reason))
+    }
+    return {"source": escaped["source"][:_ADDRESS_LIMIT], "reason": escaped["reason"][:_METADATA_LIMIT]}
+
+
+def _pieces(content: bytes, lengths: Sequence[int]) -> list[bytes]:
+    """What was joined by line ends: by the lengths, or without them by where JSON texts end."""
+    if sum(lengths) + len(lengths) - 1 == len(content):
+        ends = list(itertools.accumulate(length + 1 for length in lengths))
+        return [content[end - length - 1 : end - 1] for end, length in zip(ends, lengths, strict=True)]
+    pieces, piece = [], b""
+    for line in content.split(b"\n"):
+        piece = piece + b"\n" + line if piece else line
+        if _is_json(piece):
+            pieces.append(piece)
+            piece = b""
+    return [*pieces, piece] if piece or not pieces else pieces
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""`python -m tools.docs.fuzzing`: write the tables on fuzzing from `docs/figures/fuzz.json`.
+
+All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md`, too. `tests/unit/test_docs_fuzzing.py`
+fails when a document is behind its figures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import describe, table
+from tools.docs.markers import replaced
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCUMENT, FAULTS = DOCS / "fuzzing.md", DOCS / "faults.md"
+FIGURES = DOCS / "figures" / "fuzz.json"
+
+READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
+"""The fuzzed readers, in the document's order, by what they read."""
+
+
+def blocks(figures: Mapping[str, Any]) -> dict[str, str]:
+    """The generated parts of the document, by their markers."""
+    return {
+        "fuzz-runs": _runs(figures),
+        "fuzz-lines": _lines(figures),
+        "fuzz-limits": _limits(figures["limits"]),
+    }
+
+
+def _runs(figures: Mapping[str, Any]) -> str:
+    headings = ["reader of", "minutes", "executions", "a second", "counters", "features"]
+    headings += ["inputs kept", "slowest", "peak of the process", "findings"]
+    rows = [
+        [
+            READERS[name],
+            f"{run['seconds'] / 60:.0f}",
+            f"{run['executions']:,}",
+            f"{run['executions_per_second']:,}",
+            f"{run['counters']:,}",
+            f"{run['features']:,}",
+            f"{run['corpus']:,}",
+            f"{run['slowest_seconds'] * 1000:.0f} ms",
+            f"{run['peak_mib']} MiB",
+            str(len(run["findings"])),
+        ]
+        for name, run in ((name, figures[name]) for name in READERS)
+    ]
+    return f"{table(headings, rows)}\n\nOn {describe(figures['daily']['machine'])}."
+
+
+def _lines(figures: Mapping[str, Any]) -> str:
+    rows = []
+    for name, reader in READERS.items():
+        for module, found in figures[name]["modules"].items():
+            missed = found["unreached"]
+            reached = found["lines"] - len(missed)
+            functions = dict.fromkeys(f"`{line['function']}`" for line in missed)
+            share = f"{reached} of {found['lines']}"
+            rows.append([reader, f"`{module}`", ", ".join(functions) or "none", share])
+    return table(["reader of", "module", "lines not reached, in", "lines reached"], rows, left=3)
+
+
+def _limits(limits: Mapping[str, Any]) -> str:
+    inputs = {
+        "daily": "{size:.1f} MB of ZIP, {rows:,} quotes",
+        "annual": "the same as one session of a year",
+        "portfolio": "{size:.1f} MB of JSON, refused at its end",
+    }
+    rows = [
+        [
+            READERS[name],
+            shown.format(size=limits[name]["input_bytes"] / 1e6, rows=limits[name]["rows"]),
+            f"{limits[name]['seconds']:.2f} s",
+            f"{limits[name]['memory_bytes'] / 2**20:.0f} MiB",
+        ]
+        for name, shown in inputs.items()
+    ]
+    return table(["reader of", "largest input", "processor time", "memory"], rows, left=2)
+
+
+def updated(text: str, figures: Mapping[str, Any]) -> str:
+    """The document's text with the tables between its markers as they should be.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    for name, block in blocks(figures).items():
+        text = replaced(text, name, block, document=DOCUMENT.name)
+    return text
+
+
+def updated_faults(text: str, figures: Mapping[str, Any]) -> str:
+    """The text of the document on faults with the table of the runs as it should be.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    return replaced(text, "fuzz-runs", _runs(figures), document=FAULTS.name)
+
+
+def main() -> None:
+    """Write the tables into the documents."""
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    for document, update in ((DOCUMENT, updated), (FAULTS, updated_faults)):
+        document.write_text(update(document.read_text(encoding="utf-8"), figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

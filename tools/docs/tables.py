@@ -1,0 +1,235 @@
+"""`python -m tools.docs.tables`: write the column tables of both READMEs from the schemas that the code uses.
+
+Names, types and English meanings are the layouts' in `scraper.b3` and `refinement`'s; this module adds where
+each refined column comes from, and the Portuguese. `tests/unit/test_docs.py` fails when a README is behind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from refinement import columns
+from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
+from tools.docs.markers import replaced
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+HEADINGS = {
+    "en": ("column", "type", "meaning", "source"),
+    "pt": ("coluna", "tipo", "significado", "origem"),
+}
+READMES = {"en": REPOSITORY / "README.md", "pt": REPOSITORY / "README.pt-BR.md"}
+
+SOURCES = {
+    "trade_date": "DATA",
+    "ticker": "CODNEG",
+    "isin": "CODISI",
+    "company": "NOMRES",
+    "share_class": "ESPECI",
+    "open": "PREABE / FATCOT",
+    "high": "PREMAX / FATCOT",
+    "low": "PREMIN / FATCOT",
+    "close": "PREULT / FATCOT",
+    "average_price": "PREMED / FATCOT",
+    "best_bid": "PREOFC / FATCOT",
+    "best_ask": "PREOFV / FATCOT",
+    "trades": "Σ TOTNEG",
+    "quantity": "Σ QUATOT",
+    "volume": "Σ VOLTOT",
+    "cash_volume": "Σ VOLTOT, TPMERC 010",
+    "odd_lot_volume": "Σ VOLTOT, TPMERC 020",
+    "forward_volume": "Σ VOLTOT, TPMERC 030",
+    "call_volume": "Σ VOLTOT, TPMERC 070",
+    "put_volume": "Σ VOLTOT, TPMERC 080",
+    "other_volume": "Σ VOLTOT, other TPMERC",
+    "option_series": "CODNEG, TPMERC 070 080",
+    "put_call_ratio": "VOLTOT",
+    "next_expiry": "min DATVEN",
+    "days_to_expiry": "DATVEN − DATA",
+    "lines": "count",
+    "index_weight": "part",
+    "sector": "segment",
+    "portfolio_date": "header.date",
+    "portfolio_age_days": "DATA − header.date",
+    "security_type": "CODBDI, ESPECI, NOMRES, CODISI",
+    "bulletin_code": "CODBDI",
+    "currency": "DATA",
+}
+"""Where each refined column comes from: fields of COTAHIST, or of the index portfolio (lower case)."""
+
+_UNIT_PRICE = "BRL por unidade; ver currency"
+_EARLIER = "antes de 1994-07-04 milhares de cruzeiros reais"
+_MONEY, _PRICE = f"BRL; {_EARLIER}", f"BRL por FATCOT unidades; {_EARLIER}"
+
+PORTUGUESE = {
+    # Refined table
+    "trade_date": "Pregão",
+    "ticker": "Código de negociação; um papel sem linha à vista leva o nome do fracionário, o de outra linha "
+    "ou o das opções",
+    "isin": "ISIN do papel; nulo quando a B3 não o informa",
+    "company": "Nome resumido da empresa",
+    "share_class": "Espécie, direitos e segmento de listagem",
+    "open": f"Preço de abertura à vista [{_UNIT_PRICE}]; nulo sem linha à vista",
+    "high": f"Preço máximo à vista [{_UNIT_PRICE}]",
+    "low": f"Preço mínimo à vista [{_UNIT_PRICE}]",
+    "close": f"Último preço à vista [{_UNIT_PRICE}]",
+    "average_price": f"Preço médio à vista [{_UNIT_PRICE}]",
+    "best_bid": f"Melhor oferta de compra no fechamento à vista [{_UNIT_PRICE}]; nulo se não há",
+    "best_ask": f"Melhor oferta de venda no fechamento à vista [{_UNIT_PRICE}]; nulo se não há",
+    "trades": "Número de negócios, todos os mercados; nulo onde o volume de uma linha contradiz a contagem, "
+    "da qual a B3 dá os cinco últimos dígitos",
+    "quantity": "Quantidade negociada, todos os mercados [ações ou contratos]",
+    "volume": "Volume financeiro, todos os mercados [BRL; ver currency]",
+    "cash_volume": "Volume no mercado à vista [BRL; ver currency]",
+    "odd_lot_volume": "Volume no mercado fracionário [BRL; ver currency]",
+    "forward_volume": "Volume a termo [BRL; ver currency]",
+    "call_volume": "Prêmios pagos por opções de compra [BRL; ver currency]",
+    "put_volume": "Prêmios pagos por opções de venda [BRL; ver currency]",
+    "other_volume": "Volume nos demais mercados, como exercícios e leilões [BRL; ver currency]",
+    "option_series": "Número de séries de opções (compra e venda) negociadas",
+    "put_call_ratio": "put_volume / call_volume; nulo sem opções de compra",
+    "next_expiry": "Vencimento mais próximo entre as séries negociadas",
+    "days_to_expiry": "Dias de trade_date a next_expiry",
+    "lines": "Número de linhas brutas por trás desta linha",
+    "index_weight": "Peso no IBOV [por cento]; nulo fora do índice",
+    "sector": "Setor econômico, como na carteira do IBOV; nulo fora do índice",
+    "portfolio_date": "Data da carteira do IBOV consultada: a mais recente até trade_date",
+    "portfolio_age_days": "Dias de portfolio_date a trade_date",
+    "security_type": "Tipo do papel: share (ação), unit, right (direitos e recibos de subscrição, bônus), "
+    "fund (fundo), etf, bdr, index (índice) ou other (outro)",
+    "bulletin_code": "Código BDI da linha que dá nome à linha",
+    "currency": "De preços e volumes: BRL; antes de 1994-07-04 CRR thousand, milhares de cruzeiros reais",
+    # Raw table of the quotes
+    "codbdi": "Código BDI: 02 lote padrão, 12 fundo imobiliário, 96 fracionário, e outros",
+    "codneg": "Código de negociação",
+    "tpmerc": "Mercado: 010 à vista, 012 e 013 exercício de opções de compra e de venda, 017 leilão, "
+    "020 fracionário, 030 termo, 050 e 060 futuro, 070 opções de compra, 080 opções de venda, e outros",
+    "nomres": "Nome resumido da empresa",
+    "especi": "Espécie, direitos e segmento de listagem",
+    "prazot": "Prazo do termo [dias]; vazio no mercado à vista",
+    "modref": "Rótulo da moeda de referência; não se convertem preços por ele",
+    "preabe": f"Preço de abertura [{_PRICE}]",
+    "premax": f"Preço máximo [{_PRICE}]",
+    "premin": f"Preço mínimo [{_PRICE}]",
+    "premed": f"Preço médio [{_PRICE}]",
+    "preult": f"Último preço [{_PRICE}]",
+    "preofc": f"Melhor oferta de compra, 0 se não há [{_PRICE}]",
+    "preofv": f"Melhor oferta de venda, 0 se não há [{_PRICE}]",
+    "totneg": "Número de negócios módulo 100.000: a B3 escreve os cinco últimos dígitos",
+    "quatot": "Quantidade negociada [ações ou contratos]",
+    "voltot": f"Volume financeiro [{_MONEY}]",
+    "preexe": f"Preço de exercício da opção, 0 se não há [{_MONEY}]",
+    "indopc": "Índice de correção do preço de exercício, 0 se não há",
+    "datven": "Vencimento da opção, nulo se não há (99991231) ou não é dia",
+    "fatcot": "Fator de cotação: o preço é por tantas unidades [ações]",
+    "ptoexe": "Preço de exercício de opção referenciada em pontos [pontos]",
+    "codisi": "ISIN, o do objeto no caso de derivativo; antes de 1995, código interno",
+    "dismes": "Número de distribuição do papel",
+    # Raw table of the portfolio
+    "index_code": "Código do índice, como IBOV",
+    "asset": "Nome resumido da empresa",
+    "weight": "Peso no índice [por cento]",
+    "sector_weight": "Peso do setor [por cento]; nulo sem setor",
+    "theoretical_quantity": "Quantidade na carteira teórica [ações]",
+    "reductor": "Redutor do índice, o mesmo em todas as linhas; nulo se não há",
+}
+
+
+class Row(NamedTuple):
+    """A column as the READMEs show it."""
+
+    name: str
+    type: str
+    meaning: str
+    source: str
+
+
+def tables() -> dict[str, list[Row]]:
+    """The rows of each table, in English, by the name of its marker in the READMEs."""
+    fields = (*columns.PARTITION_KEYS, *columns.COLUMNS)
+    session = Row("trade_date", "date", "Trading session, the partition", "DATA")
+    portfolio_day = Row("portfolio_date", "date", "The portfolio's own date, the partition", "header.date")
+    portfolio_sources = {"index_code": "request", "ticker": "cod", "reductor": "header.reductor"}
+    return {
+        "bovespa_daily": [
+            Row(field.name, field.type, field.comment, SOURCES[field.name]) for field in fields
+        ],
+        "cotahist": [
+            session,
+            *(
+                Row(column.name, column.glue_type, column.comment, column.name.upper())
+                for column in COTAHIST_COLUMNS
+            ),
+        ],
+        "index_portfolio": [
+            portfolio_day,
+            *(
+                Row(
+                    column.name,
+                    column.glue_type,
+                    _without_source(column.comment),
+                    portfolio_sources.get(column.name) or _source(column.comment),
+                )
+                for column in PORTFOLIO_COLUMNS
+            ),
+        ],
+    }
+
+
+def _source(comment: str) -> str:
+    """B3's own name, which the comments of the portfolio's columns hold in brackets."""
+    found = re.search(r"\((\w+)\)", comment)
+    if found is None:
+        raise ValueError(f"no source in brackets in {comment!r}")
+    return found[1]
+
+
+def _without_source(comment: str) -> str:
+    return re.sub(r" \(\w+\)", "", comment)
+
+
+def _portuguese(table: str, row: Row) -> Row:
+    meaning = PORTUGUESE[row.name]
+    if (table, row.name) == ("cotahist", "trade_date"):
+        meaning = "Pregão, a partição"
+    if (table, row.name) == ("index_portfolio", "portfolio_date"):
+        meaning = "Data da própria carteira, a partição"
+    if (table, row.name) == ("index_portfolio", "ticker"):
+        meaning = "Código do componente"
+    if (table, row.name) == ("index_portfolio", "sector"):
+        meaning = "Setor e subsetor econômicos; nulo quando a B3 não os informa"
+    source = row.source.replace("other TPMERC", "outro TPMERC").replace("count", "contagem")
+    return row._replace(meaning=meaning, source=source.replace("request", "pedido"))
+
+
+def render(rows: Iterable[Sequence[str]], headings: Sequence[str]) -> str:
+    """A Markdown table."""
+    lines = [headings, ["---"] * len(headings), *([f"`{row[0]}`", *row[1:]] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def updated(text: str, language: str) -> str:
+    """A README's text with the tables between its markers as they should be.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    for name, rows in tables().items():
+        shown = rows if language == "en" else [_portuguese(name, row) for row in rows]
+        block = render(shown, HEADINGS[language])
+        text = replaced(text, name, block, document=READMES[language].name)
+    return text
+
+
+def main() -> None:
+    """Write the tables into both READMEs."""
+    for language, path in READMES.items():
+        path.write_text(updated(path.read_text(encoding="utf-8"), language), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
