@@ -13,10 +13,22 @@ from datetime import date
 RAW = "raw/"
 """What the raw tables' keys begin with, and nothing else in the raw bucket."""
 
-SESSIONS = "raw/cotahist/trade_date="
-REVISIONS = "raw/cotahist_revisions/trade_date="
-PORTFOLIOS = "raw/index_portfolio/portfolio_date="
-"""What the keys of the raw tables begin with, up to the date."""
+COTAHIST = f"{RAW}cotahist/"
+COTAHIST_REVISIONS = f"{RAW}cotahist_revisions/"
+INDEX_PORTFOLIO = f"{RAW}index_portfolio/"
+"""What the keys of a raw table begin with."""
+SESSIONS = f"{COTAHIST}trade_date="
+REVISIONS = f"{COTAHIST_REVISIONS}trade_date="
+PORTFOLIOS = f"{INDEX_PORTFOLIO}portfolio_date="
+"""The same, up to the date."""
+
+QUARANTINE = "quarantine/"
+"""What the readers refused."""
+BACKFILLS = "backfill/"
+"""What was loaded of each year, or why it was not."""
+CANARY = "canary/"
+CANARY_MEMORY = f"{CANARY}cotahist.json"
+"""What the canary has seen."""
 
 WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"
 """Of the refined bucket."""
@@ -32,6 +44,8 @@ DAILY_KEY = re.compile(rf"{SESSIONS}{_DAY}/daily\.parquet")
 """Its arrival starts the job. Groups: the date."""
 SESSION_KEY = re.compile(rf"{SESSIONS}{_DAY}/(daily|backfill)\.parquet")
 """Groups: the date, and which of B3's files it is of."""
+REFUSED_KEY = re.compile(rf"{QUARANTINE}cotahist/{_DAY}/[^/]+")
+"""Groups: the session's date."""
 REVISION_KEY = re.compile(rf"{REVISIONS}{_DAY}/revisions\.parquet")
 """Groups: the date."""
 PORTFOLIO_KEY = re.compile(rf"{PORTFOLIOS}{_DAY}/([A-Z0-9]+)\.parquet")
@@ -55,6 +69,16 @@ def backfill(session: date) -> str:
 def revisions(session: date) -> str:
     """The key of the lines in which a session's daily and annual files differ."""
     return f"{REVISIONS}{session.isoformat()}/revisions.parquet"
+
+
+def manifest(year: int) -> str:
+    """The key of what was loaded of a year."""
+    return f"{BACKFILLS}COTAHIST_A{year}.json"
+
+
+def failure(year: int) -> str:
+    """The key of why a year was not loaded."""
+    return f"{BACKFILLS}COTAHIST_A{year}.failed.json"
 
 
 def portfolio(index: str, day: date) -> str:

@@ -7,7 +7,6 @@ Receiving takes nothing away: a message that is not deleted is there again after
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,11 +15,12 @@ from urllib.parse import unquote_plus
 
 import boto3
 
+from lake import keys
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/daily\.parquet")
 _A_CALL = 10
 """Messages that one call receives at most."""
 _WAIT_SECONDS = 1
@@ -138,7 +138,7 @@ def _session(record: Any) -> date:
         key = unquote_plus(record["s3"]["object"]["key"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"it reports no object: {_shortened(json.dumps(record))}") from error
-    match = _KEY.fullmatch(key)
+    match = keys.DAILY_KEY.fullmatch(key)
     try:
         if match:
             return date.fromisoformat(match[1])

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from lake import keys
 from operating.names import Names
 from scraper.b3.currency import BRL, currency_of
 from scraper.b3.errors import ScraperError
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
-_SESSIONS = "raw/cotahist/trade_date="
-_QUARANTINE = "quarantine/cotahist/"
-_RAW = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/(daily|backfill)\.parquet")
-_WIDE = re.compile(r"refined/trade_date=[^/]+/ticker=([^/]+)/[^/_.][^/]*\.parquet")
-_COMPACT = re.compile(r"refined_compact/trade_date=(\d{4}-\d{2}-\d{2})/[^/_.][^/]*\.parquet")
-_REFUSED = re.compile(r"quarantine/cotahist/(\d{4}-\d{2}-\d{2})/[^/]+")
 
 _FOOTER_BYTES = 64 * 1024
 """More than the footer of any file of the lake."""
@@ -222,10 +217,10 @@ class Lake:
     def raw_objects(self, first: date, last: date) -> dict[date, RawObject]:
         """The raw object of each session of a range, by day; of two in a partition, the daily one."""
         found: dict[date, RawObject] = {}
-        for item in self._objects(self._raw_bucket, _SESSIONS, after=f"{_SESSIONS}{first}"):
-            if item["Key"] > f"{_SESSIONS}{last}0":  # a 0 comes after the slash
+        for item in self._objects(self._raw_bucket, keys.SESSIONS, after=f"{keys.SESSIONS}{first}"):
+            if item["Key"] > f"{keys.SESSIONS}{last}0":  # a 0 comes after the slash
                 break
-            day = _day(_RAW, item["Key"])
+            day = _day(keys.SESSION_KEY, item["Key"])
             if day is not None:  # by key, the backfilled object comes before the daily one
                 found[day] = RawObject(
                     key=item["Key"],
@@ -238,14 +233,17 @@ class Lake:
 
     def compact_sessions(self) -> set[date]:
         """The sessions that have a compact file."""
-        keys = (item["Key"] for item in self._objects(self._refined_bucket, "refined_compact/trade_date="))
-        return {day for key in keys if (day := _day(_COMPACT, key)) is not None}
+        files = (item["Key"] for item in self._objects(self._refined_bucket, keys.COMPACT))
+        return {day for key in files if (day := _day(keys.COMPACT_KEY, key)) is not None}
 
     def refusals(self, first: date) -> dict[date, Refusal]:
         """The newest refused file of each session from a day on."""
+        refused = f"{keys.QUARANTINE}cotahist/"
         newest: dict[date, ObjectTypeDef] = {}
-        for item in self._objects(self._raw_bucket, _QUARANTINE, after=f"{_QUARANTINE}{first}"):
-            day = _day(_REFUSED, item["Key"])
+        for item in self._objects(
+            self._raw_bucket, f"{keys.QUARANTINE}cotahist/", after=f"{f'{keys.QUARANTINE}cotahist/'}{first}"
+        ):
+            day = _day(keys.REFUSED_KEY, item["Key"])
             if day is not None and (day not in newest or newest[day]["LastModified"] < item["LastModified"]):
                 newest[day] = item
         return {day: self._refusal(item) for day, item in newest.items()}
@@ -290,8 +288,8 @@ class Lake:
                 problems.append(str(error))
         files = [
             item
-            for item in self._objects(self._refined_bucket, f"refined_compact/trade_date={day}/")
-            if _COMPACT.fullmatch(item["Key"])
+            for item in self._objects(self._refined_bucket, f"{keys.COMPACT}{day}/")
+            if keys.COMPACT_KEY.fullmatch(item["Key"])
         ]
         sums, tickers = None, frozenset[str]()
         try:
@@ -299,11 +297,13 @@ class Lake:
                 sums, tickers = self._compact(files, day)
         except UnreadableError as error:
             problems.append(str(error))
-        wide = (item["Key"] for item in self._objects(self._refined_bucket, f"refined/trade_date={day}/"))
+        wide = (item["Key"] for item in self._objects(self._refined_bucket, f"{keys.WIDE}{day}/"))
         refined = Refined(
             sums=sums,
             tickers=tickers,
-            wide_tickers=frozenset(unquote(match[1]) for key in wide if (match := _WIDE.fullmatch(key))),
+            wide_tickers=frozenset(
+                unquote(match[2]) for key in wide if (match := keys.WIDE_KEY.fullmatch(key))
+            ),
             wide_partitions=frozenset(values[1] for values in self._partitions(self._wide_table, day)),
             is_registered=any(self._partitions(self._compact_table, day)),
             modified=max((item["LastModified"] for item in files), default=None),

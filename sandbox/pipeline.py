@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import boto3
 from botocore.config import Config
 
+from lake import keys
 from sandbox.console import first_line
 from sandbox.deploy import Deployment
 
@@ -27,9 +28,6 @@ _POLL_SECONDS = 0.2
 _EVENT_SECONDS = 60
 """How long the way from a raw object to a job run may take, with the retries of the function in between."""
 
-_PORTFOLIO = re.compile(r"raw/index_portfolio/portfolio_date=(\d{4}-\d{2}-\d{2})/IBOV\.parquet")
-_REFINED = re.compile(r"refined/trade_date=([^/]+)/ticker=([^/]+)/[^/]+\.parquet")
-_COMPACT = re.compile(r"refined_compact/trade_date=([^/]+)/[^/]+\.parquet")
 
 Partition = tuple[date, str]
 """A session and a ticker."""
@@ -225,14 +223,18 @@ class Pipeline:
 
     def raw_sessions(self, file: str = r"\w+") -> set[date]:
         """The sessions in the raw bucket, or those in a file of that name, such as `daily`."""
-        pattern = re.compile(rf"raw/cotahist/trade_date=(\d{{4}}-\d{{2}}-\d{{2}})/{file}\.parquet")
-        keys = self._keys(self.deployment.raw_bucket, "raw/cotahist/")
-        return {date.fromisoformat(match[1]) for key in keys if (match := pattern.fullmatch(key))}
+        pattern = re.compile(rf"{keys.SESSIONS}(\d{{4}}-\d{{2}}-\d{{2}})/{file}\.parquet")
+        found = self._keys(self.deployment.raw_bucket, keys.COTAHIST)
+        return {date.fromisoformat(match[1]) for key in found if (match := pattern.fullmatch(key))}
 
     def portfolio_dates(self) -> set[date]:
         """The dates of the portfolios of the IBOV in the raw bucket."""
-        keys = self._keys(self.deployment.raw_bucket, "raw/index_portfolio/")
-        return {date.fromisoformat(match[1]) for key in keys if (match := _PORTFOLIO.fullmatch(key))}
+        found = self._keys(self.deployment.raw_bucket, keys.INDEX_PORTFOLIO)
+        return {
+            date.fromisoformat(match[1])
+            for key in found
+            if (match := keys.PORTFOLIO_KEY.fullmatch(key)) and match[2] == "IBOV"
+        }
 
     def unrefined(self, sessions: Collection[date]) -> tuple[set[date], set[date]]:
         """What an interrupted run has left: sessions of the raw bucket that the job has not finished.
@@ -330,14 +332,16 @@ class Pipeline:
 
     def refined_folders(self) -> set[Partition]:
         """The folders under `refined/` that hold a Parquet file."""
-        keys = self._keys(self.deployment.refined_bucket, "refined/")
-        matches = (_REFINED.fullmatch(key) for key in keys)
+        found = self._keys(self.deployment.refined_bucket, "refined/")
+        matches = (keys.WIDE_KEY.fullmatch(key) for key in found)
         return {(date.fromisoformat(match[1]), unquote(match[2])) for match in matches if match}
 
     def compact_sessions(self) -> list[date]:
         """The session of each Parquet file under `refined_compact/`, sorted."""
-        keys = self._keys(self.deployment.refined_bucket, "refined_compact/")
-        return sorted(date.fromisoformat(match[1]) for key in keys if (match := _COMPACT.fullmatch(key)))
+        found = self._keys(self.deployment.refined_bucket, keys.COMPACT)
+        return sorted(
+            date.fromisoformat(match[1]) for key in found if (match := keys.COMPACT_KEY.fullmatch(key))
+        )
 
     def registered_partitions(self) -> set[Partition]:
         """The partitions of the refined table in the Glue Data Catalog; none if there is no table."""

@@ -17,10 +17,10 @@ from aws_cdk.aws_glue import (
 from aws_cdk.aws_s3 import Bucket
 from constructs import Construct
 
+from lake import keys
 from scraper.b3.columns import Column as RawColumn
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
-from stacks.storage import RAW_PREFIX
 
 _COTAHIST_BEGIN = "1986-01-01"
 _PORTFOLIO_BEGIN = "2010-01-01"
@@ -83,7 +83,7 @@ class Catalog(Construct):
     ) -> None:
         key, comment = partition
         first, last = values
-        folder = f"{RAW_PREFIX}{name}/"
+        folder = f"{keys.RAW}{name}/"
         S3Table(
             self,
             "".join(word.capitalize() for word in name.split("_")),

@@ -18,19 +18,11 @@ from aws_cdk.aws_scheduler import ContextAttribute, Schedule, ScheduleExpression
 from aws_cdk.aws_scheduler_targets import LambdaInvoke
 from constructs import Construct
 
+from lake import keys
 from stacks.bundling import EXTRA_CA_NAME, scraper_bundle
 from stacks.layers import ARCHITECTURE, RUNTIME, pandas_layer_arn
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import (
-    BACKFILL_PREFIX,
-    CANARY_KEY,
-    CANARY_PREFIX,
-    QUARANTINE_PREFIX,
-    RAW_PREFIX,
-    REVISIONS_PREFIX,
-    SESSION_PREFIX,
-    list_objects,
-)
+from stacks.storage import list_objects
 
 _SCHEDULED_TIME = "scheduled_time"
 
@@ -153,24 +145,25 @@ class Ingestion(Construct):
             description="The scraper: reads and writes the raw bucket",
         )
         log_group.grant_write(role)
-        role.add_to_policy(list_objects(raw_bucket, RAW_PREFIX, QUARANTINE_PREFIX, CANARY_PREFIX))
+        role.add_to_policy(list_objects(raw_bucket, keys.RAW, keys.QUARANTINE, keys.CANARY))
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
-                resources=[raw_bucket.arn_for_objects(f"{RAW_PREFIX}*")],
+                resources=[raw_bucket.arn_for_objects(f"{keys.RAW}*")],
             )
         )
         role.add_to_policy(
             PolicyStatement(
-                actions=["s3:PutObject"], resources=[raw_bucket.arn_for_objects(f"{QUARANTINE_PREFIX}*")]
+                actions=["s3:PutObject"], resources=[raw_bucket.arn_for_objects(f"{keys.QUARANTINE}*")]
             )
         )
         role.add_to_policy(
             PolicyStatement(
-                actions=["s3:GetObject", "s3:PutObject"], resources=[raw_bucket.arn_for_objects(CANARY_KEY)]
+                actions=["s3:GetObject", "s3:PutObject"],
+                resources=[raw_bucket.arn_for_objects(keys.CANARY_MEMORY)],
             )
         )
-        for prefix in (RAW_PREFIX, QUARANTINE_PREFIX):
+        for prefix in (keys.RAW, keys.QUARANTINE):
             acknowledge_prefix(
                 role,
                 bucket=raw_bucket,
@@ -189,10 +182,10 @@ class Ingestion(Construct):
         log_group.grant_write(role)
         allowed = {
             # What the daily path has taken is compared
-            SESSION_PREFIX: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-            REVISIONS_PREFIX: ["s3:PutObject", "s3:DeleteObject"],
-            BACKFILL_PREFIX: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-            QUARANTINE_PREFIX: ["s3:PutObject", "s3:AbortMultipartUpload"],
+            keys.COTAHIST: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            keys.COTAHIST_REVISIONS: ["s3:PutObject", "s3:DeleteObject"],
+            keys.BACKFILLS: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            keys.QUARANTINE: ["s3:PutObject", "s3:AbortMultipartUpload"],
         }
         role.add_to_policy(list_objects(raw_bucket, *allowed))
         for prefix, actions in allowed.items():

@@ -25,11 +25,12 @@ from aws_cdk.aws_sqs import Queue, QueueEncryption
 from constructs import Construct
 
 from glue_scripts.visual import build_nodes
+from lake import keys
 from stacks.bundling import refinement_bundle
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import COMPACT_FOLDER, RAW_PREFIX, REFINED_FOLDER, SESSION_PREFIX, list_objects
+from stacks.storage import list_objects
 from stacks.visual_job import VisualJob
 
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
@@ -236,7 +237,7 @@ class Starter(Construct):
         raw_bucket.add_event_notification(
             EventType.OBJECT_CREATED,
             LambdaDestination(self.function),
-            NotificationKeyFilter(prefix=SESSION_PREFIX, suffix=_SESSION_SUFFIX),
+            NotificationKeyFilter(prefix=keys.COTAHIST, suffix=_SESSION_SUFFIX),
         )
         # The CDK's function, too, logs to a group of its own that does not stay for ever
         log_group = LogGroup(
@@ -271,29 +272,29 @@ def _visual_definition(
 
 
 def _grant_raw(role: Role, bucket: Bucket) -> None:
-    role.add_to_policy(list_objects(bucket, RAW_PREFIX))
+    role.add_to_policy(list_objects(bucket, keys.RAW))
     role.add_to_policy(
-        PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{RAW_PREFIX}*")])
+        PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{keys.RAW}*")])
     )
     acknowledge_prefix(
         role,
         bucket=bucket,
-        prefix=RAW_PREFIX,
+        prefix=keys.RAW,
         reason="An object a session: the job reads the one it is asked for.",
     )
 
 
 def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
-    folders = (REFINED_FOLDER, COMPACT_FOLDER)
+    folders = (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
     actions = ["s3:PutObject", "s3:DeleteObject"]
-    keys = [f"{folder}/*" for folder in folders]
+    written = [f"{folder}/*" for folder in folders]
     if mode is JobMode.VISUAL:
         # Spark writes by Hadoop's S3A, in parts, and asks first for what is there, the folder itself as well
         actions += ["s3:GetObject", "s3:AbortMultipartUpload"]
-        keys += folders
+        written += folders
     role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))
     role.add_to_policy(
-        PolicyStatement(actions=actions, resources=[bucket.arn_for_objects(key) for key in keys])
+        PolicyStatement(actions=actions, resources=[bucket.arn_for_objects(key) for key in written])
     )
     for folder in folders:
         acknowledge_prefix(

@@ -21,16 +21,10 @@ from aws_cdk.aws_s3 import Bucket
 from aws_cdk.aws_s3_assets import Asset
 from constructs import Construct
 
+from lake import keys
 from stacks.bundling import charts_bundle
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import (
-    COMPACT_FOLDER,
-    INDEX_PREFIX,
-    REFINED_FOLDER,
-    RESULTS_PREFIX,
-    SESSION_PREFIX,
-    list_objects,
-)
+from stacks.storage import RESULTS_PREFIX, list_objects
 
 _ENGINE = "PySpark engine version 3"
 _RESULTS_FOLDER = f"{RESULTS_PREFIX}spark"  # where query results expire
@@ -101,8 +95,8 @@ class SparkNotebooks(Construct):
             )
         )
         _grant_results(role, results_bucket)
-        _grant_lake(role, raw_bucket, [SESSION_PREFIX, INDEX_PREFIX])
-        _grant_lake(role, refined_bucket, [f"{REFINED_FOLDER}/", f"{COMPACT_FOLDER}/"])
+        _grant_lake(role, raw_bucket, [keys.COTAHIST, keys.INDEX_PORTFOLIO])
+        _grant_lake(role, refined_bucket, [f"{keys.WIDE_FOLDER}/", f"{keys.COMPACT_FOLDER}/"])
         _grant_catalog(role, refined_database, refined_tables)
         self._grant_logs_and_metrics(role, name, log_retention)
         charts = Asset(self, "Charts", path=str(charts_bundle()))

@@ -13,19 +13,10 @@ from aws_cdk.aws_iam import AnyPrincipal, Effect, IRole, PolicyStatement, Role, 
 from aws_cdk.aws_s3 import BlockPublicAccess, Bucket, BucketEncryption, LifecycleRule, ObjectOwnership
 from constructs import Construct
 
+from lake import keys
 from lake.names import RESERVED
 from stacks.nag import acknowledge
 
-RAW_PREFIX = "raw/"
-SESSION_PREFIX = f"{RAW_PREFIX}cotahist/"
-REVISIONS_PREFIX = f"{RAW_PREFIX}cotahist_revisions/"
-INDEX_PREFIX = f"{RAW_PREFIX}index_portfolio/"
-QUARANTINE_PREFIX = "quarantine/"
-BACKFILL_PREFIX = "backfill/"
-CANARY_PREFIX = "canary/"
-CANARY_KEY = f"{CANARY_PREFIX}cotahist.json"
-REFINED_FOLDER = "refined"
-COMPACT_FOLDER = "refined_compact"
 VISUAL_FOLDER = "visual"
 RESULTS_PREFIX = "results/"
 
@@ -70,7 +61,7 @@ class Storage(Construct):
         self.raw_bucket = self._build_bucket(
             "RawBucket",
             removal_policy=removal_policy,
-            lifecycle_rules=[_expire(QUARANTINE_PREFIX, days=_QUARANTINE_DAYS)],
+            lifecycle_rules=[_expire(keys.QUARANTINE, days=_QUARANTINE_DAYS)],
             # The CDK would give its function the managed policy for logs, on every log group of the account
             notifications_handler_role=self.notifications_role.without_policy_updates(),
         )
@@ -98,7 +89,7 @@ class Storage(Construct):
         _reserve(
             self.raw_bucket,
             what="Raw",
-            keys=[f"{prefix}*" for prefix in (RAW_PREFIX, BACKFILL_PREFIX, QUARANTINE_PREFIX, CANARY_PREFIX)],
+            keys=[f"{prefix}*" for prefix in (keys.RAW, keys.BACKFILLS, keys.QUARANTINE, keys.CANARY)],
             principals=[*(role.role_arn for role in roles), *map(_principal, operators)],
         )
 
@@ -112,7 +103,7 @@ class Storage(Construct):
         _reserve(
             self.refined_bucket,
             what="Refined",
-            keys=[f"{folder}/*" for folder in (REFINED_FOLDER, COMPACT_FOLDER)],
+            keys=[f"{folder}/*" for folder in (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)],
             principals=[job_role.role_arn],
         )
         if visual_owner is not None:

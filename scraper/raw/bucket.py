@@ -1,16 +1,14 @@
 """The raw bucket: which sessions it holds, and how Parquet and refused bytes get into it.
 
-Its keys are the contract with the starter function, the Glue job and the raw tables:
+Its keys are the contract with the starter function, the Glue job and the raw tables (`lake.keys`):
 
-- `raw/cotahist/trade_date=YYYY-MM-DD/daily.parquet`, the one key whose arrival starts the Glue job, or
-  `backfill.parquet` in its place for history that was loaded in bulk; a partition holds one of the two.
-- `raw/cotahist_revisions/trade_date=YYYY-MM-DD/revisions.parquet`, the lines in which the daily and the
-  annual file of a session differ (`scraper.history.revisions`)
-- `raw/index_portfolio/portfolio_date=YYYY-MM-DD/<index>.parquet`
+- `raw/cotahist/`: of each session `daily.parquet`, the one key whose arrival starts the Glue job, or
+  `backfill.parquet` in its place for history that was loaded in bulk; a partition holds one of the two
+- `raw/cotahist_revisions/`: the lines in which the daily and the annual file of a session differ
+- `raw/index_portfolio/`: of each portfolio's date a file an index
 - `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`, of a year's file `quarantine/<source>/YYYY/...`;
   the day is the session's, or that of the run that was served a portfolio
-- `backfill/COTAHIST_A<year>.json`, what was loaded of a year; `...failed.json`, why it was not
-- `canary/cotahist.json`, what the canary has seen (`scraper.daily.canary`)
+- `backfill/`: what was loaded of a year, or why it was not; `canary/`: what the canary has seen
 
 Same content, same bytes: nothing of the clock goes into a file. Content that is there is not written again.
 """
@@ -34,6 +32,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.config import Config
 
+from lake import keys
 from scraper.b3.arrow import arrow_schema
 from scraper.b3.columns import Column
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
@@ -49,13 +48,6 @@ READER_VERSION = "2"
 TRAILER_COUNT, ODDITIES = "trailer-count", "oddities"
 """Names in an object's metadata and its Parquet footer; what readers of version 1 wrote has neither."""
 
-_SESSIONS = "raw/cotahist/trade_date="
-_REVISIONS = "raw/cotahist_revisions/trade_date="
-_PORTFOLIOS = "raw/index_portfolio/portfolio_date="
-_BACKFILLS = "backfill/"
-CANARY_KEY = "canary/cotahist.json"
-_SESSION_KEY = re.compile(r"raw/cotahist/trade_date=(\d{4}-\d{2}-\d{2})/(daily|backfill)\.parquet")
-_REVISION_KEY = re.compile(r"raw/cotahist_revisions/trade_date=(\d{4}-\d{2}-\d{2})/revisions\.parquet")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIONS = 32
 """Requests at once: those of the uploads of several years."""
@@ -184,10 +176,10 @@ class RawBucket:
         Returns:
             The key that was written.
         """
-        daily, backfill = self._session_keys(session)
+        daily, backfill = keys.daily(session), keys.backfill(session)
         self._write(quotes, daily, COTAHIST_COLUMNS, lineage)
         # What was made of the file that was there before: a backfilled copy, and what it differed in
-        for key in (backfill, self._revisions_key(session)):
+        for key in (backfill, keys.revisions(session)):
             if self._exists(key):
                 self._s3.delete_object(Bucket=self._name, Key=key)
         return daily
@@ -196,10 +188,10 @@ class RawBucket:
         """The partitions of a year's sessions, by one sweep of the listing."""
         found: dict[date, Partition] = {}
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._name, Prefix=f"{_SESSIONS}{year}-"
+            Bucket=self._name, Prefix=f"{keys.SESSIONS}{year}-"
         )
         for item in (item for page in pages for item in page.get("Contents", [])):
-            if match := _SESSION_KEY.fullmatch(item["Key"]):
+            if match := keys.SESSION_KEY.fullmatch(item["Key"]):
                 session = date.fromisoformat(match[1])
                 before = found.get(session, Partition())
                 if match[2] == "daily":
@@ -210,17 +202,17 @@ class RawBucket:
 
     def put_backfill(self, content: bytes, *, session: date, lineage: Lineage) -> None:
         """Write the Parquet file of a backfilled session, which `encode_session` made."""
-        _, key = self._session_keys(session)
+        key = keys.backfill(session)
         self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=lineage.metadata())
 
     def delete_backfill(self, session: date) -> None:
         """Delete the backfilled file of a session, which may be gone already."""
-        _, key = self._session_keys(session)
+        key = keys.backfill(session)
         self._s3.delete_object(Bucket=self._name, Key=key)
 
     def read_daily(self, session: date) -> bytes | None:
         """The daily file of a session; None if it has none."""
-        daily, _ = self._session_keys(session)
+        daily = keys.daily(session)
         try:
             return self._s3.get_object(Bucket=self._name, Key=daily)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
@@ -232,42 +224,42 @@ class RawBucket:
         As of `Partition.backfill`, it may be no MD5 and equal none.
         """
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._name, Prefix=f"{_REVISIONS}{year}-"
+            Bucket=self._name, Prefix=f"{keys.REVISIONS}{year}-"
         )
         return {
             date.fromisoformat(match[1]): item["ETag"].strip('"')
             for page in pages
             for item in page.get("Contents", [])
-            if (match := _REVISION_KEY.fullmatch(item["Key"]))
+            if (match := keys.REVISION_KEY.fullmatch(item["Key"]))
         }
 
     def put_revisions(self, content: bytes, *, session: date, lineage: Lineage) -> None:
         """Write the Parquet file of the lines in which the files of a session differ."""
-        key = self._revisions_key(session)
+        key = keys.revisions(session)
         self._s3.put_object(Bucket=self._name, Key=key, Body=content, Metadata=lineage.metadata())
 
     def delete_revisions(self, session: date) -> None:
         """Delete what was kept of a session's differences, which may be gone already."""
-        self._s3.delete_object(Bucket=self._name, Key=self._revisions_key(session))
+        self._s3.delete_object(Bucket=self._name, Key=keys.revisions(session))
 
     def read_manifest(self, year: int) -> dict[str, Any] | None:
         """What was loaded of a year, as `write_manifest` wrote it; None if there is nothing."""
-        return self._read_json(self.manifest_key(year))
+        return self._read_json(keys.manifest(year))
 
     def write_manifest(self, year: int, manifest: Mapping[str, Any]) -> None:
         """Write what was loaded of a year, as JSON; a failure report of that year goes."""
-        self._write_json(self.manifest_key(year), manifest)
-        report = self._failure_key(year)
+        self._write_json(keys.manifest(year), manifest)
+        report = keys.failure(year)
         if self._exists(report):
             self._s3.delete_object(Bucket=self._name, Key=report)
 
     def read_failure(self, year: int) -> dict[str, Any] | None:
         """Why a year was not loaded, as `write_failure` wrote it; None if there is no report."""
-        return self._read_json(self._failure_key(year))
+        return self._read_json(keys.failure(year))
 
     def write_failure(self, year: int, report: Mapping[str, Any]) -> None:
         """Write why a year was not loaded, as JSON."""
-        self._write_json(self._failure_key(year), report)
+        self._write_json(keys.failure(year), report)
 
     def read_canary(self) -> dict[str, Any] | None:
         """What the canary has seen, as `write_canary` wrote it; None if there is nothing.
@@ -275,15 +267,15 @@ class RawBucket:
         Raises:
             ValueError: It is no JSON.
         """
-        return self._read_json(CANARY_KEY)
+        return self._read_json(keys.CANARY_MEMORY)
 
     def write_canary(self, memory: Mapping[str, Any]) -> None:
         """Write what the canary has seen, as JSON."""
-        self._write_json(CANARY_KEY, memory)
+        self._write_json(keys.CANARY_MEMORY, memory)
 
     def find_portfolio(self, index: str, portfolio_date: date, lineage: Lineage) -> str | None:
         """The key that holds exactly this content of a portfolio; None if it is to be written."""
-        key = self._portfolio_key(index, portfolio_date)
+        key = keys.portfolio(index, portfolio_date)
         return key if self._exists(key) and self._holds(key, lineage) else None
 
     def write_portfolio(
@@ -300,7 +292,7 @@ class RawBucket:
         Returns:
             The key that was written.
         """
-        key = self._portfolio_key(index, portfolio_date)
+        key = keys.portfolio(index, portfolio_date)
         self._write(portfolio, key, PORTFOLIO_COLUMNS, lineage)
         return key
 
@@ -323,7 +315,7 @@ class RawBucket:
         """
         content = b"\n".join(pieces)
         sha256 = hashlib.sha256(content).hexdigest()
-        key = f"quarantine/{source}/{day.isoformat()}/{sha256}.{extension}"
+        key = f"{keys.QUARANTINE}{source}/{day.isoformat()}/{sha256}.{extension}"
         if not self._exists(key):
             metadata = _refused(address, reason)
             if extension == "json":
@@ -347,7 +339,7 @@ class RawBucket:
         Returns:
             The key under which it lies.
         """
-        key = f"quarantine/{source}/{year}/{sha256}.zip"
+        key = f"{keys.QUARANTINE}{source}/{year}/{sha256}.zip"
         if not self._exists(key):
             metadata = _refused(address, reason)
             self._s3.upload_file(str(path), self._name, key, ExtraArgs={"Metadata": metadata})
@@ -355,7 +347,7 @@ class RawBucket:
 
     def quarantined(self, source: str, filed: str) -> list[Quarantined]:
         """What lies in quarantine of a source under a day or a year, the newest first."""
-        prefix = f"quarantine/{source}/{filed}/"
+        prefix = f"{keys.QUARANTINE}{source}/{filed}/"
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
         items = [item for page in pages for item in page.get("Contents", [])]
         return [
@@ -365,7 +357,7 @@ class RawBucket:
 
     def quarantined_days(self, source: str, first: date, last: date) -> list[date]:
         """The days from the first to the last under which something of a source lies in quarantine."""
-        prefix = f"quarantine/{source}/"
+        prefix = f"{keys.QUARANTINE}{source}/"
         pages = self._s3.get_paginator("list_objects_v2").paginate(
             Bucket=self._name, Prefix=prefix, StartAfter=f"{prefix}{first}"
         )
@@ -389,16 +381,16 @@ class RawBucket:
 
     def session_written(self, session: date) -> datetime | None:
         """When the daily file of a session was written; None if there is none."""
-        daily, _ = self._session_keys(session)
+        daily = keys.daily(session)
         return self._modified(daily)
 
     def portfolio_written(self, index: str, portfolio_date: date) -> datetime | None:
         """When the portfolio of an index and a date was written; None if there is none."""
-        return self._modified(self._portfolio_key(index, portfolio_date))
+        return self._modified(keys.portfolio(index, portfolio_date))
 
     def manifest_written(self, year: int) -> datetime | None:
         """When the manifest of a year was written; None if there is none."""
-        return self._modified(self.manifest_key(year))
+        return self._modified(keys.manifest(year))
 
     def _quarantined(self, key: str, kept: datetime) -> Quarantined:
         metadata = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
@@ -430,7 +422,7 @@ class RawBucket:
         )
 
     def _files(self, session: date) -> set[str]:
-        return {key for key in self._session_keys(session) if self._exists(key)}
+        return {key for key in (keys.daily(session), keys.backfill(session)) if self._exists(key)}
 
     def _exists(self, key: str) -> bool:
         # Asked for a missing object itself, S3 answers 403 to a role that may list certain prefixes only. Of
@@ -453,28 +445,6 @@ class RawBucket:
     def _write_json(self, key: str, document: Mapping[str, Any]) -> None:
         body = json.dumps(document, indent=1, ensure_ascii=False).encode()
         self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/json")
-
-    @staticmethod
-    def manifest_key(year: int) -> str:
-        """Key of what was loaded of a year."""
-        return f"{_BACKFILLS}COTAHIST_A{year}.json"
-
-    @staticmethod
-    def _failure_key(year: int) -> str:
-        return f"{_BACKFILLS}COTAHIST_A{year}.failed.json"
-
-    @staticmethod
-    def _session_keys(session: date) -> tuple[str, str]:
-        partition = f"{_SESSIONS}{session.isoformat()}"
-        return f"{partition}/daily.parquet", f"{partition}/backfill.parquet"
-
-    @staticmethod
-    def _revisions_key(session: date) -> str:
-        return f"{_REVISIONS}{session.isoformat()}/revisions.parquet"
-
-    @staticmethod
-    def _portfolio_key(index: str, portfolio_date: date) -> str:
-        return f"{_PORTFOLIOS}{portfolio_date.isoformat()}/{index}.parquet"
 
 
 def _refused(address: str, reason: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pytest
 from aws_cdk.aws_iam import PolicyStatement, Role
 
 from app import build
-from scraper.raw.bucket import CANARY_KEY
+from lake import keys
 from stacks.config import REPOSITORY
 from tests.stack.roles import ROLES, ExpectedRole
 from tests.stack.synthesis import (
@@ -131,7 +131,7 @@ def test_the_scraper_may_write_of_the_canary_the_one_object_that_its_code_writes
 ) -> None:
     allowed = permissions(document, "IngestionScraperRole")
     of_canary = {each for each in allowed["s3:PutObject"] if "/canary/" in each}
-    assert of_canary == {f"<StorageRawBucket>/{CANARY_KEY}"}
+    assert of_canary == {f"<StorageRawBucket>/{keys.CANARY_MEMORY}"}
 
 
 def test_to_bound_the_wide_table_the_job_needs_no_further_permission(document: dict[str, Any]) -> None:

