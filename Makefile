@@ -141,11 +141,12 @@ destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed
 	@python -m stacks.teardown
 	@cdk destroy --force $(STACK_ARGS)
 
-docs: setup ## write the READMEs' column tables from the schemas, the queries from their headers, the graph from its nodes
+docs: setup ## write the READMEs' column tables from the schemas, the queries from their headers, the graph from its nodes, the rooms from their imports
 	@python -m tools.docs.tables
 	@python -m tools.docs.queries
-	@python -m tools.docs.fuzzing
+	@python -m benchmarks.fuzzing
 	@python -m tools.docs.graph
+	@python -m tools.docs.rooms
 
 bench: spark-classes ## the benchmarks, beside what a user would pick instead
 	@python -m benchmarks

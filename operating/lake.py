@@ -240,9 +240,7 @@ class Lake:
         """The newest refused file of each session from a day on."""
         refused = f"{keys.QUARANTINE}cotahist/"
         newest: dict[date, ObjectTypeDef] = {}
-        for item in self._objects(
-            self._raw_bucket, f"{keys.QUARANTINE}cotahist/", after=f"{f'{keys.QUARANTINE}cotahist/'}{first}"
-        ):
+        for item in self._objects(self._raw_bucket, refused, after=f"{refused}{first}"):
             day = _day(keys.REFUSED_KEY, item["Key"])
             if day is not None and (day not in newest or newest[day]["LastModified"] < item["LastModified"]):
                 newest[day] = item

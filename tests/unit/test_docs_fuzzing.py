@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import re
 
+from benchmarks import fuzzing
 from scraper.b3 import archive, client
 from scraper.b3.cotahist import reader as cotahist
 from scraper.b3.index_portfolio import reader as portfolio
 from tests.fuzz import harness
-from tools.docs import fuzzing
 
 TEXT = fuzzing.DOCUMENT.read_text(encoding="utf-8")
 FIGURES = json.loads(fuzzing.FIGURES.read_text(encoding="utf-8"))
 
 
 def test_the_tables_are_those_of_the_figures() -> None:
-    assert fuzzing.updated(TEXT, FIGURES) == TEXT, "run `python -m tools.docs.fuzzing`"
+    assert fuzzing.updated(TEXT, FIGURES) == TEXT, "run `python -m benchmarks.fuzzing`"
     faults = fuzzing.FAULTS.read_text(encoding="utf-8")
-    assert fuzzing.updated_faults(faults, FIGURES) == faults, "run `python -m tools.docs.fuzzing`"
+    assert fuzzing.updated_faults(faults, FIGURES) == faults, "run `python -m benchmarks.fuzzing`"
 
 
 def test_each_reader_was_fuzzed_for_an_hour_without_a_finding() -> None:

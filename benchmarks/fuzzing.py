@@ -1,4 +1,4 @@
-"""`python -m tools.docs.fuzzing`: write the tables on fuzzing from `docs/figures/fuzz.json`.
+"""`python -m benchmarks.fuzzing`: write the tables on fuzzing from `docs/figures/fuzz.json`.
 
 All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md`, too. `tests/unit/test_docs_fuzzing.py`
 fails when a document is behind its figures.
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.figures import describe, table
 from tools.docs.markers import replaced
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 DOCUMENT, FAULTS = DOCS / "fuzzing.md", DOCS / "faults.md"
 FIGURES = DOCS / "figures" / "fuzz.json"
 
