@@ -82,7 +82,7 @@ def uses() -> dict[str, set[str]]:
 
 
 def draw() -> str:
-    """The picture, as SVG: an arrow from a room to each that builds on it, but for those that others imply."""
+    """The picture: an arrow from a room to each that builds on it, but for those that others imply."""
     found = uses()
     implied = {room: {far for near in found[room] for far in _reached(near, found)} for room in ROOMS}
     inputs = {room: sorted(found[room] - implied[room]) for room in ROOMS}

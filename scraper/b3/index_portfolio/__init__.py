@@ -1,0 +1,1 @@
+"""The theoretical portfolio of an index of today, as pages of JSON."""

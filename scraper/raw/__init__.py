@@ -1,0 +1,1 @@
+"""The raw bucket: how content gets into it, and where it comes from."""
