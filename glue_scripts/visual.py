@@ -36,6 +36,8 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from refinement import expressions
+
 if TYPE_CHECKING:
     from awsglue.context import GlueContext
     from awsglue.dynamicframe import DynamicFrame, DynamicFrameCollection
@@ -72,8 +74,7 @@ PORTFOLIOS: Columns = {
     "weight": "decimal(9,3)",
 }
 
-_MARKETS = {"cash": "010", "odd_lot": "020", "forward": "030", "call": "070", "put": "080"}  # TPMERC
-_VOLUMES = (*(f"{market}_volume" for market in _MARKETS), "other_volume")
+_VOLUMES = (*(f"{market}_volume" for market in expressions.MARKETS), "other_volume")
 
 # Prices for one unit. Division by a bigint keeps 23 decimals: the last step rounds, once
 _UNIT_PRICED: Columns = {
@@ -137,11 +138,7 @@ _REFINED = {
     "volume": ("decimal(24,2)", "volume"),
     **{name: ("decimal(24,2)", name) for name in _VOLUMES},
     "option_series": ("int", "option_series"),
-    # In double: a quotient of two decimals this wide would keep too few of its digits
-    "put_call_ratio": (
-        "double",
-        "CASE WHEN call_volume <> 0 THEN CAST(put_volume AS DOUBLE) / CAST(call_volume AS DOUBLE) END",
-    ),
+    "put_call_ratio": ("double", expressions.PUT_CALL_RATIO),
     "next_expiry": ("date", "next_expiry"),
     "days_to_expiry": ("int", "days_to_expiry"),
     "lines": ("int", "lines"),
@@ -151,11 +148,7 @@ _REFINED = {
     "portfolio_age_days": ("int", "portfolio_age_days"),
     "security_type": ("string", "security_type"),
     "bulletin_code": ("string", "codbdi"),
-    # What B3 publishes of the sessions before is in thousands of CR$
-    "currency": (
-        "string",
-        "CASE WHEN trade_date < DATE '1994-07-04' THEN 'CRR thousand' ELSE 'BRL' END",
-    ),
+    "currency": ("string", expressions.CURRENCY),
     "trade_date": ("date", "trade_date"),
     "ticker": ("string", "ticker"),
 }
@@ -170,51 +163,34 @@ _COMPACT: Columns = {name: _ROWS[name] for name in ("ticker", *_ROWS)}  # ends w
 # ---------------------------------------------------------------------------------------------------------
 # Spark SQL
 # ---------------------------------------------------------------------------------------------------------
-_CASH, _ODD_LOT, _FORWARD, _CALL, _PUT = _MARKETS.values()
-_NAMED_BY_SERIES = (_CALL, _PUT, "012", "013")  # options and their exercises
 _NEXT = ",\n  "  # between two columns of a query
 
-# Prices are the cash line's alone, for one unit; B3 writes 0 where there was no bid or no ask
+
+def _as(columns: Mapping[str, str]) -> str:
+    """Columns of a query, by their names."""
+    return _NEXT.join(f"{what} AS {name}" for name, what in columns.items())
+
+
+# Prices are the cash line's alone, for one unit
+_PRICES = {
+    **{name: expressions.price(name) for name in _RAW_PRICES[:5]},
+    **{name: expressions.quotation(name) for name in _RAW_PRICES[5:]},
+}
 _PRICE_PER_UNIT = f"""
 SELECT
   trade_date, codbdi, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
-  NULLIF(TRIM(codisi), '') AS isin,
-  CASE WHEN tpmerc = '{_CASH}' THEN preabe / NULLIF(fatcot, 0) END AS preabe,
-  CASE WHEN tpmerc = '{_CASH}' THEN premax / NULLIF(fatcot, 0) END AS premax,
-  CASE WHEN tpmerc = '{_CASH}' THEN premin / NULLIF(fatcot, 0) END AS premin,
-  CASE WHEN tpmerc = '{_CASH}' THEN premed / NULLIF(fatcot, 0) END AS premed,
-  CASE WHEN tpmerc = '{_CASH}' THEN preult / NULLIF(fatcot, 0) END AS preult,
-  CASE WHEN tpmerc = '{_CASH}' AND preofc <> 0 THEN preofc / NULLIF(fatcot, 0) END AS preofc,
-  CASE WHEN tpmerc = '{_CASH}' AND preofv <> 0 THEN preofv / NULLIF(fatcot, 0) END AS preofv
+  {_as({"isin": expressions.ISIN, **_PRICES})}
 FROM quotes
 """
 
-# ESPECI decides where it can. Of every fund it says CI: those under CODBDI 14, or with options or forwards,
-# are ETFs, but for the funds of infrastructure and tax incentives that B3 has under 14 too, which their names
-# tell
-_TELL_TYPES = """
+_TELL_TYPES = f"""
 SELECT
   *,
-  CASE
-    WHEN codbdi IN ('10', '22') OR especi RLIKE '^(DIR|BNS|REC)(?![A-Z0-9])' OR especi RLIKE ' REC( |$)'
-      THEN 'right'
-    WHEN codbdi IN ('34', '35', '36') OR especi RLIKE '^(BDR|DR[A-Z0-9])(?![A-Z0-9])' THEN 'bdr'
-    WHEN especi RLIKE '^(IBO)(?![A-Z0-9])' OR isin RLIKE '^BR.{4}IND' THEN 'index'
-    WHEN especi RLIKE '^(UNT|CDA)(?![A-Z0-9])' THEN 'unit'
-    WHEN especi RLIKE '^(O[NPER]|P[NPER][A-HRV]?)(?![A-Z0-9])' THEN 'share'
-    WHEN especi RLIKE '^(CI[A-Z]?)(?![A-Z0-9])' AND codbdi IN ('14', '38', '42', '62', '78', '82')
-      AND NOT nomres RLIKE
-        '(^| )(FI(I|A|C|M|P|RF|DC|NOR|NAM|SET|AGRO)?|FDC|FUNDES)( |$)|(^| )INFRA'
-      THEN 'etf'
-    WHEN especi RLIKE '^(CI[A-Z]?|FIDC)(?![A-Z0-9])' THEN 'fund'
-    ELSE 'other'
-  END AS security_type
+  {expressions.security_type("codbdi", "especi", "nomres", "isin")} AS security_type
 FROM lines
 """
 
-# B3 writes the last five digits of a number of trades. That of a line of shares or units, cash or odd lots,
-# is doubted where a trade would be more than five times as large as the median of the session's 50 largest
-# lines of the market, and with 100,000 trades more at least three quarters as large
+_IS_JUDGED = expressions.is_judged("security_type")
 _DOUBT_TRADES = f"""
 WITH judged AS (
   SELECT
@@ -222,26 +198,20 @@ WITH judged AS (
     CAST(voltot AS DOUBLE) / totneg AS size,
     ROW_NUMBER() OVER (PARTITION BY trade_date, tpmerc ORDER BY voltot DESC, totneg DESC) AS place
   FROM lines
-  WHERE tpmerc IN ('{_CASH}', '{_ODD_LOT}') AND security_type IN ('share', 'unit') AND totneg <> 0
+  WHERE {_IS_JUDGED} AND totneg <> 0
 ),
 usual AS (
-  SELECT trade_date, tpmerc, MEDIAN(size) AS size
+  SELECT trade_date AS of_date, tpmerc AS of_market, MEDIAN(size) AS size
   FROM judged
-  WHERE place <= 50
+  WHERE place <= {expressions.PEERS}
   GROUP BY trade_date, tpmerc
-  HAVING COUNT(*) = 50
+  HAVING COUNT(*) = {expressions.PEERS}
 )
 SELECT
-  {_NEXT.join(f"lines.{name}" for name in _TYPED)},
-  (totneg = 0 AND voltot <> 0) OR COALESCE(
-    security_type IN ('share', 'unit')
-      AND CAST(voltot AS DOUBLE) > usual.size * 5 * totneg
-      AND CAST(voltot AS DOUBLE) >= usual.size * 0.75D * (totneg + 100000)
-      AND quatot >= totneg + 100000,
-    FALSE
-  ) AS is_doubtful
+  {", ".join(_TYPED)},
+  {expressions.is_doubtful(_IS_JUDGED, "usual.size")} AS is_doubtful
 FROM lines
-LEFT JOIN usual ON usual.trade_date = lines.trade_date AND usual.tpmerc = lines.tpmerc
+LEFT JOIN usual ON of_date = trade_date AND of_market = tpmerc
 """
 
 # A stock is what shares an ISIN in a session; lines without an ISIN are a stock for each name. It goes by its
@@ -253,18 +223,7 @@ _NAME_STOCKS = f"""
 WITH ranked AS (
   SELECT
     *,
-    CASE
-      WHEN tpmerc = '{_CASH}' THEN 0
-      WHEN tpmerc = '{_ODD_LOT}' THEN 1
-      WHEN tpmerc IN {_NAMED_BY_SERIES} THEN 3
-      ELSE 2
-    END AS rank,
-    CASE
-      WHEN tpmerc = '{_CASH}' THEN codneg
-      WHEN tpmerc = '{_ODD_LOT}' THEN REGEXP_REPLACE(codneg, 'F$', '')
-      WHEN tpmerc IN {_NAMED_BY_SERIES} THEN RTRIM(SUBSTRING(codneg, 1, 4))
-      ELSE REGEXP_REPLACE(codneg, '(?<=[0-9]B?)(BL|[A-Z])$', '')
-    END AS name
+    {_as({"rank": expressions.RANK, "name": expressions.NAME})}
   FROM lines
 ),
 named AS (
@@ -285,16 +244,7 @@ told_apart AS (
     CASE
       WHEN first_rank = 3 AND MIN(isin) OVER namesakes <> MAX(isin) OVER namesakes THEN CONCAT(
         first_name,
-        CASE REGEXP_EXTRACT(first_especi, '^[A-Z]+', 0)
-          WHEN 'ON' THEN '3'
-          WHEN 'PN' THEN '4'
-          WHEN 'PNA' THEN '5'
-          WHEN 'PNB' THEN '6'
-          WHEN 'PNC' THEN '7'
-          WHEN 'PND' THEN '8'
-          WHEN 'UNT' THEN '11'
-          ELSE ''
-        END
+        {expressions.class_number("first_especi")}
       )
       ELSE first_name
     END AS ticker
@@ -315,14 +265,9 @@ FROM told_apart
 _SPLIT_VOLUMES = f"""
 SELECT
   trade_date, ticker, totneg, CASE WHEN is_doubtful THEN 1 ELSE 0 END AS doubtful, quatot, voltot,
-  CASE WHEN tpmerc = '{_CASH}' THEN voltot ELSE 0 END AS cash_volume,
-  CASE WHEN tpmerc = '{_ODD_LOT}' THEN voltot ELSE 0 END AS odd_lot_volume,
-  CASE WHEN tpmerc = '{_FORWARD}' THEN voltot ELSE 0 END AS forward_volume,
-  CASE WHEN tpmerc = '{_CALL}' THEN voltot ELSE 0 END AS call_volume,
-  CASE WHEN tpmerc = '{_PUT}' THEN voltot ELSE 0 END AS put_volume,
-  CASE WHEN tpmerc NOT IN {tuple(_MARKETS.values())} THEN voltot ELSE 0 END AS other_volume,
-  CASE WHEN tpmerc IN ('{_CALL}', '{_PUT}') THEN codneg END AS series,
-  CASE WHEN tpmerc IN ('{_CALL}', '{_PUT}') THEN datven END AS expiry,
+  {_as({name: expressions.volume(name.removesuffix("_volume")) for name in _VOLUMES})},
+  CASE WHEN {expressions.IS_OPTION} THEN codneg END AS series,
+  CASE WHEN {expressions.IS_OPTION} THEN datven END AS expiry,
   1 AS line
 FROM lines
 """

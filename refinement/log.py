@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
-from refinement.transform import CRR_THOUSAND, FIRST_IN_BRL, Session
+from refinement.expressions import CRR_THOUSAND, FIRST_IN_BRL
+from refinement.transform import Session
 
 
 def volumes(sessions: Iterable[Session]) -> str:

@@ -10,30 +10,15 @@ import datetime as dt
 from decimal import Decimal
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
 
+from refinement import expressions
 from refinement.columns import COLUMNS, PARTITION_KEYS
 from refinement.errors import InvariantBroken
 
 # What becomes sums, counts and expiries
 _SUMMED = ("tpmerc", "codneg", "totneg", "is_doubtful", "quatot", "voltot", "datven")
-CASH, ODD_LOT, FORWARD, CALL, PUT = MARKETS = ("010", "020", "030", "070", "080")  # TPMERC
-NAMED_BY_SERIES = (CALL, PUT, "012", "013")  # options and their exercises
-FIRST_IN_BRL = dt.date(1994, 7, 4)
-CRR_THOUSAND = "CRR thousand"  # thousands of cruzeiros reais, in which B3 publishes the sessions before
-# CODBDI of ETFs, and of exercises, forwards and options, of which CI has no others; names of other funds
-_ETF_CODES = ("14", "38", "42", "62", "78", "82")
-_FUND_NAMES = "(^| )(FI(I|A|C|M|P|RF|DC|NOR|NAM|SET|AGRO)?|FDC|FUNDES)( |$)|(^| )INFRA"
-# What stands behind a ticker's digits in markets other than options: a letter, or BL. A ticker may end in B
-_MARKET_SUFFIX = "(?<=[0-9]B?)(BL|[A-Z])$"
-_CLASS_NUMBERS = {"ON": "3", "PN": "4", "PNA": "5", "PNB": "6", "PNC": "7", "PND": "8", "UNT": "11"}
-# B3 writes the last five digits of a number of trades. A count is doubted where a trade would be more than so
-# many times as large as usual, and with so many trades more at least so much of it; what is usual, so many
-# lines of the session tell
-_TRADES_MODULUS = 100_000
-_TOO_LARGE, _LARGE_ENOUGH = 5, 0.75
-_PEERS = 50
 
 
 class Session(NamedTuple):
@@ -59,9 +44,31 @@ def transform(quotes: DataFrame, portfolios: DataFrame) -> DataFrame:
     # A session is one task: every window and sum below is of one, and it has some ten thousand lines
     sessions = quotes.repartition("trade_date")
     stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios)
-    return stocks.select(
-        *[F.col(field.name).cast(field.type).alias(field.name) for field in (*COLUMNS, *PARTITION_KEYS)]
+    return stocks.selectExpr(
+        *[f"CAST({field.name} AS {field.type}) AS {field.name}" for field in (*COLUMNS, *PARTITION_KEYS)]
     )
+
+
+def _with_trades(quotes: DataFrame) -> DataFrame:
+    """Add `is_doubtful`: whether a line's volume contradicts its number of trades.
+
+    A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
+    cash and in the odd-lot market, the usual size of a trade is the median of the 50 lines of shares and
+    units with the largest volume; where there are fewer there is no verdict.
+    """
+    kind = expressions.security_type("codbdi", "especi", "nomres", expressions.ISIN)
+    is_peer = "is_judged AND totneg <> 0"
+    of_market = "PARTITION BY trade_date, tpmerc"
+    lines = quotes.selectExpr("*", f"{expressions.is_judged(kind)} AS is_judged")
+    for column in (
+        f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
+        f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
+        f"CASE WHEN COUNT(size) OVER ({of_market}) = {expressions.PEERS} "
+        f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
+        f"{expressions.is_doubtful('is_judged', 'usual_size')} AS is_doubtful",
+    ):
+        lines = lines.selectExpr("*", column)
+    return lines
 
 
 def _with_ticker(quotes: DataFrame) -> DataFrame:
@@ -72,83 +79,43 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
     letters of its options. Classes of a company have these in common: if two of them would go by the same
     name, each has the number of its class behind it.
     """
-    is_cash = F.col("tpmerc") == CASH
-    is_odd_lot = F.col("tpmerc") == ODD_LOT
-    is_series = F.col("tpmerc").isin(*NAMED_BY_SERIES)
-    name = (
-        F.when(is_cash, F.col("codneg"))
-        .when(is_odd_lot, F.regexp_replace("codneg", "F$", ""))
-        .when(is_series, F.rtrim(F.substring("codneg", 1, 4)))
-        .otherwise(F.regexp_replace("codneg", _MARKET_SUFFIX, ""))
-    )
-    # Division by a bigint keeps 23 decimals, so that the cast to 6 is the only rounding (half up)
-    unit = F.when(F.col("fatcot") != 0, F.col("fatcot"))
-
-    def price(field: str) -> Column:
-        return F.when(is_cash, F.col(field) / unit)
-
-    def quotation(field: str) -> Column:
-        return F.when(is_cash & (F.col(field) != 0), F.col(field) / unit)
-
-    line = F.struct(
-        F.when(is_cash, 0).when(is_odd_lot, 1).when(is_series, 3).otherwise(2).alias("rank"),
-        F.negate("voltot").alias("by_volume"),
-        F.col("codneg"),
-        name.alias("name"),
+    line = {
+        "rank": expressions.RANK,
+        "by_volume": "-voltot",
+        "codneg": "codneg",
+        "name": expressions.NAME,
         # From here on only what the row takes from the line; being in the sort, no tie is left to chance
-        F.when(F.trim("codisi") != "", F.trim("codisi")).alias("isin"),
-        F.col("nomres").alias("company"),
-        F.col("especi").alias("share_class"),
-        F.col("codbdi").alias("bulletin_code"),
-        price("preabe").alias("open"),
-        price("premax").alias("high"),
-        price("premin").alias("low"),
-        price("preult").alias("close"),
-        price("premed").alias("average_price"),
-        quotation("preofc").alias("best_bid"),
-        quotation("preofv").alias("best_ask"),
+        "isin": expressions.ISIN,
+        "company": "nomres",
+        "share_class": "especi",
+        "bulletin_code": "codbdi",
+        "open": expressions.price("preabe"),
+        "high": expressions.price("premax"),
+        "low": expressions.price("premin"),
+        "close": expressions.price("preult"),
+        "average_price": expressions.price("premed"),
+        "best_bid": expressions.quotation("preofc"),
+        "best_ask": expressions.quotation("preofv"),
+    }
+    fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
+    stock = "PARTITION BY trade_date, line.isin, CASE WHEN line.isin IS NULL THEN line.name END"
+    namesakes = "PARTITION BY trade_date, first.name"
+    return (
+        quotes.selectExpr("trade_date", *_SUMMED, f"STRUCT({fields}) AS line")
+        .selectExpr("*", f"MIN(line) OVER ({stock}) AS first")
+        .selectExpr(
+            "*",
+            f"MIN(line.isin) OVER ({namesakes}) <> MAX(line.isin) OVER ({namesakes}) AS is_shared",
+        )
+        .selectExpr(
+            "trade_date",
+            *_SUMMED,
+            "line",
+            "CASE WHEN first.rank = 3 AND is_shared "
+            f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
+            "ELSE first.name END AS ticker",
+        )
     )
-    lines = quotes.select("trade_date", *_SUMMED, line.alias("line"))
-    unnamed = F.when(F.col("line.isin").isNull(), F.col("line.name"))
-    stock = Window.partitionBy("trade_date", "line.isin", unnamed)
-    lines = lines.withColumn("first", F.min("line").over(stock)).withColumn("name", F.col("first.name"))
-    namesakes = Window.partitionBy("trade_date", "name")
-    is_shared = F.min("line.isin").over(namesakes) != F.max("line.isin").over(namesakes)
-    number = F.lit("")
-    for share_class, digits in _CLASS_NUMBERS.items():
-        word = F.regexp_extract("first.share_class", "^[A-Z]+", 0)
-        number = F.when(word == share_class, digits).otherwise(number)
-    ticker = F.when((F.col("first.rank") == 3) & is_shared, F.concat("name", number)).otherwise(F.col("name"))
-    return lines.select("trade_date", *_SUMMED, "line", ticker.alias("ticker"))
-
-
-def _with_trades(quotes: DataFrame) -> DataFrame:
-    """Add `is_doubtful`: whether a line's volume contradicts its number of trades.
-
-    B3 writes the last five digits. A session's own lines have to tell, so that its rows do not depend on what
-    else is in the lake. In the cash and in the odd-lot market, the usual size of a trade is the median of the
-    50 lines of shares and units with the largest volume; where there are fewer there is no verdict. A count
-    is doubted where a trade would be more than five times as large, and with 100,000 trades more at least
-    three quarters as large; and wherever there is a volume and no trade.
-    """
-    kind = security_type(F.col("codbdi"), F.col("especi"), F.col("nomres"), F.trim("codisi"))
-    is_judged = F.col("tpmerc").isin(CASH, ODD_LOT) & kind.isin("share", "unit")
-    volume, trades = F.col("voltot").cast("double"), F.col("totneg")
-    is_peer = is_judged & (trades != 0)
-    of_market = Window.partitionBy("trade_date", "tpmerc")
-    by_volume = of_market.orderBy(F.desc(is_peer), F.desc("voltot"), F.desc("totneg"))
-    size = F.when(is_peer & (F.col("place") <= _PEERS), volume / F.when(trades != 0, trades))
-    lines = quotes.withColumn("place", F.row_number().over(by_volume)).withColumn("size", size)
-    usual_size = F.when(F.count("size").over(of_market) == _PEERS, F.median("size").over(of_market))
-    more = trades + _TRADES_MODULUS
-    has_wrapped = (
-        is_judged
-        & (volume > F.col("usual_size") * _TOO_LARGE * trades)
-        & (volume >= F.col("usual_size") * _LARGE_ENOUGH * more)
-        & (F.col("quatot") >= more)  # a trade is of one unit or more
-    )
-    is_doubtful = ((trades == 0) & (F.col("voltot") != 0)) | F.coalesce(has_wrapped, F.lit(False))
-    return lines.withColumn("usual_size", usual_size).withColumn("is_doubtful", is_doubtful)
 
 
 def _aggregate(lines: DataFrame) -> DataFrame:
@@ -157,67 +124,31 @@ def _aggregate(lines: DataFrame) -> DataFrame:
     Stocks that come by the same name in a session, such as two classes of a company of which only options
     traded, share its row: a reader expects one row per ticker, and none of the volume may be lost.
     """
-
-    def volume(market: Column) -> Column:
-        return F.sum(F.when(market, F.col("voltot")).otherwise(0))
-
-    market = F.col("tpmerc")
-    is_option = market.isin(CALL, PUT)
-    call_volume, put_volume = volume(market == CALL), volume(market == PUT)
-    next_expiry = F.min(F.when(is_option, F.col("datven")))
+    sums = {
+        "line": "MIN(line)",
+        "trades": "CASE WHEN NOT BOOL_OR(is_doubtful) THEN SUM(totneg) END",
+        "quantity": "SUM(quatot)",
+        "volume": "SUM(voltot)",
+        **{
+            f"{market}_volume": f"SUM({expressions.volume(market)})"
+            for market in (*expressions.MARKETS, "other")
+        },
+        "option_series": f"COUNT(DISTINCT CASE WHEN {expressions.IS_OPTION} THEN codneg END)",
+        "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
+        "lines": "COUNT(*)",
+    }
+    kind = expressions.security_type("line.bulletin_code", "line.share_class", "line.company", "line.isin")
     return (
         lines.groupBy("trade_date", "ticker")
-        .agg(
-            F.min("line").alias("line"),
-            F.when(~F.bool_or("is_doubtful"), F.sum("totneg")).alias("trades"),
-            F.sum("quatot").alias("quantity"),
-            F.sum("voltot").alias("volume"),
-            volume(market == CASH).alias("cash_volume"),
-            volume(market == ODD_LOT).alias("odd_lot_volume"),
-            volume(market == FORWARD).alias("forward_volume"),
-            call_volume.alias("call_volume"),
-            put_volume.alias("put_volume"),
-            volume(~market.isin(*MARKETS)).alias("other_volume"),
-            F.count_distinct(F.when(is_option, F.col("codneg"))).alias("option_series"),
-            # In double: a quotient of two decimals this wide would keep too few of its digits
-            F.when(call_volume != 0, put_volume.cast("double") / call_volume.cast("double")).alias(
-                "put_call_ratio"
-            ),
-            next_expiry.alias("next_expiry"),
-            F.datediff(next_expiry, F.col("trade_date")).alias("days_to_expiry"),
-            F.count("*").alias("lines"),
+        .agg(*[F.expr(what).alias(name) for name, what in sums.items()])
+        .selectExpr(
+            "*",
+            "line.*",
+            f"{expressions.PUT_CALL_RATIO} AS put_call_ratio",
+            "DATEDIFF(next_expiry, trade_date) AS days_to_expiry",
+            f"{kind} AS security_type",
+            f"{expressions.CURRENCY} AS currency",
         )
-        .select("*", "line.*")
-        .withColumn(
-            "security_type",
-            security_type(*(F.col(name) for name in ("bulletin_code", "share_class", "company", "isin"))),
-        )
-        .withColumn("currency", F.when(F.col("trade_date") < FIRST_IN_BRL, CRR_THOUSAND).otherwise("BRL"))
-    )
-
-
-def security_type(bulletin_code: Column, share_class: Column, company: Column, isin: Column) -> Column:
-    """What kind of paper a line is of, from CODBDI, ESPECI, NOMRES and CODISI.
-
-    ESPECI decides where it can. Of every fund it says CI: those under CODBDI 14, or with options or forwards,
-    are ETFs, but for the funds of infrastructure and tax incentives that B3 has under 14 too, which their
-    names tell.
-    """
-
-    def is_of(classes: str) -> Column:
-        return share_class.rlike(f"^({classes})(?![A-Z0-9])")
-
-    return (
-        F.when(
-            bulletin_code.isin("10", "22") | is_of("DIR|BNS|REC") | share_class.rlike(" REC( |$)"), "right"
-        )
-        .when(bulletin_code.isin("34", "35", "36") | is_of("BDR|DR[A-Z0-9]"), "bdr")
-        .when(is_of("IBO") | isin.rlike("^BR.{4}IND"), "index")
-        .when(is_of("UNT|CDA"), "unit")
-        .when(is_of("O[NPER]|P[NPER][A-HRV]?"), "share")
-        .when(is_of("CI[A-Z]?") & bulletin_code.isin(*_ETF_CODES) & ~company.rlike(_FUND_NAMES), "etf")
-        .when(is_of("CI[A-Z]?|FIDC"), "fund")
-        .otherwise("other")
     )
 
 
