@@ -381,12 +381,13 @@ class TestAChangeOfOneSideAlone:
     ) -> None:
         _write_sample(raw)
         graph = contents(graph_rows(spark, nodes_for(), SESSION))
+        unchanged = transform
 
         def shows(column: str, expression: str) -> bool:
             def changed(*frames: DataFrame) -> DataFrame:
-                return transform(*frames).withColumn(column, F.expr(expression))
+                return unchanged(*frames).withColumn(column, F.expr(expression))
 
-            monkeypatch.setattr("tests.spark.test_visual_rows.transform", changed)
+            monkeypatch.setitem(globals(), "transform", changed)
             return contents(script_rows(spark, raw, SESSION)) != graph
 
         changes = {

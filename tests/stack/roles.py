@@ -190,7 +190,10 @@ ROLES: Mapping[str, Mapping[str, ExpectedRole]] = {
             assumed_by="glue.amazonaws.com",
             grants=(
                 *_JOB,
-                Grant(actions=("s3:GetObject",), resources=(f"{ASSETS}/<hash>.py",)),
+                Grant(
+                    actions=("s3:GetObject",),
+                    resources=(f"{ASSETS}/<hash>.py", f"{ASSETS}/<hash>.zip"),
+                ),
                 Grant(actions=("s3:PutObject", "s3:DeleteObject"), resources=_REFINED_KEYS),
             ),
             through="s3",

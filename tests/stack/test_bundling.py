@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -210,3 +211,31 @@ def test_other_charts_are_another_bundle(
     monkeypatch.setattr(bundling, "CHARTS", tmp_path / "analysis")
     monkeypatch.setattr(bundling, "BUILD", tmp_path / "build")
     assert bundling.charts_bundle().name != charts.name
+
+
+def test_the_job_s_packages_are_imported_from_their_zip(tmp_path: Path) -> None:
+    """As Glue puts `--extra-py-files` on the path; what they import besides is part of Glue 5.1."""
+    bundle = bundling.refinement_bundle()
+    assert {path.relative_to(bundle).parts[0] for path in bundle.rglob("*.py")} == {"refinement", "lake"}
+    archive = shutil.make_archive(str(tmp_path / "packages"), "zip", bundle)
+    program = "import refinement.run, lake.keys; print(refinement.run.__file__, lake.keys.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": archive},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == [f"{archive}/refinement/run.py", f"{archive}/lake/keys.py"], done.stderr
+
+
+def test_another_module_is_another_bundle_of_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "refinement").mkdir()
+    (tmp_path / "refinement" / "run.py").write_text("# other")
+    before = bundling.refinement_bundle()
+    assert bundling.refinement_bundle() == before
+    monkeypatch.setattr(bundling, "REFINEMENT", tmp_path / "refinement")
+    assert bundling.refinement_bundle() != before

@@ -351,6 +351,7 @@ def test_the_job_s_arguments_are_those_of_the_contract(document: dict[str, Any])
 
     assert arguments.pop("--raw_bucket").startswith("<StorageRawBucket")
     assert arguments.pop("--refined_bucket").startswith("<StorageRefinedBucket")
+    assert re.fullmatch(r"s3://cdk-hnb659fds-assets-.*/[0-9a-f]{64}\.zip", arguments.pop("--extra-py-files"))
     assert arguments == {
         "--job-language": "python",
         "--refined_database": "default",

@@ -111,7 +111,8 @@ def test_everything_else_is_the_same_but_for_the_name_of_the_job(
         for each in (resources(document, "AWS::Glue::Job"), resources(visual, "Custom::VisualGlueJob"))
     )
     script_location = permissions(document, "RefineRole")["s3:GetObject"]
-    (asset,) = (each for each in script_location if each.endswith(".py"))
+    assets = {each for each in script_location if each.endswith((".py", ".zip"))}
+    assert len(assets) == 2
 
     def comparable(resource: Any) -> Any:
         text = json.dumps(resource)
@@ -128,7 +129,7 @@ def test_everything_else_is_the_same_but_for_the_name_of_the_job(
         "StorageRefinedBucketPolicy",  # which names the function's role (test_bucket_policies.py)
     }
     roles = [permissions(each, "RefineRole") for each in (document, visual)]
-    roles[0]["s3:GetObject"].remove(asset)
+    roles[0]["s3:GetObject"] -= assets
     roles[1]["s3:GetObject"].remove(OWN_SCRIPT)
     # Spark writes by Hadoop's S3A: it reads what is there, asks for the folders, and writes in parts
     both = ("refined/*", "refined_compact/*")
@@ -161,6 +162,7 @@ def test_the_two_jobs_are_defined_alike(document: Document, request_of_visual: d
         del each["Command"]["ScriptLocation"]
     # The graph takes no session out of its tables: the setting is the script's alone (see stacks.config)
     assert script["DefaultArguments"].pop("--wide_sessions") == "0"
+    assert script["DefaultArguments"].pop("--extra-py-files")  # a node's code stands in the node
 
     assert {name: request_of_visual.get(name) for name in script} == script
     assert request_of_visual.keys() - script.keys() == {"Name", "JobMode", "CodeGenConfigurationNodes"}

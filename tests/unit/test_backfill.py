@@ -672,7 +672,7 @@ def test_what_was_never_refined_stays_to_be_refined_though_nothing_is_written(
 KILLED_IN_MID_UPLOAD = textwrap.dedent(
     """
     import itertools, os, signal, sys
-    from scraper.raw.bucket import bucket as raw
+    from scraper.raw import bucket as raw
     from scraper.__main__ import main
 
     put, count = raw.RawBucket.put_backfill, itertools.count(1)

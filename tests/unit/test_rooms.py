@@ -10,7 +10,7 @@ from tools.docs import rooms
 
 
 def test_no_rooms_and_no_modules_use_each_other_in_a_circle() -> None:
-    assert next(TopologicalSorter(rooms.uses()).static_order()) in {"lake", "scraper.b3", "lambda_src"}
+    assert next(iter(TopologicalSorter(rooms.uses()).static_order())) in {"lake", "scraper.b3", "lambda_src"}
     every = rooms.modules()
     modules = {name: rooms.imports(file, every) - {name} for name, file in every.items()}
     assert len([*TopologicalSorter(modules).static_order()]) == len(every) > 100
