@@ -35,9 +35,12 @@ STACK_ARGS ?=
 LAKE ?= sandbox
 READER ?= daily
 MINUTES ?= 60
+COUNT ?= 100
+PART ?= all
+SEED ?= 1
 FAULTS ?= faults or long_faults
 
-.PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz wheels audit docs clean lock
+.PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -167,6 +170,11 @@ fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio MINUTES=
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt -c constraints.txt
 	@.venv-fuzz/bin/python -m tests.fuzz $(READER) --minutes $(MINUTES)
 
+mutants: spark-classes ## what the tests see of changes to the source: COUNT=100 PART=readers|client|transform|catalog|all SEED=1
+	@test -x .venv-mutants/bin/python || $(PYTHON) -m venv .venv-mutants
+	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-mutants.txt -c constraints.txt
+	@.venv-mutants/bin/python -m tests.mutants --part $(PART) --count $(COUNT) --seed $(SEED)
+
 wheels: setup ## look whether every locked package has a wheel for each system and Python: needs the network
 	@for python in 3.11 3.12 3.13 3.14; do \
 	  for system in x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu x86_64-apple-darwin aarch64-apple-darwin; do \
@@ -193,4 +201,4 @@ lock: setup ## compute constraints.txt, wheels.txt and package-lock.json again a
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --silent
 
 clean: ## remove what set-up and runs have made
-	@rm -rf $(VENV) node_modules build cdk.out reports .venv-audit .venv-fuzz .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) node_modules build cdk.out reports .venv-audit .venv-fuzz .venv-mutants .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis

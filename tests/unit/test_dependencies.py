@@ -23,6 +23,7 @@ REQUIREMENTS = (
     "requirements.txt",
     "requirements-dev.txt",
     "requirements-audit.txt",
+    "requirements-mutants.txt",
     "requirements-notebook.txt",
     "requirements-setup.txt",
     "scraper/requirements-lambda.txt",
