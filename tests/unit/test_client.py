@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import ssl
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -12,6 +13,7 @@ from typing import Any
 
 import certifi
 import pytest
+import requests
 
 from sandbox.b3.formats import zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server, Document, PortfolioRequest
@@ -286,6 +288,29 @@ def test_no_pause_reaches_beyond_the_deadline(b3: B3Server, pauses: Pauses) -> N
 
 
 @pytest.mark.parametrize(
+    ("passed", "timeout"), [(0.0, (10, 20)), (35.0, (10, 15)), (47.5, (2.5, 2.5)), (60.0, (0.001, 0.001))]
+)
+def test_an_attempt_waits_no_longer_than_until_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, passed: float, timeout: tuple[float, float]
+) -> None:
+    """For a connection and for a byte, by a clock that stood at 1000 when the download began."""
+    seen = []
+
+    def get(_session: requests.Session, _url: str, **settings: Any) -> requests.Response:
+        seen.append(settings["timeout"])
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(requests.Session, "get", get)
+    times = iter([1000.0])
+    client = B3Client(
+        attempts=1, deadline=50, connect_timeout=10, read_timeout=20, clock=lambda: next(times, 1000 + passed)
+    )
+    with pytest.raises(DownloadError, match="refused; gave up after 1 of 1 attempts"):
+        client.quotes(SESSION)
+    assert seen == [timeout]
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         pytest.param(Answer(body=b"x" * 1001, stall_after=0), id="as soon as it is announced"),
@@ -433,7 +458,19 @@ class TestTls:
         client = B3Client(quotes_base_url=b3.base_url, extra_ca_file=TLS / "intermediate.pem")
         assert isinstance(client.quotes(SESSION), Found)
 
-    def test_an_intermediate_alone_does_not_make_an_unknown_root_trusted(self, b3: B3Server) -> None:
+    @pytest.mark.parametrize("flags", [0, ssl.VERIFY_X509_PARTIAL_CHAIN], ids=["3.11", "3.13"])
+    def test_an_intermediate_alone_does_not_make_an_unknown_root_trusted(
+        self, b3: B3Server, monkeypatch: pytest.MonkeyPatch, flags: ssl.VerifyFlags
+    ) -> None:
+        """Nor with the flags that a later Python sets, which trusts an intermediate as if it were a root."""
+        create = ssl.create_default_context
+
+        def create_as_later(cafile: str) -> ssl.SSLContext:
+            context = create(cafile=cafile)
+            context.verify_flags |= flags
+            return context
+
+        monkeypatch.setattr(ssl, "create_default_context", create_as_later)
         client = B3Client(quotes_base_url=b3.base_url, extra_ca_file=TLS / "intermediate.pem")
         with pytest.raises(DownloadError, match="could not be verified"):
             client.quotes(SESSION)

@@ -408,6 +408,7 @@ def test_another_name_in_header_or_trailer_is_refused(nome: bytes, record: int) 
 @pytest.mark.parametrize(
     ("positions", "value", "field", "what"),
     [
+        ((24, 31), b"O0241108", "DATA DA GERAÇÃO", "no day of the calendar"),
         ((24, 31), b"20241308", "DATA DA GERAÇÃO", "no day of the calendar"),
         ((24, 31), b"08/11/24", "DATA DA GERAÇÃO", "no day of the calendar"),
         ((16, 23), b"B3      ", "CÓDIGO DA ORIGEM", "other than BOVESPA"),
