@@ -177,6 +177,7 @@ def main() -> int:
             if asked.at in {None, number}:
                 print(f"{number}/{len(drawn)} {part} {mutant}\n{mutant.diff()}\n")
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with the tests that run, too
     with copy_of(tree) as copy:
         return measure(copy, drawn, asked.at)
 

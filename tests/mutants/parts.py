@@ -67,7 +67,6 @@ PARTS = {
             "tests/unit/test_ingest.py",
             "tests/unit/test_canary.py",
             "tests/unit/test_quarantine.py",
-            "tests/unit/test_replay.py",
         ),
     ),
     "transform": Part(
