@@ -36,7 +36,6 @@ LAKE ?= sandbox
 READER ?= daily
 MINUTES ?= 60
 COUNT ?= 100
-PART ?= all
 SEED ?= 1
 FAULTS ?= faults or long_faults
 
@@ -173,7 +172,7 @@ fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio MINUTES=
 mutants: spark-classes ## what the tests see of changes to the source: COUNT=100 PART=readers|client|transform|catalog|all SEED=1
 	@test -x .venv-mutants/bin/python || $(PYTHON) -m venv .venv-mutants
 	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-mutants.txt -c constraints.txt
-	@.venv-mutants/bin/python -m tests.mutants --part $(PART) --count $(COUNT) --seed $(SEED)
+	@.venv-mutants/bin/python -m tests.mutants --part $(or $(PART),all) --count $(COUNT) --seed $(SEED)
 
 wheels: setup ## look whether every locked package has a wheel for each system and Python: needs the network
 	@for python in 3.11 3.12 3.13 3.14; do \

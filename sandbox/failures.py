@@ -37,9 +37,7 @@ def explain(error: Exception, log: Path) -> str:
         return _short(f"{error}{_logged(log, details) if error.details else ''}")
     trace = traceback.format_exc()
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        what = (
-            f"the disk is full: {error}. Make room (a sandbox takes 2 GB), and run the same command again"
-        )
+        what = f"the disk is full: {error}. Make room (a sandbox takes 2 GB), and run the same command again"
     elif isinstance(error, OSError):
         what = f"a file or a port could not be used: {error}. Put that right, and run the same command again"
     elif isinstance(error, BotoCoreError | ClientError):

@@ -70,7 +70,10 @@ PARTS = {
         ),
     ),
     "transform": Part(
-        layouts=(("refinement/transform.py",), ("glue_scripts/refine.py#Transform",)),
+        layouts=(
+            ("refinement/transform.py", "refinement/expressions.py"),
+            ("glue_scripts/refine.py#Transform",),
+        ),
         tests=("tests/spark/test_transform.py", "tests/spark/test_refine_property.py"),
     ),
     "catalog": Part(
