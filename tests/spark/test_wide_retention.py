@@ -13,7 +13,6 @@ import pytest
 from botocore.stub import Stubber
 from pyspark.sql import SparkSession
 
-from refinement import publish
 from refinement.catalog import Catalog, wide_table
 from refinement.retention import newest, wide_sessions
 from refinement.run import parse_arguments
@@ -208,7 +207,7 @@ class TestCrash:
         lake.keep(0, MONDAY, WEDNESDAY)
         compact = lake.compact()
         with monkeypatch.context() as crash:
-            crash.setattr(publish, "delete", _fail_on_objects)
+            crash.setattr("refinement.retention.delete", _fail_on_objects)
             with pytest.raises(ConnectionError, match="2 objects of 2031-03-10"):
                 lake.keep(1, WEDNESDAY)
         # Monday is out of the catalog with its files still there, Tuesday is as it was
