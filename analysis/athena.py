@@ -30,9 +30,9 @@ from botocore.exceptions import (
 )
 
 from analysis.style import Format
+from lake.currency import FIRST_IN_BRL
 from operating.names import UsageError, stack_outputs
 from scraper.b3.calendar import KNOWN_DAYS, sessions_between
-from scraper.b3.currency import FIRST_IN_BRL
 
 DEFAULT_STACK = "BovespaPipeline"
 _SIMULATED = "SIMULADA"  # what the companies of the simulated market are called, with a number behind it

@@ -1,1 +1,1 @@
-"""What the parts of the pipeline agree on: the keys of the lake, and what one names and another looks for."""
+"""What the parts of the pipeline agree on: its keys, its currencies and the names of its parts."""

@@ -13,6 +13,7 @@ from functools import partial
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lake.currency import told
 from operating import aws_prices as prices
 from operating.estimate import (
     DOWNLOAD_BYTES_A_SECOND,
@@ -35,7 +36,6 @@ from operating.range_run import (
     settle,
 )
 from scraper.b3.calendar import day_in_sao_paulo
-from scraper.b3.currency import told
 from scraper.b3.errors import ScraperError
 from scraper.b3.oddities import told as oddities_told
 from scraper.daily.ingest import COTAHIST

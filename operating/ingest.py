@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from lake.currency import currency_of
 from operating.names import Names, add_stack_arguments, day
-from scraper.b3.currency import currency_of
 from scraper.b3.oddities import told
 from scraper.daily.ingest import Result
 from scraper.daily.ingest import run as ingest

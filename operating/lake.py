@@ -24,8 +24,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lake import keys
+from lake.currency import BRL, currency_of
 from operating.names import Names
-from scraper.b3.currency import BRL, currency_of
 from scraper.b3.errors import ScraperError
 from scraper.raw.bucket import ODDITIES, TRAILER_COUNT
 
@@ -77,7 +77,7 @@ class RawObject:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Lines and volume of a session, in that session's currency (`scraper.b3.currency`)."""
+    """Lines and volume of a session, in that session's currency (`lake.currency`)."""
 
     lines: int
     volume: Decimal

@@ -14,6 +14,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from operating.range_run import RefineJob
+from operating.stack import outputs
 from scraper.b3.errors import ScraperError
 
 
@@ -121,11 +122,10 @@ def stack_outputs(stack: str) -> dict[str, str]:
         UsageError: There is no such stack.
     """
     try:
-        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        return outputs(stack)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise UsageError(
             f"There is no stack {stack} in this account and region; name it by --stack"
         ) from error
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}

@@ -22,7 +22,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operating.teardown import outputs
+from operating.stack import outputs
 
 _SESSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TAKEN = {"new", "unchanged"}

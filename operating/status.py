@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+from lake.currency import currency_of
 from operating.dead_letters import DeadLetters
 from operating.lake import Lake, RawObject, counted
 from operating.names import Names, UsageError, add_stack_arguments, day, job_of, positive
 from operating.progress import Display, display
 from operating.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
 from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, sessions_before
-from scraper.b3.currency import currency_of
 from scraper.runtime.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.names import RESERVED
+from operating.stack import outputs
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,16 +36,6 @@ _PAUSE_SECONDS = 3
 
 class TeardownError(RuntimeError):
     """Something of the stack could not be removed."""
-
-
-def outputs(stack: str) -> dict[str, str]:
-    """The outputs of a deployed stack.
-
-    Raises:
-        botocore.exceptions.ClientError: There is no such stack, or no permission to look.
-    """
-    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def empty(bucket: str) -> int:

@@ -1,21 +1,17 @@
 """What script and graph calculate alike, as Spark SQL: of raw lines, of a stock's first line, of its sums.
 
-This module imports nothing beyond the standard library: the stack reads it for the visual mode's nodes.
+This module imports nothing of Spark: the stack reads it for the visual mode's nodes.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+from lake.currency import BRL, CRR_THOUSAND, FIRST_IN_BRL
 
 CASH, ODD_LOT, FORWARD, CALL, PUT = "010", "020", "030", "070", "080"
 MARKETS = {"cash": CASH, "odd_lot": ODD_LOT, "forward": FORWARD, "call": CALL, "put": PUT}
 """TPMERC of the markets whose volumes are columns of their own, by the columns' names less `_volume`."""
 NAMED_BY_SERIES = (CALL, PUT, "012", "013")
 """Options and their exercises."""
-FIRST_IN_BRL = dt.date(1994, 7, 4)
-CRR_THOUSAND = "CRR thousand"
-"""Thousands of cruzeiros reais, in which B3 publishes the sessions before."""
-
 IS_CASH = f"tpmerc = '{CASH}'"
 IS_OPTION = f"tpmerc IN ('{CALL}', '{PUT}')"
 ISIN = "NULLIF(TRIM(codisi), '')"
@@ -38,7 +34,7 @@ END"""
 """What a line calls its stock: of the cash market as it is, of others less the market's suffix, of options
 the four letters that all classes of a company have in common."""
 
-CURRENCY = f"CASE WHEN trade_date < DATE '{FIRST_IN_BRL}' THEN '{CRR_THOUSAND}' ELSE 'BRL' END"
+CURRENCY = f"CASE WHEN trade_date < DATE '{FIRST_IN_BRL}' THEN '{CRR_THOUSAND}' ELSE '{BRL}' END"
 
 # In double: a quotient of two decimals this wide would keep too few of its digits
 PUT_CALL_RATIO = (

@@ -7,18 +7,14 @@ import datetime as dt
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 
-from refinement.expressions import CRR_THOUSAND, FIRST_IN_BRL
+from lake.currency import totals
 from refinement.transform import Session
 
 
 def volumes(sessions: Iterable[Session]) -> str:
     """What sessions add up to in each currency."""
-    sums: dict[str, Decimal] = {}
-    for session in sessions:
-        currency = "BRL" if session.trade_date >= FIRST_IN_BRL else CRR_THOUSAND
-        sums[currency] = sums.get(currency, Decimal(0)) + session.volume
+    sums = totals((session.trade_date, session.volume) for session in sessions)
     return " and ".join(f"{volume:,} {currency}" for currency, volume in sums.items())
 
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from scraper.b3.currency import FIRST_IN_BRL
+from lake.currency import FIRST_IN_BRL
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BUILD = REPOSITORY / "build"

@@ -40,8 +40,8 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple, Self
 
+from lake.currency import FIRST_IN_BRL
 from scraper.b3.calendar import KNOWN_DAYS, closed_weekdays
-from scraper.b3.currency import FIRST_IN_BRL
 
 NAMED_QUERIES = Path(__file__).parent / "named_queries"
 

@@ -78,7 +78,7 @@ class Result:
         index: Code of the index; None for quotes.
         key: Key in the raw bucket of the content, or of the refused bytes.
         rows: Rows written.
-        volume: Financial volume of the quotes written, in the session's currency (`scraper.b3.currency`).
+        volume: Financial volume of the quotes written, in the session's currency (`lake.currency`).
         sha256: SHA-256 of what was read (see `scraper.raw.bucket.Lineage`).
         message: Why, unless the outcome is "new" or "unchanged".
         trailer_count: What the trailer of the quotes written counts.

@@ -38,11 +38,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lake.currency import totals
 from scraper.b3.calendar import sessions_between
 from scraper.b3.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
 from scraper.b3.client import Progress as DownloadProgress
 from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, count_of_year, read_year
-from scraper.b3.currency import totals
 from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.daily.canary import codes_of, news_of, unknown_codes
@@ -136,7 +136,7 @@ class Session:
     Attributes:
         day: Its day.
         rows: Its quotes.
-        volume: Their financial volume, in the session's currency (`scraper.b3.currency`).
+        volume: Their financial volume, in the session's currency (`lake.currency`).
         md5: MD5 of its `backfill.parquet`; None where the daily path's file stands in its place.
     """
 

@@ -18,8 +18,8 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from lake.currency import FIRST_IN_BRL
 from scraper.b3.calendar import sessions_between
-from scraper.b3.currency import FIRST_IN_BRL
 from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
 
 FILES = sorted(NAMED_QUERIES.glob("*.sql"))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from scraper.b3.currency import currency_of, told, totals
+from lake.currency import currency_of, told, totals
 
 D = Decimal
 

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FILE = REPOSITORY / "docs" / "rooms.svg"
 
 ROOMS = {
-    "lake": ("keys of the lake, names", "join"),
+    "lake": ("keys, currencies, names", "join"),
     "scraper.b3": ("what B3 publishes, a room a dataset", "source"),
     "scraper.runtime": ("settings, metrics, logs", "plain"),
     "scraper.raw": ("the raw bucket", "source"),
