@@ -36,7 +36,9 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lake.keys import COMPACT_FOLDER, WIDE_FOLDER
 from refinement import expressions
+from refinement.columns import COMPACT_SUFFIX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 
 if TYPE_CHECKING:
     from awsglue.context import GlueContext
@@ -51,28 +53,8 @@ Node = dict[str, Any]
 # ---------------------------------------------------------------------------------------------------------
 # What the job reads of the raw files. Their partition key is a text, as every key that is part of a path
 _RAW_PRICES = ("preabe", "premax", "premin", "premed", "preult", "preofc", "preofv")
-QUOTES: Columns = {
-    "trade_date": "date",
-    "codbdi": "string",
-    "codneg": "string",
-    "tpmerc": "string",
-    "nomres": "string",
-    "especi": "string",
-    **dict.fromkeys(_RAW_PRICES, "decimal(13,2)"),
-    "totneg": "bigint",
-    "quatot": "bigint",
-    "voltot": "decimal(18,2)",
-    "datven": "date",
-    "fatcot": "bigint",
-    "codisi": "string",
-}
-PORTFOLIOS: Columns = {
-    "portfolio_date": "date",
-    "index_code": "string",
-    "ticker": "string",
-    "sector": "string",
-    "weight": "decimal(9,3)",
-}
+QUOTES: Columns = {"trade_date": "date", **QUOTE_COLUMNS}
+PORTFOLIOS: Columns = {"portfolio_date": "date", **PORTFOLIO_COLUMNS}
 
 _VOLUMES = (*(f"{market}_volume" for market in expressions.MARKETS), "other_volume")
 
@@ -156,7 +138,7 @@ _ROWS: Columns = {name: kind for name, (kind, _) in _REFINED.items()}
 PARTITION_KEYS = ("trade_date", "ticker")
 
 # The two tables of the same columns: folder and partition keys, by what is added to the refined table's name
-TABLES = {"": ("refined", list(PARTITION_KEYS)), "_compact": ("refined_compact", ["trade_date"])}
+TABLES = {"": (WIDE_FOLDER, list(PARTITION_KEYS)), COMPACT_SUFFIX: (COMPACT_FOLDER, ["trade_date"])}
 COLUMNS: Columns = {name: _ROWS[name] for name in (*PARTITION_KEYS, *_ROWS)}
 _COMPACT: Columns = {name: _ROWS[name] for name in ("ticker", *_ROWS)}  # ends with the key, as the other
 
