@@ -32,9 +32,6 @@ from sandbox.ministack import REPOSITORY
 # PySpark 3.5 carries one of 2022, which loses itself in the functions of Python 3.14
 serializers.cloudpickle = cloudpickle  # type: ignore[attr-defined]  # it is there, by an import
 
-GATEWAY = "SPARK_JAVA_GATEWAY"
-"""The variable that leads a job run to the Java that runs share."""
-
 _JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")
 _BASE, _SPARK = "java.jsa", "spark.jsa"
@@ -143,10 +140,10 @@ def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
         return java
 
     workers = {
-        f"spark.executorEnv.{name}": value
-        for name, value in os.environ.items()
-        if name.startswith("AWS_") or name == "PYTHONPATH"
+        f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name.startswith("AWS_")
     }
+    # Also where there are none: Java has the former run's
+    workers["spark.executorEnv.PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     os.environ.update(PYSPARK_PYTHON=sys.executable, PYSPARK_DRIVER_PYTHON=sys.executable)
     pyspark_context.launch_gateway = launch_gateway
 

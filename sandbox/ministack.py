@@ -38,6 +38,9 @@ DECISIONS = "decisions.jsonl"
 ROLE_PREFIX = "JOB_ROLE_"
 """What the names of the variables begin with that hold the credentials of a job's role."""
 
+SPARK_GATEWAY = "SPARK_JAVA_GATEWAY"
+"""The variable that leads a job run to the Java that runs share."""
+
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 30
 

@@ -30,7 +30,7 @@ import boto3
 from botocore.config import Config
 
 from sandbox import local_spark
-from sandbox.ministack import ROLE_PREFIX
+from sandbox.ministack import ROLE_PREFIX, SPARK_GATEWAY
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
 
@@ -75,7 +75,7 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         _take_packages(s3, _values_of("--extra-py-files", job_arguments), Path(scratch))
         folders = {one.root.name: one.root for one in mirrors}
-        if gateway := os.environ.get(local_spark.GATEWAY):
+        if gateway := os.environ.get(SPARK_GATEWAY):
             local_spark.connect(Path(gateway), folders)
         else:
             local_spark.configure(Path(scratch), folders)

@@ -18,14 +18,15 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ministack.services import eventbridge, glue
 
-from sandbox import local_spark
-from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, ROLE_PREFIX
+from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, ROLE_PREFIX, SPARK_GATEWAY
 from sandbox.shims import authorization
-from sandbox.spark_java import SparkJava
+
+if TYPE_CHECKING:
+    from sandbox.spark_java import SparkJava
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
 
@@ -99,6 +100,9 @@ class JobRuns:
         arguments: Mapping[str, str],
     ) -> tuple[str, str]:
         """The state in which the run ended and the message that tells why, empty after success."""
+        # Imports Spark, which an emulator that runs no job does without
+        from sandbox.spark_java import SparkJava  # noqa: PLC0415
+
         log, minutes = self._logs / f"{run_id}.log", job["Timeout"]
         credentials = authorization.role_session(job["Role"])
         command = [
@@ -121,7 +125,7 @@ class JobRuns:
                 env={
                     **os.environ,
                     **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()},
-                    local_spark.GATEWAY: str(self._java.gateway),
+                    SPARK_GATEWAY: str(self._java.gateway),
                 },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
