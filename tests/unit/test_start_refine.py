@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from lake import keys
 from sandbox.ministack import MiniStack
 from tests.lambda_functions import load
 
@@ -21,6 +23,13 @@ DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
 
 
 starter = load("start_refine")
+
+
+def test_the_keys_that_start_the_job_are_those_of_daily_files() -> None:
+    """The function is deployed as one file: it has a copy of the lake's pattern."""
+    assert starter._KEY.pattern == keys.DAILY_KEY.pattern
+    assert starter._KEY.fullmatch(DAILY)
+    assert keys.daily(date(2024, 11, 8)) == DAILY
 
 
 def _event(*keys: str) -> dict[str, Any]:
