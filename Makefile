@@ -124,13 +124,8 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-ifdef PART
-test: setup ## every check and every test but those of faults; PART=unit|stack|spark|sandbox: the tests of one folder
-	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults" "tests/$(PART)"
-else
-test: check spark-classes
-	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults"
-endif
+test: $(if $(PART),setup,check spark-classes) ## every check and every test but those of faults; PART=unit|stack|spark|sandbox: one folder's tests
+	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults" $(PART:%=tests/%)
 
 test-faults: spark-classes ## break the pipeline in every way of docs/faults.md, and look what is left; FAULTS=faults: but for a thousand events
 	@python -m pytest -n 2 --dist loadgroup -m "$(FAULTS)"

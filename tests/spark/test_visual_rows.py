@@ -85,10 +85,6 @@ def raw(buckets: Path, spark: SparkSession) -> Iterator[Path]:
     wanted = {
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.ansi.enabled": "false",
-        # To compile a query of a few rows, and to plan it anew on its way, takes longer than to run it
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.adaptive.enabled": "false",
     }
     before = {name: spark.conf.get(name, None) for name in wanted}
     for name, value in wanted.items():
