@@ -13,6 +13,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -35,6 +37,7 @@ class SparkJava:
         self._process = process
         self._scratch = scratch
         self._log: IO[bytes] | None = None
+        self._logging = threading.Lock()
         threading.Thread(target=self._follow, name="spark-java-log", daemon=True).start()
 
     @classmethod
@@ -59,9 +62,24 @@ class SparkJava:
         """The file that says how to connect to it, as soon as it is ready (`local_spark.connect`)."""
         return self._scratch / _GATEWAY
 
-    def log_to(self, log: IO[bytes]) -> None:
-        """Have what it says from now on go to a run's log, for as long as that is open."""
-        self._log = log
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process still runs."""
+        return self._process.poll() is None
+
+    @contextmanager
+    def logging_to(self, log: IO[bytes]) -> Iterator[None]:
+        """Have what it says during the block go to a run's log; what it says between runs is read and let go.
+
+        Unread it would fill its pipe, and Java would wait for ever.
+        """
+        with self._logging:
+            self._log = log
+        try:
+            yield
+        finally:
+            with self._logging:
+                self._log = None
 
     def stop(self) -> None:
         """End it, whatever it does."""
@@ -72,6 +90,7 @@ class SparkJava:
     def _follow(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         while said := self._process.stdout.readline():
-            if (log := self._log) is not None and not log.closed:
-                log.write(said)
-                log.flush()
+            with self._logging:
+                if self._log is not None:
+                    self._log.write(said)
+                    self._log.flush()

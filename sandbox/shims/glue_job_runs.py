@@ -115,10 +115,10 @@ class JobRuns:
         ]
         for name, value in arguments.items():
             command += [name, str(value)]
-        with log.open("ab") as output:
-            if self._java is None:
-                self._java = SparkJava.start()
-            self._java.log_to(output)
+        if self._java is None or not self._java.is_alive:
+            self._stop_java()
+            self._java = SparkJava.start()
+        with log.open("ab") as output, self._java.logging_to(output):
             self._process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
@@ -139,9 +139,9 @@ class JobRuns:
                     self._stop_java()
                     return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
                 message = process.stdout.read().decode() if process.stdout else ""
-            if process.returncode == 0:
-                return "SUCCEEDED", ""
-            self._stop_java()
+        if process.returncode == 0:
+            return "SUCCEEDED", ""
+        self._stop_java()
         return "FAILED", message or f"the job's process ended with status {process.returncode}; see {log}"
 
 

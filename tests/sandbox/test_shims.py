@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -493,3 +494,26 @@ boto3.client("s3").put_object(Bucket=bucket, Key="refined/a", Body=b"1")
     assert [one["JobRunState"] for one in ended(job, [run])] == ["SUCCEEDED"]
     assert boto3.client("s3").get_object(Bucket=bucket, Key="refined/a")["Body"].read() == b"1"
     assert not (aws.mirror / bucket).exists()
+
+
+def test_runs_share_a_java_until_one_does_not_end_well(bucket: str, aws: MiniStack) -> None:
+    script = """
+import sys
+from pyspark.sql import SparkSession
+java = SparkSession.builder.getOrCreate()._jvm.java.lang
+java.System.err.println(f"Java {java.ProcessHandle.current().pid()}")
+assert "fail" not in sys.argv
+"""
+    glue = boto3.client("glue")
+    job = make_job(bucket, script, data=bucket)
+
+    def java_of(state: str, **arguments: str) -> str:
+        run = glue.start_job_run(JobName=job, Arguments=arguments)["JobRunId"]
+        assert [one["JobRunState"] for one in ended(job, [run])] == [state]
+        (said,) = re.findall(r"^Java \d+$", aws.job_run_log(run).read_text(), re.MULTILINE)
+        return str(said)
+
+    first = java_of("SUCCEEDED")
+    assert java_of("SUCCEEDED") == first
+    assert java_of("FAILED", **{"--how": "fail"}) == first
+    assert java_of("SUCCEEDED") != first
