@@ -341,7 +341,9 @@ def choose_sessions(
 
     schemas = {"quotes": QUOTES, "portfolios": PORTFOLIOS}
     frames = {
-        name: spark.createDataFrame([], ", ".join(" ".join(column) for column in columns.items()))
+        name: spark.range(0)
+        .where("false")
+        .select([F.lit(None).cast(kind).alias(c) for c, kind in columns.items()])
         for name, columns in schemas.items()
     }
     for key in list(dfc.keys()):

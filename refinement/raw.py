@@ -170,9 +170,15 @@ def read_raw(
         partition_key: The table's partition key, a date.
         columns: The columns to read, and the types that they have.
     """
-    schema = ", ".join(f"{name} {kind}" for name, kind in {**columns, partition_key: "date"}.items())
+    kinds = {**columns, partition_key: "date"}
     if not paths:
-        return spark.createDataFrame([], schema)
+        # Of no rows of Python's Spark would ask a Python process; that this has none it knows from its plan
+        return (
+            spark.range(0)
+            .where("false")
+            .selectExpr(*(f"CAST(NULL AS {kind}) AS {name}" for name, kind in kinds.items()))
+        )
+    schema = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
     return spark.read.schema(schema).option("basePath", root).parquet(*paths)
 
 

@@ -1,11 +1,12 @@
 """Deployment of the stack into the emulator, by the CDK's own command line: bootstrap, synth, deploy.
 
 Only what comes with the project is used: the CLI from `node_modules`, Node and Python from the environment
-that this runs in.
+that this runs in. What was made from the same files and settings is not made again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -14,14 +15,21 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Self
+
+from botocore.exceptions import ClientError
 
 from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack, without_aws
 from stacks.arguments import REFUSED
 
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 _OUTPUTS = "outputs.json"
+_INPUTS = "cdk.inputs"  # of the cloud assembly beside it
+_DEPLOYED = "deployed.json"  # in the emulator's folder, so that it goes with what is deployed
+# Not of the app: what it does not read, and what is made from the rest
+_OTHERS = {"build", "cdk.out", "node_modules", "reports", "tests", "docs", "benchmarks", "__pycache__"}
 _PROGRESS = re.compile(rb"\| +(\d+)/(\d+) \|")
 
 
@@ -72,6 +80,7 @@ class Cdk:
     """
 
     def __init__(self, aws: MiniStack, folder: Path) -> None:
+        self._aws = aws
         self._folder = folder
         self._assembly = folder / "cdk.out"
         executables = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -94,20 +103,27 @@ class Cdk:
         Raises:
             DeployError: A step failed.
         """
-        progress("bootstrap, synth")
-        with ThreadPoolExecutor() as both:
-            # Bootstrapping from a folder without a cdk.json, or it would synthesise the app, too
-            bootstrap = both.submit(
-                self._run, "bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-version-reporting", at=self._folder
+        inputs, outputs = _inputs(context), self._folder / _OUTPUTS
+        if self._is_deployed(inputs):
+            progress("unchanged")
+        else:
+            progress("bootstrap, synth")
+            with ThreadPoolExecutor() as both:
+                # Bootstrapping from a folder without a cdk.json, or it would synthesise the app, too
+                bootstrap = both.submit(
+                    self._run,
+                    *("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-version-reporting"),
+                    at=self._folder,
+                )
+                self._synth(inputs, context)
+                bootstrap.result()
+            self._run(
+                "deploy",
+                *("--app", str(self._assembly), "--outputs-file", str(outputs)),
+                *("--require-approval", "never", "--method", "direct"),  # nobody looks at a change set here
+                progress=progress,
             )
-            self._synth(context)
-            bootstrap.result()
-        outputs = self._folder / _OUTPUTS
-        self._run(
-            "deploy",
-            *("--app", str(self._assembly), "--outputs-file", str(outputs), "--require-approval", "never"),
-            progress=progress,
-        )
+            self._remember(inputs)
         (stack,) = json.loads(outputs.read_text()).values()
         return Deployment.from_outputs(stack)
 
@@ -119,9 +135,33 @@ class Cdk:
         """
         self._run("destroy", "--app", str(self._assembly), "--force")
 
-    def _synth(self, context: Mapping[str, str]) -> None:
+    def _synth(self, inputs: str, context: Mapping[str, str]) -> None:
+        of = self._folder / _INPUTS
+        if of.exists() and of.read_text() == inputs and self._assembly.is_dir():
+            return
+        of.unlink(missing_ok=True)
         settings = [f"--context={name}={value}" for name, value in context.items()]
         self._run("synth", "--quiet", "--output", str(self._assembly), *settings)
+        of.write_text(inputs)
+
+    def _is_deployed(self, inputs: str) -> bool:
+        """Whether the stack is what these inputs made of it when `deploy` was last at work on it."""
+        remembered = self._aws.folder / _DEPLOYED
+        if not remembered.exists() or not (self._folder / _OUTPUTS).exists():
+            return False
+        try:
+            return bool(json.loads(remembered.read_text()) == [inputs, *self._state()])
+        except (ValueError, ClientError):  # not written whole, or no stack any more
+            return False
+
+    def _remember(self, inputs: str) -> None:
+        (self._aws.folder / _DEPLOYED).write_text(json.dumps([inputs, *self._state()]))
+
+    def _state(self) -> list[str]:
+        """The stack's name, its status and when it was last worked on."""
+        name = deployed_stack(self._folder)
+        (stack,) = self._aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        return [name, stack["StackStatus"], str(stack.get("LastUpdatedTime", stack["CreationTime"]))]
 
     def _run(
         self,
@@ -155,3 +195,22 @@ def _reason(command: str, said: Sequence[str]) -> str:
         return refused
     errors = [line for line in lines if re.search(r"error|fail|denied|refused", line, re.IGNORECASE)]
     return f"cdk {command} failed: {(errors or lines or ['it said nothing'])[-1].rstrip('.')}"
+
+
+def _inputs(context: Mapping[str, str]) -> str:
+    """A digest of what the cloud assembly is made from: files, settings, and what makes it of them."""
+    digest = hashlib.sha256(repr([sys.version, metadata.version("aws-cdk-lib"), _CDK]).encode())
+    for name, value in sorted(context.items()):
+        digest.update(repr([name, value]).encode())
+    named = [REPOSITORY / value for value in context.values()]  # a certificate, for one
+    own = [
+        file
+        for place in REPOSITORY.iterdir()
+        if place.name not in _OTHERS and not place.name.startswith(".")
+        for file in ([place] if place.is_file() else place.rglob("*"))
+        if file.suffix != ".pyc"
+    ]
+    for file in (*sorted(own), *named, Path.home() / ".cdk.json"):
+        if file.is_file():
+            digest.update(repr([str(file), hashlib.sha256(file.read_bytes()).hexdigest()]).encode())
+    return digest.hexdigest()

@@ -1,11 +1,13 @@
 """Raw rows for the tests on Spark: quotes from a base line and what differs, portfolios from members."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
@@ -72,4 +74,9 @@ def portfolios_frame(spark: SparkSession, portfolios: Mapping[date, Members]) ->
 
 def _frame(spark: SparkSession, rows: list[dict[str, Any]], columns: Mapping[str, str]) -> DataFrame:
     schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return spark.createDataFrame([tuple(row[name] for name in columns) for row in rows], schema)
+    # By Arrow, without a Python process of Spark's; as objects, which leaves pandas nothing to guess
+    frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=object) for name in columns})
+    spark.conf.set("spark.sql.execution.arrow.pyspark.enabled", "true")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of what PySpark calls in pandas
+        return spark.createDataFrame(frame, schema)
