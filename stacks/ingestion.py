@@ -100,6 +100,8 @@ class Ingestion(Construct):
             layers=[self._layer],
             memory_size=1024,
             timeout=Duration.minutes(15),
+            # The schedule's later hours are the retries: Lambda's own two would be six more runs a morning
+            retry_attempts=0,
             environment=environment,
             role=self.role,
             log_group=log_group,
