@@ -180,7 +180,7 @@ def test_a_topic_that_a_later_construct_adds_is_encrypted_too_and_its_service_ma
         "AWS::SNS::Topic", {"KmsMasterKeyId": {"Fn::GetAtt": [Match.any_value(), "Arn"]}}
     )
     ((_, key),) = resources(dict(template.to_json()), "AWS::KMS::Key")
-    statement = key["Properties"]["KeyPolicy"]["Statement"][-1]
+    statement = key["Properties"]["KeyPolicy"]["Statement"][-2]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert condition_text(statement["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
