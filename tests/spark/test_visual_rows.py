@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_glue.type_defs import TableTypeDef
 
-pytestmark = pytest.mark.xdist_group("spark")
+pytestmark = pytest.mark.xdist_group("visual rows")
 
 D = Decimal
 Nodes = dict[str, dict[str, Any]]
