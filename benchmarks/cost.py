@@ -33,8 +33,8 @@ STARTER_SECONDS = 2
 """Assumed: the starter imports boto3 and makes one call."""
 GLUE_WORKERS = 2
 """G.1X, a DPU each (`glue_worker_count`)."""
-SCRAPER_REQUESTS = 40
-"""Assumed, of each run: HEAD requests for ten sessions and the portfolio, priced as the dearer LIST."""
+SCRAPER_REQUESTS = 60
+"""Assumed, of each run: what it asks of ten sessions in both buckets and of the portfolio, priced as LIST."""
 RAW_PUTS = 2
 """Of a session: quotes and portfolio."""
 JOB_LISTS, JOB_GETS = 8, 20

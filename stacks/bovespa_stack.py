@@ -40,6 +40,7 @@ class BovespaStack(Stack):
             self,
             "Ingestion",
             raw_bucket=storage.raw_bucket,
+            refined_bucket=storage.refined_bucket,
             quotes_base_url=config.quotes_base_url,
             index_base_url=config.index_base_url,
             index_codes=config.index_codes,

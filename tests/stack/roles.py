@@ -134,6 +134,7 @@ _EITHER_MODE = {
             ),
             Grant(actions=("s3:PutObject",), resources=(f"{RAW}/quarantine/*",)),
             Grant(actions=("s3:GetObject", "s3:PutObject"), resources=(f"{RAW}/canary/cotahist.json",)),
+            _list(REFINED, "refined_compact/*"),  # whether a session was refined
             _logs("<IngestionLogs>"),
         ),
         through="s3",

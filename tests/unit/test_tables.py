@@ -25,8 +25,7 @@ class Account:
 
     def __init__(self) -> None:
         self.clients = {
-            name: boto3.client(name, region_name="sa-east-1")
-            for name in ("glue", "cloudformation")
+            name: boto3.client(name, region_name="sa-east-1") for name in ("glue", "cloudformation")
         }
         self.stubs = {name: Stubber(client) for name, client in self.clients.items()}
         for stub in self.stubs.values():
