@@ -486,6 +486,7 @@ def test_no_function_is_told_a_secret(either: dict[str, Any]) -> None:
 
     assert told == {
         "RAW_BUCKET",
+        "REFINED_BUCKET",
         "QUOTES_BASE_URL",
         "INDEX_BASE_URL",
         "INDEX_CODES",
