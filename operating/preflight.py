@@ -1,8 +1,8 @@
-"""What a deployment will meet in an account, asked before it: `make preflight`, and `make deploy` begins so.
+"""What a deployment will meet in an account, asked before it: `make preflight`; `make deploy` begins so, too.
 
-Reading only. Each finding is a line: what was found, what it means, what to do. What would stop the deployment,
-or have it overwrite something else, is told apart from what only deserves a look. What the caller may not see
-is a finding, too: neither a pass nor a failure.
+Reading only. Each finding is a line: what was found, what it means, what to do. What would stop the
+deployment, or have it overwrite something else, is told apart from what deserves a look. What the caller may
+not see is a finding, too: neither a pass nor a failure.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from botocore.exceptions import (
 
 CDK_REGION = "us-east-1"
 """Where the CDK's command line deploys to when nothing names a region."""
+
+BOOTSTRAP_QUALIFIER = "hnb659fds"
+"""What tells the resources of the CDK's usual bootstrap from another's."""
 
 BOOTSTRAP_NEEDED = 6
 """The bootstrap version that the template asks for (aws-cdk-lib, DefaultStackSynthesizer)."""
@@ -115,7 +118,7 @@ class Plan:
     workers: int
     layer: str | None
     kms_key: str | None = None
-    qualifier: str = "hnb659fds"
+    qualifier: str = BOOTSTRAP_QUALIFIER
 
 
 class Account:
@@ -157,8 +160,7 @@ class Account:
         Raises:
             ClientError: CloudFormation does not say.
         """
-        found = self.stack(stack) or {}
-        return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        return _outputs(self.stack(stack) or {})
 
     @property
     def asset_bucket_suffix(self) -> str:
@@ -167,6 +169,9 @@ class Account:
 
 
 Check = Callable[[Account, Plan], Iterator[Finding]]
+
+Subject = tuple[str, Check, tuple[str, ...]]
+"""What is asked: its name, how, and the permissions that it takes beyond those of the checks before it."""
 
 
 def find_region(environment: Mapping[str, str], configured: str | None) -> tuple[str, Finding]:
@@ -237,10 +242,8 @@ def find_stack(account: Account, plan: Plan) -> Iterator[Finding]:
     elif status in _MENDS:
         yield Finding(Level.STOP, subject, f"it is {status}", "it takes no update", _MENDS[status])
     elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
-        yield Finding(
-            Level.STOP, subject, f"it is {status}", "somebody deploys it just now", "wait for its end"
-        )
-    elif found.get("Outputs") is not None and "RawBucket" not in account.outputs(plan.stack):
+        yield Finding(Level.STOP, subject, f"it is {status}", "somebody is at work on it", "wait for its end")
+    elif status.endswith("_COMPLETE") and "RawBucket" not in _outputs(found):
         yield Finding(
             Level.STOP,
             subject,
@@ -322,7 +325,7 @@ def _bootstrap_bucket(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def _is_open_to(number: str, policy: str) -> bool:
-    """Whether a key's policy lets everybody of an account decrypt, as that of a key of the bootstrap's does."""
+    """Whether a key's policy lets a whole account decrypt, as that of a key that `cdk bootstrap` makes does."""
     for statement in _listed(json.loads(policy)["Statement"]):
         conditions = {
             key: _listed(values)
@@ -427,8 +430,8 @@ def find_refined_tables(account: Account, plan: Plan) -> Iterator[Finding]:
                 Level.WARNING,
                 subject,
                 f"there, in bucket {_bucket(table) or '(none)'}; this stack's is {own or 'not made yet'}",
-                "another pipeline's, or that of a stack that is gone: every run of the job would refuse it and "
-                "write nothing",
+                "another pipeline's, or that of a stack that is gone: every run of the job would refuse it, "
+                "and write nothing",
                 "choose another name, -c refined_table=..., unless nobody needs that table any more: "
                 'docs/deploy.md, "What is there already"',
             )
@@ -485,7 +488,7 @@ def find_partitions(account: Account, plan: Plan) -> Iterator[Finding]:
         most = plan.wide_sessions * a_session
         level = Level.FINE if most <= FREE_OBJECTS else Level.WARNING
         means = f"bound to {plan.wide_sessions:,} sessions, it takes about {most:,}"
-        yield Finding(level, "partitions", found, means, "" if level is Level.FINE else f"{cost}: fewer do")
+        yield Finding(level, "partitions", found, means, "" if level is Level.FINE else "bind it to fewer")
         return
     left = (FREE_OBJECTS - used) // a_session
     if left < 0:
@@ -497,7 +500,7 @@ def find_partitions(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def _measured(account: Account, plan: Plan, table: Mapping[str, Any]) -> tuple[int, int]:
-    """Sessions of the wide table, and objects that the newest takes: its partitions, and each index's entries.
+    """Sessions of the wide table, and objects that the newest takes: partitions, and entries of each index.
 
     Counting a million partitions takes a thousand calls; sessions are folders, of which a call lists as many.
     """
@@ -522,7 +525,7 @@ def _measured(account: Account, plan: Plan, table: Mapping[str, Any]) -> tuple[i
     return len(sessions), (partitions or SESSION_PARTITIONS) * (1 + indexes)
 
 
-CHECKS: tuple[tuple[str, Check, tuple[str, ...]], ...] = (
+CHECKS: tuple[Subject, ...] = (
     ("stack", find_stack, ("cloudformation:DescribeStacks",)),
     ("bootstrap", find_bootstrap, ("ssm:GetParameter", "s3:GetEncryptionConfiguration", "kms:GetKeyPolicy")),
     ("layer", find_layer, ()),
@@ -533,12 +536,10 @@ CHECKS: tuple[tuple[str, Check, tuple[str, ...]], ...] = (
     ("Glue", find_glue, ("servicequotas:ListServiceQuotas",)),
     ("partitions", find_partitions, ("s3:ListBucket", "glue:GetPartitionIndexes", "glue:GetPartitions")),
 )
-"""What is asked: the subject, how, and the permissions that it takes beyond those of the checks before it."""
+"""What an account of one's own is asked."""
 
 
-def examine(
-    account: Account, plan: Plan, checks: Sequence[tuple[str, Check, tuple[str, ...]]]
-) -> Iterator[Finding]:
+def examine(account: Account, plan: Plan, checks: Sequence[Subject]) -> Iterator[Finding]:
     """Ask an account, one check after the other.
 
     Args:
@@ -550,17 +551,19 @@ def examine(
         try:
             yield from check(account, plan)
         except ClientError as error:
-            refused = _code(error) in _REFUSALS
-            yield Finding(
-                Level.UNSEEN,
-                subject,
-                f"could not look: {error.operation_name}: {error.response['Error'].get('Message', _code(error))}".rstrip(
-                    "."
-                ),
-                do=f"it takes {', '.join(permissions)}" if refused else "ask again",
-            )
+            said = error.response["Error"].get("Message") or _code(error)
+            do = f"it takes {', '.join(permissions)}" if _code(error) in _REFUSALS else "ask again"
+            yield _unseen(subject, f"{error.operation_name}: {said}", do)
         except BotoCoreError as error:
-            yield Finding(Level.UNSEEN, subject, f"could not look: {error}".rstrip("."), do="ask again")
+            yield _unseen(subject, str(error), "ask again")
+
+
+def _unseen(subject: str, why: str, do: str) -> Finding:
+    return Finding(Level.UNSEEN, subject, f"could not look: {why.rstrip('.')}", do=do)
+
+
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
+    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
 
 
 def _code(error: ClientError) -> str:

@@ -1,7 +1,7 @@
 """What `make preflight LAB=1` asks of a Learner Lab beside the rest (`operating.preflight`).
 
-People of a lab are `assumed-role/voclabs/...`, in us-east-1 or us-west-2, and may make no role: the stack takes
-one that is there, LabRole. When a session has ended, an explicit deny falls on its keys.
+People of a lab are `assumed-role/voclabs/...`, in us-east-1 or us-west-2, and may make no role: the stack
+takes one that is there, LabRole. When a session has ended, an explicit deny falls on its keys.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
-from operating.preflight import CHECKS, Account, Check, Finding, Level, Plan
+from operating.preflight import CHECKS, Account, Check, Finding, Level, Plan, Subject
 
 REGIONS = ("us-east-1", "us-west-2")
 
@@ -126,7 +126,7 @@ def find_asset_bucket(account: Account, plan: Plan) -> Iterator[Finding]:
     yield Finding(Level.FINE, "asset bucket", bucket)
 
 
-def checks(role: str) -> tuple[tuple[str, Check, tuple[str, ...]], ...]:
+def checks(role: str) -> tuple[Subject, ...]:
     """What is asked of a lab, in the place of the bootstrap that it cannot have.
 
     Args:
@@ -150,7 +150,6 @@ def _trusted_services(document: object) -> set[str]:
         principal = statement.get("Principal", {})
         services = principal.get("Service", []) if isinstance(principal, dict) else []
         if statement.get("Effect") == "Allow":
-            found |= {
-                name.partition(".")[0] for name in ([services] if isinstance(services, str) else services)
-            }
+            names = [services] if isinstance(services, str) else services
+            found |= {name.partition(".")[0] for name in names}
     return found

@@ -1,7 +1,7 @@
 """`python -m stacks.preflight`: what a deployment will meet in an account (`operating.preflight`).
 
-With the arguments that `cdk deploy` is to have: settings (`-c name=value`) and the profile count, the rest is the
-CDK's own. 0 if nothing would stop the deployment, 1 if something would, 2 if a setting is refused.
+With the arguments that `cdk deploy` is to have: settings (`-c name=value`) and the profile count, the rest
+is the CDK's own. 0 if nothing would stop the deployment, 1 if something would, 2 if a setting is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from botocore.exceptions import ProfileNotFound
 
 from operating import preflight_lab
 from operating.preflight import (
+    BOOTSTRAP_QUALIFIER,
     CHECKS,
     Account,
     Finding,
@@ -72,7 +73,7 @@ def findings(asked: argparse.Namespace) -> Iterator[Finding]:
         ConfigError: A setting is refused.
     """
     context = context_of(asked.context)
-    role = str(context.pop("existing_role", "")) if asked.lab else ""
+    role = str(context.get("existing_role") or preflight_lab.LAB_ROLE)
     config = Config.from_context(context)
     try:
         session = boto3.Session(profile_name=asked.profile)
@@ -86,8 +87,8 @@ def findings(asked: argparse.Namespace) -> Iterator[Finding]:
     yield said
     if identity.level is Level.STOP:
         return
-    plan = plan_of(config, region, str(context.get(_QUALIFIER, Plan.qualifier)))
-    checks = preflight_lab.checks(role or preflight_lab.LAB_ROLE) if asked.lab else CHECKS
+    plan = plan_of(config, region, str(context.get(_QUALIFIER, BOOTSTRAP_QUALIFIER)))
+    checks = preflight_lab.checks(role) if asked.lab else CHECKS
     yield from examine(account, plan, checks)
 
 
