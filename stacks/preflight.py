@@ -17,6 +17,7 @@ import boto3
 from botocore.exceptions import ProfileNotFound
 
 from operating import preflight_lab
+from operating.lake import counted
 from operating.preflight import (
     BOOTSTRAP_QUALIFIER,
     CHECKS,
@@ -115,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _summary(levels: Counter[Level]) -> str:
-    others = f"{levels[Level.WARNING]} warnings, {levels[Level.UNSEEN]} could not be seen"
+    others = f"{counted(levels[Level.WARNING], 'warning')}, {levels[Level.UNSEEN]} not seen"
     if levels[Level.STOP]:
         return f"Not to be deployed like this: {levels[Level.STOP]} would stop it; {others}"
     return f"Nothing seen would stop the deployment; {others}"
