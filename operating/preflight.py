@@ -325,7 +325,7 @@ def _bootstrap_bucket(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def _is_open_to(number: str, policy: str) -> bool:
-    """Whether a key's policy lets a whole account decrypt, as that of a key which the bootstrap makes does."""
+    """Whether a key's policy lets a whole account decrypt, as that of a key of the bootstrap's does."""
     for statement in _listed(json.loads(policy)["Statement"]):
         conditions = {
             key: _listed(values)
