@@ -184,13 +184,14 @@ wheels: setup ## look whether every locked package has a wheel for each system a
 	  done; \
 	done
 
-audit: wheels ## packages against the databases of vulnerabilities, checkov over the template: needs the network
+audit: wheels ## packages against the databases of vulnerabilities, checkov over the template, parliament over its policies: needs the network
 	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt -r requirements-setup.txt
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r scraper/requirements-lambda.txt
 	@npm audit --audit-level=high
-	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" python -m pytest -n 0 -q tests/stack/test_checkov.py
+	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" PARLIAMENT="$(CURDIR)/.venv-audit/bin/parliament" \
+	  python -m pytest -n 0 -q tests/stack/test_checkov.py tests/stack/test_policies.py
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 requirements-dev.txt requirements-notebook.txt
 
