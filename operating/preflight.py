@@ -432,8 +432,7 @@ def find_refined_tables(account: Account, plan: Plan) -> Iterator[Finding]:
                 f"there, in bucket {_bucket(table) or '(none)'}; this stack's is {own or 'not made yet'}",
                 "another pipeline's, or that of a stack that is gone: every run of the job would refuse it, "
                 "and write nothing",
-                "choose another name, -c refined_table=..., unless nobody needs that table any more: "
-                'docs/deploy.md, "What is there already"',
+                "choose another name, -c refined_table=...",
             )
 
 
