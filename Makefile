@@ -38,7 +38,7 @@ READER ?= daily
 MINUTES ?= 60
 COUNT ?= 100
 SEED ?= 1
-FAULTS ?= faults or long_faults
+WITH ?=
 
 .PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth preflight deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
 
@@ -125,11 +125,11 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-test: $(if $(PART),setup,check spark-classes) ## every check and every test but those of faults; PART=unit|stack|spark|sandbox: one folder's tests
-	@python -m pytest -n 2 --dist loadgroup -m "not faults and not long_faults" $(PART:%=tests/%)
+test: $(if $(PART),setup,check spark-classes) ## every check and every test but those of faults, WITH=faults: these, too; PART=unit|stack|spark|sandbox: one folder's tests
+	@python -m pytest -n 2 --dist loadgroup -m "not long_faults$(if $(filter faults,$(WITH)),, and not faults)" $(PART:%=tests/%)
 
-test-faults: spark-classes ## break the pipeline in every way of docs/faults.md, and look what is left; FAULTS=faults: but for a thousand events
-	@python -m pytest -n 2 --dist loadgroup -m "$(FAULTS)"
+test-faults: spark-classes ## break the pipeline in every way of docs/faults.md, a thousand events at once among them, and look what is left
+	@python -m pytest -n 2 --dist loadgroup -m "faults or long_faults"
 
 synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"

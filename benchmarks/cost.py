@@ -33,8 +33,8 @@ STARTER_SECONDS = 2
 """Assumed: the starter imports boto3 and makes one call."""
 GLUE_WORKERS = 2
 """G.1X, a DPU each (`glue_worker_count`)."""
-SCRAPER_REQUESTS = 40
-"""Assumed, of each run: HEAD requests for ten sessions and the portfolio, priced as the dearer LIST."""
+SCRAPER_REQUESTS = 60
+"""Assumed, of each run: what it asks of ten sessions in both buckets and of the portfolio, priced as LIST."""
 RAW_PUTS = 2
 """Of a session: quotes and portfolio."""
 JOB_LISTS, JOB_GETS = 8, 20
@@ -45,6 +45,8 @@ LOG_BYTES_A_DAY = 2_000_000
 """Assumed: mostly Spark's."""
 ALARMS = 4
 """On a metric each (`stacks/monitoring.py`)."""
+BOUND = 240
+"""Sessions of the wide table that the catalog holds for free."""
 GOAL_MONTH = Decimal(1)
 """USD, of daily operation."""
 
@@ -201,12 +203,11 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         ),
         _repeated("EventBridge Scheduler", f"{RUNS_A_DAY} a day; 14 million a month are free"),
         _repeated("Glue Data Catalog, requests", f"{calls} of a session; a million a month are free"),
-        Line(
+        _repeated(
             "Glue Data Catalog, partitions",
-            f"{TICKERS + 1:,} of a session, and their index; the first million objects are free",
-            Decimal(0),
-            catalog_month(MONTHS),
-            sum((catalog_month(month) for month in range(1, MONTHS + 1)), Decimal(0)),
+            f"{TICKERS + 1:,} of a session, and their entries in two indexes; the first million objects are "
+            f"free, which is enough with `wide_sessions={BOUND}`, and without a bound until month "
+            f"{first_paid_month() - 1}, as below",
         ),
         _repeated(
             "Athena, and its S3 GETs",
@@ -244,7 +245,7 @@ def monitoring_month(others: int = 0) -> Decimal:
 
 
 def catalog_objects(sessions: int) -> int:
-    """What the catalog holds of so many sessions: wide partitions, their index's entries, compact ones."""
+    """What the catalog holds of so many sessions: wide partitions, their index entries, compact ones."""
     return sessions * (TICKERS * CATALOG_OBJECTS_A_TICKER + 1)
 
 
@@ -290,7 +291,7 @@ def catalog_table() -> str:
     sentence = (
         f"They begin to cost in month {first} of daily operation, in the "
         f"{_ordinal((first - 1) // MONTHS + 1)} year. "
-        f"Bound to 250 sessions (`wide_sessions`), they stay at {catalog_objects(250):,}, and free."
+        f"Bound to {BOUND} sessions (`wide_sessions`), they stay at {catalog_objects(BOUND):,}, and free."
     )
     return f"{figures.table(['after years', 'objects', 'USD a month'], lines, left=0)}\n\n{sentence}"
 

@@ -471,8 +471,9 @@ def prepare_tables(
         ]
     if problems:
         raise RuntimeError(
-            f"{'; '.join(problems)}. Nothing was written. Give the job another --refined_table, or drop the "
-            "table, which leaves its files, and run the job over every session to register them anew"
+            f"{'; '.join(problems)}. Nothing was written. If it is another pipeline's, give this one a name "
+            "of its own: refined_table, or stack_name. If its pipeline is gone, `python -m stacks.tables "
+            "--drop` takes the table out of the catalog and leaves its files; run the job over every session"
         )
 
     for name, table in wanted.items():
@@ -494,12 +495,15 @@ def prepare_tables(
     _, keys = TABLES[""]
     indexes = glue.get_partition_indexes(DatabaseName=database, TableName=refined_table)
     indexed = [[key["Name"] for key in each["Keys"]] for each in indexes["PartitionIndexDescriptorList"]]
-    if keys not in indexed:
-        glue.create_partition_index(
-            DatabaseName=database,
-            TableName=refined_table,
-            PartitionIndex={"IndexName": "_".join(keys), "Keys": keys},
-        )
+    # The job finds a session's by the first; Athena, which hands on what a query says of texts alone, a
+    # ticker's by the second
+    for index in (keys, keys[::-1]):
+        if index not in indexed:
+            glue.create_partition_index(
+                DatabaseName=database,
+                TableName=refined_table,
+                PartitionIndex={"IndexName": "_".join(index), "Keys": index},
+            )
     return dfc
 
 

@@ -45,11 +45,11 @@ LAMBDA_STORAGE_GB = 2
 WIDE_PUTS_A_TICKER = 1
 """The job writes each file once."""
 COMPACT_PUTS_A_SESSION = 1
-CATALOG_OBJECTS_A_TICKER = 2
-"""The catalog charges for a partition, and for its entry in the wide table's partition index.
+CATALOG_OBJECTS_A_TICKER = 3
+"""The catalog charges for a partition, and for its entry in each of the wide table's two partition indexes.
 Source: AWS Glue's guide, "Creating partition indexes"."""
-WIDE_RECOMMENDED_SESSIONS = 260
-"""A year of sessions makes 690,000 objects, two thirds of what the catalog holds for free."""
+WIDE_RECOMMENDED_SESSIONS = 240
+"""Of 1,383 tickers, with their entries in the indexes, they are less than the million that is free."""
 
 _LIST_PAGE = 1000
 _CATALOG_BATCH = 100

@@ -46,7 +46,7 @@ class Table(NamedTuple):
         columns: Its columns.
         keys: Its partition keys, `trade_date` first.
         parameters: Its properties, beside those of every Parquet table.
-        is_indexed: Whether the catalog is to find partitions by an index over all keys.
+        indexes: By which keys the catalog is to find partitions.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Table(NamedTuple):
     columns: tuple[Field, ...]
     keys: tuple[Field, ...]
     parameters: Mapping[str, str] = {}
-    is_indexed: bool = False
+    indexes: tuple[tuple[str, ...], ...] = ()
 
 
 def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
@@ -65,14 +65,16 @@ def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
         name=name,
         location=f"s3://{bucket}/{WIDE_FOLDER}",
         description="One row per stock and trading session of B3, over all markets. A partition for each "
-        "session and ticker, about 330,000 a year: for one session, or one ticker in few sessions. For more "
-        f"sessions use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only"
+        "session and ticker, about 330,000 a year: for one ticker in few sessions. For more "
+        f"use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only"
         f"{older}.",
         columns=COLUMNS,
         keys=PARTITION_KEYS,
-        # Athena asks the catalog for the partitions of a query alone, and the catalog finds them by its index
+        # Athena asks the catalog for the partitions of a query alone, and the catalog finds them by an index.
+        # It hands on what a query says of texts, not of dates: for its queries one begins with the ticker. By
+        # the other the job finds a session's
         parameters={"partition_filtering.enabled": "true"},
-        is_indexed=True,
+        indexes=(("trade_date", "ticker"), ("ticker", "trade_date")),
     )
 
 
@@ -183,7 +185,7 @@ class Catalog:
             with suppress(self._glue.exceptions.AlreadyExistsException):
                 self._glue.create_database(DatabaseInput={"Name": self._database})
         columns = _glue_columns(self._table.columns)
-        indexes: Any = {"PartitionIndexes": [self._index()]} if self._table.is_indexed else {}
+        indexes: Any = {"PartitionIndexes": self._indexes()} if self._table.indexes else {}
         self._glue.create_table(
             DatabaseName=self._database,
             TableInput={
@@ -218,26 +220,25 @@ class Catalog:
         if changed != former:
             self._glue.update_table(DatabaseName=self._database, TableInput=changed)
             log.line(f"table {self.name} updated; new columns: {', '.join(ours) or 'none'}")
-        if self._table.is_indexed:
-            self._require_index()
+        if self._table.indexes:
+            self._require_indexes()
 
-    def _require_index(self) -> None:
+    def _require_indexes(self) -> None:
         where: Any = {"DatabaseName": self._database, "TableName": self._table.name}
-        index = self._index()
         pages = self._glue.get_paginator("get_partition_indexes").paginate(**where)
         there = [
             [key["Name"] for key in each["Keys"]]
             for page in pages
             for each in page["PartitionIndexDescriptorList"]
         ]
-        if index["Keys"] not in there:
-            with suppress(self._glue.exceptions.AlreadyExistsException):  # by another run
-                self._glue.create_partition_index(**where, PartitionIndex=index)
-            log.line(f"table {self.name} gets an index of its partitions")
+        for index in self._indexes():
+            if index["Keys"] not in there:
+                with suppress(self._glue.exceptions.AlreadyExistsException):  # by another run
+                    self._glue.create_partition_index(**where, PartitionIndex=index)
+                log.line(f"table {self.name} gets an index of its partitions, {index['IndexName']}")
 
-    def _index(self) -> Any:
-        keys = [key.name for key in self._table.keys]
-        return {"Keys": keys, "IndexName": "_".join(keys)}
+    def _indexes(self) -> list[Any]:
+        return [{"Keys": [*keys], "IndexName": "_".join(keys)} for keys in self._table.indexes]
 
     def _existing(self) -> TableTypeDef:
         """The table that is there, which has to be one that the job can use."""
@@ -260,8 +261,10 @@ class Catalog:
         if problems:
             raise RefineError(
                 f"table {self.name} is not the one that this job writes: "
-                f"{'; '.join(problems)}. Nothing was written. Give the job another --refined_table; or drop "
-                "the table, which leaves the files, and run the job over every session to register them anew."
+                f"{'; '.join(problems)}. Nothing was written. If it is another pipeline's, give this one a "
+                "name of its own: refined_table, or stack_name. If its pipeline is gone, `python -m "
+                "stacks.tables --drop` takes the table out of the catalog and leaves its files; then run the "
+                "job over every session."
             )
         return table
 

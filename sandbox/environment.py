@@ -95,7 +95,12 @@ def start(
         sandbox.deploy.DeployError: The stack was not deployed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    context = {"lookback_sessions": str(lookback), "glue_job_mode": job, **settings}
+    context = {
+        "lookback_sessions": str(lookback),
+        "glue_job_mode": job,
+        "glue_concurrent_runs": "1",  # each takes what a machine has
+        **settings,
+    }
     if b3:
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:

@@ -117,7 +117,7 @@ class JobRun:
     @property
     def has_ended(self) -> bool:
         """Whether it will not change any more."""
-        return self.state in {"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR"}
+        return self.state in {"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk.aws_athena import CfnNamedQuery, CfnPreparedStatement, CfnWorkGroup
 from aws_cdk.aws_s3 import Bucket
 from constructs import Construct
@@ -29,7 +29,6 @@ class Analytics(Construct):
         refined_table: str,
         compact_table: str,
         scan_cutoff_mb: int,
-        removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id)
         self.workgroup = CfnWorkGroup(
@@ -37,7 +36,7 @@ class Analytics(Construct):
             "WorkGroup",
             name=Stack.of(self).stack_name,
             description="Queries on the Bovespa pipeline's tables",
-            recursive_delete_option=removal_policy is RemovalPolicy.DESTROY,
+            recursive_delete_option=True,  # it holds the stack's own queries, and the history of others
             work_group_configuration=CfnWorkGroup.WorkGroupConfigurationProperty(
                 enforce_work_group_configuration=True,
                 publish_cloud_watch_metrics_enabled=True,

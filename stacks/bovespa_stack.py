@@ -40,6 +40,7 @@ class BovespaStack(Stack):
             self,
             "Ingestion",
             raw_bucket=storage.raw_bucket,
+            refined_bucket=storage.refined_bucket,
             quotes_base_url=config.quotes_base_url,
             index_base_url=config.index_base_url,
             index_codes=config.index_codes,
@@ -60,6 +61,7 @@ class BovespaStack(Stack):
             refined_table=config.refined_table,
             wide_sessions=config.wide_sessions,
             worker_count=config.glue_worker_count,
+            concurrent_runs=config.glue_concurrent_runs,
             timeout_minutes=config.glue_timeout_minutes,
             tags=config.tags,
             log_retention=config.log_retention,
@@ -82,7 +84,6 @@ class BovespaStack(Stack):
             refined_table=config.refined_table,
             compact_table=refine.compact_table,
             scan_cutoff_mb=config.athena_scan_cutoff_mb,
-            removal_policy=config.removal_policy,
         )
 
         monitoring = Monitoring(
@@ -114,8 +115,7 @@ class BovespaStack(Stack):
             if role is not None:
                 encryption.grant(role, service="s3")
         encryption.grant(starter.function, service="sqs")  # for its dead letters
-        for service in ("cloudwatch", "events"):  # which publish to the topic
-            encryption.grant_service(f"{service}.amazonaws.com")
+        encryption.grant_publishers()
 
         self._add_outputs(
             {

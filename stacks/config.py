@@ -26,7 +26,11 @@ JOINED_INDEX = "IBOV"
 """The index whose portfolio the job joins: `index_weight`, `sector` and the columns beside them are of it."""
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_REMOVAL_POLICIES = {"retain": RemovalPolicy.RETAIN, "destroy": RemovalPolicy.DESTROY}
+_REMOVAL_POLICIES = {
+    # What a first deployment that failed has made is nobody's data, and is removed with it
+    "retain": RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+    "destroy": RemovalPolicy.DESTROY,
+}
 _RETENTIONS = {
     1: RetentionDays.ONE_DAY,
     3: RetentionDays.THREE_DAYS,
@@ -65,12 +69,14 @@ class Config:
         operators: IAM principals that may write the raw bucket beside the pipeline's own roles, to load
             sessions from a terminal: ARNs, or `user/<name>` and `role/<path and name>` of the stack's own
             account, with `*` for any characters. Nobody but the job writes the refined bucket.
-        raw_database: Glue database with the raw tables; the stack creates it.
+        raw_database: Glue database with the raw tables; the stack creates it. By default it has the stack's
+            name: `bovespa` for BovespaPipeline, `other_name` for OtherName.
         refined_database: Glue database of the refined table; the job creates it where it is missing.
-        refined_table: The refined table; the job creates it.
+        refined_table: The refined table; the job creates it. By default `bovespa_daily` for BovespaPipeline,
+            `other_name_daily` for OtherName.
         wide_sessions: How many sessions the refined table keeps, the newest; 0 keeps all. The compact table
             has every session all the same. The Data Catalog charges for partitions beyond its first million
-            objects, and the refined table has some 1,400 a session, in its index once more.
+            objects, and the refined table has some 1,400 a session, in each of its two indexes once more.
         quotes_base_url: Address below which B3 serves COTAHIST.
         index_base_url: Address below which B3 serves index portfolios.
         index_codes: Indices whose portfolios are taken, the IBOV among them, such as IBOV and SMLL.
@@ -80,6 +86,7 @@ class Config:
         schedule_hours: Hours of the day, in São Paulo, at which the scraper runs.
         glue_job_mode: Whether the job is deployed as a script or as a graph; both make the same table.
         glue_worker_count: G.1X workers of the job, its driver among them.
+        glue_concurrent_runs: How many runs of the job go at a time; the others wait for their turn.
         glue_timeout_minutes: Minutes after which a job run is stopped.
         athena_scan_cutoff_mb: Megabytes at which Athena cancels a query of the workgroup.
         athena_notebook: Whether there is a Spark workgroup, too, whose notebooks run in Athena's console.
@@ -107,6 +114,7 @@ class Config:
     schedule_hours: tuple[int, ...]
     glue_job_mode: JobMode
     glue_worker_count: int
+    glue_concurrent_runs: int
     glue_timeout_minutes: int
     athena_scan_cutoff_mb: int
     athena_notebook: bool
@@ -127,8 +135,10 @@ class Config:
             ConfigError: A setting is missing, unknown, or not what it has to be.
         """
         read = _Reader(context)
+        stack_name = read.text("stack_name", r"[A-Za-z][A-Za-z0-9-]{0,99}", "letters, digits and hyphens")
+        own_name = _catalogued(stack_name)
         config = cls(
-            stack_name=read.text("stack_name", r"[A-Za-z][A-Za-z0-9-]{0,99}", "letters, digits and hyphens"),
+            stack_name=stack_name,
             removal_policy=_REMOVAL_POLICIES[read.choice("removal_policy", _REMOVAL_POLICIES)],
             kms_key=read.optional_text(
                 "kms_key",
@@ -140,9 +150,9 @@ class Config:
                 r"(arn:[^:*]+:iam::\d{12}:)?(user|role)/[\w+=,.@*/-]+",
                 "IAM users and roles such as user/ana, role/admin, or their ARNs",
             ),
-            raw_database=read.identifier("raw_database"),
+            raw_database=read.identifier("raw_database", default=own_name),
             refined_database=read.identifier("refined_database"),
-            refined_table=read.identifier("refined_table"),
+            refined_table=read.identifier("refined_table", default=f"{own_name}_daily"),
             wide_sessions=read.integer("wide_sessions", 0, 10_000),
             quotes_base_url=read.address("quotes_base_url"),
             index_base_url=read.address("index_base_url"),
@@ -159,6 +169,7 @@ class Config:
             schedule_hours=read.integers("schedule_hours", 0, 23),
             glue_job_mode=JobMode(read.choice("glue_job_mode", list(JobMode))),
             glue_worker_count=read.integer("glue_worker_count", 2, 50),
+            glue_concurrent_runs=read.integer("glue_concurrent_runs", 1, 50),
             glue_timeout_minutes=read.integer("glue_timeout_minutes", 5, 2880),
             athena_scan_cutoff_mb=read.integer("athena_scan_cutoff_mb", 10, 1_000_000),
             athena_notebook=read.boolean("athena_notebook"),
@@ -204,8 +215,10 @@ class _Reader:
     def optional_text(self, key: str, pattern: str, expected: str) -> str | None:
         return self.text(key, pattern, expected) if self._given(key) else None
 
-    def identifier(self, key: str) -> str:
+    def identifier(self, key: str, default: str | None = None) -> str:
         """A name in the Glue Data Catalog that Athena takes without surprise."""
+        if default is not None and not self._given(key):
+            return default
         return self.text(
             key, r"[a-z][a-z0-9_]{0,127}", "a name of lower-case letters, digits and underscores"
         )
@@ -291,6 +304,12 @@ class _Reader:
         if key not in self._context:
             raise ConfigError(f"{key} is not set: add it to the context in cdk.json, or pass -c {key}=...")
         return self._context[key]
+
+
+def _catalogued(stack_name: str) -> str:
+    """What a stack's name becomes in the catalog, so that two stacks of an account do not share a table."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|-", "_", stack_name.removesuffix("Pipeline") or stack_name)
+    return words.lower().strip("_")
 
 
 def _match(key: str, value: str, pattern: str, expected: str) -> str:

@@ -41,7 +41,7 @@ class Encryption(Construct):
 
     Args:
         kms_key: The setting of that name: None, `CREATE_KEY`, or the ARN of a key. The policy of a key that
-            is not the stack's own has to let CloudWatch Logs use it, as `docs/deploy.md` says.
+            is not the stack's own has to let AWS's services use it: `stacks.key_policy` writes it.
         removal_policy: What becomes of a key that the stack creates: who keeps the data needs it.
 
     Attributes:
@@ -78,21 +78,25 @@ class Encryption(Construct):
                 )
             )
 
-    def grant_service(self, principal: str) -> None:
-        """Let an AWS service use the key for this account, such as CloudWatch to publish to a topic.
+    def grant_publishers(self) -> None:
+        """Let CloudWatch and EventBridge use the key, which publish what they have to tell to a topic.
 
-        Of a key that is not the stack's own, the policy is its owner's to write.
-
-        Args:
-            principal: The service, such as `cloudwatch.amazonaws.com`.
+        Of a key that is not the stack's own, the policy is its owner's to write (`stacks.key_policy`).
         """
-        if self.key is not None:
+        if self.key is None:
+            return
+        for service, conditions in {
+            "cloudwatch": {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            # Of EventBridge SNS does not know the account ("Key management" in its guide): a statement that
+            # asks for it drops what a rule publishes, and nobody hears of it
+            "events": None,
+        }.items():
             self.key.add_to_resource_policy(
                 PolicyStatement(
-                    principals=[ServicePrincipal(principal)],
+                    principals=[ServicePrincipal(f"{service}.amazonaws.com")],
                     actions=list(USE_KEY),
                     resources=["*"],  # this key
-                    conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    conditions=conditions,
                 )
             )
 

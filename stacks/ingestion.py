@@ -44,6 +44,7 @@ class Ingestion(Construct):
         construct_id: str,
         *,
         raw_bucket: Bucket,
+        refined_bucket: Bucket,
         quotes_base_url: str,
         index_base_url: str,
         index_codes: tuple[str, ...],
@@ -71,10 +72,13 @@ class Ingestion(Construct):
                 "INDEX_CODES": ",".join(index_codes),
                 "LOOKBACK_SESSIONS": str(lookback_sessions),
                 "SESSION_DEADLINE": f"{session_deadline:%H:%M}",
+                "REFINED_BUCKET": refined_bucket.bucket_name,
             },
             raw_bucket,
             log_retention,
         )
+        # Whether a session was refined, it sees by the listing
+        self.role.add_to_policy(list_objects(refined_bucket, f"{keys.COMPACT_FOLDER}/"))
         self.backfill_function = self._build_backfill(environment, raw_bucket, log_retention)
         for function in (self.function, self.backfill_function):
             acknowledge(
@@ -100,6 +104,8 @@ class Ingestion(Construct):
             layers=[self._layer],
             memory_size=1024,
             timeout=Duration.minutes(15),
+            # The schedule's later hours are the retries: Lambda's own two would be six more runs a morning
+            retry_attempts=0,
             environment=environment,
             role=self.role,
             log_group=log_group,

@@ -274,7 +274,7 @@ class Monitoring(Construct):
             "--query 'JobRun.[Arguments,ErrorMessage]'"
         )
         is_broken = {"wildcard": f"*{INVARIANT_BROKEN}*"}
-        failed = {"jobName": [job_name], "state": ["FAILED", "TIMEOUT", "ERROR"]}
+        failed = {"jobName": [job_name], "state": ["FAILED", "TIMEOUT", "ERROR", "EXPIRED"]}
         self._build_rule(
             Section.GLUE_RUN_FAILED,
             EventPattern(

@@ -70,6 +70,7 @@ class RefineJob(Construct):
         refined_table: str,
         wide_sessions: int,
         worker_count: int,
+        concurrent_runs: int,
         timeout_minutes: int,
         tags: Mapping[str, str],
         log_retention: RetentionDays,
@@ -90,7 +91,7 @@ class RefineJob(Construct):
         _grant_raw(role, raw_bucket)
         self.compact_table = compact_table_of(refined_table)
         _grant_refined(role, refined_bucket, mode)
-        _grant_catalog(role, refined_database, (refined_table, self.compact_table))
+        _grant_catalog(role, refined_database, (refined_table, self.compact_table), mode)
         arguments = {
             "--raw_bucket": raw_bucket.bucket_name,
             "--refined_bucket": refined_bucket.bucket_name,
@@ -102,13 +103,15 @@ class RefineJob(Construct):
         self.visual_owner: Role | None = None
         if mode is JobMode.SCRIPT:
             script_arguments = {**arguments, "--wide_sessions": str(wide_sessions)}
-            self.job = self._build_script_job(role, script_arguments, worker_count, timeout_minutes)
+            self.job = self._build_script_job(
+                role, script_arguments, worker_count, concurrent_runs, timeout_minutes
+            )
         else:
             visual = VisualJob(
                 self,
                 "Visual",
                 name=f"{Stack.of(self).stack_name}-refine-visual",
-                definition=_visual_definition(arguments, worker_count, timeout_minutes),
+                definition=_visual_definition(arguments, worker_count, concurrent_runs, timeout_minutes),
                 nodes=build_nodes(
                     raw_bucket=raw_bucket.bucket_name,
                     refined_bucket=refined_bucket.bucket_name,
@@ -123,7 +126,12 @@ class RefineJob(Construct):
             self.job, self.visual_owner = visual.job, visual.owner_role
 
     def _build_script_job(
-        self, role: Role, arguments: Mapping[str, str], worker_count: int, timeout_minutes: int
+        self,
+        role: Role,
+        arguments: Mapping[str, str],
+        worker_count: int,
+        concurrent_runs: int,
+        timeout_minutes: int,
     ) -> PySparkEtlJob:
         script = Asset(self, "Script", path=str(SCRIPT))
         packages = Asset(self, "Packages", path=str(refinement_bundle()))
@@ -147,8 +155,8 @@ class RefineJob(Construct):
             ),
             timeout=Duration.minutes(timeout_minutes),
             notify_delay_after=Duration.minutes(_told_after(timeout_minutes)),
-            # Runs are serial, and those that come meanwhile wait; a queued job has no retries
-            max_concurrent_runs=1,
+            # The runs that come meanwhile wait; a queued job has no retries
+            max_concurrent_runs=concurrent_runs,
             job_run_queuing_enabled=True,
             default_arguments=arguments,
             # Since Glue 5.0 logs are continuous by themselves; metrics need a permission on any resource
@@ -259,7 +267,7 @@ def _told_after(timeout_minutes: int) -> int:
 
 
 def _visual_definition(
-    arguments: Mapping[str, str], worker_count: int, timeout_minutes: int
+    arguments: Mapping[str, str], worker_count: int, concurrent_runs: int, timeout_minutes: int
 ) -> dict[str, object]:
     """What the script job's construct says, in the words of a CreateJob request."""
     return {
@@ -270,7 +278,7 @@ def _visual_definition(
         "Timeout": timeout_minutes,
         "NotificationProperty": {"NotifyDelayAfter": _told_after(timeout_minutes)},
         "MaxRetries": 0,
-        "ExecutionProperty": {"MaxConcurrentRuns": 1},
+        "ExecutionProperty": {"MaxConcurrentRuns": concurrent_runs},
         "JobRunQueuingEnabled": True,
         "DefaultArguments": {"--job-language": "python", **arguments},
     }
@@ -310,11 +318,14 @@ def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
         )
 
 
-def _grant_catalog(role: Role, database: str, tables: Sequence[str]) -> None:
+def _grant_catalog(role: Role, database: str, tables: Sequence[str], mode: JobMode) -> None:
     stack = Stack.of(role)
+    # AWS documents what a target that updates the catalog does, and not by which calls
+    of_target = [f"glue:{call}Partition" for call in ("Get", "BatchGet", "Create", "Update")]
     role.add_to_policy(
         PolicyStatement(
             actions=[
+                *(of_target if mode is JobMode.VISUAL else []),
                 "glue:GetDatabase",
                 "glue:CreateDatabase",
                 "glue:GetTable",

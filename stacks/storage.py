@@ -146,6 +146,8 @@ class Storage(Construct):
             ],
             notifications_handler_role=notifications_handler_role,
         )
+        if bucket.policy is not None:  # without it what stays would be open to whoever may write any bucket
+            bucket.policy.apply_removal_policy(removal_policy)
         acknowledge(
             bucket,
             finding="AwsSolutions-S1",

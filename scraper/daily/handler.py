@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from scraper.b3.calendar import SAO_PAULO, last_session
+from scraper.b3.calendar import SAO_PAULO, last_session, sessions_before
 from scraper.b3.errors import ScraperError
 from scraper.b3.oddities import odd_values
 from scraper.daily.ingest import COTAHIST, IngestError, Outcome, Result, is_expected, run
+from scraper.daily.unrefined import announce
+from scraper.raw.bucket import RawBucket
 from scraper.runtime.log_context import about
 from scraper.runtime.metrics import Metric
 from scraper.runtime.settings import Settings
@@ -29,6 +31,8 @@ class EventError(ScraperError, ValueError):
 @powertools.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     """Bring the raw bucket up to date with B3 (see `scraper.daily.ingest.ingest`).
+
+    Sessions of the look-back that were not refined are announced again (`scraper.daily.unrefined`).
 
     Args:
         event: `scheduled_time`, the instant that the run stands for, in ISO 8601 with its time zone; without
@@ -58,6 +62,9 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
         logger.exception("the run did not come to its end")
         raise
     emit(_files(results))
+    if session is None and settings.refined_bucket:
+        sessions = sessions_before(now, settings.lookback_sessions)
+        announce(RawBucket(settings.raw_bucket), settings.refined_bucket, sessions)
     if session is None:  # otherwise the run looked at one session, whatever else is missing
         last_instant = _last_instant_of_the_morning(now, settings.session_deadline)
         emit({Metric.SESSIONS_MISSING: _missing(results)}, at=min(now, last_instant))

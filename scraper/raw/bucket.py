@@ -384,6 +384,18 @@ class RawBucket:
         daily = keys.daily(session)
         return self._modified(daily)
 
+    def announce(self, session: date) -> None:
+        """Write the daily file of a session over itself, as it is: S3 tells of it again."""
+        key = keys.daily(session)
+        metadata = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
+        self._s3.copy_object(
+            Bucket=self._name,
+            Key=key,
+            CopySource={"Bucket": self._name, "Key": key},
+            Metadata=metadata,
+            MetadataDirective="REPLACE",  # S3 copies an object onto itself only if something is said anew
+        )
+
     def portfolio_written(self, index: str, portfolio_date: date) -> datetime | None:
         """When the portfolio of an index and a date was written; None if there is none."""
         return self._modified(keys.portfolio(index, portfolio_date))

@@ -30,6 +30,8 @@ class Settings:
 
     Attributes:
         raw_bucket: Name of the raw bucket (`RAW_BUCKET`).
+        refined_bucket: Name of the refined bucket (`REFINED_BUCKET`), by which a run sees that a session was
+            not refined; None where it is not to look.
         quotes_base_url: Scheme and host of B3's quotes (`QUOTES_BASE_URL`).
         index_base_url: Scheme and host of B3's index portfolios (`INDEX_BASE_URL`).
         index_codes: Indices whose portfolios are fetched (`INDEX_CODES`, separated by commas).
@@ -40,6 +42,7 @@ class Settings:
     """
 
     raw_bucket: str
+    refined_bucket: str | None
     quotes_base_url: str
     index_base_url: str
     index_codes: tuple[str, ...]
@@ -62,6 +65,7 @@ class Settings:
         extra_ca_file = given.get("EXTRA_CA_FILE")
         return cls(
             raw_bucket=given["RAW_BUCKET"],
+            refined_bucket=given.get("REFINED_BUCKET"),
             quotes_base_url=_base_url("QUOTES_BASE_URL", given.get("QUOTES_BASE_URL", cotahist.BASE_URL)),
             index_base_url=_base_url("INDEX_BASE_URL", given.get("INDEX_BASE_URL", index_portfolio.BASE_URL)),
             index_codes=_index_codes("INDEX_CODES", given.get("INDEX_CODES", "IBOV")),

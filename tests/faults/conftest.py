@@ -14,9 +14,9 @@ from tests.faults.bench import Bench, BrokenB3, Shelf
 from tests.leading import lead_to
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """The stack, deployed, its lake empty; this process's environment leads to it until the end."""
+    """The stack, deployed, its lake empty; this process's environment leads to it meanwhile."""
     shelf = Shelf()
     folder = tmp_path_factory.mktemp("faults")
     with (

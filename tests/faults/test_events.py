@@ -20,7 +20,7 @@ from scraper.daily.ingest import Outcome
 from tests.faults.bench import MARKET, Bench, volume_made
 from tests.faults.proxy import Proxy
 
-pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("events")]
 
 _SECONDS = 240
 

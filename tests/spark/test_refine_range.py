@@ -307,7 +307,7 @@ class TestTable:
     def test_of_one_file_a_ticker_has_an_index_and_is_asked_for_few_partitions(self, lake: Lake) -> None:
         lake.put_session(AA)
         lake.run()
-        assert _indexes(lake) == [["trade_date", "ticker"]]
+        assert _indexes(lake) == [["trade_date", "ticker"], ["ticker", "trade_date"]]
         wide, compact = lake.tables()
         assert wide["Parameters"]["partition_filtering.enabled"] == "true"
         assert _indexes(lake, "_compact") == []
@@ -335,12 +335,12 @@ class TestTable:
             "partition_filtering.enabled": "true",
         }
         assert now["Description"] == table["Description"]
-        assert _indexes(lake) == [["trade_date", "ticker"]]
+        assert _indexes(lake) == [["trade_date", "ticker"], ["ticker", "trade_date"]]
 
         version = now["VersionId"]
         lake.catalog().prepare()
         assert lake.tables()[0]["VersionId"] == version
-        assert _indexes(lake) == [["trade_date", "ticker"]]
+        assert _indexes(lake) == [["trade_date", "ticker"], ["ticker", "trade_date"]]
 
     def test_that_another_run_has_just_made_is_used(
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch

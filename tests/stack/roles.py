@@ -106,6 +106,12 @@ _JOB_CATALOG = Grant(
     ),
 )
 
+# AWS documents what Glue's target that updates the catalog does, and not by which calls
+_TARGET_CATALOG = Grant(
+    actions=("glue:GetPartition", "glue:BatchGetPartition", "glue:CreatePartition", "glue:UpdatePartition"),
+    resources=_JOB_CATALOG.resources,
+)
+
 _JOB = (
     _list(RAW, "raw/*"),
     Grant(actions=("s3:GetObject",), resources=(f"{RAW}/raw/*",)),
@@ -128,6 +134,7 @@ _EITHER_MODE = {
             ),
             Grant(actions=("s3:PutObject",), resources=(f"{RAW}/quarantine/*",)),
             Grant(actions=("s3:GetObject", "s3:PutObject"), resources=(f"{RAW}/canary/cotahist.json",)),
+            _list(REFINED, "refined_compact/*"),  # whether a session was refined
             _logs("<IngestionLogs>"),
         ),
         through="s3",
@@ -207,6 +214,7 @@ ROLES: Mapping[str, Mapping[str, ExpectedRole]] = {
             assumed_by="glue.amazonaws.com",
             grants=(
                 *_JOB,
+                _TARGET_CATALOG,
                 Grant(actions=("s3:GetObject",), resources=(_OWN_SCRIPT,)),
                 Grant(
                     actions=("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),

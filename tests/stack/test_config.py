@@ -19,8 +19,10 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     config = _config()
 
     assert config.stack_name == "BovespaPipeline"
-    assert config.removal_policy is RemovalPolicy.RETAIN
+    assert config.removal_policy is RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+    assert config.raw_database == "bovespa"
     assert (config.refined_database, config.refined_table) == ("default", "bovespa_daily")
+    assert config.glue_concurrent_runs == 3
     assert config.wide_sessions == 0
     assert config.athena_notebook is False
     assert config.kms_key is None
@@ -32,6 +34,25 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     assert config.pandas_layer_arn is None
     assert config.alarm_email is None
     assert config.runbook_url == "docs/runbook.md"
+
+
+@pytest.mark.parametrize(
+    ("stack_name", "raw_database", "refined_table"),
+    [
+        ("OtherName", "other_name", "other_name_daily"),
+        ("Bovespa-Test", "bovespa_test", "bovespa_test_daily"),
+        ("BovespaPipeline2", "bovespa_pipeline2", "bovespa_pipeline2_daily"),
+        ("Pipeline", "pipeline", "pipeline_daily"),
+        ("b", "b", "b_daily"),
+    ],
+)
+def test_two_stacks_of_an_account_share_no_table(
+    stack_name: str, raw_database: str, refined_table: str
+) -> None:
+    config = _config(stack_name=stack_name)
+    assert (config.raw_database, config.refined_table) == (raw_database, refined_table)
+    given = _config(stack_name=stack_name, raw_database="mine", refined_table="my_table")
+    assert (given.raw_database, given.refined_table) == ("mine", "my_table")
 
 
 def test_the_command_line_says_everything_in_text() -> None:

@@ -14,6 +14,7 @@ from aws_cdk import App, Stack
 from aws_cdk.assertions import Match, Template
 from aws_cdk.aws_sns import Topic
 
+from stacks import key_policy
 from stacks.config import Config, ConfigError
 from stacks.encryption import Encryption
 from tests.stack.roles import ROLES
@@ -94,12 +95,17 @@ def test_a_given_key_encrypts_everything_and_the_stack_makes_none(given: dict[st
     assert not list(resources(given, "AWS::KMS::Key"))
 
 
-@pytest.mark.parametrize(("removal_policy", "deletion"), [("retain", "Retain"), ("destroy", "Delete")])
-def test_the_key_outlives_the_stack_where_the_data_do(removal_policy: str, deletion: str) -> None:
+@pytest.mark.parametrize(
+    ("removal_policy", "deletion", "replacement"),
+    [("retain", "RetainExceptOnCreate", "Retain"), ("destroy", "Delete", "Delete")],
+)
+def test_the_key_outlives_the_stack_where_the_data_do(
+    removal_policy: str, deletion: str, replacement: str
+) -> None:
     document = synthesise(kms_key="create", removal_policy=removal_policy)
     ((_, key),) = resources(document, "AWS::KMS::Key")
 
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == (deletion, deletion)
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == (deletion, replacement)
 
 
 def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created: dict[str, Any]) -> None:
@@ -115,10 +121,13 @@ def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created
         f"{group}BovespaPipeline-*"
     )
     assert not any("*" in action for action in logs["Action"])
-    (both,) = publishers
-    assert both["Principal"]["Service"] == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
-    assert condition_text(both["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
-    assert both["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    cloudwatch, events = publishers
+    assert cloudwatch["Principal"]["Service"] == "cloudwatch.amazonaws.com"
+    assert condition_text(cloudwatch["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
+    # Of EventBridge SNS knows no account: under a condition on it no rule's message would be delivered
+    assert events["Principal"]["Service"] == "events.amazonaws.com"
+    assert "Condition" not in events
+    assert cloudwatch["Action"] == events["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
 
 
 def test_every_log_group_has_a_name_that_the_key_s_policy_lets_logs_encrypt(created: dict[str, Any]) -> None:
@@ -164,14 +173,14 @@ def test_a_topic_that_a_later_construct_adds_is_encrypted_too_and_its_service_ma
         stack, "Encryption", kms_key="create", removal_policy=Config.from_context(CONTEXT).removal_policy
     )
     Topic(stack, "Alarms")
-    encryption.grant_service("cloudwatch.amazonaws.com")
+    encryption.grant_publishers()
 
     template = Template.from_stack(stack)
     template.has_resource_properties(
         "AWS::SNS::Topic", {"KmsMasterKeyId": {"Fn::GetAtt": [Match.any_value(), "Arn"]}}
     )
     ((_, key),) = resources(dict(template.to_json()), "AWS::KMS::Key")
-    statement = key["Properties"]["KeyPolicy"]["Statement"][-1]
+    statement = key["Properties"]["KeyPolicy"]["Statement"][-2]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert condition_text(statement["Condition"]) == "StringEquals aws:SourceAccount <AWS::AccountId>"
@@ -182,7 +191,7 @@ def test_without_a_key_nobody_is_granted_anything() -> None:
     encryption = Encryption(
         stack, "Encryption", kms_key=None, removal_policy=Config.from_context(CONTEXT).removal_policy
     )
-    encryption.grant_service("cloudwatch.amazonaws.com")
+    encryption.grant_publishers()
 
     assert encryption.key is None
     assert "Resources" not in Template.from_stack(stack).to_json()
@@ -205,3 +214,25 @@ def test_the_stack_s_key_and_a_given_one_differ_in_nothing_but_the_key(
 
     assert json.loads(text) == given["Resources"]
     assert without_hash(f"<{logical_id}>") == "<EncryptionKey>"
+
+
+def test_the_policy_for_a_given_key_is_printed_as_the_stack_s_own_key_has_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["--account", "111122223333", "--region", "sa-east-1", "--stack", "Other"]
+    monkeypatch.setattr("sys.argv", ["key_policy", *given])
+    assert key_policy.main() == 0
+    printed = json.loads(capsys.readouterr().out)
+
+    ((_, key),) = resources(synthesise(kms_key="create", stack_name="Other"), "AWS::KMS::Key")
+    text = text_of(key["Properties"]["KeyPolicy"]["Statement"][1]["Principal"]["Service"])
+    assert [one["Principal"]["Service"] for one in printed] == [
+        text.replace("<AWS::Region>", "sa-east-1").replace("<AWS::URLSuffix>", "amazonaws.com"),
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+    ]
+    assert printed[0]["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"] == [
+        f"arn:aws:logs:sa-east-1:111122223333:log-group:{group}"
+        for group in ("Other-*", "/aws-glue/jobs/Other/*", "/aws-athena/Other-spark")
+    ]
+    assert "Ref" not in json.dumps(printed)

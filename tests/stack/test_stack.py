@@ -103,18 +103,26 @@ def test_only_what_is_temporary_expires(document: dict[str, Any], name: str, pre
 
 
 @pytest.mark.parametrize(
-    ("removal_policy", "deletion", "workgroup_deletion"),
-    [("retain", "Retain", False), ("destroy", "Delete", True)],
+    ("removal_policy", "deletion", "replacement"),
+    [("retain", "RetainExceptOnCreate", "Retain"), ("destroy", "Delete", "Delete")],
 )
-def test_the_removal_policy_decides_what_becomes_of_the_data(
-    removal_policy: str, deletion: str, workgroup_deletion: bool
+def test_the_removal_policy_decides_what_becomes_of_the_data_and_of_what_protects_them(
+    removal_policy: str, deletion: str, replacement: str
 ) -> None:
+    """A first deployment that fails leaves nothing: CloudFormation's guide on RetainExceptOnCreate."""
     document = synthesise(removal_policy=removal_policy)
+    kept = [*resources(document, "AWS::S3::Bucket"), *resources(document, "AWS::S3::BucketPolicy")]
 
-    for _, bucket in resources(document, "AWS::S3::Bucket"):
-        assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == (deletion, deletion)
-    ((_, workgroup),) = resources(document, "AWS::Athena::WorkGroup")
-    assert workgroup["Properties"]["RecursiveDeleteOption"] is workgroup_deletion
+    assert len(kept) == 6
+    for _, one in kept:
+        assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == (deletion, replacement)
+
+
+@pytest.mark.parametrize("removal_policy", ["retain", "destroy"])
+def test_the_workgroup_goes_with_the_stack_whatever_has_been_asked_in_it(removal_policy: str) -> None:
+    """Or `cdk destroy` stops: of one with a history Athena says that it is not empty."""
+    ((_, workgroup),) = resources(synthesise(removal_policy=removal_policy), "AWS::Athena::WorkGroup")
+    assert workgroup["Properties"]["RecursiveDeleteOption"] is True
 
 
 # Ingestion
@@ -329,7 +337,15 @@ def test_what_the_starter_cannot_start_is_tried_again_and_then_kept(template: Te
     )
 
 
-def test_the_job_is_small_ends_and_runs_one_at_a_time(template: Template) -> None:
+def test_a_run_that_fails_is_repeated_by_the_schedule_alone(template: Template) -> None:
+    """Lambda itself would repeat each invocation twice ("Asynchronous invocation" in its guide)."""
+    template.has_resource_properties(
+        "AWS::Lambda::EventInvokeConfig",
+        {"MaximumRetryAttempts": 0, "FunctionName": {"Ref": Match.string_like_regexp("IngestionScraper")}},
+    )
+
+
+def test_the_job_is_small_ends_and_runs_few_at_a_time(template: Template) -> None:
     template.has_resource_properties(
         "AWS::Glue::Job",
         {
@@ -338,7 +354,7 @@ def test_the_job_is_small_ends_and_runs_one_at_a_time(template: Template) -> Non
             "WorkerType": "G.1X",
             "NumberOfWorkers": 2,
             "Timeout": 20,
-            "ExecutionProperty": {"MaxConcurrentRuns": 1},
+            "ExecutionProperty": {"MaxConcurrentRuns": 3},
             "JobRunQueuingEnabled": True,
             "MaxRetries": 0,
         },

@@ -237,12 +237,12 @@ def test_a_dry_run_asks_nothing_of_b3_and_touches_nothing(
     asked, before = len(b3.requests_seen), bucket.versions()
     capsys.readouterr()
     assert (
-        main(["backfill", "--from", "2023-10-30", "--to", "2024-11-08", "--dry-run", "--via", "lambda"])
+        main(["backfill", "--from", "2023-11-30", "--to", "2024-11-08", "--dry-run", "--via", "lambda"])
         == DONE
     )
     printed = capsys.readouterr().out
     lines = [line.split() for line in printed.splitlines()]
-    # 2023-10-30 to -12-31 is more than was loaded; 2024 had 225 weekdays and six holidays up to 8 November
+    # 2023-11-30 to -12-31 is other than was loaded; 2024 had 225 weekdays and six holidays up to 8 November
     assert lines[1][:3] == ["2023", "load", "again"]
     assert lines[2][:3] == ["2024", "load", "219"]
     for word in (

@@ -17,6 +17,7 @@ MINIMUM = {"RAW_BUCKET": "raw"}
 def test_what_is_not_set_is_b3_itself_and_the_ibov() -> None:
     assert Settings.from_environment(MINIMUM | {"INDEX_CODES": " "}) == Settings(
         raw_bucket="raw",
+        refined_bucket=None,
         quotes_base_url=cotahist.BASE_URL,
         index_base_url=index_portfolio.BASE_URL,
         index_codes=("IBOV",),
@@ -29,6 +30,7 @@ def test_what_is_not_set_is_b3_itself_and_the_ibov() -> None:
 def test_every_setting_is_read() -> None:
     environment = {
         "RAW_BUCKET": "raw",
+        "REFINED_BUCKET": "refined",
         "QUOTES_BASE_URL": "https://quotes.example",
         "INDEX_BASE_URL": "http://127.0.0.1:8080",
         "INDEX_CODES": "ibov, SMLL",
@@ -38,6 +40,7 @@ def test_every_setting_is_read() -> None:
     }
     assert Settings.from_environment(environment) == Settings(
         raw_bucket="raw",
+        refined_bucket="refined",
         quotes_base_url="https://quotes.example",
         index_base_url="http://127.0.0.1:8080",
         index_codes=("IBOV", "SMLL"),

@@ -1,0 +1,108 @@
+"""`python -m stacks.tables`: whose the refined tables are; `--drop` those of a pipeline that is gone.
+
+The job owns the tables, and the buckets outlive their stack under `removal_policy=retain`: deployed again, a
+stack has new buckets, and finds tables that lie in the old one's. A table is dropped only if no stack of the
+account has the bucket that it lies in any more. Its files stay where they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operating.stack import outputs
+from operating.teardown import TABLES, drop_table
+
+
+class Found(NamedTuple):
+    """A refined table of the catalog.
+
+    Attributes:
+        table: Its name.
+        bucket: The bucket that it lies in.
+        owner: The stack that the bucket is of; empty if that is gone, or was never one.
+    """
+
+    table: str
+    bucket: str
+    owner: str
+
+
+def look(database: str, tables: list[str]) -> list[Found]:
+    """Those of some tables that are in the catalog, and whose they are.
+
+    Raises:
+        botocore.exceptions.ClientError: No permission to read the catalog, or to ask CloudFormation.
+    """
+    glue = boto3.client("glue")
+    found = []
+    for table in tables:
+        try:
+            described = glue.get_table(DatabaseName=database, Name=table)["Table"]
+        except glue.exceptions.EntityNotFoundException:
+            continue
+        bucket = urlsplit(described["StorageDescriptor"].get("Location", "")).netloc
+        found.append(Found(table, bucket, _owner(bucket)))
+    return found
+
+
+def _owner(bucket: str) -> str:
+    """The stack that has a bucket among its resources; empty if none has."""
+    cloudformation = boto3.client("cloudformation")
+    try:
+        resources = cloudformation.describe_stack_resources(PhysicalResourceId=bucket)["StackResources"]
+    except ClientError as error:
+        # So CloudFormation says that no stack has it, also of one that is deleted and has left it
+        if error.response["Error"]["Code"] == "ValidationError":
+            return ""
+        raise
+    there = [one for one in resources if one["ResourceStatus"] != "DELETE_SKIPPED"]
+    return there[0].get("StackName", "") if there else ""
+
+
+def main() -> int:
+    """Run the command line; 0 if the job can work with the tables, 1 if not."""
+    parser = argparse.ArgumentParser(prog="python -m stacks.tables", description=__doc__)
+    stack = os.environ.get("STACK_NAME", "BovespaPipeline")
+    parser.add_argument("--stack", default=stack, help="name of the stack (%(default)s)")
+    parser.add_argument("--drop", action="store_true", help="drop the tables of a pipeline that is gone")
+    arguments = parser.parse_args()
+    try:
+        names = outputs(arguments.stack)
+        database, ours = names["RefinedDatabase"], names["RefinedBucket"]
+        tables = look(database, [names[table] for table in TABLES])
+        blocked = 0
+        for table, bucket, owner in tables:
+            where = f"table {database}.{table} lies in {bucket}"
+            if bucket == ours:
+                said = f"{where}, the refined bucket of {arguments.stack}"
+            elif owner:
+                blocked += 1
+                said = (
+                    f"{where}, which stack {owner} has: give {arguments.stack} tables of its own, by "
+                    "-c stack_name=... or -c refined_table=..."
+                )
+            elif arguments.drop:
+                drop_table(database, table)
+                said = f"{where}, which no stack has: dropped; its files stay there"
+            else:
+                blocked += 1
+                said = (
+                    f"{where}, which no stack has: --drop takes it out of the catalog, and leaves its files"
+                )
+            sys.stdout.write(f"{said}\n")
+    except KeyError as missing:
+        sys.stderr.write(f"the stack has no output {missing}: is it this one, and whole?\n")
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"could not look: {error}\n")
+        return 1
+    if not tables:
+        sys.stdout.write(f"no refined table in {database} yet: the job makes them with its first run\n")
+    return int(blocked > 0)

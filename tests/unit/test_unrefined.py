@@ -1,0 +1,86 @@
+"""Sessions that were not refined are announced to the job again, and no others."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from lake import keys
+from sandbox.b3.server import B3Server
+from scraper.daily import handler
+from scraper.daily.unrefined import PATIENCE, announce
+from scraper.raw.bucket import RawBucket
+from tests.lambda_functions import CONTEXT
+from tests.unit.both_ends import Bucket, Shelves
+
+FRIDAY, THURSDAY = date(2024, 11, 8), date(2024, 11, 7)
+MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}
+LATER = datetime.now(UTC) + PATIENCE + timedelta(minutes=5)
+
+
+@pytest.fixture
+def refined(bucket: Bucket) -> str:
+    """An empty refined bucket, beside the raw one."""
+    name = f"refined-{uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+def put(bucket: Bucket, session: date, file: str = "daily") -> None:
+    key = keys.daily(session) if file == "daily" else keys.backfill(session)
+    metadata = {"source-sha256": "0" * 64, "reader-version": "2"}
+    boto3.client("s3").put_object(Bucket=bucket.name, Key=key, Body=b"rows", Metadata=metadata)
+
+
+def versions(bucket: Bucket, session: date) -> list[Any]:
+    listed = boto3.client("s3").list_object_versions(Bucket=bucket.name, Prefix=keys.daily(session))
+    return list(listed.get("Versions", []))
+
+
+def test_one_that_nothing_was_made_of_is_written_over_itself(bucket: Bucket, refined: str) -> None:
+    put(bucket, FRIDAY)
+    assert announce(RawBucket(bucket.name), refined, [THURSDAY, FRIDAY], LATER) == [FRIDAY]
+    assert len(versions(bucket, FRIDAY)) == 2
+    there = boto3.client("s3").get_object(Bucket=bucket.name, Key=keys.daily(FRIDAY))
+    assert there["Body"].read() == b"rows"
+    assert there["Metadata"] == {"source-sha256": "0" * 64, "reader-version": "2"}
+
+
+def test_one_that_has_just_arrived_is_waited_for(bucket: Bucket, refined: str) -> None:
+    put(bucket, FRIDAY)
+    assert announce(RawBucket(bucket.name), refined, [FRIDAY]) == []
+    assert len(versions(bucket, FRIDAY)) == 1
+
+
+def test_one_that_is_refined_is_left_alone_and_history_too(bucket: Bucket, refined: str) -> None:
+    put(bucket, FRIDAY)
+    put(bucket, THURSDAY, "backfill")
+    boto3.client("s3").put_object(
+        Bucket=refined, Key=f"{keys.COMPACT}{FRIDAY}/{keys.REFINED_FILE}", Body=b"rows"
+    )
+    assert announce(RawBucket(bucket.name), refined, [THURSDAY, FRIDAY], LATER) == []
+    assert len(versions(bucket, FRIDAY)) == 1
+
+
+def test_a_morning_s_run_looks_at_its_whole_look_back(
+    bucket: Bucket,
+    refined: str,
+    shelves: Shelves,
+    b3: B3Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
+    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
+    put(bucket, THURSDAY)
+    monkeypatch.setattr("scraper.daily.unrefined.PATIENCE", timedelta(hours=-1))
+    monkeypatch.setenv("RAW_BUCKET", bucket.name)
+    monkeypatch.setenv("REFINED_BUCKET", refined)
+    monkeypatch.setenv("LOOKBACK_SESSIONS", "2")
+    handler.handler(MONDAY_MORNING, CONTEXT)
+    assert len(versions(bucket, THURSDAY)) == 2
