@@ -37,6 +37,9 @@ FREE_OBJECTS = 1_000_000
 SESSION_PARTITIONS = 1_383
 """Partitions of the wide table for a session, where there is none to count: of 2024-11-08, B3's file."""
 
+INDEXES = 2
+"""Indexes of the wide table, each with an entry for every partition (`refinement.catalog`)."""
+
 _FEW_SESSIONS = 60
 """So few sessions left in the free million are told as a warning: three months."""
 
@@ -105,6 +108,7 @@ class Plan:
         refined_tables: These, the wide one first.
         wide_sessions: Sessions that the wide table is bound to; 0 for all.
         workers: Workers of a job run, of a DPU each (G.1X).
+        runs: Job runs that go at a time.
         layer: ARN of the functions' layer; None if AWS publishes none in the region.
         kms_key: ARN of a key that the pipeline's roles may use; None without one.
         qualifier: What tells the resources of one bootstrap from another's.
@@ -116,6 +120,7 @@ class Plan:
     refined_tables: tuple[str, str]
     wide_sessions: int
     workers: int
+    runs: int
     layer: str | None
     kms_key: str | None = None
     qualifier: str = BOOTSTRAP_QUALIFIER
@@ -432,7 +437,8 @@ def find_refined_tables(account: Account, plan: Plan) -> Iterator[Finding]:
                 f"there, in bucket {_bucket(table) or '(none)'}; this stack's is {own or 'not made yet'}",
                 "another pipeline's, or that of a stack that is gone: every run of the job would refuse it, "
                 "and write nothing",
-                "choose another name, -c refined_table=...",
+                "`python -m stacks.tables` says whose it is, and what to do; or choose another name, "
+                "-c refined_table=...",
             )
 
 
@@ -456,7 +462,8 @@ def find_glue(account: Account, plan: Plan) -> Iterator[Finding]:
     """How much of Glue the account runs at once."""
     pages = account.client("service-quotas").get_paginator("list_service_quotas").paginate(ServiceCode="glue")
     quotas = {quota["QuotaName"].lower(): quota["Value"] for page in pages for quota in page["Quotas"]}
-    for name, needed in (("concurrent job runs per account", 1), ("task dpus", plan.workers)):
+    wanted = (("concurrent job runs per account", plan.runs), ("task dpus", plan.runs * plan.workers))
+    for name, needed in wanted:
         found = [(full, value) for full, value in quotas.items() if name in full]
         if not found:
             yield Finding(Level.UNSEEN, "Glue", f"Service Quotas lists no quota of {name}")
@@ -465,9 +472,9 @@ def find_glue(account: Account, plan: Plan) -> Iterator[Finding]:
                 yield Finding(
                     Level.WARNING,
                     "Glue",
-                    f"{full}: {value:,.0f}, a run takes {needed}",
-                    "the job's runs wait or fail",
-                    "ask for more in Service Quotas, or set -c glue_worker_count=...",
+                    f"{full}: {value:,.0f}, of {needed} that {plan.runs} runs of the job take at a time",
+                    "some wait or fail",
+                    "ask for more in Service Quotas, or set glue_concurrent_runs or glue_worker_count lower",
                 )
             else:
                 yield Finding(Level.FINE, "Glue", f"{full}: {value:,.0f}")
@@ -476,18 +483,19 @@ def find_glue(account: Account, plan: Plan) -> Iterator[Finding]:
 def find_partitions(account: Account, plan: Plan) -> Iterator[Finding]:
     """How many sessions of the wide table the Data Catalog's free objects leave room for."""
     table = _table(account, plan.refined_database, plan.refined_tables[0])
-    sessions, a_session = 0, 2 * SESSION_PARTITIONS
+    sessions, a_session = 0, SESSION_PARTITIONS * (1 + INDEXES)
     if table is not None:
         sessions, a_session = _measured(account, plan, table)
     used = sessions * a_session
     found = f"{sessions:,} sessions in the wide table, about {used:,} of {FREE_OBJECTS:,} free objects"
     cost = "the Data Catalog charges for what is beyond (docs/cost.md)"
-    bound = "bind it to its newest sessions, such as -c wide_sessions=250"
+    enough = FREE_OBJECTS // a_session
+    bound = f"bind it to its newest sessions, -c wide_sessions={enough // 10 * 10 or enough}"
     if plan.wide_sessions:
         most = plan.wide_sessions * a_session
         level = Level.FINE if most <= FREE_OBJECTS else Level.WARNING
         means = f"bound to {plan.wide_sessions:,} sessions, it takes about {most:,}"
-        yield Finding(level, "partitions", found, means, "" if level is Level.FINE else "bind it to fewer")
+        yield Finding(level, "partitions", found, means, "" if level is Level.FINE else bound)
         return
     left = (FREE_OBJECTS - used) // a_session
     if left < 0:

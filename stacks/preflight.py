@@ -61,6 +61,7 @@ def plan_of(config: Config, region: str, qualifier: str) -> Plan:
         refined_tables=(config.refined_table, compact_table_of(config.refined_table)),
         wide_sessions=config.wide_sessions,
         workers=config.glue_worker_count,
+        runs=config.glue_concurrent_runs,
         layer=config.pandas_layer_arn or layer_of(region),
         kms_key=None if config.kms_key == CREATE_KEY else config.kms_key,
         qualifier=qualifier,

@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from app import build
 from operating import preflight as checks
 from operating.preflight import Account, Finding, Level, Plan
+from refinement.catalog import wide_table
 from stacks import preflight
 from stacks.config import REPOSITORY, Config
 from stacks.layers import layer_of
@@ -64,11 +65,12 @@ def test_the_plan_is_of_cdk_json_and_of_the_settings_over_it(ask: Any) -> None:
     (plan,) = asked.plans
     assert plan == Plan(
         stack="Second",
-        raw_database=str(CONTEXT["raw_database"]),
+        raw_database="second",
         refined_database=str(CONTEXT["refined_database"]),
         refined_tables=("second_daily", "second_daily_compact"),
         wide_sessions=250,
         workers=int(CONTEXT["glue_worker_count"]),
+        runs=int(CONTEXT["glue_concurrent_runs"]),
         layer=layer_of("us-east-1"),
     )
 
@@ -77,6 +79,10 @@ def test_the_compact_table_is_the_one_that_the_stack_names() -> None:
     plan = preflight.plan_of(Config.from_context(CONTEXT), "us-east-1", checks.BOOTSTRAP_QUALIFIER)
     outputs = synthesise()["Outputs"]
     assert plan.refined_tables == (outputs["RefinedTable"]["Value"], outputs["RefinedCompactTable"]["Value"])
+
+
+def test_the_wide_table_has_so_many_indexes() -> None:
+    assert len(wide_table("bovespa_daily", "bucket").indexes) == checks.INDEXES
 
 
 def test_a_layer_of_one_s_own_goes_before_aws_s(ask: Any) -> None:

@@ -27,6 +27,7 @@ PLAN = Plan(
     refined_tables=("wide", "wide_compact"),
     wide_sessions=0,
     workers=2,
+    runs=3,
     layer=LAYER,
 )
 
@@ -484,10 +485,13 @@ def quotas(account: Stubbed, **values: float) -> None:
 
 
 def test_glue_s_quotas_are_held_against_a_run(account: Stubbed) -> None:
-    quotas(account, runs=30.0, dpus=1.0)
+    quotas(account, runs=3.0, dpus=5.0)
     runs, dpus = ask(account, preflight.find_glue)
-    assert (runs.level, runs.found) == (FINE, "max concurrent job runs per account: 30")
-    assert (dpus.level, dpus.found) == (WARNING, "max task dpus per account: 1, a run takes 2")
+    assert (runs.level, runs.found) == (FINE, "max concurrent job runs per account: 3")
+    assert (dpus.level, dpus.found) == (
+        WARNING,
+        "max task dpus per account: 5, of 6 that 3 runs of the job take at a time",
+    )
 
 
 def test_a_quota_that_is_not_listed_is_not_seen(account: Stubbed) -> None:
@@ -544,13 +548,13 @@ def bound_to(sessions: int) -> Plan:
 def test_without_a_table_the_free_million_is_for_some_sessions(account: Stubbed) -> None:
     account.refuses("glue", "get_table", "EntityNotFoundException")
     finding = only(account, preflight.find_partitions)
-    # A million by 2 x 1,383
-    assert (finding.level, finding.means) == (FINE, "room for about 361 sessions")
+    # A million by 3 x 1,383: the partitions, and two indexes of them
+    assert (finding.level, finding.means) == (FINE, "room for about 241 sessions")
 
 
 def test_an_empty_table_is_as_none(account: Stubbed) -> None:
-    lake(account, sessions=0, partitions=0)
-    assert only(account, preflight.find_partitions).means == "room for about 361 sessions"
+    lake(account, sessions=0, partitions=0, indexes=2)
+    assert only(account, preflight.find_partitions).means == "room for about 241 sessions"
 
 
 def test_sessions_are_counted_by_their_folders_and_their_partitions_by_the_newest(account: Stubbed) -> None:
@@ -570,16 +574,20 @@ def test_a_second_index_takes_as_many_objects_again(account: Stubbed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("partitions", "says"), [(4_200, "room for about 19 sessions; the Data"), (6_000, "the Data Catalog")]
+    ("partitions", "says", "bound"),
+    [
+        (4_200, "room for about 19 sessions; the Data", "wide_sessions=110"),  # a million by 8,400: 119
+        (6_000, "the Data Catalog", "wide_sessions=80"),
+    ],
 )
 def test_a_million_that_is_nearly_or_wholly_used_is_warned_of(
-    account: Stubbed, partitions: int, says: str
+    account: Stubbed, partitions: int, says: str, bound: str
 ) -> None:
     lake(account, sessions=100, partitions=partitions)
     finding = only(account, preflight.find_partitions)
     assert finding.level is WARNING
     assert finding.means.startswith(says)
-    assert "-c wide_sessions=" in finding.do
+    assert bound in finding.do
 
 
 @pytest.mark.parametrize(("bound", "level"), [(250, FINE), (500, FINE), (501, WARNING)])
