@@ -22,6 +22,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from operating.tables import owner
+
 CDK_REGION = "us-east-1"
 """Where the CDK's command line deploys to when nothing names a region."""
 
@@ -422,24 +424,26 @@ def find_raw_database(account: Account, plan: Plan) -> Iterator[Finding]:
 
 
 def find_refined_tables(account: Account, plan: Plan) -> Iterator[Finding]:
-    """Whether the job's tables are there, and whether they lie in the stack's bucket."""
+    """Whether the job's tables are there, and whose they are."""
     for name in plan.refined_tables:
         subject = f"table {plan.refined_database}.{name}"
         table = _table(account, plan.refined_database, name)
         if table is None:
             yield Finding(Level.FINE, subject, "not there, the job makes it")
-        elif _bucket(table) == (own := account.outputs(plan.stack).get("RefinedBucket")):
+            continue
+        bucket = _bucket(table)
+        if bucket and bucket == account.outputs(plan.stack).get("RefinedBucket"):
             yield Finding(Level.FINE, subject, "the stack's own")
-        else:
-            yield Finding(
-                Level.WARNING,
-                subject,
-                f"there, in bucket {_bucket(table) or '(none)'}; this stack's is {own or 'not made yet'}",
-                "another pipeline's, or that of a stack that is gone: every run of the job would refuse it, "
-                "and write nothing",
-                "`python -m stacks.tables` says whose it is, and what to do; or choose another name, "
-                "-c refined_table=...",
-            )
+            continue
+        whose = owner(bucket, account.client("cloudformation")) if bucket else ""
+        do = "choose another name, -c refined_table=... or stack_name=..."
+        yield Finding(
+            Level.WARNING,
+            subject,
+            f"lies in bucket {bucket or '(none)'}, which {f'stack {whose}' if whose else 'no stack'} has",
+            "every run of the job will refuse it, and write nothing",
+            do if whose else f"after the deployment, `python -m stacks.tables` says what to do; or {do}",
+        )
 
 
 def find_lambda(account: Account, plan: Plan) -> Iterator[Finding]:
@@ -538,7 +542,7 @@ CHECKS: tuple[Subject, ...] = (
     ("layer", find_layer, ()),
     ("Lake Formation", find_lake_formation, ("lakeformation:GetDataLakeSettings",)),
     ("raw database", find_raw_database, ("glue:GetDatabase", "glue:GetTables")),
-    ("refined tables", find_refined_tables, ("glue:GetTable",)),
+    ("refined tables", find_refined_tables, ("glue:GetTable", "cloudformation:DescribeStackResources")),
     ("Lambda", find_lambda, ("lambda:GetAccountSettings",)),
     ("Glue", find_glue, ("servicequotas:ListServiceQuotas",)),
     ("partitions", find_partitions, ("s3:ListBucket", "glue:GetPartitionIndexes", "glue:GetPartitions")),

@@ -442,18 +442,59 @@ def test_refined_tables_in_the_stack_s_bucket_are_its_own(account: Stubbed) -> N
     assert [each.level for each in ask(account, preflight.find_refined_tables)] == [FINE, FINE]
 
 
-def test_a_refined_table_in_another_bucket_is_warned_of_and_nobody_is_told_to_drop_it(
-    account: Stubbed,
-) -> None:
+def owned(account: Stubbed, stack: str, status: str = "CREATE_COMPLETE") -> None:
+    """Have CloudFormation name the stack of a bucket."""
+    resource: dict[str, Any] = {
+        "StackName": stack,
+        "LogicalResourceId": "Bucket",
+        "ResourceType": "AWS::S3::Bucket",
+        "Timestamp": "2026-11-27T00:00:00Z",
+        "ResourceStatus": status,
+    }
+    answer = {"StackResources": [resource]}
+    account.answers("cloudformation", "describe_stack_resources", answer, PhysicalResourceId="theirs")
+
+
+def test_a_refined_table_of_another_stack_is_warned_of_with_its_name(account: Stubbed) -> None:
     account.answers("glue", "get_table", {"Table": table("wide", "s3://theirs/refined")})
     describe(account, RefinedBucket="ours")
-    account.answers("glue", "get_table", {"Table": {"Name": "wide_compact"}})
+    owned(account, "First")
+    account.refuses("glue", "get_table", "EntityNotFoundException")
+    wide, _ = ask(account, preflight.find_refined_tables)
+    assert wide.level is WARNING
+    assert "lies in bucket theirs, which stack First has; every run" in wide.line()
+    assert "stacks.tables" not in wide.do
+
+
+@pytest.mark.parametrize("status", ["", "DELETE_SKIPPED"])
+def test_a_refined_table_that_a_stack_has_left_is_for_stacks_tables(account: Stubbed, status: str) -> None:
+    account.answers("glue", "get_table", {"Table": table("wide", "s3://theirs/refined")})
     describe_none(account)
-    wide, compact = ask(account, preflight.find_refined_tables)
-    assert [wide.level, compact.level] == [WARNING, WARNING]
-    assert "in bucket theirs; this stack's is ours" in wide.line()
-    assert "in bucket (none); this stack's is not made yet" in compact.line()
-    assert "drop" not in f"{wide.line()}{compact.line()}".lower()
+    if status:
+        owned(account, "First", status)
+    else:
+        account.refuses("cloudformation", "describe_stack_resources", "ValidationError")
+    account.refuses("glue", "get_table", "EntityNotFoundException")
+    wide, _ = ask(account, preflight.find_refined_tables)
+    assert wide.level is WARNING
+    assert "which no stack has" in wide.found
+    assert "`python -m stacks.tables` says what to do" in wide.do
+
+
+def test_a_refined_table_without_a_place_is_nobody_s(account: Stubbed) -> None:
+    account.answers("glue", "get_table", {"Table": {"Name": "wide"}})
+    account.refuses("glue", "get_table", "EntityNotFoundException")
+    wide, _ = ask(account, preflight.find_refined_tables)
+    assert (wide.level, "bucket (none)" in wide.found) == (WARNING, True)
+
+
+def test_whose_a_refined_table_is_may_not_be_seen(account: Stubbed) -> None:
+    account.answers("glue", "get_table", {"Table": table("wide", "s3://theirs/refined")})
+    describe(account, RefinedBucket="ours")
+    account.refuses("cloudformation", "describe_stack_resources", "AccessDenied")
+    finding = only(account, preflight.find_refined_tables)
+    assert finding.level is UNSEEN
+    assert "cloudformation:DescribeStackResources" in finding.do
 
 
 # Quotas
