@@ -68,7 +68,9 @@ def owner(bucket: str, cloudformation: CloudFormationClient) -> str:
         if error.response["Error"]["Code"] == "ValidationError":
             return ""
         raise
-    there = [one for one in resources if one["ResourceStatus"] != "DELETE_SKIPPED"]
+    # The answer has the first hundred resources of the stack, also of one that ended in the last 90 days
+    own = [one for one in resources if one.get("PhysicalResourceId") == bucket] or resources
+    there = [one for one in own if one["ResourceStatus"] not in ("DELETE_SKIPPED", "DELETE_COMPLETE")]
     return there[0].get("StackName", "") if there else ""
 
 

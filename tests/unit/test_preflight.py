@@ -447,6 +447,7 @@ def owned(account: Stubbed, stack: str, status: str = "CREATE_COMPLETE") -> None
     resource: dict[str, Any] = {
         "StackName": stack,
         "LogicalResourceId": "Bucket",
+        "PhysicalResourceId": "theirs",
         "ResourceType": "AWS::S3::Bucket",
         "Timestamp": "2026-11-27T00:00:00Z",
         "ResourceStatus": status,
