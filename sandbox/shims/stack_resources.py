@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ministack.services import cloudformation
-from ministack.services.cloudformation import handlers
+from ministack.services import cloudformation as service
+from ministack.services.cloudformation import handlers as service_handlers
+
+# MiniStack has no types that hold
+cloudformation: Any = service
+handlers: Any = service_handlers
 
 Parameters = dict[str, Any]
 
