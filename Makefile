@@ -32,6 +32,7 @@ HISTORY ?=
 B3 ?= simulated
 JOB ?= script
 STACK_ARGS ?=
+LAB ?=
 LAKE ?= sandbox
 READER ?= daily
 MINUTES ?= 60
@@ -39,7 +40,7 @@ COUNT ?= 100
 SEED ?= 1
 WITH ?=
 
-.PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
+.PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth preflight deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,8 +134,13 @@ test-faults: spark-classes ## break the pipeline in every way of docs/faults.md,
 synth: setup ## the CloudFormation template, checked by cdk-nag
 	@cdk synth --quiet && echo "cdk.out/ holds the template"
 
+preflight: setup ## ask your account, reading only, what a deployment will meet: STACK_ARGS="-c ..." LAB=1 in a Learner Lab
+	@python -m stacks.arguments $(STACK_ARGS)
+	@python -m stacks.preflight $(if $(LAB),--lab) $(STACK_ARGS)
+
 deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c removal_policy=destroy ..."
 	@python -m stacks.arguments $(STACK_ARGS)
+	@python -m stacks.preflight $(STACK_ARGS)
 	@cdk bootstrap $(STACK_ARGS)
 	@cdk deploy $(STACK_ARGS)
 
@@ -178,13 +184,14 @@ wheels: setup ## look whether every locked package has a wheel for each system a
 	  done; \
 	done
 
-audit: wheels ## packages against the databases of vulnerabilities, checkov over the template: needs the network
+audit: wheels ## packages against the databases of vulnerabilities, checkov over the template, parliament over its policies: needs the network
 	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt -r requirements-setup.txt
 	@.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r scraper/requirements-lambda.txt
 	@npm audit --audit-level=high
-	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" python -m pytest -n 0 -q tests/stack/test_checkov.py
+	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" PARLIAMENT="$(CURDIR)/.venv-audit/bin/parliament" \
+	  python -m pytest -n 0 -q tests/stack/test_checkov.py tests/stack/test_policies.py
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 requirements-dev.txt requirements-notebook.txt
 

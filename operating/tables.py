@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
@@ -18,6 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operating.stack import outputs
 from operating.teardown import TABLES, drop_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
 
 
 class Found(NamedTuple):
@@ -48,13 +51,16 @@ def look(database: str, tables: list[str]) -> list[Found]:
         except glue.exceptions.EntityNotFoundException:
             continue
         bucket = urlsplit(described["StorageDescriptor"].get("Location", "")).netloc
-        found.append(Found(table, bucket, _owner(bucket)))
+        found.append(Found(table, bucket, owner(bucket, boto3.client("cloudformation"))))
     return found
 
 
-def _owner(bucket: str) -> str:
-    """The stack that has a bucket among its resources; empty if none has."""
-    cloudformation = boto3.client("cloudformation")
+def owner(bucket: str, cloudformation: CloudFormationClient) -> str:
+    """The stack that has a bucket among its resources; empty if none has.
+
+    Raises:
+        botocore.exceptions.ClientError: No permission to ask.
+    """
     try:
         resources = cloudformation.describe_stack_resources(PhysicalResourceId=bucket)["StackResources"]
     except ClientError as error:
@@ -62,15 +68,17 @@ def _owner(bucket: str) -> str:
         if error.response["Error"]["Code"] == "ValidationError":
             return ""
         raise
-    there = [one for one in resources if one["ResourceStatus"] != "DELETE_SKIPPED"]
+    # The answer has the first hundred resources of the stack, also of one that ended in the last 90 days
+    own = [one for one in resources if one.get("PhysicalResourceId") == bucket] or resources
+    there = [one for one in own if one["ResourceStatus"] not in ("DELETE_SKIPPED", "DELETE_COMPLETE")]
     return there[0].get("StackName", "") if there else ""
 
 
 def main() -> int:
     """Run the command line; 0 if the job can work with the tables, 1 if not."""
     parser = argparse.ArgumentParser(prog="python -m stacks.tables", description=__doc__)
-    stack = os.environ.get("STACK_NAME", "BovespaPipeline")
-    parser.add_argument("--stack", default=stack, help="name of the stack (%(default)s)")
+    name = os.environ.get("STACK_NAME", "BovespaPipeline")
+    parser.add_argument("--stack", default=name, help="name of the stack (%(default)s)")
     parser.add_argument("--drop", action="store_true", help="drop the tables of a pipeline that is gone")
     arguments = parser.parse_args()
     try:
@@ -78,14 +86,14 @@ def main() -> int:
         database, ours = names["RefinedDatabase"], names["RefinedBucket"]
         tables = look(database, [names[table] for table in TABLES])
         blocked = 0
-        for table, bucket, owner in tables:
+        for table, bucket, stack in tables:
             where = f"table {database}.{table} lies in {bucket}"
             if bucket == ours:
                 said = f"{where}, the refined bucket of {arguments.stack}"
-            elif owner:
+            elif stack:
                 blocked += 1
                 said = (
-                    f"{where}, which stack {owner} has: give {arguments.stack} tables of its own, by "
+                    f"{where}, which stack {stack} has: give {arguments.stack} tables of its own, by "
                     "-c stack_name=... or -c refined_table=..."
                 )
             elif arguments.drop:

@@ -55,6 +55,12 @@ _VERSIONS = {
 """Publishing account and version of the layer in each region."""
 
 
+def layer_of(region: str) -> str | None:
+    """ARN of the layer in a region; None where AWS publishes none."""
+    layer = _VERSIONS.get(region)
+    return layer and _arn(region, *layer)
+
+
 def pandas_layer_arn(scope: Construct) -> str:
     """ARN of the layer in the region that the stack is deployed to, looked up there: synth knows no region.
 
@@ -64,7 +70,7 @@ def pandas_layer_arn(scope: Construct) -> str:
     mapping = CfnMapping(
         scope,
         "LayerOfRegion",
-        mapping={region: {"Arn": _arn(region, *layer)} for region, layer in _VERSIONS.items()},
+        mapping={region: {"Arn": layer_of(region)} for region in _VERSIONS},
     )
     mapping.override_logical_id("AWSSDKPandasLayerOfRegion")
     return mapping.find_in_map(Aws.REGION, "Arn")

@@ -89,7 +89,7 @@ class RefineJob(Construct):
         for log_group in (self.log, errors):
             log_group.grant_write(role)
         _grant_raw(role, raw_bucket)
-        self.compact_table = f"{refined_table}{_COMPACT_SUFFIX}"
+        self.compact_table = compact_table_of(refined_table)
         _grant_refined(role, refined_bucket, mode)
         _grant_catalog(role, refined_database, (refined_table, self.compact_table), mode)
         arguments = {
@@ -254,6 +254,11 @@ class Starter(Construct):
         log_group.grant_write(role)
         function = Stack.of(self).node.find_child(_NOTIFICATIONS_FUNCTION).node.find_child("Resource")
         cast(CfnResource, function).add_property_override("LoggingConfig.LogGroup", log_group.log_group_name)
+
+
+def compact_table_of(refined_table: str) -> str:
+    """Name of the refined table with one file a session, of the other's name."""
+    return f"{refined_table}{_COMPACT_SUFFIX}"
 
 
 def _told_after(timeout_minutes: int) -> int:

@@ -26,6 +26,7 @@ from sandbox.shims import (
     prepared_statements,
     query_results,
     schedules,
+    stack_resources,
 )
 
 MINISTACK_VERSION = "1.5.33"
@@ -75,6 +76,7 @@ def install(folder: Path) -> Installed:
     prepared_statements.install()
     query_results.install()
     schedules.install()
+    stack_resources.install()
     return Installed(
         job_runs=glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR),
         save_failures=kept_state.install(),

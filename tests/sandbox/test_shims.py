@@ -122,6 +122,19 @@ def test_cloudformation_creates_replaces_and_deletes_named_queries(aws: MiniStac
     assert known() == {}
 
 
+def test_a_resource_names_its_stack_and_one_that_no_stack_has_is_an_error(aws: MiniStack) -> None:
+    cloudformation, bucket = boto3.client("cloudformation"), f"owned-{uuid4().hex[:12]}"
+    properties = {"BucketName": bucket}
+    bucket_of_a_stack = {"Type": "AWS::S3::Bucket", "Properties": properties, "DeletionPolicy": "Retain"}
+    deploy({"Resources": {"Bucket": bucket_of_a_stack}}, "Owner")
+    (found,) = cloudformation.describe_stack_resources(PhysicalResourceId=bucket)["StackResources"]
+    assert (found["StackName"], found["ResourceType"]) == ("Owner", "AWS::S3::Bucket")
+    cloudformation.delete_stack(StackName="Owner")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="Owner", WaiterConfig={"Delay": 1})
+    with pytest.raises(cloudformation.exceptions.ClientError, match=f"Stack for {bucket} does not exist"):
+        cloudformation.describe_stack_resources(PhysicalResourceId=bucket)
+
+
 def test_an_alarm_on_an_expression_is_kept_with_its_window(aws: MiniStack) -> None:
     cloudwatch = boto3.client("cloudwatch")
 

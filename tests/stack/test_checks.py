@@ -102,8 +102,11 @@ def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str, key: s
 @pytest.mark.parametrize("mode", ["script", "visual"])
 def test_cfn_lint_has_nothing_to_say(mode: str, key: str) -> None:
     document = synthesise(glue_job_mode=mode, kms_key=key)  # which cdk-nag lets pass
-    # W3005: the CDK writes a DependsOn for a role that a GetAtt already waits for
-    settings = ManualArgs(regions=["sa-east-1", "us-east-1"], ignore_checks=["W3005"])
+    # W3005: the CDK writes a DependsOn for a role that a GetAtt already waits for. I3510 holds the resources
+    # of a permission against its actions
+    settings = ManualArgs(
+        regions=["sa-east-1", "us-east-1"], ignore_checks=["W3005"], include_checks=["I3510"]
+    )
 
     assert [str(match) for match in lint(json.dumps(document), config=settings)] == []
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from operating.preflight import CHECKS
+from operating.preflight_lab import LAB_ROLE, checks
 from stacks.named_query import NAMED_QUERIES
 from tools.docs import queries, tables
 
@@ -65,3 +67,44 @@ def test_every_test_that_proves_a_requirement_exists(language: str) -> None:
     assert len(proofs) >= 8
     for file, test in proofs:
         assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
+
+
+BEHAVIOUR = [REPOSITORY / "docs" / name for name in ("aws-behaviour.md", "aws-behaviour.pt-BR.md")]
+
+
+def test_every_behaviour_of_aws_has_a_test_that_exists() -> None:
+    for row in _rows(BEHAVIOUR[0]):
+        _, says, test, differs = row
+        assert says, row
+        assert differs, row
+        proofs = re.findall(r"(tests/[\w/]+\.py)::(\w+)", test)
+        assert proofs or test == "the same test", row
+        for file, name in proofs:
+            assert f"def {name}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def test_both_languages_name_the_same_pages_and_tests_of_each_behaviour() -> None:
+    english, portuguese = ([_links(row) for row in _rows(file)] for file in BEHAVIOUR)
+    assert len(english) > 25
+    assert english == portuguese
+
+
+@pytest.mark.parametrize("guide", ["deploy.md", "deploy.pt-BR.md"])
+def test_the_guide_lists_the_permissions_that_the_preflight_takes(guide: str) -> None:
+    text = (REPOSITORY / "docs" / guide).read_text(encoding="utf-8")
+    section = text.partition("\n## ")[2].partition("\n## ")[0]
+    (listed,) = re.findall(r"```\n((?:\w+:\w+\s+)+)```", section)
+    assert sorted(listed.split()) == sorted(set().union(*(needed for _, _, needed in CHECKS)))
+    for _, _, needed in checks(LAB_ROLE):
+        assert [each for each in needed if each not in section] == []
+
+
+def _rows(file: Path) -> list[list[str]]:
+    """The cells of each row of a document's tables, without their headings."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [row for row in rows if row[0] not in {"---", "behaviour", "comportamento"}]
+
+
+def _links(row: list[str]) -> list[str]:
+    return re.findall(r"https://[^)\s]+|tests/[\w/]+\.py::\w+", " ".join(row))

@@ -129,3 +129,34 @@ def test_before_the_first_run_there_is_none(
     account.has_table(None)
     assert run(monkeypatch) == 0
     assert "no refined table in default yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("statuses", "stack"),
+    [
+        ({"left": "CREATE_COMPLETE", "other": "CREATE_COMPLETE"}, "Other"),
+        # Deleted with the setting retain, the stack is remembered for 90 days with all that it had
+        ({"left": "DELETE_SKIPPED", "other": "DELETE_COMPLETE"}, ""),
+        # Beyond the hundredth resource the bucket itself is not told
+        ({"other": "CREATE_COMPLETE"}, "Other"),
+        ({"other": "DELETE_COMPLETE"}, ""),
+        ({"left": "DELETE_FAILED", "other": "DELETE_COMPLETE"}, "Other"),
+    ],
+)
+def test_a_bucket_that_a_deleted_stack_has_left_is_nobody_s(statuses: dict[str, str], stack: str) -> None:
+    client = boto3.client("cloudformation", region_name="us-east-1")
+    resources: Any = [
+        {
+            "StackName": "Other",
+            "LogicalResourceId": name,
+            "PhysicalResourceId": name,
+            "ResourceType": "AWS::S3::Bucket",
+            "Timestamp": "2026-11-27T00:00:00Z",
+            "ResourceStatus": status,
+        }
+        for name, status in statuses.items()
+    ]
+    with Stubber(client) as stub:
+        asked = {"PhysicalResourceId": "left"}
+        stub.add_response("describe_stack_resources", {"StackResources": resources}, asked)
+        assert tables.owner("left", client) == stack
