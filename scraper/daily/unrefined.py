@@ -45,11 +45,11 @@ def announce(
     s3, before = boto3.client("s3"), (now or datetime.now(UTC)) - PATIENCE
     announced = []
     for session in sorted(sessions):
-        written = raw.session_written(session)
-        if written is None or written > before:
-            continue
         prefix = f"{keys.COMPACT}{session}/"
         if s3.list_objects_v2(Bucket=refined_bucket, Prefix=prefix, MaxKeys=1).get("Contents"):
+            continue
+        written = raw.session_written(session)
+        if written is None or written > before:
             continue
         raw.announce(session)
         announced.append(session)
