@@ -13,6 +13,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -154,11 +156,7 @@ def arguments(given: Sequence[str]) -> list[str]:
 
 def settings(given: Sequence[str]) -> dict[str, str]:
     """The settings among words of the CDK's command line."""
-    pairs = [
-        word.partition("=")
-        for before, word in zip(given, given[1:], strict=False)
-        if before in ("-c", "--context")
-    ]
+    pairs = [word.partition("=") for before, word in pairwise(given) if before in ("-c", "--context")]
     pairs += [word.removeprefix("--context=").partition("=") for word in given if "--context=" in word]
     return {name: value for name, _, value in pairs}
 
@@ -190,7 +188,7 @@ def destroy(given: Sequence[str], *, ask: bool = True) -> None:
     """
     lab, stack = Lab.find(), _stack_name(given)
     try:
-        database = outputs(stack)["RefinedDatabase"]
+        database, since = outputs(stack)["RefinedDatabase"], _created(stack)
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
@@ -198,12 +196,16 @@ def destroy(given: Sequence[str], *, ask: bool = True) -> None:
     else:
         _step(sys.executable, "-m", "operating.teardown", "--stack", stack, *([] if ask else ["--yes"]))
         _step("cdk", "destroy", "--force", *arguments(given))
-        _say(f"Database {database}: {drop_empty_database(database)}")
+        _say(f"Database {database}: {drop_empty_database(database, since=since)}")
     _say(f"Bucket for assets: {lab.assets} {lab.remove_asset_bucket()}")
 
 
-def drop_empty_database(name: str) -> str:
-    """Delete the refined database, which is the job's and not the stack's, unless something is in it.
+def drop_empty_database(name: str, *, since: datetime) -> str:
+    """Delete the refined database, which the job makes where it is missing, unless something is in it.
+
+    Args:
+        name: Its name.
+        since: When the stack was made: an older database is somebody else's.
 
     Returns:
         What became of it, in words.
@@ -212,6 +214,8 @@ def drop_empty_database(name: str) -> str:
     try:
         if glue.get_tables(DatabaseName=name)["TableList"]:
             return "stays: it has other tables"
+        if glue.get_database(Name=name)["Database"]["CreateTime"] < since:
+            return "stays: it was there before the stack"
         glue.delete_database(Name=name)
     except glue.exceptions.EntityNotFoundException:
         return "was not there"
@@ -221,16 +225,17 @@ def drop_empty_database(name: str) -> str:
 def what_to_look_at(stack: str, lab: Lab, names: Mapping[str, str]) -> str:
     """Where the console shows what was deployed, in lines."""
     console = f"https://{lab.region}.console.aws.amazon.com"
-    region = f"region={lab.region}"
+    region, job = f"region={lab.region}", names["GlueJobName"]
+    page = f"cloudwatch/home?{region}#dashboards/dashboard/{names['Dashboard']}"
     places = {
         "CloudFormation, the stack": f"{console}/cloudformation/home?{region}#/stacks?filteringText={stack}",
         "S3, raw Parquet": f"{console}/s3/buckets/{names['RawBucket']}?{region}&prefix=raw/cotahist/",
         "S3, refined Parquet": f"{console}/s3/buckets/{names['RefinedBucket']}?{region}&prefix=refined/",
         "Lambda, the starter": f"{console}/lambda/home?{region}#/functions/{names['StarterFunction']}",
-        "Glue, the job and its runs": f"{console}/gluestudio/home?{region}#/editor/job/{names['GlueJobName']}",
+        "Glue, the job and its runs": f"{console}/gluestudio/home?{region}#/editor/job/{job}",
         "Glue, the catalog": f"{console}/glue/home?{region}#/v2/data-catalog/tables",
         f"Athena, workgroup {names['WorkGroup']}": f"{console}/athena/home?{region}#/query-editor",
-        "CloudWatch, the dashboard": f"{console}/cloudwatch/home?{region}#dashboards/dashboard/{names['Dashboard']}",
+        "CloudWatch, the dashboard": f"{console}/{page}",
     }
     width = max(map(len, places))
     return "\n".join(
@@ -241,6 +246,12 @@ def what_to_look_at(stack: str, lab: Lab, names: Mapping[str, str]) -> str:
             "What to hand in, and where its evidence is: docs/learner-lab.md (docs/learner-lab.pt-BR.md)",
         ]
     )
+
+
+def _created(stack: str) -> datetime:
+    (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    # A catalog's times are of whole seconds
+    return found["CreationTime"].replace(microsecond=0)
 
 
 def _stacks_like_ours() -> list[str]:

@@ -282,7 +282,9 @@ def _announce(request: Request, show: Show) -> None:
     show.heading(f"The Bovespa pipeline on this machine: {what}")
     show.warning(_B3[request.kind].format(b3=request.b3))
     if request.lab:
-        show.warning("The account is a Learner Lab's: nobody makes a role, and LabRole is every role of the stack")
+        show.warning(
+            "The account is a Learner Lab's: nobody makes a role, and LabRole is every role of the stack"
+        )
 
 
 def _stay(sandbox: Sandbox, b3: B3Server | None, show: Show) -> None:

@@ -170,7 +170,7 @@ def _empty(folder: Path) -> None:
 
 
 @contextmanager
-def _emulator(folder: Path, show: Show, *, lab: bool) -> Iterator[MiniStack]:
+def _emulator(folder: Path, show: Show, *, lab: bool = False) -> Iterator[MiniStack]:
     """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
         aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab)

@@ -1,8 +1,8 @@
 """Deployment without one IAM resource, where the setting `existing_role` names a role that is there.
 
 Some accounts let nobody create a role, such as those of an AWS Academy Learner Lab: there is one, which
-whatever runs has to share, and CloudFormation works with the credentials of whoever deploys. What each role of
-the stack would be allowed stands in the cloud assembly all the same, in `iam-policy-report.txt`.
+whatever runs has to share, and CloudFormation works with the credentials of whoever deploys. What each role
+of the stack would be allowed stands in the cloud assembly all the same, in `iam-policy-report.txt`.
 CDK, "Customizing role creation"; `CliCredentialsStackSynthesizer`.
 """
 
@@ -36,7 +36,7 @@ _ARN_ALONE = "In a lab S3 was seen not to invoke by a permission with both; the 
 
 
 def synthesizer(existing_role: str | None) -> CliCredentialsStackSynthesizer | None:
-    """What deploys with the caller's credentials and needs of `cdk bootstrap` nothing but a bucket for assets.
+    """What deploys by the caller's credentials and needs of `cdk bootstrap` nothing but a bucket for assets.
 
     Returns:
         None without an existing role: then the CDK's default, by the roles of `cdk bootstrap`.
@@ -45,7 +45,7 @@ def synthesizer(existing_role: str | None) -> CliCredentialsStackSynthesizer | N
 
 
 def environment(existing_role: str | None) -> Environment | None:
-    """The account that the role's ARN names: the CDK then deploys into no other. None where a name is given."""
+    """The account that the role's ARN names: the CDK then deploys into no other. None for a mere name."""
     if existing_role is None or not existing_role.startswith("arn:"):
         return None
     return Environment(account=existing_role.split(":")[4])
@@ -70,7 +70,7 @@ def let_s3_invoke_by_source_arn(stack: Stack) -> None:
     """Have functions' permissions name the bucket that invokes, and not also its account.
 
     In a lab, S3 was seen never to invoke a function whose permission has both, and to do with the ARN alone.
-    The name of a bucket is in one account's hands while the bucket exists, which is as long as the permission.
+    A bucket's name is in one account's hands while the bucket exists, which is as long as the permission.
     """
     for permission in stack.node.find_all():
         if isinstance(permission, CfnPermission) and permission.source_arn is not None:

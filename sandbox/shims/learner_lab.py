@@ -1,9 +1,9 @@
 """An account in which IAM refuses what a Learner Lab refuses (`sandbox.learner_lab`).
 
 What comes to the emulator as a request, MiniStack itself holds to the policies of whoever calls. What
-CloudFormation makes it does not: on AWS that goes by the credentials of who deploys, so here it is held to the
-permissions of the people, in IAM and where a role is passed to a service. A role that a service gets has to
-trust it.
+CloudFormation makes it does not: on AWS that goes by the credentials of who deploys, so here it is held to
+the permissions of the people, in IAM and where a role is passed to a service. A role that a service gets has
+to trust it.
 """
 
 from __future__ import annotations

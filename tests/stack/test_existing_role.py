@@ -1,4 +1,4 @@
-"""The stack by a role that is there: not one IAM resource, nothing of a bootstrap but a bucket, in both modes."""
+"""The stack by a role that is there: no IAM resource, of a bootstrap a bucket alone, in both modes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def test_there_is_no_iam_resource_and_no_role_that_is_missing(lab: Synthesised) 
 def test_whatever_has_a_role_has_the_one(lab: Synthesised) -> None:
     functions = [each["Properties"]["Role"] for _, each in resources(lab.template, "AWS::Lambda::Function")]
     schedules = [
-        each["Properties"]["Target"]["RoleArn"] for _, each in resources(lab.template, "AWS::Scheduler::Schedule")
+        each["Properties"]["Target"]["RoleArn"]
+        for _, each in resources(lab.template, "AWS::Scheduler::Schedule")
     ]
     jobs = [
         each["Properties"]["Role"]
@@ -185,13 +186,19 @@ def test_an_arn_names_the_account_too() -> None:
     assert {role.rpartition(":role/")[2] for role in roles} == {f"team/{ROLE}"}
 
 
-@pytest.mark.parametrize(("key", "value"), [("kms_key", "create"), ("kms_key", KEY), ("athena_notebook", "true")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("kms_key", "create"), ("kms_key", KEY), ("athena_notebook", "true")]
+)
 def test_what_has_not_been_shown_to_work_by_such_a_role_is_refused(key: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"^{key} is set, and existing_role is 'LabRole'"):
         build({**CONTEXT, **SETTINGS, key: value})
 
 
-@pytest.mark.parametrize("value", ["a role", "arn:aws:iam::1:role/x", "arn:aws:iam::111122223333:user/ana", "a/"])
+@pytest.mark.parametrize(
+    "value", ["a role", "arn:aws:iam::1:role/x", "arn:aws:iam::111122223333:user/ana", "a/"]
+)
 def test_what_is_no_role_is_refused(value: str) -> None:
-    with pytest.raises(ConfigError, match="^existing_role is .*expected the name of a role, such as LabRole"):
+    with pytest.raises(
+        ConfigError, match=r"^existing_role is .*expected the name of a role, such as LabRole"
+    ):
         build({**CONTEXT, "existing_role": value})
