@@ -188,15 +188,19 @@ def destroy(given: Sequence[str], *, ask: bool = True) -> None:
     """
     lab, stack = Lab.find(), _stack_name(given)
     try:
-        database, since = outputs(stack)["RefinedDatabase"], _created(stack)
+        names, since = outputs(stack), _created(stack)
     except ClientError as error:
         if "does not exist" not in str(error):
             raise
         _say(f"{stack}: there is no such stack")
     else:
-        _step(sys.executable, "-m", "operating.teardown", "--stack", stack, *([] if ask else ["--yes"]))
+        # One whose first deployment did not end has no outputs, and no data yet
+        if names:
+            _step(sys.executable, "-m", "operating.teardown", "--stack", stack, *([] if ask else ["--yes"]))
         _step("cdk", "destroy", "--force", *arguments(given))
-        _say(f"Database {database}: {drop_empty_database(database, since=since)}")
+        if names:
+            database = names["RefinedDatabase"]
+            _say(f"Database {database}: {drop_empty_database(database, since=since)}")
     _say(f"Bucket for assets: {lab.assets} {lab.remove_asset_bucket()}")
 
 

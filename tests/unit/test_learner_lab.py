@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 
+from glue_scripts.visual import build_nodes
 from operating import learner_lab
-from operating.learner_lab import Lab, LabError, arguments, settings
+from operating.learner_lab import SETTINGS, Lab, LabError, arguments, settings
 from stacks.config import REPOSITORY
 
 OWN = ["-c", "existing_role=LabRole", "-c", "removal_policy=destroy", "-c", "operators=role/voclabs"]
@@ -79,6 +81,35 @@ def test_nothing_is_deleted_where_the_data_were_not(monkeypatch: pytest.MonkeyPa
     with pytest.raises(LabError):
         learner_lab.destroy([])
     assert steps.run == ["operating.teardown"]
+
+
+def test_a_stack_whose_first_deployment_did_not_end_is_deleted_without_its_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steps = Steps()
+    monkeypatch.setattr(subprocess, "run", steps)
+    monkeypatch.setattr(learner_lab, "outputs", lambda _stack: {})
+    monkeypatch.setattr(learner_lab, "_created", lambda _stack: None)
+    monkeypatch.setattr(Lab, "remove_asset_bucket", lambda _self: "deleted")
+    learner_lab.destroy([])
+    assert steps.run == ["cdk destroy"]
+
+
+@pytest.mark.parametrize("language", ["", ".pt-BR"])
+def test_the_guide_is_true(language: str) -> None:
+    text = (REPOSITORY / "docs" / f"learner-lab{language}.md").read_text(encoding="utf-8")
+    assert [name for name, value in SETTINGS.items() if f"`{name}={value}`" not in text] == []
+    assert re.findall(r"^\| (R\d) \|", text, re.MULTILINE) == [f"R{number}" for number in range(1, 10)]
+    nodes = build_nodes(raw_bucket="r", refined_bucket="s", refined_database="d", refined_table="t")
+    assert re.search(r" (\d+) (?:nodes|nós)", text)[1] == str(len(nodes))  # type: ignore[index]
+    files = [
+        *(f"docs/{name}" for name in re.findall(r"\]\((?!https?:|#)([^)#]+)", text)),
+        *re.findall(
+            r"`((?:tests|scraper|stacks|refinement|lambda_src|glue_scripts|notebooks)/[\w./]*)`", text
+        ),
+    ]
+    assert len(files) > 10
+    assert [name for name in files if not (REPOSITORY / name).exists()] == []
 
 
 @pytest.mark.parametrize(
