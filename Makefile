@@ -86,9 +86,14 @@ $(SPARK_CLASSES): $(PACKAGES) sandbox/PlainLocalFileSystem.java sandbox/MemoryUt
 spark-classes: setup
 	@$(MAKE) -s --no-print-directory $(SPARK_CLASSES)
 
-sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual STACK_ARGS="-c ..."
+# An account that lets nobody make a role, such as one of an AWS Academy Learner Lab: docs/learner-lab.md
+ifeq ($(LAB),1)
+IN_LAB := --lab
+endif
+
+sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual STACK_ARGS="-c ..." LAB=1: in a Learner Lab
 	@$(MAKE) $(SPARK_CLASSES) >build/spark-classes.log 2>&1 & # while the stack is deployed, which leaves a core idle
-	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --sessions "$(SESSIONS)" \
+	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" $(IN_LAB) --sessions "$(SESSIONS)" \
 	  $(if $(HISTORY),--history "$(HISTORY)") $(if $(DATE),--date "$(DATE)") $(STACK_ARGS)
 
 # A LANGUAGE that is said here, not the one of GNU gettext that the environment may have
@@ -136,18 +141,26 @@ synth: setup ## the CloudFormation template, checked by cdk-nag
 
 preflight: setup ## ask your account, reading only, what a deployment will meet: STACK_ARGS="-c ..." LAB=1 in a Learner Lab
 	@python -m stacks.arguments $(STACK_ARGS)
-	@python -m stacks.preflight $(if $(LAB),--lab) $(STACK_ARGS)
+	@python -m stacks.preflight $(if $(filter 1,$(LAB)),--lab) $(STACK_ARGS)
 
-deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c removal_policy=destroy ..."
+deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c removal_policy=destroy ..." LAB=1: into a Learner Lab
 	@python -m stacks.arguments $(STACK_ARGS)
-	@python -m stacks.preflight $(STACK_ARGS)
+	@python -m stacks.preflight $(if $(filter 1,$(LAB)),--lab) $(STACK_ARGS)
+ifeq ($(LAB),1)
+	@python -m operating.learner_lab deploy $(STACK_ARGS)
+else
 	@cdk bootstrap $(STACK_ARGS)
 	@cdk deploy $(STACK_ARGS)
+endif
 
-destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed with removal_policy=destroy)
+destroy: setup ## empty the buckets, drop the tables, delete the stack (deployed with removal_policy=destroy, or LAB=1, which is said again here)
 	@python -m stacks.arguments $(STACK_ARGS)
+ifeq ($(LAB),1)
+	@python -m operating.learner_lab destroy $(STACK_ARGS)
+else
 	@python -m stacks.teardown
 	@cdk destroy --force $(STACK_ARGS)
+endif
 
 docs: setup ## write the READMEs' column tables from the schemas, the queries from their headers, the graph from its nodes, the rooms from their imports
 	@python -m tools.docs.tables

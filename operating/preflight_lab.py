@@ -10,11 +10,10 @@ from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
+from operating.learner_lab import ROLE
 from operating.preflight import CHECKS, Account, Check, Finding, Level, Plan, Subject
 
 REGIONS = ("us-east-1", "us-west-2")
-
-LAB_ROLE = "LabRole"
 
 _USERS = ":assumed-role/voclabs/"
 _NEEDED = ("lambda", "glue", "scheduler")
@@ -105,7 +104,7 @@ def role_check(role: str) -> Check:
                 Level.WARNING,
                 subject,
                 f"{', '.join(lacking)} may not assume it",
-                f"it is not as {LAB_ROLE} usually is; the pipeline takes {', '.join(_NEEDED)} alone",
+                f"it is not as {ROLE} usually is; the pipeline takes {', '.join(_NEEDED)} alone",
             )
         else:
             yield Finding(Level.FINE, subject, "there, with the services that assume it")

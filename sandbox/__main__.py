@@ -73,6 +73,7 @@ def main() -> int:
             job=arguments.job,
             settings=arguments.context,
             fresh=arguments.fresh,
+            lab=arguments.lab,
             stay=arguments.command == "up",
         )
     show = Show(sys.stderr)  # standard output is the command's
@@ -105,6 +106,7 @@ def _run_pipeline(
     job: str = SCRIPT,
     settings: Sequence[str] = (),
     fresh: bool = False,
+    lab: bool = False,
     stay: bool = False,
 ) -> int:
     started = time.monotonic()
@@ -118,6 +120,7 @@ def _run_pipeline(
             history=history,
             job=job,
             settings=settings,
+            lab=lab,
         )
         if request.kind == LIVE:
             require_b3()
@@ -133,6 +136,7 @@ def _run_pipeline(
                 show=show,
                 job=request.job,
                 settings=request.settings,
+                lab=request.lab,
             ) as sandbox,
         ):
             sandbox.aws.enter()
@@ -213,6 +217,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a setting of cdk.json, as for the CDK: -c index_codes=IBOV,SMLL",
     )
+    parser.add_argument(
+        "--lab", action="store_true", help="in an account as a Learner Lab's, in which nobody makes a role"
+    )
     parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
 
 
@@ -264,7 +271,7 @@ def _have_sessions(sessions: int, show: Show) -> int:
     if lake.is_up:
         raise NoLakeError(f"{lacking}: end the sandbox that is up, or start it with --history {sessions}")
     show.line(f"{lacking}: loads history first")
-    return _run_pipeline(show, session=lake.newest, history=sessions, job=lake.job)
+    return _run_pipeline(show, session=lake.newest, history=sessions, job=lake.job, lab=lake.lab)
 
 
 def _announce(request: Request, show: Show) -> None:
@@ -274,6 +281,10 @@ def _announce(request: Request, show: Show) -> None:
         what += f", and {len(request.history)} before"
     show.heading(f"The Bovespa pipeline on this machine: {what}")
     show.warning(_B3[request.kind].format(b3=request.b3))
+    if request.lab:
+        show.warning(
+            "The account is a Learner Lab's: nobody makes a role, and LabRole is every role of the stack"
+        )
 
 
 def _stay(sandbox: Sandbox, b3: B3Server | None, show: Show) -> None:

@@ -21,6 +21,7 @@ from typing import Self
 
 from botocore.exceptions import ClientError
 
+from operating.learner_lab import Lab
 from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack, without_aws
 from stacks.arguments import REFUSED
 
@@ -94,7 +95,7 @@ class Cdk:
         }
 
     def deploy(self, context: Mapping[str, str], progress: Callable[[str], None]) -> Deployment:
-        """Bootstrap the emulator's account, and synthesise and deploy the app.
+        """Bootstrap the emulator's account, as far as it takes, and synthesise and deploy the app.
 
         Args:
             context: Settings that go before those of `cdk.json`.
@@ -109,14 +110,9 @@ class Cdk:
         else:
             progress("bootstrap, synth")
             with ThreadPoolExecutor() as both:
-                # Bootstrapping from a folder without a cdk.json, or it would synthesise the app, too
-                bootstrap = both.submit(
-                    self._run,
-                    *("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-version-reporting"),
-                    at=self._folder,
-                )
+                prepared = both.submit(self._prepare, with_roles=not context.get("existing_role"))
                 self._synth(inputs, context)
-                bootstrap.result()
+                prepared.result()
             self._run(
                 "deploy",
                 *("--app", str(self._assembly), "--outputs-file", str(outputs)),
@@ -134,6 +130,18 @@ class Cdk:
             DeployError: CloudFormation could not.
         """
         self._run("destroy", "--app", str(self._assembly), "--force")
+
+    def _prepare(self, *, with_roles: bool) -> None:
+        """Have there be what the CDK deploys by: its roles and its bucket, or the bucket alone."""
+        if not with_roles:
+            lab = Lab(account=ACCOUNT, region=REGION)
+            lab.make_asset_bucket(self._aws.client("s3"))
+            return
+        # From a folder without a cdk.json, or it would synthesise the app, too
+        self._run(
+            *("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--no-version-reporting"),
+            at=self._folder,
+        )
 
     def _synth(self, inputs: str, context: Mapping[str, str]) -> None:
         of = self._folder / _INPUTS

@@ -18,14 +18,14 @@ from sandbox.ministack import MARK
 from sandbox.owner import when_owner_ends
 
 
-async def _serve(socket_fd: int, folder: Path) -> list[str]:
+async def _serve(socket_fd: int, folder: Path, lab_role: str | None) -> list[str]:
     """Serve until the owner ends; return what could not be kept."""
     # MiniStack reads its settings from the environment when it is imported, not when it starts
     from ministack.app import app  # noqa: PLC0415
 
     from sandbox import shims  # noqa: PLC0415  # imports MiniStack's services
 
-    installed = shims.install(folder)
+    installed = shims.install(folder, lab_role=lab_role)
     loop = asyncio.get_running_loop()
     owner_gone = asyncio.Event()
     when_owner_ends(lambda: loop.call_soon_threadsafe(owner_gone.set))
@@ -48,8 +48,9 @@ def main() -> int:
     parser.add_argument("--socket", type=int, required=True, help="descriptor of the bound socket")
     parser.add_argument("--folder", type=Path, required=True, help="folder for state and logs")
     parser.add_argument("--remove", type=Path, required=True, help="folder to remove at the end")
+    parser.add_argument("--lab-role", help="the one role of an account that lets nobody make another")
     arguments = parser.parse_args()
-    if asyncio.run(_serve(arguments.socket, arguments.folder)):
+    if asyncio.run(_serve(arguments.socket, arguments.folder, arguments.lab_role)):
         return 1  # the mark stays, and tells that the state is not to be trusted
     (arguments.folder / MARK).unlink()
     shutil.rmtree(arguments.remove)

@@ -1,7 +1,8 @@
 """The sandbox itself: a B3 to ask, and an AWS with the stack deployed in it, kept from one run to the next.
 
 Each kind of B3 has a sandbox of its own, so that simulated, recorded and live sessions never share a lake. So
-has the job in visual mode, which would find its work done in the script's lake. A lake grows as in
+has the job in visual mode, which would find its work done in the script's lake, and so has a Learner Lab's
+account. A lake grows as in
 production, forward in time. For a session before its newest one, a simulated or recorded lake begins anew, as
 all of it can be had again.
 """
@@ -20,12 +21,13 @@ from types import MappingProxyType
 
 import boto3
 
+from operating.learner_lab import SETTINGS
 from sandbox.b3.server import B3Server, Source
 from sandbox.console import Show
 from sandbox.deploy import Cdk, Deployment
 from sandbox.ministack import REPOSITORY, MiniStack, UncleanFolderError
 from sandbox.mirror import BucketMirror
-from sandbox.request import LIVE, SCRIPT, VISUAL, Request
+from sandbox.request import LAB, LIVE, SCRIPT, VISUAL, Request
 
 HOME = REPOSITORY / ".sandbox"
 AWS = "aws"
@@ -79,6 +81,7 @@ def start(
     show: Show,
     job: str = SCRIPT,
     settings: Mapping[str, str] = MappingProxyType({}),
+    lab: bool = False,
 ) -> Iterator[Sandbox]:
     """Start the emulator and deploy the stack.
 
@@ -89,6 +92,7 @@ def start(
         show: Where to show what happens.
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
         settings: Further settings of the stack, by their names in `cdk.json`.
+        lab: Whether the account is one of a Learner Lab.
 
     Raises:
         sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
@@ -99,15 +103,17 @@ def start(
         "lookback_sessions": str(lookback),
         "glue_job_mode": job,
         "glue_concurrent_runs": "1",  # each takes what a machine has
+        **(SETTINGS if lab else {}),
         **settings,
     }
     if b3:
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
-            aws = running.enter_context(_emulator(folder, show))
+            aws = running.enter_context(_emulator(folder, show, lab=lab))
             step.outcome = aws.endpoint
-        with show.step("cdk bootstrap, synth, deploy", slow=True) as step:
+        begins = "bucket for assets, cdk" if context.get("existing_role") else "cdk bootstrap,"
+        with show.step(f"{begins} synth, deploy", slow=True) as step:
             deployment = Cdk(aws, folder).deploy(context, step.doing)
             step.outcome = f"stack {deployment.work_group}"
         yield Sandbox(folder=folder, aws=aws, deployment=deployment)
@@ -130,7 +136,8 @@ def b3_server(source: Source | None, folder: Path) -> Iterator[B3Server | None]:
 
 def prepare_folder(request: Request, *, fresh: bool, show: Show) -> Path:
     """The folder for the kind of B3 and job that is asked, empty if the lake in it has to begin anew."""
-    folder = HOME / (f"{request.kind}-{VISUAL}" if request.job == VISUAL else request.kind)
+    parts = (request.kind, *([LAB] if request.lab else []), *([VISUAL] if request.job == VISUAL else []))
+    folder = HOME / "-".join(parts)
     newest = max(sessions_of(folder, "raw/cotahist"), default=None)
     if fresh:
         show.line("begins with an empty lake, as asked")
@@ -168,10 +175,10 @@ def _empty(folder: Path) -> None:
 
 
 @contextmanager
-def _emulator(folder: Path, show: Show) -> Iterator[MiniStack]:
+def _emulator(folder: Path, show: Show, *, lab: bool = False) -> Iterator[MiniStack]:
     """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
-        aws = MiniStack.start(folder / AWS, enforce_permissions=True)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab)
         if half_deployed := _half_deployed(aws):
             aws.stop()
             show.warning(
@@ -182,7 +189,7 @@ def _emulator(folder: Path, show: Show) -> Iterator[MiniStack]:
         show.warning("the last run was killed and its state is lost: begins with an empty lake")
     if half_deployed:
         _empty(folder)
-        aws = MiniStack.start(folder / AWS, enforce_permissions=True)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab)
     with aws:
         yield aws
 

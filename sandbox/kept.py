@@ -26,7 +26,7 @@ from sandbox.ministack import (
     aws_environment,
     without_aws,
 )
-from sandbox.request import SCRIPT
+from sandbox.request import LAB, SCRIPT, VISUAL
 
 
 class NoLakeError(RuntimeError):
@@ -66,7 +66,12 @@ class KeptLake:
     @property
     def job(self) -> str:
         """What the Glue job is deployed as in it."""
-        return self.folder.name.partition("-")[2] or SCRIPT
+        return VISUAL if VISUAL in self.folder.name.split("-") else SCRIPT
+
+    @property
+    def lab(self) -> bool:
+        """Whether it is in an account of a Learner Lab."""
+        return LAB in self.folder.name.split("-")
 
     @property
     def newest(self) -> date:
@@ -104,7 +109,7 @@ class KeptLake:
                 endpoint = self._endpoint(running)
                 step.outcome = endpoint
             names = {"STACK_NAME": self._stack()}
-            yield {**without_aws(os.environ), **aws_environment(endpoint), **names}
+            yield {**without_aws(os.environ), **aws_environment(endpoint, lab=self.lab), **names}
 
     def _stack(self) -> str:
         try:
@@ -116,7 +121,7 @@ class KeptLake:
 
     def _endpoint(self, running: ExitStack) -> str:
         try:
-            return running.enter_context(MiniStack.start(self.folder / AWS)).endpoint
+            return running.enter_context(MiniStack.start(self.folder / AWS, lab=self.lab)).endpoint
         except FolderInUseError:
             endpoint = MiniStack.endpoint_at_work(self.folder / AWS)
             if endpoint is None:

@@ -24,6 +24,9 @@ from typing import IO, Any, Self
 import boto3
 from botocore.config import Config
 
+from operating.learner_lab import ROLE as LAB_ROLE
+from sandbox.learner_lab import PEOPLE, session_credentials
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -64,14 +67,23 @@ class MiniStack:
     Attributes:
         endpoint: Address of every AWS service in it, such as `http://127.0.0.1:40123`.
         folder: Folder with all that it keeps.
+        lab: Whether its account is one of a Learner Lab (`sandbox.learner_lab`).
     """
 
     endpoint: str
     folder: Path
+    lab: bool
     _process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, data_dir: Path | None = None, port: int = 0, *, enforce_permissions: bool = False) -> Self:
+    def start(
+        cls,
+        data_dir: Path | None = None,
+        port: int = 0,
+        *,
+        enforce_permissions: bool = False,
+        lab: bool = False,
+    ) -> Self:
         """Start an emulator and wait until it answers.
 
         Args:
@@ -80,6 +92,7 @@ class MiniStack:
             port: Loopback port to listen on; 0 takes a free one.
             enforce_permissions: Whether functions and jobs may do only what their roles allow, and the
                 decisions are kept in `decisions`. Without, any credentials may do anything.
+            lab: Whether the account is one of a Learner Lab, in which permissions are always enforced.
 
         Raises:
             EmulatorError: It ended, or did not answer in time; the message has its log's last line.
@@ -102,10 +115,11 @@ class MiniStack:
                 [
                     *(sys.executable, "-m", "sandbox.emulator", "--socket", str(bound.fileno())),
                     *("--folder", str(folder), "--remove", str(folder if ephemeral else scratch)),
+                    *(("--lab-role", LAB_ROLE) if lab else ()),
                 ],
                 cwd=REPOSITORY,
                 env=_settings(
-                    folder, scratch, port, keep=not ephemeral, enforce_permissions=enforce_permissions
+                    folder, scratch, port, keep=not ephemeral, enforce_permissions=enforce_permissions or lab
                 ),
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -113,7 +127,7 @@ class MiniStack:
                 pass_fds=[bound.fileno(), mark.fileno()],
                 start_new_session=True,  # Ctrl-C reaches the owner alone, which ends the emulator in order
             )
-        emulator = cls(endpoint=endpoint, folder=folder, _process=process)
+        emulator = cls(endpoint=endpoint, folder=folder, lab=lab, _process=process)
         emulator._wait_until_ready()
         return emulator
 
@@ -149,7 +163,7 @@ class MiniStack:
 
     def environment(self) -> dict[str, str]:
         """The variables that point boto3, the AWS CLI, the CDK and Spark jobs at this emulator alone."""
-        return aws_environment(self.endpoint)
+        return aws_environment(self.endpoint, lab=self.lab)
 
     def client(self, service: str) -> Any:
         """A client of one of its services, whatever the environment leads to."""
@@ -160,6 +174,7 @@ class MiniStack:
             region_name=REGION,
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
             config=Config(proxies={}),
         )
 
@@ -232,14 +247,19 @@ def _mark(folder: Path) -> IO[bytes]:
     return mark
 
 
-def aws_environment(endpoint: str) -> dict[str, str]:
-    """The variables that point AWS tools at `endpoint`, away from the user's own accounts and proxies."""
+def aws_environment(endpoint: str, *, lab: bool = False) -> dict[str, str]:
+    """The variables that point AWS tools at `endpoint`, away from the user's own accounts and proxies.
+
+    Args:
+        endpoint: The emulator's address.
+        lab: Whether whoever uses them is somebody in a Learner Lab; else the account's root.
+    """
+    root = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     direct = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
     no_proxy = ",".join(dict.fromkeys([*direct, "127.0.0.1", "localhost"]))
     return {
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **(session_credentials(PEOPLE) if lab else root),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
         "AWS_CONFIG_FILE": os.devnull,

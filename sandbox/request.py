@@ -23,6 +23,9 @@ RECORDED = "recorded"
 SCRIPT = "script"
 VISUAL = "visual"
 
+LAB = "lab"
+"""Part of the name of a folder whose account is one of a Learner Lab."""
+
 MOST_SESSIONS = 250
 """The most that a run takes: about a year."""
 
@@ -61,6 +64,7 @@ class Request:
         history: The sessions before them to load from B3's annual files, oldest first.
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
         settings: Settings of the stack that are not those of `cdk.json`, by their names there.
+        lab: Whether the account is to be one of a Learner Lab.
     """
 
     b3: str
@@ -68,6 +72,7 @@ class Request:
     history: tuple[date, ...] = ()
     job: str = SCRIPT
     settings: Mapping[str, str] = field(default_factory=dict)
+    lab: bool = False
 
     @classmethod
     def parse(
@@ -80,6 +85,7 @@ class Request:
         history: int | None = 0,
         job: str = SCRIPT,
         settings: Sequence[str] = (),
+        lab: bool = False,
     ) -> Self:
         """Settle which sessions are meant.
 
@@ -93,6 +99,7 @@ class Request:
                 `ENOUGH_SESSIONS` of a simulated B3, and none of another one.
             job: What the Glue job is to be, `SCRIPT` or `VISUAL`.
             settings: Settings of the stack, as `name=value`.
+            lab: Whether the account is to be one of a Learner Lab.
 
         Raises:
             RequestError: The folder has no daily files, or lacks an annual file that history needs; or the
@@ -125,6 +132,7 @@ class Request:
             history=tuple(past),
             job=job,
             settings=_settings(settings),
+            lab=lab,
         )
 
     @property

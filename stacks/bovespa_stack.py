@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import CfnOutput, Stack, Tags
 from constructs import Construct
 
+from stacks import existing_role
 from stacks.analytics import Analytics
 from stacks.catalog import Catalog
 from stacks.checkov import acknowledge_checkov
@@ -22,8 +23,14 @@ class BovespaStack(Stack):
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(
-            scope, construct_id, description="Bovespa sessions, every morning, to query in Athena"
+            scope,
+            construct_id,
+            description="Bovespa sessions, every morning, to query in Athena",
+            env=existing_role.environment(config.existing_role),
+            synthesizer=existing_role.synthesizer(config.existing_role),
         )
+        if config.existing_role is not None:
+            existing_role.use(self, config.existing_role)
         for name, value in config.tags.items():
             Tags.of(self).add(name, value)
 
@@ -153,6 +160,8 @@ class BovespaStack(Stack):
             self._add_outputs(
                 {"SparkWorkGroup": notebooks.workgroup.name, "SparkCharts": notebooks.charts_url}
             )
+        if config.existing_role is not None:
+            existing_role.let_s3_invoke_by_source_arn(self)
         acknowledge_checkov(self, with_key=encryption.key is not None)
 
     def _add_outputs(self, outputs: dict[str, str]) -> None:

@@ -63,6 +63,8 @@ class Config:
     Attributes:
         stack_name: Name of the CloudFormation stack and of what has to have a name in the account: the
             workgroup and the log groups of the job. Two pipelines in one account and region need two names.
+        existing_role: Name or ARN of a role that every function, the job and the schedule use, so that the
+            stack has no IAM resource and is deployed by the caller's credentials; None for roles of its own.
         removal_policy: What becomes of buckets and their data when the stack is deleted.
         kms_key: What encrypts buckets, queues, topics, logs and query results: None for keys of AWS's own
             (S3-managed), `CREATE_KEY` for a key that the stack creates, or the ARN of a key.
@@ -98,6 +100,7 @@ class Config:
     """
 
     stack_name: str
+    existing_role: str | None
     removal_policy: RemovalPolicy
     kms_key: str | None
     operators: tuple[str, ...]
@@ -139,6 +142,11 @@ class Config:
         own_name = _catalogued(stack_name)
         config = cls(
             stack_name=stack_name,
+            existing_role=read.optional_text(
+                "existing_role",
+                r"(arn:[^:*]+:iam::\d{12}:role/)?[\w+=,.@/-]*[\w+=,.@-]",
+                "the name of a role, such as LabRole, or its ARN",
+            ),
             removal_policy=_REMOVAL_POLICIES[read.choice("removal_policy", _REMOVAL_POLICIES)],
             kms_key=read.optional_text(
                 "kms_key",
@@ -198,8 +206,28 @@ class Config:
                 "visual job takes no session out of its tables; set wide_sessions to 0, or glue_job_mode to "
                 f"{JobMode.SCRIPT.value!r}"
             )
+        if config.existing_role:
+            config.refuse_beside_existing_role()
         read.refuse_unknown()
         return config
+
+    def refuse_beside_existing_role(self) -> None:
+        """Refuse settings that need permissions which nobody can give a role that is there already.
+
+        Raises:
+            ConfigError: One of them is set.
+        """
+        wrong = {
+            "kms_key": self.kms_key and "whether the role may use a key, its owner's policies say",
+            "athena_notebook": self.athena_notebook
+            and "Athena for Apache Spark has not been shown to run with a role of that kind",
+        }
+        for key, reason in wrong.items():
+            if reason:
+                raise ConfigError(
+                    f"{key} is set, and existing_role is {self.existing_role!r}: {reason}; leave {key} as it "
+                    "is in cdk.json"
+                )
 
 
 class _Reader:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import boto3
 from botocore.exceptions import ProfileNotFound
 
-from operating import preflight_lab
+from operating import learner_lab, preflight_lab
 from operating.lake import counted
 from operating.preflight import (
     BOOTSTRAP_QUALIFIER,
@@ -75,7 +75,7 @@ def findings(asked: argparse.Namespace) -> Iterator[Finding]:
         ConfigError: A setting is refused.
     """
     context = context_of(asked.context)
-    role = str(context.get("existing_role") or preflight_lab.LAB_ROLE)
+    role = str(context.get("existing_role") or learner_lab.ROLE)
     config = Config.from_context(context)
     try:
         session = boto3.Session(profile_name=asked.profile)

@@ -19,6 +19,7 @@ from sandbox.shims import (
     glue_jobs,
     glue_partitions,
     kept_state,
+    learner_lab,
     left_out_properties,
     metric_alarms,
     named_queries,
@@ -49,11 +50,13 @@ class Installed:
     save_failures: kept_state.SaveFailures
 
 
-def install(folder: Path) -> Installed:
+def install(folder: Path, *, lab_role: str | None = None) -> Installed:
     """Put every shim in place. To be called before MiniStack serves.
 
     Args:
         folder: The emulator's own folder; job runs keep their logs and their mirror of the buckets in it.
+        lab_role: The one role of an account in which nobody can make another; None for an account of one's
+            own.
 
     Raises:
         UnsupportedMiniStackError: Another version of MiniStack is installed.
@@ -77,6 +80,8 @@ def install(folder: Path) -> Installed:
     query_results.install()
     schedules.install()
     stack_resources.install()
+    if lab_role is not None:
+        learner_lab.install(lab_role)
     return Installed(
         job_runs=glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR),
         save_failures=kept_state.install(),

@@ -9,7 +9,6 @@ written down once, in a file with a JSON object a line.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam as iam_service
 from ministack.services import sts
 
+from sandbox.learner_lab import session_credentials
 from sandbox.ministack import ACCOUNT
 
 # MiniStack has no types that hold
@@ -154,24 +154,20 @@ def _with_parents(resource: str) -> list[str]:
     return [resource, f"{account}:catalog"] if kind == "database" else [resource]
 
 
-def role_session(role_arn: str) -> dict[str, str]:
+def role_session(role_arn: str, name: str = _SESSION_NAME) -> dict[str, str]:
     """Credentials of a session of a role that a service assumes, such as a Glue job's, as variables.
 
     Args:
         role_arn: Its ARN, or its name, as Glue takes either.
+        name: The session's name.
     """
     role = role_arn.rpartition("/")[2]
-    digest = hashlib.sha256(role.encode()).hexdigest()
-    credentials = {
-        "AWS_ACCESS_KEY_ID": f"ASIA{digest[:16].upper()}",
-        "AWS_SECRET_ACCESS_KEY": digest,
-        "AWS_SESSION_TOKEN": digest[::-1],
-    }
+    credentials = session_credentials(role)
     sts.register_session(
         credentials["AWS_ACCESS_KEY_ID"],
         {
-            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{_SESSION_NAME}",
-            "UserId": f"{role}:{_SESSION_NAME}",
+            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}",
+            "UserId": f"{role}:{name}",
             "SecretAccessKey": credentials["AWS_SECRET_ACCESS_KEY"],
             "SessionToken": credentials["AWS_SESSION_TOKEN"],
         },

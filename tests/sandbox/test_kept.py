@@ -200,18 +200,26 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     return asked
 
 
-@pytest.mark.parametrize(("name", "job"), [("simulated", "script"), ("simulated-visual", "visual")])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        ("simulated", "script", False),
+        ("simulated-visual", "visual", False),
+        ("simulated-lab", "script", True),
+        ("simulated-lab-visual", "visual", True),
+    ],
+)
 def test_pictures_have_history_loaded_into_a_simulated_lake_that_is_too_small(
     home: Path,
     runs: list[dict[str, object]],
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    job: str,
+    kept: tuple[str, str, bool],
 ) -> None:
+    name, job, lab = kept
     keep_lake(home, name, 3)
     monkeypatch.setattr(sys, "argv", ["sandbox", "pictures"])
     assert __main__.main() == 7
-    assert runs == [{"session": date(2025, 3, 3), "history": 64, "job": job}]
+    assert runs == [{"session": date(2025, 3, 3), "history": 64, "job": job, "lab": lab}]
 
 
 def test_pictures_have_a_simulated_lake_made_where_there_is_none(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from operating.learner_lab import ROLE
 from operating.preflight import CHECKS
-from operating.preflight_lab import LAB_ROLE, checks
+from operating.preflight_lab import checks
 from stacks.named_query import NAMED_QUERIES
 from tools.docs import queries, tables
 
@@ -95,7 +96,7 @@ def test_the_guide_lists_the_permissions_that_the_preflight_takes(guide: str) ->
     section = text.partition("\n## ")[2].partition("\n## ")[0]
     (listed,) = re.findall(r"```\n((?:\w+:\w+\s+)+)```", section)
     assert sorted(listed.split()) == sorted(set().union(*(needed for _, _, needed in CHECKS)))
-    for _, _, needed in checks(LAB_ROLE):
+    for _, _, needed in checks(ROLE):
         assert [each for each in needed if each not in section] == []
 
 
