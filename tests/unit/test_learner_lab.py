@@ -14,7 +14,16 @@ from operating import learner_lab
 from operating.learner_lab import SETTINGS, Lab, LabError, arguments, settings
 from stacks.config import REPOSITORY
 
-OWN = ["-c", "existing_role=LabRole", "-c", "removal_policy=destroy", "-c", "operators=role/voclabs"]
+OWN = [
+    "-c",
+    "existing_role=LabRole",
+    "-c",
+    "removal_policy=destroy",
+    "-c",
+    "operators=role/voclabs",
+    "-c",
+    "glue_concurrent_runs=1",
+]
 
 
 def test_the_settings_of_a_lab_come_first() -> None:
