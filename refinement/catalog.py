@@ -66,7 +66,7 @@ def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
         location=f"s3://{bucket}/{WIDE_FOLDER}",
         description="One row per stock and trading session of B3, over all markets. A partition for each "
         "session and ticker, about 330,000 a year: for one ticker in few sessions. For more "
-        f"use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only"
+        f"sessions use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only"
         f"{older}.",
         columns=COLUMNS,
         keys=PARTITION_KEYS,
