@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stacks import preflight
-from tests.sandbox.deployed import SESSIONS, Deployed
+from tests.sandbox.deployed import Deployed
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -36,6 +36,7 @@ class Told:
 
 def test_of_the_deployed_stack_all_is_its_own(told: Told, in_sandbox: Deployed) -> None:
     names = in_sandbox.sandbox.deployment
+    sessions = {session for session, _ in in_sandbox.pipeline.registered_partitions()}
     code, found = told("-c", f"stack_name={told.stack}")
     assert code == 0
     own = {
@@ -45,7 +46,7 @@ def test_of_the_deployed_stack_all_is_its_own(told: Told, in_sandbox: Deployed) 
         f"table {names.refined_database}.{names.refined_compact_table}": "the stack's own",
         "bootstrap": "version ",
         "Lambda": "executions at once",
-        "partitions": f"{len(SESSIONS)} sessions in the wide table",
+        "partitions": f"{len(sessions)} sessions in the wide table",
     }
     for subject, says in own.items():
         level, said = found[subject]
