@@ -88,7 +88,8 @@ class Config:
         schedule_hours: Hours of the day, in São Paulo, at which the scraper runs.
         glue_job_mode: Whether the job is deployed as a script or as a graph; both make the same table.
         glue_worker_count: G.1X workers of the job, its driver among them.
-        glue_concurrent_runs: How many runs of the job go at a time; the others wait for their turn.
+        glue_concurrent_runs: How many runs of the job go at a time; the others wait for their turn. As a
+            graph it has one, whatever is set: what Glue's own targets do beside each other is not documented.
         glue_timeout_minutes: Minutes after which a job run is stopped.
         athena_scan_cutoff_mb: Megabytes at which Athena cancels a query of the workgroup.
         athena_notebook: Whether there is a Spark workgroup, too, whose notebooks run in Athena's console.
@@ -140,6 +141,8 @@ class Config:
         read = _Reader(context)
         stack_name = read.text("stack_name", r"[A-Za-z][A-Za-z0-9-]{0,99}", "letters, digits and hyphens")
         own_name = _catalogued(stack_name)
+        mode = JobMode(read.choice("glue_job_mode", list(JobMode)))
+        runs = read.integer("glue_concurrent_runs", 1, 50)
         config = cls(
             stack_name=stack_name,
             existing_role=read.optional_text(
@@ -175,9 +178,9 @@ class Config:
                 "the ARN of a layer version",
             ),
             schedule_hours=read.integers("schedule_hours", 0, 23),
-            glue_job_mode=JobMode(read.choice("glue_job_mode", list(JobMode))),
+            glue_job_mode=mode,
             glue_worker_count=read.integer("glue_worker_count", 2, 50),
-            glue_concurrent_runs=read.integer("glue_concurrent_runs", 1, 50),
+            glue_concurrent_runs=runs if mode is JobMode.SCRIPT else 1,
             glue_timeout_minutes=read.integer("glue_timeout_minutes", 5, 2880),
             athena_scan_cutoff_mb=read.integer("athena_scan_cutoff_mb", 10, 1_000_000),
             athena_notebook=read.boolean("athena_notebook"),

@@ -62,12 +62,12 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
         logger.exception("the run did not come to its end")
         raise
     emit(_files(results))
-    if session is None and settings.refined_bucket:
-        sessions = sessions_before(now, settings.lookback_sessions)
-        announce(RawBucket(settings.raw_bucket), settings.refined_bucket, sessions)
     if session is None:  # otherwise the run looked at one session, whatever else is missing
         last_instant = _last_instant_of_the_morning(now, settings.session_deadline)
         emit({Metric.SESSIONS_MISSING: _missing(results)}, at=min(now, last_instant))
+        if settings.refined_bucket:
+            sessions = sessions_before(now, settings.lookback_sessions)
+            announce(RawBucket(settings.raw_bucket), settings.refined_bucket, sessions)
     if any(result.is_error for result in results):
         raise IngestError(results)
     return [result.summary() for result in results]

@@ -55,6 +55,12 @@ def test_two_stacks_of_an_account_share_no_table(
     assert (given.raw_database, given.refined_table) == ("mine", "my_table")
 
 
+def test_the_graph_has_one_run_at_a_time_whatever_is_set() -> None:
+    """What several of Glue's own targets do beside each other is not documented."""
+    assert _config(glue_concurrent_runs="5").glue_concurrent_runs == 5
+    assert _config(glue_concurrent_runs="5", glue_job_mode="visual").glue_concurrent_runs == 1
+
+
 def test_the_command_line_says_everything_in_text() -> None:
     config = _config(
         removal_policy="destroy",

@@ -166,6 +166,9 @@ def test_the_two_jobs_are_defined_alike(document: Document, request_of_visual: d
     # The graph takes no session out of its tables: the setting is the script's alone (see stacks.config)
     assert script["DefaultArguments"].pop("--wide_sessions") == "0"
     assert script["DefaultArguments"].pop("--extra-py-files")  # a node's code stands in the node
+    # So are runs beside each other
+    runs = [each.pop("ExecutionProperty") for each in (script, request_of_visual)]
+    assert runs == [{"MaxConcurrentRuns": 3}, {"MaxConcurrentRuns": 1}]
 
     assert {name: request_of_visual.get(name) for name in script} == script
     assert request_of_visual.keys() - script.keys() == {"Name", "JobMode", "CodeGenConfigurationNodes"}

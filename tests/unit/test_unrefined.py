@@ -8,14 +8,16 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from lake import keys
 from sandbox.b3.server import B3Server
 from scraper.daily import handler
 from scraper.daily.unrefined import PATIENCE, announce
 from scraper.raw.bucket import RawBucket
+from scraper.runtime.metrics import Metric
 from tests.lambda_functions import CONTEXT
-from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.both_ends import Bucket, Log, Shelves
 
 FRIDAY, THURSDAY = date(2024, 11, 8), date(2024, 11, 7)
 MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}
@@ -84,3 +86,25 @@ def test_a_morning_s_run_looks_at_its_whole_look_back(
     monkeypatch.setenv("LOOKBACK_SESSIONS", "2")
     handler.handler(MONDAY_MORNING, CONTEXT)
     assert len(versions(bucket, THURSDAY)) == 2
+
+
+def test_what_is_missing_is_told_even_if_the_refined_bucket_refuses(
+    bucket: Bucket,
+    shelves: Shelves,
+    b3: B3Server,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or the alarm would take every session for missing."""
+    shelves.put_session(FRIDAY)
+    shelves.put_portfolio(FRIDAY, "ZZAA3")
+    monkeypatch.setenv("RAW_BUCKET", bucket.name)
+    monkeypatch.setenv("REFINED_BUCKET", f"there-is-none-{uuid4().hex[:12]}")
+    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
+    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
+    monkeypatch.setenv("LOOKBACK_SESSIONS", "1")
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        handler.handler(MONDAY_MORNING, CONTEXT)
+    assert [line[Metric.SESSIONS_MISSING] for line in log.metrics() if Metric.SESSIONS_MISSING in line] == [
+        [0.0]
+    ]
