@@ -141,11 +141,11 @@ synth: setup ## the CloudFormation template, checked by cdk-nag
 
 preflight: setup ## ask your account, reading only, what a deployment will meet: STACK_ARGS="-c ..." LAB=1 in a Learner Lab
 	@python -m stacks.arguments $(STACK_ARGS)
-	@python -m stacks.preflight $(if $(filter 1,$(LAB)),--lab) $(STACK_ARGS)
+	@python -m stacks.preflight $(IN_LAB) $(STACK_ARGS)
 
 deploy: setup ## deploy into the AWS account of your credentials: STACK_ARGS="-c removal_policy=destroy ..." LAB=1: into a Learner Lab
 	@python -m stacks.arguments $(STACK_ARGS)
-	@python -m stacks.preflight $(if $(filter 1,$(LAB)),--lab) $(STACK_ARGS)
+	@python -m stacks.preflight $(IN_LAB) $(STACK_ARGS)
 ifeq ($(LAB),1)
 	@python -m operating.learner_lab deploy $(STACK_ARGS)
 else

@@ -22,7 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operating import teardown
-from operating.stack import outputs
+from operating.stack import asset_bucket, outputs, outputs_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,9 +39,6 @@ SETTINGS: Mapping[str, str] = {
     "glue_concurrent_runs": "1",  # a lab has workers for one
 }
 """The settings of a deployment in a lab, unless one is given."""
-
-ASSETS = "cdk-hnb659fds-assets-{account}-{region}"
-"""Name of the bucket to which the CDK uploads, templates among the rest (DefaultStackSynthesizer)."""
 
 _MADE_HERE: TagTypeDef = {"Key": "made-by", "Value": "bovespa-batch-pipeline"}
 _HOME_REGION = "us-east-1"  # which S3 takes for none
@@ -76,7 +73,7 @@ class Lab:
     @property
     def assets(self) -> str:
         """Name of the bucket for assets."""
-        return ASSETS.format(account=self.account, region=self.region)
+        return asset_bucket(self.account, self.region)
 
     def make_asset_bucket(self, client: S3Client | None = None) -> bool:
         """Make the bucket for assets, unless there is one.
@@ -266,8 +263,7 @@ def _stacks_like_ours() -> list[str]:
         stack["StackName"]
         for page in pages
         for stack in page["Stacks"]
-        if stack["StackStatus"] in _ACTIVE
-        and any(output["OutputKey"] == "ScraperFunction" for output in stack.get("Outputs", []))
+        if stack["StackStatus"] in _ACTIVE and "ScraperFunction" in outputs_of(stack)
     ]
 
 

@@ -22,25 +22,19 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from operating.tables import owner
+from operating.aws_prices import CATALOG_FREE_OBJECTS
+from operating.estimate import CATALOG_OBJECTS_A_TICKER, TICKERS_A_SESSION
+from operating.stack import BOOTSTRAP_QUALIFIER, asset_bucket, outputs_of
+from operating.tables import bucket_of, owner
 
 CDK_REGION = "us-east-1"
 """Where the CDK's command line deploys to when nothing names a region."""
 
-BOOTSTRAP_QUALIFIER = "hnb659fds"
-"""What tells the resources of the CDK's usual bootstrap from another's."""
-
 BOOTSTRAP_NEEDED = 6
 """The bootstrap version that the template asks for (aws-cdk-lib, DefaultStackSynthesizer)."""
 
-FREE_OBJECTS = 1_000_000
-"""Objects that an account's Data Catalog holds for nothing (AWS Glue pricing)."""
-
-SESSION_PARTITIONS = 1_383
-"""Partitions of the wide table for a session, where there is none to count: of 2024-11-08, B3's file."""
-
-INDEXES = 2
-"""Indexes of the wide table, each with an entry for every partition (`refinement.catalog`)."""
+_TICKERS = max(TICKERS_A_SESSION.values())
+"""Partitions of a session, where there is none to count."""
 
 _FEW_SESSIONS = 60
 """So few sessions left in the free million are told as a warning: three months."""
@@ -167,12 +161,11 @@ class Account:
         Raises:
             ClientError: CloudFormation does not say.
         """
-        return _outputs(self.stack(stack) or {})
+        return outputs_of(self.stack(stack) or {})
 
-    @property
-    def asset_bucket_suffix(self) -> str:
-        """How the name of every bootstrap's bucket ends."""
-        return f"assets-{self.number}-{self.region}"
+    def asset_bucket(self, qualifier: str) -> str:
+        """The bucket of a bootstrap, to which the CDK uploads."""
+        return asset_bucket(self.number, self.region, qualifier)
 
 
 Check = Callable[[Account, Plan], Iterator[Finding]]
@@ -250,7 +243,7 @@ def find_stack(account: Account, plan: Plan) -> Iterator[Finding]:
         yield Finding(Level.STOP, subject, f"it is {status}", "it takes no update", _MENDS[status])
     elif status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":
         yield Finding(Level.STOP, subject, f"it is {status}", "somebody is at work on it", "wait for its end")
-    elif status.endswith("_COMPLETE") and "RawBucket" not in _outputs(found):
+    elif status.endswith("_COMPLETE") and "RawBucket" not in outputs_of(found):
         yield Finding(
             Level.STOP,
             subject,
@@ -297,7 +290,7 @@ def _bootstrap_version(account: Account, qualifier: str) -> int | None:
 
 
 def _bootstrap_bucket(account: Account, plan: Plan) -> Iterator[Finding]:
-    bucket = f"cdk-{plan.qualifier}-{account.asset_bucket_suffix}"
+    bucket = account.asset_bucket(plan.qualifier)
     try:
         answer = account.client("s3").get_bucket_encryption(Bucket=bucket, ExpectedBucketOwner=account.number)
     except ClientError as error:
@@ -413,7 +406,7 @@ def find_raw_database(account: Account, plan: Plan) -> Iterator[Finding]:
         yield Finding(Level.FINE, subject, "the stack's own")
         return
     tables = glue.get_tables(DatabaseName=plan.raw_database, MaxResults=1)["TableList"]
-    buckets = {_bucket(table) for table in tables} - {""}
+    buckets = {bucket_of(table) for table in tables} - {""}
     yield Finding(
         Level.STOP,
         subject,
@@ -431,7 +424,7 @@ def find_refined_tables(account: Account, plan: Plan) -> Iterator[Finding]:
         if table is None:
             yield Finding(Level.FINE, subject, "not there, the job makes it")
             continue
-        bucket = _bucket(table)
+        bucket = bucket_of(table)
         if bucket and bucket == account.outputs(plan.stack).get("RefinedBucket"):
             yield Finding(Level.FINE, subject, "the stack's own")
             continue
@@ -487,21 +480,23 @@ def find_glue(account: Account, plan: Plan) -> Iterator[Finding]:
 def find_partitions(account: Account, plan: Plan) -> Iterator[Finding]:
     """How many sessions of the wide table the Data Catalog's free objects leave room for."""
     table = _table(account, plan.refined_database, plan.refined_tables[0])
-    sessions, a_session = 0, SESSION_PARTITIONS * (1 + INDEXES)
+    sessions, a_session = 0, _TICKERS * CATALOG_OBJECTS_A_TICKER
     if table is not None:
         sessions, a_session = _measured(account, plan, table)
     used = sessions * a_session
-    found = f"{sessions:,} sessions in the wide table, about {used:,} of {FREE_OBJECTS:,} free objects"
+    found = (
+        f"{sessions:,} sessions in the wide table, about {used:,} of {CATALOG_FREE_OBJECTS:,} free objects"
+    )
     cost = "the Data Catalog charges for what is beyond (docs/cost.md)"
-    enough = FREE_OBJECTS // a_session
+    enough = CATALOG_FREE_OBJECTS // a_session
     bound = f"bind it to its newest sessions, -c wide_sessions={enough // 10 * 10 or enough}"
     if plan.wide_sessions:
         most = plan.wide_sessions * a_session
-        level = Level.FINE if most <= FREE_OBJECTS else Level.WARNING
+        level = Level.FINE if most <= CATALOG_FREE_OBJECTS else Level.WARNING
         means = f"bound to {plan.wide_sessions:,} sessions, it takes about {most:,}"
         yield Finding(level, "partitions", found, means, "" if level is Level.FINE else bound)
         return
-    left = (FREE_OBJECTS - used) // a_session
+    left = (CATALOG_FREE_OBJECTS - used) // a_session
     if left < 0:
         yield Finding(Level.WARNING, "partitions", found, cost, bound)
     elif left < _FEW_SESSIONS:
@@ -528,12 +523,12 @@ def _measured(account: Account, plan: Plan, table: Mapping[str, Any]) -> tuple[i
     index_pages = glue.get_paginator("get_partition_indexes").paginate(**where)
     indexes = sum(len(page["PartitionIndexDescriptorList"]) for page in index_pages)
     if not sessions:
-        return 0, SESSION_PARTITIONS * (1 + indexes)
+        return 0, _TICKERS * (1 + indexes)
     newest = glue.get_paginator("get_partitions").paginate(
         **where, Expression=f"trade_date = '{max(sessions)}'", ExcludeColumnSchema=True
     )
     partitions = sum(len(page["Partitions"]) for page in newest)
-    return len(sessions), (partitions or SESSION_PARTITIONS) * (1 + indexes)
+    return len(sessions), (partitions or _TICKERS) * (1 + indexes)
 
 
 CHECKS: tuple[Subject, ...] = (
@@ -573,10 +568,6 @@ def _unseen(subject: str, why: str, do: str) -> Finding:
     return Finding(Level.UNSEEN, subject, f"could not look: {why.rstrip('.')}", do=do)
 
 
-def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
-    return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-
-
 def _code(error: ClientError) -> str:
     return str(error.response["Error"]["Code"])
 
@@ -593,8 +584,3 @@ def _table(account: Account, database: str, name: str) -> Mapping[str, Any] | No
             return None
         raise
     return table
-
-
-def _bucket(table: Mapping[str, Any]) -> str:
-    location: str = table.get("StorageDescriptor", {}).get("Location", "")
-    return location.removeprefix("s3://").partition("/")[0]

@@ -114,7 +114,7 @@ def role_check(role: str) -> Check:
 
 def find_asset_bucket(account: Account, plan: Plan) -> Iterator[Finding]:
     """Whether the bucket is there from which CloudFormation takes template and code."""
-    bucket = f"cdk-{plan.qualifier}-{account.asset_bucket_suffix}"
+    bucket = account.asset_bucket(plan.qualifier)
     try:
         account.client("s3").head_bucket(Bucket=bucket)
     except ClientError as error:

@@ -42,7 +42,8 @@ MOST_TIMEOUT_MINUTES = 2880
 
 _RUNS_A_PAGE = 200  # the most that Glue answers with
 
-_FAILED = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
+FAILED = frozenset({"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"})
+"""Glue's states of a run that has ended and did not succeed."""
 SUCCEEDED = "SUCCEEDED"
 
 
@@ -118,7 +119,7 @@ class State:
     @property
     def has_ended(self) -> bool:
         """Whether it will not change any more."""
-        return self.name == SUCCEEDED or self.name in _FAILED
+        return self.name == SUCCEEDED or self.name in FAILED
 
 
 @dataclass(frozen=True, slots=True)

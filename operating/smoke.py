@@ -22,11 +22,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from operating.range_run import FAILED
 from operating.stack import outputs
 
 _SESSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TAKEN = {"new", "unchanged"}
-_FAILED = {"FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"}
 _PAUSE_SECONDS = 5.0
 
 
@@ -109,7 +109,7 @@ def wait_for_partition(stack: Stack, session: str, *, timeout: float) -> None:
     while missing := [table for table in stack.tables if not _is_registered(stack.database, table, session)]:
         run = _job_run(stack.job, session)
         state = run["JobRunState"] if run else "not started"
-        if run and state in _FAILED:
+        if run and state in FAILED:
             raise SmokeError(
                 f"the job run of {session}, {run['Id']}, is {state}: {run.get('ErrorMessage', '')}"
             )

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import boto3
@@ -50,9 +51,15 @@ def look(database: str, tables: list[str]) -> list[Found]:
             described = glue.get_table(DatabaseName=database, Name=table)["Table"]
         except glue.exceptions.EntityNotFoundException:
             continue
-        bucket = urlsplit(described["StorageDescriptor"].get("Location", "")).netloc
+        bucket = bucket_of(described)
         found.append(Found(table, bucket, owner(bucket, boto3.client("cloudformation"))))
     return found
+
+
+def bucket_of(table: Mapping[str, Any]) -> str:
+    """The bucket that a table of the catalog lies in; empty of one that lies nowhere."""
+    location: str = table.get("StorageDescriptor", {}).get("Location", "")
+    return urlsplit(location).netloc
 
 
 def owner(bucket: str, cloudformation: CloudFormationClient) -> str:

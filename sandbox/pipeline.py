@@ -21,6 +21,7 @@ import boto3
 from botocore.config import Config
 
 from lake import keys
+from operating.range_run import FAILED, SUCCEEDED
 from sandbox.console import first_line
 from sandbox.deploy import Deployment
 
@@ -117,7 +118,7 @@ class JobRun:
     @property
     def has_ended(self) -> bool:
         """Whether it will not change any more."""
-        return self.state in {"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR", "EXPIRED"}
+        return self.state == SUCCEEDED or self.state in FAILED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ passes text for whatever type (`-c schedule_hours=7,9,11`), so each reader accep
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -231,6 +232,21 @@ class Config:
                     f"{key} is set, and existing_role is {self.existing_role!r}: {reason}; leave {key} as it "
                     "is in cdk.json"
                 )
+
+
+def context_of(settings: Sequence[str]) -> dict[str, object]:
+    """The context of `cdk.json`, and over it settings as the CDK's command line takes them.
+
+    Raises:
+        ConfigError: One is not name=value.
+    """
+    context: dict[str, object] = json.loads((REPOSITORY / "cdk.json").read_text(encoding="utf-8"))["context"]
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not name or not equals:
+            raise ConfigError(f"-c {setting}: expected a setting of cdk.json as name=value")
+        context[name] = value
+    return context
 
 
 class _Reader:

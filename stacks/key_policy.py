@@ -16,14 +16,13 @@ from typing import Any
 from aws_cdk import App
 
 from stacks.bovespa_stack import BovespaStack
-from stacks.config import CREATE_KEY, REPOSITORY, Config
+from stacks.config import CREATE_KEY, Config, context_of
 
 
 def statements(stack_name: str, *, account: str, region: str, partition: str = "aws") -> list[dict[str, Any]]:
     """The statements for a key in an account and region, as JSON has them."""
-    context = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = App()
-    config = Config.from_context({**context, "stack_name": stack_name, "kms_key": CREATE_KEY})
+    config = Config.from_context(context_of([f"stack_name={stack_name}", f"kms_key={CREATE_KEY}"]))
     BovespaStack(app, stack_name, config=config)
     template = app.synth().get_stack_by_name(stack_name).template
     (key,) = (one for one in template["Resources"].values() if one["Type"] == "AWS::KMS::Key")

@@ -7,7 +7,6 @@ is the CDK's own. 0 if nothing would stop the deployment, 1 if something would, 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections import Counter
@@ -19,7 +18,6 @@ from botocore.exceptions import ProfileNotFound
 from operating import learner_lab, preflight_lab
 from operating.lake import counted
 from operating.preflight import (
-    BOOTSTRAP_QUALIFIER,
     CHECKS,
     Account,
     Finding,
@@ -29,27 +27,13 @@ from operating.preflight import (
     find_identity,
     find_region,
 )
+from operating.stack import BOOTSTRAP_QUALIFIER
 from stacks.arguments import REFUSED
-from stacks.config import CREATE_KEY, REPOSITORY, Config, ConfigError
+from stacks.config import CREATE_KEY, Config, ConfigError, context_of
 from stacks.layers import layer_of
 from stacks.refinement import compact_table_of
 
 _QUALIFIER = "@aws-cdk/core:bootstrapQualifier"
-
-
-def context_of(settings: Sequence[str]) -> dict[str, object]:
-    """The context of `cdk.json`, and over it settings as the CDK's command line takes them.
-
-    Raises:
-        ConfigError: One is not name=value.
-    """
-    context: dict[str, object] = json.loads((REPOSITORY / "cdk.json").read_text(encoding="utf-8"))["context"]
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not name or not equals:
-            raise ConfigError(f"-c {setting}: expected a setting of cdk.json as name=value")
-        context[name] = value
-    return context
 
 
 def plan_of(config: Config, region: str, qualifier: str) -> Plan:
@@ -74,8 +58,8 @@ def findings(asked: argparse.Namespace) -> Iterator[Finding]:
     Raises:
         ConfigError: A setting is refused.
     """
-    context = context_of(asked.context)
-    role = str(context.get("existing_role") or learner_lab.ROLE)
+    of_lab = [f"{name}={value}" for name, value in learner_lab.SETTINGS.items()] if asked.lab else []
+    context = context_of([*of_lab, *asked.context])
     config = Config.from_context(context)
     try:
         session = boto3.Session(profile_name=asked.profile)
@@ -90,7 +74,7 @@ def findings(asked: argparse.Namespace) -> Iterator[Finding]:
     if identity.level is Level.STOP:
         return
     plan = plan_of(config, region, str(context.get(_QUALIFIER, BOOTSTRAP_QUALIFIER)))
-    checks = preflight_lab.checks(role) if asked.lab else CHECKS
+    checks = preflight_lab.checks(config.existing_role or learner_lab.ROLE) if asked.lab else CHECKS
     yield from examine(account, plan, checks)
 
 

@@ -13,7 +13,9 @@ import yaml  # type: ignore[import-untyped]
 
 from app import build
 from operating import preflight as checks
+from operating.estimate import CATALOG_OBJECTS_A_TICKER
 from operating.preflight import Account, Finding, Level, Plan
+from operating.stack import BOOTSTRAP_QUALIFIER
 from refinement.catalog import wide_table
 from stacks import preflight
 from stacks.config import REPOSITORY, Config
@@ -76,13 +78,13 @@ def test_the_plan_is_of_cdk_json_and_of_the_settings_over_it(ask: Any) -> None:
 
 
 def test_the_compact_table_is_the_one_that_the_stack_names() -> None:
-    plan = preflight.plan_of(Config.from_context(CONTEXT), "us-east-1", checks.BOOTSTRAP_QUALIFIER)
+    plan = preflight.plan_of(Config.from_context(CONTEXT), "us-east-1", BOOTSTRAP_QUALIFIER)
     outputs = synthesise()["Outputs"]
     assert plan.refined_tables == (outputs["RefinedTable"]["Value"], outputs["RefinedCompactTable"]["Value"])
 
 
 def test_the_wide_table_has_so_many_indexes() -> None:
-    assert len(wide_table("bovespa_daily", "bucket").indexes) == checks.INDEXES
+    assert len(wide_table("bovespa_daily", "bucket").indexes) == CATALOG_OBJECTS_A_TICKER - 1
 
 
 def test_a_layer_of_one_s_own_goes_before_aws_s(ask: Any) -> None:
@@ -158,6 +160,14 @@ def test_a_profile_that_is_not_there_stops_it(
     assert "nobody" in capsys.readouterr().out
 
 
+def test_a_lab_is_asked_for_what_its_deployment_will_set(ask: Any) -> None:
+    """`make deploy LAB=1` sets one run at a time, unless another number is given."""
+    asked = ask()
+    assert preflight.main(["--lab"]) == 0
+    assert preflight.main(["--lab", "-c", "glue_concurrent_runs=2"]) == 0
+    assert [plan.runs for plan in asked.plans] == [1, 2]
+
+
 def test_a_lab_is_asked_for_its_role_in_the_place_of_a_bootstrap(ask: Any) -> None:
     asked = ask()
     assert preflight.main(["--lab"]) == 0
@@ -210,7 +220,7 @@ def test_the_bootstrap_bucket_is_named_as_the_cdk_names_it() -> None:
     template = yaml.safe_load(BOOTSTRAP.read_text(encoding="utf-8"))
     name = template["Resources"]["StagingBucket"]["Properties"]["BucketName"]["Fn::If"][2]["Fn::Sub"]
     qualifier = template["Parameters"]["Qualifier"]["Default"]
-    assert qualifier == checks.BOOTSTRAP_QUALIFIER
+    assert qualifier == BOOTSTRAP_QUALIFIER
     assert (
         name.replace("${Qualifier}", qualifier)
         .replace("${AWS::AccountId}", NUMBER)
