@@ -402,4 +402,5 @@ class TestJourney:
             "existing_role": "LabRole",
             "removal_policy": "destroy",
             "operators": "role/voclabs",
+            "glue_concurrent_runs": "1",
         }
