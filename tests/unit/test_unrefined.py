@@ -21,7 +21,6 @@ from tests.unit.both_ends import Bucket, Log, Shelves
 
 FRIDAY, THURSDAY = date(2024, 11, 8), date(2024, 11, 7)
 MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}
-LATER = datetime.now(UTC) + PATIENCE + timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -30,6 +29,11 @@ def refined(bucket: Bucket) -> str:
     name = f"refined-{uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
+
+
+def later() -> datetime:
+    """When what arrives now has been waited for; of a run of all tests, minutes pass before this one."""
+    return datetime.now(UTC) + PATIENCE + timedelta(minutes=5)
 
 
 def put(bucket: Bucket, session: date, file: str = "daily") -> None:
@@ -45,7 +49,7 @@ def versions(bucket: Bucket, session: date) -> list[Any]:
 
 def test_one_that_nothing_was_made_of_is_written_over_itself(bucket: Bucket, refined: str) -> None:
     put(bucket, FRIDAY)
-    assert announce(RawBucket(bucket.name), refined, [THURSDAY, FRIDAY], LATER) == [FRIDAY]
+    assert announce(RawBucket(bucket.name), refined, [THURSDAY, FRIDAY], later()) == [FRIDAY]
     assert len(versions(bucket, FRIDAY)) == 2
     there = boto3.client("s3").get_object(Bucket=bucket.name, Key=keys.daily(FRIDAY))
     assert there["Body"].read() == b"rows"
@@ -64,7 +68,7 @@ def test_one_that_is_refined_is_left_alone_and_history_too(bucket: Bucket, refin
     boto3.client("s3").put_object(
         Bucket=refined, Key=f"{keys.COMPACT}{FRIDAY}/{keys.REFINED_FILE}", Body=b"rows"
     )
-    assert announce(RawBucket(bucket.name), refined, [THURSDAY, FRIDAY], LATER) == []
+    assert announce(RawBucket(bucket.name), refined, [THURSDAY, FRIDAY], later()) == []
     assert len(versions(bucket, FRIDAY)) == 1
 
 
