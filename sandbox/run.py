@@ -92,7 +92,7 @@ def _scrape(pipeline: Pipeline, request: Request, show: Show) -> list[date]:
     if request.session not in pipeline.raw_sessions():
         raise StageError(
             f"B3 has no file of session {request.session}, so it did not get into the raw bucket; ask for "
-            "another session by DATE=..."
+            "another session by DATE=YYYY-MM-DD"
         )
     quotes = [file for file in files if file["source"] == "cotahist"]
     return [date.fromisoformat(file["date"]) for file in quotes if file["outcome"] == "new"]
@@ -133,7 +133,7 @@ _REMEDY = {
     SIMULATED: "The simulated B3 has the indices " + ", ".join(INDICES) + ".",
     LIVE: "What B3 did not give is asked for again by the next run; what the readers refused is in the raw "
     "bucket's quarantine/.",
-    RECORDED: "Put a sound file in its place, or ask for another session by DATE=...",
+    RECORDED: "Put a sound file in its place, or ask for another session by DATE=YYYY-MM-DD",
 }
 
 

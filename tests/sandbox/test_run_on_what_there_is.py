@@ -73,7 +73,7 @@ def test_a_file_that_is_cut_is_named_and_what_to_do_with_it(in_sandbox: Deployed
     message = str(failure.value)
     assert message.startswith("the scraper did not take cotahist 2002-02-26: invalid: ")
     assert daily_zip_name(BAD) in message
-    assert message.endswith("Put a sound file in its place, or ask for another session by DATE=...")
+    assert message.endswith("Put a sound file in its place, or ask for another session by DATE=YYYY-MM-DD")
     assert "\n" not in message
     assert "index_portfolio" not in message  # that the folder lacks it is no failure
     assert '"level":"ERROR"' in failure.value.details.replace('": ', '":')
