@@ -206,7 +206,9 @@ audit: wheels ## packages against the databases of vulnerabilities, checkov over
 	@CHECKOV="$(CURDIR)/.venv-audit/bin/checkov" PARLIAMENT="$(CURDIR)/.venv-audit/bin/parliament" \
 	  python -m pytest -n 0 -q tests/stack/test_checkov.py tests/stack/test_policies.py
 
-LOCK := uv pip compile --quiet --universal --python-version 3.11 requirements-dev.txt requirements-notebook.txt
+# One version for every Python: the checks of types read the packages, too, and say the same everywhere
+LOCK := uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+  requirements-dev.txt requirements-notebook.txt
 
 lock: setup ## compute constraints.txt, wheels.txt and package-lock.json again after a change of versions
 	@$(LOCK) --no-emit-index-url --no-annotate --no-header -o constraints.txt
