@@ -23,7 +23,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from lake.keys import COMPACT, REFINED_FILE, WIDE, partition_folder
 from refinement import arrow, aws, log
 from refinement.catalog import Catalog
-from refinement.columns import COMPACT_COLUMNS
+from refinement.columns import COMPACT_COLUMNS, COMPACT_KEYS
 from refinement.errors import RefineError
 from refinement.log import Phases
 from refinement.transform import Session
@@ -81,8 +81,9 @@ def publish(
 ) -> list[Published]:
     """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
 
-    A session is one task's. S3 shows a file's old bytes until it has the new ones whole; a task that fails in
-    between has replaced some of the session's files, and the next one replaces the others.
+    A session is one task's, a run's only session the driver's. S3 shows a file's old bytes until it has the
+    new ones whole; who fails in between has replaced some of the session's files, and the next run replaces
+    the others.
 
     Args:
         refined: The sessions' rows.
@@ -103,15 +104,21 @@ def publish(
         compact_only=compact_only,
         region=boto3.Session().region_name,
     )
-    # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
-    tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
-    answers = (
-        refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
-        .repartitionByRange(tasks, "trade_date")
-        .mapInArrow(write, from_arrow_schema(_PUBLISHED))
-        .collect()
-    )
-    published = sorted(Published(*answer) for answer in answers)
+    columns = refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
+    if len(sessions) == 1:
+        # What a task would do the driver does by itself: a process of Python takes longer to start
+        rows = [row.asDict() for row in columns.collect()]
+        answers = [one for done in write([_records(rows)]) for one in done.to_pylist()]
+    else:
+        # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
+        tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
+        told = (
+            columns.repartitionByRange(tasks, "trade_date")
+            .mapInArrow(write, from_arrow_schema(_PUBLISHED))
+            .collect()
+        )
+        answers = [row.asDict() for row in told]
+    published = sorted(Published(**answer) for answer in answers)
     problems = [one.problem for one in published if one.problem]
     lost = {session.trade_date for session in sessions} - {one.trade_date for one in published}
     problems += [f"{trade_date}: expected rows, found none" for trade_date in sorted(lost)]
@@ -125,6 +132,10 @@ def publish(
         f"written, {sum(one.unchanged for one in published):,} unchanged"
     )
     return published
+
+
+def _records(rows: list[dict[str, Any]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(rows, schema=arrow.schema([*COMPACT_KEYS, *COMPACT_COLUMNS]))
 
 
 def _write_sessions(
