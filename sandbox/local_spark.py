@@ -50,21 +50,43 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
 
 
-def configure(scratch: Path, buckets: Mapping[str, Path], archive: Sequence[str] | None = None) -> None:
+def settings_for(*, one_session: bool) -> dict[str, str]:
+    """Spark's settings for a run.
+
+    To compile what one session's rows go through once takes longer than to interpret it; of twenty sessions
+    it is the other way round.
+    """
+    compiled = not one_session
+    return {
+        "spark.sql.codegen.wholeStage": str(compiled).lower(),
+        "spark.sql.codegen.factoryMode": "FALLBACK" if compiled else "NO_CODEGEN",
+    }
+
+
+def configure(
+    scratch: Path,
+    buckets: Mapping[str, Path],
+    archive: Sequence[str] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Have `SparkSession.builder.getOrCreate()` in this process make a Spark with the sandbox's settings.
 
     Args:
         scratch: An empty folder, for as long as Spark lives.
         buckets: The folder that stands for each bucket, by its name: what `s3://` leads to.
         archive: Java's options on the archive of classes; those that use it, if there is one, by default.
+        settings: More settings of Spark's.
     """
     for name in [name for name in os.environ if is_of_spark(name)]:
         del os.environ[name]
-    os.environ.update(java_environment(scratch, buckets, archive))
+    os.environ.update(java_environment(scratch, buckets, archive, settings))
 
 
 def java_environment(
-    scratch: Path, buckets: Mapping[str, Path] = MappingProxyType({}), archive: Sequence[str] | None = None
+    scratch: Path,
+    buckets: Mapping[str, Path] = MappingProxyType({}),
+    archive: Sequence[str] | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """The variables that have `spark-submit` start a Java with the sandbox's settings; as `configure`."""
     options = [
@@ -85,6 +107,7 @@ def java_environment(
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         **local_files.spark_settings(),
         **_mounted(buckets),
+        **more,
     }
     properties = scratch / "spark.properties"
     properties.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
@@ -112,7 +135,7 @@ def _mounted(buckets: Mapping[str, Path]) -> dict[str, str]:
     }
 
 
-def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
+def connect(gateway: Path, buckets: Mapping[str, Path], settings: Mapping[str, str]) -> None:
     """As `configure`, with a Java that another process has started so: `sandbox.spark_java`.
 
     Spark reads its settings from Java's properties. What it runs in Python gets this process's packages and
@@ -121,6 +144,7 @@ def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
     Args:
         gateway: The file in which Java says how to reach it; it may still be getting ready.
         buckets: The folder that stands for each bucket, by its name.
+        settings: More settings of Spark's; Java has the former run's, so each run gives the same ones.
     """
     pyspark_context: Any = context  # it imports what is replaced here, and does not say so
     launch = pyspark_context.launch_gateway
@@ -135,7 +159,7 @@ def connect(gateway: Path, buckets: Mapping[str, Path]) -> None:
         (port,) = struct.unpack(">i", told[:4])
         os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=told[8:].decode())
         java = launch(conf)
-        for name, value in {**_mounted(buckets), **workers}.items():
+        for name, value in {**_mounted(buckets), **workers, **settings}.items():
             java.jvm.java.lang.System.setProperty(name, value)
         return java
 

@@ -75,10 +75,11 @@ def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="spark-") as scratch:
         _take_packages(s3, _values_of("--extra-py-files", job_arguments), Path(scratch))
         folders = {one.root.name: one.root for one in mirrors}
+        settings = local_spark.settings_for(one_session=bool(_values_of("--trade_date", job_arguments)))
         if gateway := os.environ.get(SPARK_GATEWAY):
-            local_spark.connect(Path(gateway), folders)
+            local_spark.connect(Path(gateway), folders, settings)
         else:
-            local_spark.configure(Path(scratch), folders)
+            local_spark.configure(Path(scratch), folders, settings=settings)
         local_script = Path(scratch) / "script.py"
         if not nodes:
             where = urlsplit(script)
