@@ -38,7 +38,7 @@ _NUMBER_TYPE = cast(pa.Decimal128Type, ACTION_SCHEMA.field("rate").type)
 _DECIMALS = re.compile(r"((?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)),([0-9]+)")
 _WHOLE = re.compile(r"[0-9]+")
 _DATE = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
-_NO_DATE = frozenset({"", "31/12/9999", "01/01/1900", "01/01/0001"})
+_NO_DATE = frozenset({"", "31/12/9999", "01/01/1900"})
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _MAX_SHARES = 10**9
 
