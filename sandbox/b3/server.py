@@ -30,6 +30,7 @@ PORTFOLIO_PATH = "/indexProxy/indexCall/GetPortfolioDay/"
 SUPPLEMENT_PATH = "/listedCompaniesProxy/CompanyCall/GetListedSupplementCompany/"
 CASH_HISTORY_PATH = "/listedCompaniesProxy/CompanyCall/GetListedCashDividends/"
 FUND_SUPPLEMENT_PATH = "/fundsProxy/fundsCall/GetListedSupplementFunds/"
+_ACTIONS_PATHS = (SUPPLEMENT_PATH, CASH_HISTORY_PATH, FUND_SUPPLEMENT_PATH)
 
 MOST_ROWS = 121
 """Rows of a page of the cash history that B3 gives at most: for 200 and more it was seen to answer nothing,
@@ -249,7 +250,7 @@ class B3Server:
             except ValueError as error:
                 return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
             document = self._source.portfolio(request)
-        elif path.startswith((SUPPLEMENT_PATH, FUND_SUPPLEMENT_PATH, CASH_HISTORY_PATH)):
+        elif path.startswith(_ACTIONS_PATHS):
             try:
                 document = _actions(self._source, path)
             except ValueError as error:
@@ -295,26 +296,38 @@ def _actions(source: Source, path: str) -> Document | None:
     Raises:
         ValueError: The address asks for none.
     """
+    request = parse_actions_request(path)
     if not isinstance(source, ActionsSource):
         return None
-    beginnings = (SUPPLEMENT_PATH, FUND_SUPPLEMENT_PATH, CASH_HISTORY_PATH)
-    call = next(each for each in beginnings if path.startswith(each))
+    if isinstance(request, SupplementRequest):
+        return source.supplement(request)
+    return source.cash_history(request) if request.page_size <= MOST_ROWS else None
+
+
+def parse_actions_request(path: str) -> SupplementRequest | CashHistoryRequest:
+    """Decode the path of a call for corporate actions, which is unquoted.
+
+    Raises:
+        ValueError: The path is of another call, or does not end in the Base64 of its parameters, in pt-br.
+    """
+    call = next((each for each in _ACTIONS_PATHS if path.startswith(each)), None)
+    if call is None:
+        raise ValueError(f"{path} is no call for corporate actions")
     asked = _asked(path.removeprefix(call))
     try:
         if call == FUND_SUPPLEMENT_PATH:
-            return source.supplement(SupplementRequest(issuer=str(asked["identifierFund"]), is_fund=True))
+            return SupplementRequest(issuer=str(asked["identifierFund"]), is_fund=True)
         if asked["language"] != "pt-br":
             raise ValueError(f"expected pt-br, not {asked}")
         if call == SUPPLEMENT_PATH:
-            return source.supplement(SupplementRequest(issuer=str(asked["issuingCompany"]), is_fund=False))
-        request = CashHistoryRequest(
+            return SupplementRequest(issuer=str(asked["issuingCompany"]), is_fund=False)
+        return CashHistoryRequest(
             trading_name=str(asked["tradingName"]),
             page_number=int(asked["pageNumber"]),
             page_size=int(asked["pageSize"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{asked} lacks {error}") from error
-    return source.cash_history(request) if request.page_size <= MOST_ROWS else None
 
 
 def _asked(encoded: str) -> dict[str, Any]:
