@@ -196,6 +196,7 @@ def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
     assert settings.index_base_url == "https://sistemaswebb3-listados.b3.com.br"
     assert settings.index_codes == ("IBOV", "SMLL")
     assert settings.lookback_sessions == 3
+    assert settings.corporate_actions_calls == 100
     assert settings.session_deadline == time(11, 30)
     assert settings.extra_ca_file is None
 
