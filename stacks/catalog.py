@@ -92,7 +92,7 @@ class Catalog(Construct):
         partition: tuple[str, str] | None = None,
         values: tuple[str, str] = ("", ""),
     ) -> None:
-        """Build a table of what lies below its folder, partitioned by days from the first to the last value."""
+        """Build a table of what lies below its folder, by days from the first to the last value if at all."""
         folder = f"{keys.RAW}{name}/"
         S3Table(
             self,

@@ -85,7 +85,7 @@ class Config:
         index_codes: Indices whose portfolios are taken, the IBOV among them, such as IBOV and SMLL.
         lookback_sessions: How many sessions back a run looks for missing ones.
         corporate_actions_calls: How many calls for corporate actions a run makes at most, at two seconds
-            each; 0 for none.
+            each, for four minutes; 0 for none.
         extra_ca_file: A PEM file with further certificates to verify B3's hosts by; None for the usual ones.
         pandas_layer_arn: A layer version to use instead of AWS's own AWSSDKPandas; None for that one.
         schedule_hours: Hours of the day, in São Paulo, at which the scraper runs.

@@ -98,7 +98,7 @@ class Ingestion(Construct):
         return Function(
             self,
             "Scraper",
-            description="Takes missing quotes, index portfolios and corporate actions from B3 to the raw bucket",
+            description="Takes quotes, index portfolios and corporate actions from B3 to the raw bucket",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             code=self._code,

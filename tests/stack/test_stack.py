@@ -490,6 +490,7 @@ def test_no_function_is_told_a_secret(either: dict[str, Any]) -> None:
         "REFINED_BUCKET",
         "QUOTES_BASE_URL",
         "INDEX_BASE_URL",
+        "CORPORATE_ACTIONS_CALLS",
         "INDEX_CODES",
         "LOOKBACK_SESSIONS",
         "GLUE_JOB_NAME",
