@@ -32,6 +32,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scraper.b3.client import ACTIONS_DEADLINE, DEADLINE, Absent, B3Client
 from scraper.b3.corporate_actions.layout import issuer_of
 from scraper.b3.corporate_actions.reader import Actions, read_cash_history, read_supplement, total_pages
+from scraper.b3.cotahist.layout import CASH_MARKET, FUND
 from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.oddities import Oddity
 from scraper.raw.bucket import Lineage, RawBucket
@@ -56,9 +57,6 @@ SECONDS = 240.0
 """Of a run, for corporate actions in all: a hundred calls at a pause of two seconds."""
 
 _FORGOTTEN_AFTER = timedelta(days=3 * 365)
-_CASH_MARKET = "010"
-_FUND = "12"
-"""CODBDI of real-estate funds, which the funds' call knows."""
 _ISIN = re.compile(r"[A-Z]{2}[A-Z0-9]{9}[0-9]")
 _RIGHTS = slice(4, 8)
 """Of ESPECI: what the paper is ex of."""
@@ -312,14 +310,14 @@ class Memory:
 
     def learn(self, session: date, quotes: pd.DataFrame) -> None:
         """Take in a session: the numbers of its papers, and the rises since their session before."""
-        cash = quotes[quotes["tpmerc"] == _CASH_MARKET]
+        cash = quotes[quotes["tpmerc"] == CASH_MARKET]
         columns = (cash[name].tolist() for name in ("codisi", "codneg", "codbdi", "especi", "dismes"))
         numbers: dict[str, int] = {}
         for isin, ticker, bulletin, especi, number in zip(*columns, strict=True):
             issuer = issuer_of(ticker)
             if issuer is None or not _ISIN.fullmatch(isin):
                 continue
-            self._meet(issuer, session, is_fund=bulletin == _FUND)
+            self._meet(issuer, session, is_fund=bulletin == FUND)
             day, before = self.papers.get(isin, (session, number))
             if day < session and number > before and especi[_RIGHTS].strip() != _NOMINAL_UPDATE:
                 self.rises.append(Rise(isin, issuer, day, session, number - before))

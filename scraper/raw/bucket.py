@@ -40,8 +40,9 @@ from botocore.exceptions import ClientError
 from lake import keys
 from scraper.b3.arrow import arrow_schema
 from scraper.b3.columns import Column
+from scraper.b3.corporate_actions.layout import issuer_of
 from scraper.b3.corporate_actions.reader import merge
-from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.cotahist.layout import CASH_MARKET, COTAHIST_COLUMNS, FUND
 from scraper.b3.errors import ScraperError
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from scraper.b3.oddities import Oddity, TrailerCount, told
@@ -146,6 +147,21 @@ class MergedActions:
     key: str
     table: pa.Table
     new: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedIssuer:
+    """An issuer as a session's quotes name it.
+
+    Attributes:
+        issuer: Issuing code.
+        trading_name: NOMRES.
+        is_fund: Whether the paper is of a real-estate fund.
+    """
+
+    issuer: str
+    trading_name: str
+    is_fund: bool
 
 
 class OvertakenError(ScraperError):
@@ -364,6 +380,33 @@ class RawBucket:
         raise OvertakenError(
             f"s3://{self._name}/{key}: written by others {_WRITES} times meanwhile; run again"
         )
+
+    def session_keys(self) -> dict[date, str]:
+        """The key of each session's quotes, in one sweep of the listing."""
+        found: dict[date, str] = {}
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=keys.SESSIONS)
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            if match := keys.SESSION_KEY.fullmatch(item["Key"]):
+                found[date.fromisoformat(match[1])] = item["Key"]
+        return found
+
+    def named_issuers(self, key: str) -> set[NamedIssuer]:
+        """The issuers of the papers that traded in the cash market, by the quotes of a session.
+
+        Of the file the four columns are read alone.
+
+        Args:
+            key: The session's key.
+        """
+        columns = ["tpmerc", "codneg", "nomres", "codbdi"]
+        quotes = wr.s3.read_parquet(f"s3://{self._name}/{key}", columns=columns, use_threads=False)
+        cash = quotes[quotes["tpmerc"] == CASH_MARKET]
+        rows = zip(*(cash[name].tolist() for name in columns[1:]), strict=True)
+        return {
+            NamedIssuer(issuer, name, bulletin == FUND)
+            for ticker, name, bulletin in rows
+            if (issuer := issuer_of(ticker)) is not None
+        }
 
     def read_actions_memory(self) -> dict[str, Any] | None:
         """What `write_actions_memory` wrote; None if there is nothing.
