@@ -271,7 +271,7 @@ def test_the_metrics_are_of_the_stack_alone(
             "Second",
         )
     # The ten that CloudWatch does not charge for leave room for those of others
-    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 8
+    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 9
 
 
 def test_a_session_that_b3_does_not_have_yet_is_missing_until_it_says_that_there_was_none(
