@@ -76,8 +76,8 @@ def test_each_file_is_a_put_and_each_scraper_run_asks_what_is_there() -> None:
     # 1,383 wide, a compact, 2 raw, 8 listings, a listing and a write of 80 issuers; 60 requests in each of 3
     # runs; 0.005 USD a thousand
     assert puts.day == Decimal("0.00777") + Decimal("0.0009")
-    assert puts.month == 21 * Decimal("0.00697") + 30 * Decimal("0.0009")
-    assert puts.year == 252 * Decimal("0.00697") + 365 * Decimal("0.0009")
+    assert puts.month == 21 * Decimal("0.00777") + 30 * Decimal("0.0009")
+    assert puts.year == 252 * Decimal("0.00777") + 365 * Decimal("0.0009")
 
 
 def test_storage_grows_with_every_session_of_the_year() -> None:
