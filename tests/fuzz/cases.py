@@ -177,6 +177,9 @@ _NO_WEIGHTS: tuple[object, ...] = (
 # ---------------------------------------------------------------------------------------------------------
 # Corporate actions
 # ---------------------------------------------------------------------------------------------------------
+_NO_DAYS: tuple[object, ...] = (
+    *("00/00/0000", "30/02/2024", "٠١/٠١/٢٠٢٤", "01/01/24", "2024-01-01", 10**30, []),
+)
 _CASH = {
     "assetIssued": "BRZZAAACNOR0",
     "paymentDate": "31/12/9999",
@@ -477,7 +480,7 @@ TRIED = (
     ),
     *(
         Case(f"an event of {day!r}", ACTIONS, partial(_supplement, lastDatePrior=day), "lastDatePrior: found")
-        for day in ("00/00/0000", "30/02/2024", "٠١/٠١/٢٠٢٤", "01/01/24", "2024-01-01", 10**30, [])
+        for day in _NO_DAYS
     ),
     Case(
         "an event without a rate or a day", ACTIONS, partial(_supplement, rate=None, lastDatePrior=""), None

@@ -245,7 +245,7 @@ def _check_actions(data: bytes) -> None:
     _require(same, "other values than those of the answer")
     ordered = sorted(found, key=lambda row: [(value is not None, value) for value in row.values()])
     _require(found == ordered, "another order than that of the columns")
-    _require(merge([read.table, read.table]).equals(read.table), "a merge with itself that changes it")
+    _require(bool(merge([read.table, read.table]).equals(read.table)), "a merge with itself that changes it")
 
 
 def _written(row: naive.Row) -> str:

@@ -125,7 +125,7 @@ def portfolio() -> list[bytes]:
 
 
 def actions() -> list[bytes]:
-    """Answers on corporate actions: of a company and a fund, histories of a page and of three; also nested."""
+    """Answers on corporate actions: of a company, a fund, histories of a page and of three; also nested."""
     day, before = date(2024, 11, 8), date(1997, 3, 3)
     cash = CashDividend(
         isin="BRZZAAACNOR0",

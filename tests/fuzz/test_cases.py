@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from scraper.b3.corporate_actions.reader import ACTION_SCHEMA, Actions
 from scraper.b3.cotahist.reader import read_session, read_year
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_portfolio.reader import read_portfolio
@@ -118,7 +119,7 @@ def test_a_seed_is_read_and_not_refused(reader: str, tmp_path: Path) -> None:
         pytest.param(
             "actions",
             "read_supplement",
-            lambda *_, **__: harness.Actions(harness.ACTION_SCHEMA.empty_table()),
+            lambda *_, **__: Actions(ACTION_SCHEMA.empty_table()),
             id="events that are missing",
         ),
     ],

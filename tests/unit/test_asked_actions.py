@@ -51,8 +51,8 @@ def isin(issuer: str) -> str:
 
 
 def quote(issuer: str, number: int, **values: Any) -> Quote:
-    given = {"codneg": f"{issuer}3", "codisi": isin(issuer), "dismes": number} | values
-    return Quote(**given)
+    given: dict[str, Any] = {"codneg": f"{issuer}3", "codisi": isin(issuer), "dismes": number}
+    return Quote(**(given | values))
 
 
 def paid(issuer: str, last: date, *, rate: str = "0.5", **values: Any) -> CashDividend:
