@@ -22,7 +22,7 @@ READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
 """The readers that were fuzzed for an hour, in the document's order, by what they read."""
 
 WITHOUT_HOUR = frozenset({"actions"})
-"""Those whose hour is to come: the corporate actions' have been through the cases and their random changes."""
+"""Those whose hour is to come: that of corporate actions has been through its cases and random changes."""
 
 
 def blocks(figures: Mapping[str, Any]) -> dict[str, str]:
