@@ -37,6 +37,9 @@ SCRAPER_REQUESTS = 60
 """Assumed, of each run: what it asks of ten sessions in both buckets and of the portfolio, priced as LIST."""
 RAW_PUTS = 2
 """Of a session: quotes and portfolio."""
+ACTIONS_ASKED, ACTIONS_SECONDS = 80, 2.5
+"""Assumed, of a session: issuers asked for corporate actions, some 30 for a rise of a distribution number (of
+7,300 a year) and a twentieth of a thousand; the pause of two seconds, and an answer."""
 JOB_LISTS, JOB_GETS = 8, 20
 """Assumed, of a job run: listings of raw and refined folders; footers and column chunks of the raw files."""
 CATALOG_PARTITIONS_A_CALL, CATALOG_OTHER_CALLS = 100, 20
@@ -163,7 +166,8 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
     put, get = prices.of("S3_PUT", region), prices.of("S3_GET", region)
     seconds = max(START_SECONDS + measured.job_seconds, prices.GLUE_MINIMUM_SECONDS)
     dpu_hours = GLUE_WORKERS * Decimal(str(seconds)) / 3600
-    puts = RAW_PUTS + TICKERS + 1 + JOB_LISTS
+    asked = 2 * ACTIONS_ASKED  # a listing and a write each
+    puts = RAW_PUTS + TICKERS + 1 + JOB_LISTS + asked
     stored = Decimal(str(measured.raw_bytes + measured.wide_bytes + measured.compact_bytes)) / 10**9
     gb_month = stored * prices.of("S3_GB_MONTH", region)
     scraper = _invocation(SCRAPER_GIB, measured.scraper_seconds, region)
@@ -179,7 +183,8 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         ),
         _repeated(
             "S3 PUT and LIST",
-            f"{puts:,} of a session: {TICKERS:,} wide files, a compact one, {RAW_PUTS} raw, listings; "
+            f"{puts:,} of a session: {TICKERS:,} wide files, a compact one, {RAW_PUTS} raw, {asked} of "
+            "corporate actions, listings; "
             f"{SCRAPER_REQUESTS} of each scraper run",
             session=puts * put,
             day=RUNS_A_DAY * SCRAPER_REQUESTS * put,
@@ -197,8 +202,9 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         _repeated(
             "Lambda",
             f"{RUNS_A_DAY} scraper runs of {measured.scraper_seconds:.1f} s in {SCRAPER_GIB} GiB, all as if "
-            "they found a session; the starter",
-            session=starter,
+            f"they found a session; {ACTIONS_ASKED} issuers asked for corporate actions, "
+            f"{ACTIONS_SECONDS} s each; the starter",
+            session=starter + _invocation(SCRAPER_GIB, ACTIONS_ASKED * ACTIONS_SECONDS, region),
             day=RUNS_A_DAY * scraper,
         ),
         _repeated("EventBridge Scheduler", f"{RUNS_A_DAY} a day; 14 million a month are free"),

@@ -19,7 +19,10 @@ DOCUMENT, FAULTS = DOCS / "fuzzing.md", DOCS / "faults.md"
 FIGURES = DOCS / "figures" / "fuzz.json"
 
 READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
-"""The fuzzed readers, in the document's order, by what they read."""
+"""The readers that were fuzzed for an hour, in the document's order, by what they read."""
+
+WITHOUT_HOUR = frozenset({"actions"})
+"""Those whose hour is to come: that of corporate actions has been through its cases and random changes."""
 
 
 def blocks(figures: Mapping[str, Any]) -> dict[str, str]:

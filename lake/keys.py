@@ -16,6 +16,7 @@ RAW = "raw/"
 COTAHIST = f"{RAW}cotahist/"
 COTAHIST_REVISIONS = f"{RAW}cotahist_revisions/"
 INDEX_PORTFOLIO = f"{RAW}index_portfolio/"
+CORPORATE_ACTIONS = f"{RAW}corporate_actions/"
 """What the keys of a raw table begin with."""
 SESSIONS = f"{COTAHIST}trade_date="
 REVISIONS = f"{COTAHIST_REVISIONS}trade_date="
@@ -29,6 +30,11 @@ BACKFILLS = "backfill/"
 CANARY = "canary/"
 CANARY_MEMORY = f"{CANARY}cotahist.json"
 """What the canary has seen."""
+ACTIONS_STATE = "corporate_actions/"
+ACTIONS_MEMORY = f"{ACTIONS_STATE}memory.json"
+"""The distribution number that each paper had last, and which issuers B3 was asked for when."""
+ACTIONS_BACKFILL = f"{ACTIONS_STATE}backfill.json"
+"""Which issuers' history was loaded."""
 
 WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"
 """Of the refined bucket."""
@@ -50,6 +56,8 @@ REVISION_KEY = re.compile(rf"{REVISIONS}{_DAY}/revisions\.parquet")
 """Groups: the date."""
 PORTFOLIO_KEY = re.compile(rf"{PORTFOLIOS}{_DAY}/([A-Z0-9]+)\.parquet")
 """Groups: the portfolio's date, the index."""
+ACTIONS_KEY = re.compile(rf"{CORPORATE_ACTIONS}([A-Z0-9]{{4}})\.parquet")
+"""Groups: the issuing code."""
 WIDE_KEY = re.compile(rf"{WIDE}([^/]+)/ticker=([^/]+)/{_FILE}")
 """Groups: the date, and the ticker as it is escaped."""
 COMPACT_KEY = re.compile(rf"{COMPACT}{_DAY}/{_FILE}")
@@ -84,6 +92,11 @@ def failure(year: int) -> str:
 def portfolio(index: str, day: date) -> str:
     """The key of an index's portfolio."""
     return f"{PORTFOLIOS}{day.isoformat()}/{index}.parquet"
+
+
+def corporate_actions(issuer: str) -> str:
+    """The key of what B3 has said of an issuer's corporate actions."""
+    return f"{CORPORATE_ACTIONS}{issuer}.parquet"
 
 
 def partition_folder(root: str, names: Iterable[str], values: Iterable[str]) -> str:

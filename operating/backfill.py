@@ -1,4 +1,7 @@
-"""`python -m scraper backfill`: the command, from its arguments to the range run of the Glue job."""
+"""`python -m scraper backfill`: the command, from its arguments to the range run of the Glue job.
+
+With `--corporate-actions` it is another one (`operating.backfill_actions`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.currency import told
 from operating import aws_prices as prices
+from operating import backfill_actions
 from operating.estimate import (
     DOWNLOAD_BYTES_A_SECOND,
     WIDE_RECOMMENDED_SESSIONS,
@@ -76,12 +80,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--from",
         dest="first",
         type=_days,
-        required=True,
         metavar="WHEN",
         help=f"first year or day, as 1986 or 2024-03-01; B3 has files since {FIRST_YEAR}",
     )
+    days.add_argument(
+        "--corporate-actions",
+        action="store_true",
+        help="in place of quotes, what the issuers that the raw quotes name have paid, split and offered",
+    )
     days.add_argument("--to", dest="last", type=_days, metavar="WHEN", help="last one (the current year)")
-    days.add_argument("--refresh", action="store_true", help="load finished years again")
+    days.add_argument("--refresh", action="store_true", help="load finished years, or issuers, again")
     days.add_argument(
         "--source",
         choices=(B3, QUARANTINE),
@@ -139,6 +147,10 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: AWS refuses before it has begun.
     """
     today = day_in_sao_paulo(datetime.now(UTC))
+    if asked.corporate_actions:
+        return backfill_actions.run(asked, environment, today)
+    if asked.first is None:
+        raise UsageError("--from is missing: the first year or day to load, or --corporate-actions")
     wanted = _tasks(asked.first, asked.last, today)
     names = Names.find(asked, environment)
     settings = Settings.from_environment({**environment, "RAW_BUCKET": names.bucket or ""})

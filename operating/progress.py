@@ -157,6 +157,8 @@ def _amount(stage: str, done: int, total: int) -> str:
     match stage:
         case "upload" | "compare" | "look" | "ask B3":
             return f"{done:,} of {total:,} sessions"
+        case "issuers":
+            return f"{done:,} of {total:,} issuers"
         case "messages":
             return f"{done:,}"
         case "download" | "read":

@@ -20,6 +20,7 @@ from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline, ScraperFailedError, StageError
 from sandbox.request import LIVE, RECORDED, SIMULATED, Request
 from scraper.b3.calendar import SAO_PAULO
+from scraper.daily.corporate_actions import CORPORATE_ACTIONS
 
 Summary = dict[str, Any]
 """What the scraper tells of one file (see `scraper.daily.ingest.Result.summary`)."""
@@ -83,7 +84,8 @@ def _scrape(pipeline: Pipeline, request: Request, show: Show) -> list[date]:
             except ScraperFailedError as error:
                 lacking = _lacking_portfolios(request, error)
                 answer = [file for file in error.files if file not in error.errors]
-            step.outcome = _tally([*(file["outcome"] for file in answer), *["no portfolio"] * len(lacking)])
+            taken = [file["outcome"] for file in answer if file["source"] != CORPORATE_ACTIONS]
+            step.outcome = _tally([*taken, *["no portfolio"] * len(lacking)])
         files += answer
     _show_files(pipeline, files, show)
     for reason in lacking:
@@ -154,7 +156,10 @@ def _show_files(pipeline: Pipeline, files: Sequence[Summary], show: Show) -> Non
     show.heading("Raw bucket")
     absent = [file for file in files if file["outcome"] in {"no session", "not yet published"}]
     for file in files:
-        if file not in absent:
+        if file["source"] == CORPORATE_ACTIONS:
+            told = f"corporate actions, {count(file['rows'], 'new row')}: {file['message']}"
+            show.line(f"{file['outcome']:<9}  {told}")
+        elif file not in absent:
             stored = pipeline.raw_object(file["key"])
             rows = f"{file['rows']:,} rows, " if "rows" in file else ""
             show.line(f"{file['outcome']:<9}  {stored.key}  {rows}{stored.size:,} bytes")

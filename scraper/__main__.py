@@ -34,7 +34,8 @@ _COMMANDS = (
         "load the history since 1986 from B3's annual files",
         "Load B3's annual files into the raw bucket, a file a session, then run the Glue job once for all of "
         "them. Finished years are not loaded again, and after an interruption the same command goes on. "
-        "Sessions that were ingested day by day are left as they are.",
+        "Sessions that were ingested day by day are left as they are. With --corporate-actions, load what B3 "
+        "says of the issuers that the raw quotes name.",
     ),
     (
         "status",

@@ -52,6 +52,7 @@ class BovespaStack(Stack):
             index_base_url=config.index_base_url,
             index_codes=config.index_codes,
             lookback_sessions=config.lookback_sessions,
+            corporate_actions_calls=config.corporate_actions_calls,
             extra_ca_file=config.extra_ca_file,
             layer_arn=config.pandas_layer_arn,
             schedule_hours=config.schedule_hours,

@@ -1,8 +1,9 @@
-"""The catalog of raw data, under partition projection: there is no partition to register and no crawler."""
+"""The catalog of raw data: partitions are projected or there are none, so that none is to be registered."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aws_cdk import RemovalPolicy
 from aws_cdk.aws_glue import (
@@ -19,6 +20,7 @@ from constructs import Construct
 
 from lake import keys
 from scraper.b3.columns import Column as RawColumn
+from scraper.b3.corporate_actions.layout import ACTION_COLUMNS
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 
@@ -27,7 +29,9 @@ _PORTFOLIO_BEGIN = "2010-01-01"
 
 
 class Catalog(Construct):
-    """The database with the raw tables `cotahist`, `cotahist_revisions` and `index_portfolio`.
+    """The database with the raw tables.
+
+    They are `cotahist`, `cotahist_revisions`, `index_portfolio` and `corporate_actions`.
 
     Attributes:
         database: The database.
@@ -41,7 +45,7 @@ class Catalog(Construct):
             self,
             "Database",
             database_name=database_name,
-            description="B3's data as published: session quotes and index portfolios",
+            description="B3's data as published: session quotes, index portfolios, corporate actions",
             removal_policy=RemovalPolicy.DESTROY,
         )
         self._build_table(
@@ -70,6 +74,13 @@ class Catalog(Construct):
             values=(_PORTFOLIO_BEGIN, "NOW+14DAYS"),
             raw_bucket=raw_bucket,
         )
+        self._build_table(
+            "corporate_actions",
+            description="Cash, new shares and rights, as B3 states them of an issuer, with the days on which "
+            "it did",
+            columns=ACTION_COLUMNS,
+            raw_bucket=raw_bucket,
+        )
 
     def _build_table(
         self,
@@ -77,12 +88,11 @@ class Catalog(Construct):
         *,
         description: str,
         columns: Sequence[RawColumn],
-        partition: tuple[str, str],
-        values: tuple[str, str],
         raw_bucket: Bucket,
+        partition: tuple[str, str] | None = None,
+        values: tuple[str, str] = ("", ""),
     ) -> None:
-        key, comment = partition
-        first, last = values
+        """Build a table of what lies below its folder, by days from the first to the last value if at all."""
         folder = f"{keys.RAW}{name}/"
         S3Table(
             self,
@@ -98,15 +108,26 @@ class Catalog(Construct):
                 )
                 for column in columns
             ],
-            partition_keys=[Column(name=key, type=Schema.DATE, comment=comment)],
-            partition_projection={
-                key: PartitionProjectionConfiguration.date(format="yyyy-MM-dd", min=first, max=last)
-            },
-            parameters={
-                "storage.location.template": f"s3://{raw_bucket.bucket_name}/{folder}{key}=${{{key}}}/",
-            },
+            **_projected(partition, values, location=f"s3://{raw_bucket.bucket_name}/{folder}"),
             data_format=DataFormat.PARQUET,
             has_encrypted_data=False,  # it says client-side
             storage=S3TableStorage.from_bucket(raw_bucket),
             s3_prefix=folder,
         )
+
+
+def _projected(
+    partition: tuple[str, str] | None, values: tuple[str, str], *, location: str
+) -> dict[str, Any]:
+    """What a table has beside the others if it has partitions."""
+    if partition is None:
+        return {}
+    key, comment = partition
+    first, last = values
+    return {
+        "partition_keys": [Column(name=key, type=Schema.DATE, comment=comment)],
+        "partition_projection": {
+            key: PartitionProjectionConfiguration.date(format="yyyy-MM-dd", min=first, max=last)
+        },
+        "parameters": {"storage.location.template": f"{location}{key}=${{{key}}}/"},
+    }

@@ -81,9 +81,11 @@ class Config:
             has every session all the same. The Data Catalog charges for partitions beyond its first million
             objects, and the refined table has some 1,400 a session, in each of its two indexes once more.
         quotes_base_url: Address below which B3 serves COTAHIST.
-        index_base_url: Address below which B3 serves index portfolios.
+        index_base_url: Address below which B3 serves index portfolios and corporate actions.
         index_codes: Indices whose portfolios are taken, the IBOV among them, such as IBOV and SMLL.
         lookback_sessions: How many sessions back a run looks for missing ones.
+        corporate_actions_calls: How many calls for corporate actions a run makes at most, at two seconds
+            each, for four minutes; 0 for none.
         extra_ca_file: A PEM file with further certificates to verify B3's hosts by; None for the usual ones.
         pandas_layer_arn: A layer version to use instead of AWS's own AWSSDKPandas; None for that one.
         schedule_hours: Hours of the day, in São Paulo, at which the scraper runs.
@@ -114,6 +116,7 @@ class Config:
     index_base_url: str
     index_codes: tuple[str, ...]
     lookback_sessions: int
+    corporate_actions_calls: int
     extra_ca_file: Path | None
     pandas_layer_arn: str | None
     schedule_hours: tuple[int, ...]
@@ -172,6 +175,7 @@ class Config:
                 "index_codes", r"[A-Z0-9]{1,12}", "index codes separated by commas, such as IBOV,SMLL"
             ),
             lookback_sessions=read.integer("lookback_sessions", 1, 250),
+            corporate_actions_calls=read.integer("corporate_actions_calls", 0, 200),
             extra_ca_file=read.optional_file("extra_ca_file"),
             pandas_layer_arn=read.optional_text(
                 "pandas_layer_arn",

@@ -49,6 +49,7 @@ class Ingestion(Construct):
         index_base_url: str,
         index_codes: tuple[str, ...],
         lookback_sessions: int,
+        corporate_actions_calls: int,
         extra_ca_file: Path | None,
         layer_arn: str | None,
         schedule_hours: tuple[int, ...],
@@ -71,6 +72,7 @@ class Ingestion(Construct):
                 "INDEX_BASE_URL": index_base_url,
                 "INDEX_CODES": ",".join(index_codes),
                 "LOOKBACK_SESSIONS": str(lookback_sessions),
+                "CORPORATE_ACTIONS_CALLS": str(corporate_actions_calls),
                 "SESSION_DEADLINE": f"{session_deadline:%H:%M}",
                 "REFINED_BUCKET": refined_bucket.bucket_name,
             },
@@ -96,7 +98,7 @@ class Ingestion(Construct):
         return Function(
             self,
             "Scraper",
-            description="Takes missing sessions' quotes and index portfolios from B3 to the raw bucket",
+            description="Takes quotes, index portfolios and corporate actions from B3 to the raw bucket",
             runtime=RUNTIME,
             architecture=ARCHITECTURE,
             code=self._code,
@@ -151,7 +153,9 @@ class Ingestion(Construct):
             description="The scraper: reads and writes the raw bucket",
         )
         log_group.grant_write(role)
-        role.add_to_policy(list_objects(raw_bucket, keys.RAW, keys.QUARANTINE, keys.CANARY))
+        role.add_to_policy(
+            list_objects(raw_bucket, keys.RAW, keys.QUARANTINE, keys.CANARY, keys.ACTIONS_STATE)
+        )
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
@@ -166,7 +170,9 @@ class Ingestion(Construct):
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject"],
-                resources=[raw_bucket.arn_for_objects(keys.CANARY_MEMORY)],
+                resources=[
+                    raw_bucket.arn_for_objects(key) for key in (keys.CANARY_MEMORY, keys.ACTIONS_MEMORY)
+                ],
             )
         )
         for prefix in (keys.RAW, keys.QUARANTINE):
@@ -174,7 +180,7 @@ class Ingestion(Construct):
                 role,
                 bucket=raw_bucket,
                 prefix=prefix,
-                reason="An object a session: the keys are not known at deployment.",
+                reason="An object a session or an issuer: the keys are not known at deployment.",
             )
         return role
 

@@ -428,6 +428,7 @@ class Monitoring(Construct):
             self._metric(Name.SESSIONS_MISSING, "Minimum"),
             self._metric(Name.FILES_QUARANTINED, "Sum"),
             self._metric(Name.FILES_FAILED, "Sum"),
+            self._metric(Name.ACTIONS_FAILED, "Sum"),
             self._metric(Name.NEWS_IN_FILES, "Sum"),
             self._metric(Name.ODD_VALUES_KEPT, "Sum"),
         ]

@@ -33,6 +33,10 @@ _WRITES = [
 ]
 
 
+_RAW_PREFIXES = (keys.RAW, keys.BACKFILLS, keys.QUARANTINE, keys.CANARY, keys.ACTIONS_STATE)
+"""All that the pipeline keeps in the raw bucket."""
+
+
 class Storage(Construct):
     """The buckets of the lake.
 
@@ -41,7 +45,8 @@ class Storage(Construct):
 
     Attributes:
         raw_bucket: `raw/`, B3's data as Parquet, `quarantine/`, what the readers refused, `backfill/`, what
-            was loaded of each year, and `canary/`, what the canary has seen.
+            was loaded of each year, `canary/`, what the canary has seen, and `corporate_actions/`, of which
+            issuers B3 was asked when.
         refined_bucket: `refined/`, the refined table, `refined_compact/`, the same rows with a file for each
             session, and `visual/`, the script that Glue makes of the visual job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.
@@ -89,7 +94,7 @@ class Storage(Construct):
         _reserve(
             self.raw_bucket,
             what="Raw",
-            keys=[f"{prefix}*" for prefix in (keys.RAW, keys.BACKFILLS, keys.QUARANTINE, keys.CANARY)],
+            keys=[f"{prefix}*" for prefix in _RAW_PREFIXES],
             principals=[*(role.role_arn for role in roles), *map(_principal, operators)],
         )
 

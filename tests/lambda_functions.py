@@ -37,5 +37,9 @@ class Context:
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:Scraper"
     aws_request_id: str = "5f2c0a1e-request"
 
+    def get_remaining_time_in_millis(self) -> int:
+        """As at the beginning of fifteen minutes."""
+        return 900_000
+
 
 CONTEXT = Context()

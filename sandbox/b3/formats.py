@@ -385,3 +385,237 @@ def _brazilian(value: Decimal, decimals: int) -> str:
     except (Inexact, InvalidOperation) as error:
         raise ValueError(f"{value} is not a number with at most {decimals} decimals") from error
     return f"{exact:,f}".translate(str.maketrans(",.", ".,"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashDividend:
+    """A cash distribution as the supplement of an issuer lists it (`cashDividends`).
+
+    Attributes:
+        isin: `isinCode`, of the paper that pays.
+        label: DIVIDENDO, JRS CAP PROPRIO, RENDIMENTO, ...
+        rate: BRL a share, gross, at most eleven decimals.
+        last_date_prior: The last session with the right; None is written as 31/12/9999.
+        approved_on: None is written as 31/12/9999.
+        payment_date: The same.
+        asset_issued: ISIN; "" is written as `isin`.
+        related_to: The period that is paid for, such as 1º Trimestre/2026.
+        remarks: Mostly blank.
+    """
+
+    isin: str
+    label: str
+    rate: Decimal
+    last_date_prior: date | None
+    approved_on: date | None
+    payment_date: date | None = None
+    asset_issued: str = ""
+    related_to: str = ""
+    remarks: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockDividend:
+    """A split, grouping, bonus or reorganization as the supplement lists it (`stockDividends`).
+
+    Attributes:
+        isin: `isinCode`, of the paper whose holders have the right.
+        label: DESDOBRAMENTO, GRUPAMENTO, BONIFICACAO, CIS RED CAP, ...
+        factor: New shares for each 100 before; of a GRUPAMENTO the ratio itself. At most eleven decimals.
+        last_date_prior: The last session with the right; None is written as 31/12/9999.
+        approved_on: The same.
+        asset_issued: ISIN of what is given; "" is written as `isin`.
+        remarks: Mostly blank.
+    """
+
+    isin: str
+    label: str
+    factor: Decimal
+    last_date_prior: date | None
+    approved_on: date | None
+    asset_issued: str = ""
+    remarks: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """A subscription right as the supplement lists it (`subscriptions`).
+
+    Attributes:
+        isin: `isinCode`, of the paper whose holders have the right.
+        percentage: New shares for each 100 before, at most eleven decimals.
+        price_unit: BRL a new share, at most eleven decimals.
+        last_date_prior: The last session with the right; None is written as 31/12/9999.
+        approved_on: The same.
+        subscription_date: The same.
+        trading_from: First day on which the right itself is traded; None as above, as B3 often has it.
+        trading_until: The last one.
+        label: SUBSCRICAO.
+        asset_issued: ISIN of what is offered; "" is written as `isin`.
+        remarks: Mostly blank.
+    """
+
+    isin: str
+    percentage: Decimal
+    price_unit: Decimal
+    last_date_prior: date | None
+    approved_on: date | None
+    subscription_date: date | None = None
+    trading_from: date | None = None
+    trading_until: date | None = None
+    label: str = "SUBSCRICAO"
+    asset_issued: str = ""
+    remarks: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoricCash:
+    """A cash distribution as the history of an issuer has it (`GetListedCashDividends`).
+
+    Attributes:
+        type_stock: ON, PN, PNA, UNT, ...: there is no ISIN.
+        corporate_action: DIVIDENDO, JRS CAP PROPRIO, ...
+        value: BRL for `quoted_per_shares` shares, gross.
+        last_date_prior: The last session with the right; None is written as 31/12/9999.
+        approved_on: The same.
+        closing_price: BRL for `quoted_per_shares` shares, of `closing_price_date`.
+        closing_price_date: `last_date_prior`, or the last session before it in which the paper traded.
+        quoted_per_shares: 1000 on many rows up to 2007.
+        corporate_action_price: `value` in percent of `closing_price`.
+        ratio: Always "1" as far as is known.
+    """
+
+    type_stock: str
+    corporate_action: str
+    value: Decimal
+    last_date_prior: date | None
+    approved_on: date | None
+    closing_price: Decimal
+    closing_price_date: date | None
+    quoted_per_shares: int = 1
+    corporate_action_price: Decimal = Decimal(0)
+    ratio: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerActions:
+    """What B3's service knows on a day of an issuer's corporate actions, in the order in which it lists it.
+
+    A market has two methods for it: `corporate_actions(issuer, as_of) -> IssuerActions | None`, None of an
+    issuer that there never was, and `issuer_of(trading_name) -> str | None`, the issuing code of a NOMRES as
+    B3 asks for it: without "/" and blanks at its end.
+
+    Attributes:
+        issuer: Issuing code, the first four characters of its tickers.
+        trading_name: NOMRES, with at most twelve characters.
+        is_fund: Whether it is asked for by the funds' call, and has no history.
+        is_listed: Whether the supplement still has it; the history goes on by trading name.
+        cash: About the last twelve months.
+        stock: Since ever, repeated for every ISIN that the issuer has had.
+        subscriptions: Since ever.
+        history: Cash since 1995, newest first.
+    """
+
+    issuer: str
+    trading_name: str
+    is_fund: bool = False
+    is_listed: bool = True
+    cash: tuple[CashDividend, ...] = ()
+    stock: tuple[StockDividend, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+    history: tuple[HistoricCash, ...] = ()
+
+
+def encode_supplement(actions: IssuerActions) -> list[dict[str, Any]] | dict[str, Any]:
+    """Write the answer of GetListedSupplementCompany, a list with one object, or that of a fund, the object.
+
+    The figures of capital and shares, which nobody reads, are those of nobody.
+
+    Raises:
+        ValueError: a number has more than eleven decimals.
+    """
+    lists = {
+        "cashDividends": [
+            _of_supplement(
+                row,
+                paymentDate=_service_date(row.payment_date),
+                rate=_brazilian(row.rate, 11),
+                relatedTo=row.related_to,
+            )
+            for row in actions.cash
+        ],
+        "stockDividends": [_of_supplement(row, factor=_brazilian(row.factor, 11)) for row in actions.stock],
+        "subscriptions": [
+            _of_supplement(
+                row,
+                percentage=_brazilian(row.percentage, 11),
+                priceUnit=_brazilian(row.price_unit, 11),
+                tradingPeriod=f"{_service_date(row.trading_from)} a {_service_date(row.trading_until)}",
+                subscriptionDate=_service_date(row.subscription_date),
+            )
+            for row in actions.subscriptions
+        ],
+    }
+    if actions.is_fund:
+        fund = {"fund": actions.trading_name, "tradingLot": "1", "quantity": "0", "codeCVM": None}
+        return {"quotedPer": "", **fund, "code": actions.issuer, "segment": "BOLSA", **lists}
+    name = {"stockCapital": "0,00", "roundLot": "100", "tradingName": actions.trading_name.ljust(12)}
+    return [{**name, "code": actions.issuer, "codeCVM": "0", "segment": "BOLSA", **lists}]
+
+
+def _of_supplement(row: CashDividend | StockDividend | Subscription, **own: str) -> dict[str, str]:
+    return {
+        "assetIssued": row.asset_issued or row.isin,
+        **own,
+        "approvedOn": _service_date(row.approved_on),
+        "isinCode": row.isin,
+        "label": row.label,
+        "lastDatePrior": _service_date(row.last_date_prior),
+        "remarks": row.remarks,
+    }
+
+
+def encode_cash_history(
+    rows: Sequence[HistoricCash], *, page_number: int = 1, page_size: int = 99
+) -> dict[str, Any]:
+    """Write a page of GetListedCashDividends; one that is past the end has no rows.
+
+    Raises:
+        ValueError: a closing price has more than two decimals, or another number more than eleven.
+    """
+    start = (page_number - 1) * page_size
+    return {
+        "page": {
+            "pageNumber": page_number,
+            "pageSize": page_size,
+            "totalRecords": len(rows),
+            "totalPages": -(-len(rows) // page_size),
+        },
+        "results": [_historic_cash(row) for row in rows[start : start + page_size]],
+    }
+
+
+def _historic_cash(row: HistoricCash) -> dict[str, str]:
+    return {
+        "typeStock": row.type_stock,
+        "dateApproval": _service_date(row.approved_on),
+        "valueCash": _shortest(row.value),
+        "ratio": row.ratio,
+        "corporateAction": row.corporate_action,
+        "lastDatePriorEx": _service_date(row.last_date_prior),
+        "dateClosingPricePriorExDate": _service_date(row.closing_price_date),
+        "closingPricePriorExDate": _brazilian(row.closing_price, 2),
+        "quotedPerShares": str(row.quoted_per_shares),
+        "corporateActionPrice": _brazilian(row.corporate_action_price, 6),
+        "lastDateTimePriorEx": f"{row.last_date_prior or date.max}T00:00:00",
+    }
+
+
+def _service_date(day: date | None) -> str:
+    return f"{day or date.max:%d/%m/%Y}"
+
+
+def _shortest(value: Decimal) -> str:
+    """As `valueCash` has it: 0,1 and 0,1334, without thousands known."""
+    text = _brazilian(value, 11).rstrip("0")
+    return text.removesuffix(",")

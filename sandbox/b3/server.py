@@ -1,6 +1,7 @@
 """An HTTP server on loopback that answers as B3's two hosts do, and as badly as a test asks it to.
 
-`/InstDados/SerHist/...` is bvmf.bmfbovespa.com.br, `/indexProxy/...` is sistemaswebb3-listados.b3.com.br.
+`/InstDados/SerHist/...` is bvmf.bmfbovespa.com.br; `/indexProxy/...`, `/listedCompaniesProxy/...` and
+`/fundsProxy/...` are sistemaswebb3-listados.b3.com.br.
 What it serves comes from a `Source` (see sandbox.b3.sources); `B3Server.script` puts other answers in front.
 """
 
@@ -21,11 +22,19 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 QUOTES_PATH = "/InstDados/SerHist/"
 PORTFOLIO_PATH = "/indexProxy/indexCall/GetPortfolioDay/"
+SUPPLEMENT_PATH = "/listedCompaniesProxy/CompanyCall/GetListedSupplementCompany/"
+CASH_HISTORY_PATH = "/listedCompaniesProxy/CompanyCall/GetListedCashDividends/"
+FUND_SUPPLEMENT_PATH = "/fundsProxy/fundsCall/GetListedSupplementFunds/"
+_ACTIONS_PATHS = (SUPPLEMENT_PATH, CASH_HISTORY_PATH, FUND_SUPPLEMENT_PATH)
+
+MOST_ROWS = 121
+"""Rows of a page of the cash history that B3 gives at most: for 200 and more it was seen to answer nothing,
+and where between the two it begins is not known."""
 
 _NOT_FOUND = b"<!DOCTYPE html><html><head><title>404</title></head><body>Not Found</body></html>"
 
@@ -56,6 +65,27 @@ class PortfolioRequest:
     page_size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupplementRequest:
+    """What the address of an issuer's supplement asks for; `is_fund` says by which call."""
+
+    issuer: str
+    is_fund: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashHistoryRequest:
+    """What GetListedCashDividends' address asks for."""
+
+    trading_name: str
+    page_number: int
+    page_size: int
+
+
+_NOTHING = Document(body=b"", content_type="application/json; charset=utf-8")
+"""What B3 answers of an issuer that it does not know: with status 200."""
+
+
 class Source(Protocol):
     """What the server serves."""
 
@@ -64,6 +94,17 @@ class Source(Protocol):
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """One page of an index portfolio as JSON, None where there is none."""
+
+
+@runtime_checkable
+class ActionsSource(Protocol):
+    """A source that serves corporate actions, too; of others B3 knows no issuer."""
+
+    def supplement(self, request: SupplementRequest) -> Document | None:
+        """What is known of an issuer, as JSON; None of one that B3 does not know."""
+
+    def cash_history(self, request: CashHistoryRequest) -> Document | None:
+        """A page of the cash of a trading name, as JSON; None where B3 answers with nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +250,12 @@ class B3Server:
             except ValueError as error:
                 return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
             document = self._source.portfolio(request)
+        elif path.startswith(_ACTIONS_PATHS):
+            try:
+                document = _actions(self._source, path)
+            except ValueError as error:
+                return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
+            document = document or _NOTHING
         if document is None:
             return Answer(status=404, headers={"Content-Type": "text/html"}, body=_NOT_FOUND)
         return _answer_with(document, seen.headers)
@@ -241,6 +288,54 @@ def parse_portfolio_request(encoded: str) -> PortfolioRequest:
     ):
         raise ValueError(f"expected pt-br, segment 1 or 2, page number and size of at least 1, not {asked}")
     return request
+
+
+def _actions(source: Source, path: str) -> Document | None:
+    """The answer of a call for corporate actions.
+
+    Raises:
+        ValueError: The address asks for none.
+    """
+    request = parse_actions_request(path)
+    if not isinstance(source, ActionsSource):
+        return None
+    if isinstance(request, SupplementRequest):
+        return source.supplement(request)
+    return source.cash_history(request) if request.page_size <= MOST_ROWS else None
+
+
+def parse_actions_request(path: str) -> SupplementRequest | CashHistoryRequest:
+    """Decode the path of a call for corporate actions, which is unquoted.
+
+    Raises:
+        ValueError: The path is of another call, or does not end in the Base64 of its parameters, in pt-br.
+    """
+    call = next((each for each in _ACTIONS_PATHS if path.startswith(each)), None)
+    if call is None:
+        raise ValueError(f"{path} is no call for corporate actions")
+    asked = _asked(path.removeprefix(call))
+    try:
+        if call == FUND_SUPPLEMENT_PATH:
+            return SupplementRequest(issuer=str(asked["identifierFund"]), is_fund=True)
+        if asked["language"] != "pt-br":
+            raise ValueError(f"expected pt-br, not {asked}")
+        if call == SUPPLEMENT_PATH:
+            return SupplementRequest(issuer=str(asked["issuingCompany"]), is_fund=False)
+        return CashHistoryRequest(
+            trading_name=str(asked["tradingName"]),
+            page_number=int(asked["pageNumber"]),
+            page_size=int(asked["pageSize"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{asked} lacks {error}") from error
+
+
+def _asked(encoded: str) -> dict[str, Any]:
+    try:
+        asked: dict[str, Any] = json.loads(base64.b64decode(encoded, validate=True))
+    except (binascii.Error, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{encoded!r} is not the Base64 of JSON") from error
+    return asked
 
 
 def _answer_with(document: Document, request_headers: Mapping[str, str]) -> Answer:

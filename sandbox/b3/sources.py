@@ -8,17 +8,21 @@ from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
+from typing import Protocol, runtime_checkable
 
 from sandbox.b3.formats import (
+    IssuerActions,
     daily_member_name,
     daily_zip_name,
+    encode_cash_history,
     encode_portfolio,
     encode_session,
+    encode_supplement,
     zip_file,
 )
 from sandbox.b3.index import INDICES
 from sandbox.b3.market import SimulatedMarket
-from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.server import CashHistoryRequest, Document, PortfolioRequest, SupplementRequest
 from sandbox.b3.years import annual_zip_name, write_year
 
 _ZIP = partial(Document, content_type="application/x-zip-compressed")
@@ -30,8 +34,19 @@ PORTFOLIO_SEGMENT = "2"
 _PORTFOLIO_FILE = "GetPortfolioDay_{index}_segment{segment}_DD-MM-YY.json"
 
 
+@runtime_checkable
+class MarketWithActions(Protocol):
+    """A market whose papers pay, split and so on."""
+
+    def corporate_actions(self, issuer: str, as_of: date) -> IssuerActions | None:
+        """What B3 knows of an issuer on that day; None of one that there never was."""
+
+    def issuer_of(self, trading_name: str) -> str | None:
+        """The issuing code of a NOMRES, as B3 is asked for it: without "/" and blanks at its end."""
+
+
 class SimulatedSource:
-    """Serves sessions of a simulated market, by day and by year, and the portfolios of its indices.
+    """Serves a simulated market: sessions by day and by year, portfolios of its indices, corporate actions.
 
     A file is generated when it is first asked for. The ZIP of a year has the sessions that there are of it;
     it is kept on disk, in a temporary folder that goes with the source.
@@ -41,23 +56,31 @@ class SimulatedSource:
         market: The market.
         portfolio_as_of: Date of the portfolio. By default the first session, so that every session served has
             a portfolio dated on or before it.
+        actions_as_of: The day as of which corporate actions are known. By default the last session.
 
     Attributes:
         portfolio_as_of: The same. B3 serves no portfolio but the present one, so whoever plays through time
             moves it along; the index is made anew on the first session of January, May and September.
+        actions_as_of: The same.
 
     Raises:
         ValueError: there is no session.
     """
 
     def __init__(
-        self, sessions: Iterable[date], market: SimulatedMarket, *, portfolio_as_of: date | None = None
+        self,
+        sessions: Iterable[date],
+        market: SimulatedMarket,
+        *,
+        portfolio_as_of: date | None = None,
+        actions_as_of: date | None = None,
     ) -> None:
         self._market = market
         self._sessions = {daily_zip_name(session): session for session in sessions}
         if not self._sessions:
             raise ValueError("a simulated B3 needs at least one session to serve")
         self.portfolio_as_of = portfolio_as_of or min(self._sessions.values())
+        self.actions_as_of = actions_as_of or max(self._sessions.values())
         self._years = {annual_zip_name(session.year): session.year for session in self._sessions.values()}
         self._served: dict[date, Document] = {}
         self._generating = Lock()  # the server's threads share one market
@@ -107,6 +130,32 @@ class SimulatedSource:
             return None
         return _JSON(body=json.dumps(pages[request.page_number - 1], ensure_ascii=False).encode())
 
+    def supplement(self, request: SupplementRequest) -> Document | None:
+        """What B3 knows of an issuer of the market; of one that has left it, nothing."""
+        actions = self._actions(request.issuer)
+        if actions is None or not actions.is_listed or actions.is_fund != request.is_fund:
+            return None
+        return _JSON(body=json.dumps(encode_supplement(actions), ensure_ascii=False).encode())
+
+    def cash_history(self, request: CashHistoryRequest) -> Document | None:
+        """A page of what a company has paid; without rows where B3 does not know the name."""
+        issuer = None
+        if isinstance(self._market, MarketWithActions):
+            issuer = self._market.issuer_of(request.trading_name)
+        actions = None if issuer is None else self._actions(issuer)
+        page = encode_cash_history(
+            actions.history if actions else (),
+            page_number=request.page_number,
+            page_size=request.page_size,
+        )
+        return _JSON(body=json.dumps(page, ensure_ascii=False).encode())
+
+    def _actions(self, issuer: str) -> IssuerActions | None:
+        if not isinstance(self._market, MarketWithActions):
+            return None
+        with self._generating:
+            return self._market.corporate_actions(issuer, self.actions_as_of)
+
 
 def _published(session: date) -> datetime:
     """B3 publishes on the evening of the session, the year's file too."""
@@ -129,7 +178,9 @@ class RecordedFolder:
     Quotes are `InstDados/SerHist/COTAHIST_*.ZIP`. Portfolios are
     `indexProxy/GetPortfolioDay_{index}_segment{1|2}_{DD-MM-YY}.json`, of which B3 would serve only one on a
     day: here it is the newest dated on or before `session`, and where there is none the oldest. Files may lie
-    in the folder itself, too.
+    in the folder itself, too. Corporate actions are `listedCompaniesProxy/CompanyCall/<call>_<issuer or
+    trading name>[_<page>].json` and `fundsProxy/fundsCall/GetListedSupplementFunds_<issuer>.json`; of others
+    B3 knows nothing.
 
     Args:
         folder: The folder.
@@ -142,6 +193,8 @@ class RecordedFolder:
     def __init__(self, folder: Path, session: date) -> None:
         self._quotes = quote_files(folder)
         self._places = (folder, folder / "indexProxy")
+        self._companies = folder / "listedCompaniesProxy" / "CompanyCall"
+        self._funds = folder / "fundsProxy" / "fundsCall"
         self._session = session
         if not self._quotes:
             raise ValueError(
@@ -165,6 +218,20 @@ class RecordedFolder:
         newest = max((day for day in recorded if day <= self._session), default=min(recorded))
         return _JSON(body=recorded[newest].read_bytes())
 
+    def supplement(self, request: SupplementRequest) -> Document | None:
+        """The recorded answer for an issuer."""
+        if request.is_fund:
+            return _recorded(self._funds, f"GetListedSupplementFunds_{request.issuer}")
+        return _recorded(self._companies, f"GetListedSupplementCompany_{request.issuer}")
+
+    def cash_history(self, request: CashHistoryRequest) -> Document | None:
+        """The recorded page of a trading name; the first one may go without its number."""
+        name = f"GetListedCashDividends_{request.trading_name}"
+        page = _recorded(self._companies, f"{name}_{request.page_number}")
+        if page is None and request.page_number == 1:
+            page = _recorded(self._companies, name)
+        return page
+
     def lacks_portfolio(self, index: str) -> str | None:
         """The name under which a portfolio would be served, if the folder has none of that index."""
         if self._portfolios(index, PORTFOLIO_SEGMENT):
@@ -179,3 +246,11 @@ class RecordedFolder:
             for path in place.glob("GetPortfolioDay_*.json")
             if (match := name.fullmatch(path.name))
         }
+
+
+def _recorded(folder: Path, name: str) -> Document | None:
+    """A recorded answer; None if there is none of that name, which comes from an address."""
+    path = folder / f"{name}.json"
+    if path.name != f"{name}.json" or not path.is_file():
+        return None
+    return _JSON(body=path.read_bytes())

@@ -12,10 +12,11 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Derives the Arrow schema of a raw table from its columns.
 
     Args:
-        columns: `COTAHIST_COLUMNS` or `PORTFOLIO_COLUMNS`.
+        columns: `COTAHIST_COLUMNS`, `PORTFOLIO_COLUMNS` or `ACTION_COLUMNS`.
 
     Returns:
-        The same columns in the same order: string, bigint (int64), date (date32), decimal (decimal128).
+        The same columns in the same order: string, bigint (int64), int (int32), date (date32), decimal
+        (decimal128).
     """
     return pa.schema([(column.name, _arrow_type(column.glue_type)) for column in columns])
 
@@ -29,5 +30,10 @@ def _arrow_type(glue_type: str) -> pa.DataType:
     if glue_type.startswith("decimal("):
         precision, scale = glue_type.removeprefix("decimal(").removesuffix(")").split(",")
         return pa.decimal128(int(precision), int(scale))
-    plain: dict[str, pa.DataType] = {"string": pa.string(), "bigint": pa.int64(), "date": pa.date32()}
+    plain: dict[str, pa.DataType] = {
+        "string": pa.string(),
+        "bigint": pa.int64(),
+        "int": pa.int32(),
+        "date": pa.date32(),
+    }
     return plain[glue_type]

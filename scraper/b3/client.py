@@ -1,4 +1,4 @@
-"""Downloads from B3: the quotes of a session or a year, and the pages of an index portfolio.
+"""Downloads from B3: quotes of a session or a year, pages of an index portfolio, corporate actions.
 
 A download ends in one of three ways: `Found` with B3's bytes (`FoundFile` where they are too many to hold),
 `Absent` with the reason when B3 answers that there is no such file, or `DownloadError` when B3 gave no usable
@@ -31,6 +31,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from scraper.b3.archive import DAMAGED, open_archive
+from scraper.b3.corporate_actions import address as corporate_actions
 from scraper.b3.cotahist import address as cotahist
 from scraper.b3.errors import ScraperError
 from scraper.b3.index_portfolio import address as index_portfolio
@@ -45,7 +46,12 @@ DEADLINE = 50.0
 MAX_BYTES = 32 * 2**20
 """Bytes of one body. A session's ZIP has under one million."""
 PAGE_MAX_BYTES = 2**20
-"""Bytes of a page of a portfolio. One of 120 constituents has some 20,000, and all pages are held at once."""
+"""Bytes of a page of a portfolio, or of an answer on corporate actions. A page of 120 constituents has some
+20,000, and all pages are held at once."""
+ACTIONS_DEADLINE = 30.0
+"""Seconds for an answer on corporate actions with all attempts and pauses: of them there are many."""
+ACTIONS_PAUSE = 2.0
+"""Seconds between two calls for corporate actions, attempts included: so B3 was seen to bear it."""
 YEAR_DEADLINE = 1800.0
 """Seconds for a year's ZIP with all attempts and pauses: 100 MB at 60 kB/s. A host that sends nothing is left
 after `READ_TIMEOUT` as for any other download."""
@@ -135,10 +141,11 @@ class Absent:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Seconds for a download with all its attempts and pauses, and bytes of its body."""
+    """Seconds for a download with all its attempts and pauses, bytes of its body, and the shortest pause."""
 
     seconds: float
     max_bytes: int
+    pause: float = 0.0
 
 
 class _TemporaryError(Exception):
@@ -193,7 +200,7 @@ class B3Client:
 
     Args:
         quotes_base_url: Scheme and host of the quotes (COTAHIST).
-        index_base_url: Scheme and host of the index portfolios.
+        index_base_url: Scheme and host of the index portfolios, and of corporate actions.
         extra_ca_file: Certificates in PEM format to trust beside certifi's, such as an intermediate
             certificate that B3's host does not send.
         attempts: How often a download is tried.
@@ -203,6 +210,7 @@ class B3Client:
         max_bytes: Bytes that one body may have.
         year_deadline: Seconds for the download of a year.
         year_max_bytes: Bytes that the body of a year may have.
+        actions_pause: Seconds between two calls for corporate actions.
         sleep: Waits for so many seconds.
         jitter: A number in [0, 1), evenly distributed.
         clock: Seconds that only ever increase.
@@ -224,6 +232,7 @@ class B3Client:
         max_bytes: int = MAX_BYTES,
         year_deadline: float = YEAR_DEADLINE,
         year_max_bytes: int = YEAR_MAX_BYTES,
+        actions_pause: float = ACTIONS_PAUSE,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -235,6 +244,10 @@ class B3Client:
         self._read_timeout = read_timeout
         self._limits = _Limits(deadline, max_bytes)
         self._year_limits = _Limits(year_deadline, year_max_bytes)
+        self._actions_limits = _Limits(
+            min(ACTIONS_DEADLINE, deadline), min(PAGE_MAX_BYTES, max_bytes), actions_pause
+        )
+        self._actions_asked: float | None = None
         self._sleep = sleep
         self._jitter = jitter
         self._clock = clock
@@ -301,7 +314,8 @@ class B3Client:
             DownloadError: B3 gave no usable answer, or served no portfolio.
         """
         url = index_portfolio.of_page(self._index_base_url, index, page)
-        answer = self._fetch(url, PAGE_MAX_BYTES)
+        limits = replace(self._limits, max_bytes=min(PAGE_MAX_BYTES, self._limits.max_bytes))
+        answer = self._fetch(url, limits)
         if isinstance(answer, Absent):
             if answer.reason is Absence.PAGE:
                 raise RefusedError(refusal(answer))
@@ -310,11 +324,64 @@ class B3Client:
             )
         return answer
 
-    def _fetch(self, url: str, max_bytes: int | None = None) -> Found | Absent:
-        """A file that fits into memory, of at most `max_bytes` if that is less than of any file."""
-        limits = self._limits
-        if max_bytes is not None:
-            limits = replace(limits, max_bytes=min(max_bytes, limits.max_bytes))
+    def supplement(self, issuer: str, *, is_fund: bool = False) -> Found | Absent:
+        """What B3 knows of an issuer's corporate actions by ISIN, as JSON; it waits for its turn.
+
+        Args:
+            issuer: Issuing code, the first four characters of its tickers.
+            is_fund: Whether it is a fund, which another call knows.
+
+        Returns:
+            The answer; `Absent` if B3 knows no such issuer, which it says by an empty body.
+
+        Raises:
+            RefusedError: A page came in its place: the call answers in JSON or with nothing.
+            DownloadError: B3 gave no usable answer.
+        """
+        of = corporate_actions.of_fund_supplement if is_fund else corporate_actions.of_supplement
+        return self._fetch_actions(of(self._index_base_url, issuer))
+
+    def cash_history_page(self, trading_name: str, page: int) -> Found | Absent:
+        """A page of what a company has paid since 1995, as JSON; it waits for its turn.
+
+        Args:
+            trading_name: NOMRES, also one that is no longer listed.
+            page: Number of the page, from 1.
+
+        Returns:
+            The page; `Absent` if B3 answers with nothing.
+
+        Raises:
+            RefusedError: A page of HTML came in its place.
+            DownloadError: B3 gave no usable answer.
+        """
+        return self._fetch_actions(
+            corporate_actions.of_cash_history(self._index_base_url, trading_name, page)
+        )
+
+    def _fetch_actions(self, url: str) -> Found | Absent:
+        """An answer on corporate actions, some seconds after the last one."""
+        limits = self._actions_limits
+        if self._actions_asked is not None:
+            pause = self._actions_asked + limits.pause - self._clock()
+            if pause > 0:
+                self._sleep(pause)
+        try:
+            answer = self._fetch(url, limits)
+        finally:
+            self._actions_asked = self._clock()
+        if isinstance(answer, Absent) and answer.reason is not Absence.EMPTY_BODY:
+            if answer.reason is Absence.PAGE:
+                raise RefusedError(refusal(answer))
+            raise DownloadError(
+                f"{answer.url}: {answer.reason}, expected JSON, or an empty body where B3 knows nothing; if "
+                "B3 has moved the call, this program has to follow"
+            )
+        return answer
+
+    def _fetch(self, url: str, limits: _Limits | None = None) -> Found | Absent:
+        """A file that fits into memory, within `limits` if they are not those of any file."""
+        limits = limits or self._limits
 
         def keep(chunks: Iterator[bytes], content_type: str) -> Found | Absent:
             content = b"".join(chunks)
@@ -348,6 +415,7 @@ class B3Client:
                 pause = max(
                     self._jitter() * min(_BACKOFF_CAP, _BACKOFF_BASE * 2 ** (number - 1)),
                     min(_BACKOFF_CAP, failure.retry_after),
+                    limits.pause,
                 )
                 if number == self._attempts or self._clock() + pause >= deadline:
                     raise DownloadError(

@@ -8,7 +8,8 @@ import logging
 import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from scraper.b3.calendar import SAO_PAULO, last_session, sessions_before
 from scraper.b3.errors import ScraperError
@@ -24,12 +25,19 @@ from scraper.runtime.telemetry import emit, log_json_lines, powertools
 logger = logging.getLogger(__name__)
 
 
+class Context(Protocol):
+    """Of Lambda's context, what the function looks at."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the function."""
+
+
 class EventError(ScraperError, ValueError):
     """The function was invoked with an event that it does not understand; the message names the key."""
 
 
 @powertools.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
+def handler(event: dict[str, Any], context: Context) -> list[dict[str, Any]]:
     """Bring the raw bucket up to date with B3 (see `scraper.daily.ingest.ingest`).
 
     Sessions of the look-back that were not refined are announced again (`scraper.daily.unrefined`).
@@ -37,7 +45,8 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     Args:
         event: `scheduled_time`, the instant that the run stands for, in ISO 8601 with its time zone; without
             it that is the present. `date` (YYYY-MM-DD) takes exactly that session. Other keys are ignored.
-        _context: Lambda's, whose request's id is in every line of the log.
+        context: Lambda's, whose request's id is in every line of the log, and which knows how much time is
+            left: corporate actions are asked for as long as there is enough for the quotes.
 
     Returns:
         A summary of each file, as `scraper.daily.ingest.Result.summary` makes it.
@@ -55,7 +64,7 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     results: list[Result] = []
     try:
         settings = Settings.from_environment(os.environ)
-        for result in run(settings, now=now, session=session):
+        for result in run(settings, now=now, session=session, remaining=partial(_seconds_left, context)):
             _log(result)
             results.append(result)
     except Exception:
@@ -71,6 +80,10 @@ def handler(event: dict[str, Any], _context: object) -> list[dict[str, Any]]:
     if any(result.is_error for result in results):
         raise IngestError(results)
     return [result.summary() for result in results]
+
+
+def _seconds_left(context: Context) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
 def _log(result: Result) -> None:
@@ -91,6 +104,7 @@ def _files(results: Sequence[Result]) -> dict[Metric, float]:
         Metric.FILES_QUARANTINED: sum(result.outcome is Outcome.INVALID for result in results),
         Metric.FILES_FAILED: sum(result.outcome in {Outcome.FAILED, Outcome.REFUSED} for result in results),
         Metric.ODD_VALUES_KEPT: sum(odd_values(result.oddities) for result in results),
+        Metric.ACTIONS_FAILED: sum(result.failures or 0 for result in results),
         Metric.NEWS_IN_FILES: sum(len(result.news) for result in results),
     }
 

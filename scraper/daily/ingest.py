@@ -2,7 +2,8 @@
 
 A run takes the portfolios first, so that they are there when the quotes' arrival starts the Glue job, then
 the quotes of D-1, then those of every other recent session that the raw bucket lacks. Each file is for
-itself: one that fails is reported, and the others go on.
+itself: one that fails is reported, and the others go on. Corporate actions of papers that a session shows to
+have gone ex are taken before its quotes are written (`scraper.daily.corporate_actions`), others at the end.
 
 Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error, and B3 is
 asked for the weekdays on which the calendar has the exchange closed, too. A refusal of B3's is not its word:
@@ -33,6 +34,7 @@ from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.index_portfolio.reader import read_portfolio, total_pages
 from scraper.b3.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.daily.canary import Canary
+from scraper.daily.corporate_actions import CORPORATE_ACTIONS, CorporateActions
 from scraper.raw.bucket import Lineage, RawBucket
 from scraper.runtime.log_context import about
 from scraper.runtime.settings import Settings
@@ -65,6 +67,9 @@ class Outcome(StrEnum):
     """B3's firewall, or a page of errors, answered in place of B3: whether there is a file is not known."""
     FAILED = "failed"
     """It could not be fetched, read or written; what the partition held is still there."""
+    INCOMPLETE = "incomplete"
+    """Some issuers could not be asked for their corporate actions, or the answers be read: the next run asks
+    again, and the quotes are not concerned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +77,22 @@ class Result:
     """What a run did with one file.
 
     Attributes:
-        source: `COTAHIST` or `INDEX_PORTFOLIO`.
+        source: `COTAHIST` or `INDEX_PORTFOLIO`, or `CORPORATE_ACTIONS` for all those of a run.
         outcome: What became of it.
         date: The session, or the portfolio's own date; None where it is not known.
         index: Code of the index; None for quotes.
         key: Key in the raw bucket of the content, or of the refused bytes.
-        rows: Rows written.
+        rows: Rows written; of corporate actions, those that were not known before.
         volume: Financial volume of the quotes written, in the session's currency (`lake.currency`).
         sha256: SHA-256 of what was read (see `scraper.raw.bucket.Lineage`).
-        message: Why, unless the outcome is "new" or "unchanged".
+        message: Why, unless the outcome is "new" or "unchanged"; of corporate actions, who was asked.
         trailer_count: What the trailer of the quotes written counts.
         oddities: What of the content written was kept although it is odd.
-        is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of a
-            portfolio.
+        is_stored: Whether the raw bucket holds the session after the run, from whichever run; None of all
+            that is no session.
         absence: How B3 said that it has no file; None where it did not say so.
         news: What is new in it, in words (see `scraper.daily.canary`).
+        failures: Of corporate actions: how many answers there are not.
     """
 
     source: str
@@ -103,6 +109,7 @@ class Result:
     is_stored: bool | None = None
     absence: Absence | None = None
     news: tuple[str, ...] = ()
+    failures: int | None = None
 
     @property
     def name(self) -> str:
@@ -138,15 +145,34 @@ class IngestError(ScraperError):
         )
 
 
-def run(settings: Settings, *, now: datetime, session: date | None = None) -> Iterator[Result]:
-    """Do what `ingest` does, with the settings' B3 and raw bucket."""
+def run(
+    settings: Settings,
+    *,
+    now: datetime,
+    session: date | None = None,
+    remaining: Callable[[], float] | None = None,
+) -> Iterator[Result]:
+    """Do what `ingest` does, with the settings' B3 and raw bucket.
+
+    Args:
+        settings: What else it needs to know.
+        now: As of `ingest`.
+        session: As of `ingest`.
+        remaining: Seconds that the function has left; None where nobody counts them.
+    """
+    b3, raw = settings.b3_client(), RawBucket(settings.raw_bucket)
+    actions = None
+    if settings.corporate_actions_calls:
+        today, calls = day_in_sao_paulo(now), settings.corporate_actions_calls
+        actions = CorporateActions(b3, raw, today=today, calls=calls, remaining=remaining)
     return ingest(
-        settings.b3_client(),
-        RawBucket(settings.raw_bucket),
+        b3,
+        raw,
         now=now,
         session=session,
         index_codes=settings.index_codes,
         lookback_sessions=settings.lookback_sessions,
+        actions=actions,
     )
 
 
@@ -158,6 +184,7 @@ def ingest(
     session: date | None = None,
     index_codes: Sequence[str],
     lookback_sessions: int,
+    actions: CorporateActions | None = None,
 ) -> Iterator[Result]:
     """Bring the raw bucket up to date with B3, file by file as the results are taken.
 
@@ -170,9 +197,11 @@ def ingest(
             asked for the weekdays among them that the calendar takes for holidays.
         index_codes: Indices whose portfolios are taken.
         lookback_sessions: How many sessions up to D-1 are to be in the bucket.
+        actions: Takes corporate actions; None leaves them out.
 
     Yields:
-        A result for each file, as it comes; those of sessions in whose place a page came, last. A file that
+        A result for each file, as it comes, and one for corporate actions if any issuer was asked; those of
+        sessions in whose place a page came, last. A file that
         fails is a result, too, and does not end the run.
 
     Raises:
@@ -186,13 +215,36 @@ def ingest(
     def each() -> Iterator[Result]:
         for index in index_codes:
             yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
-        for day in [asked_for, *(day for day in before if day not in present)]:
+        days = [asked_for, *(day for day in before if day not in present)]
+        for left, day in zip(reversed(range(len(days))), days, strict=True):
+            ask = partial(actions.session, day, files_left=left) if actions else None
+            take = partial(_take_session, b3, raw, day, today, before_writing=ask)
             with about(session_date=day):
-                result = _result_of(partial(_take_session, b3, raw, day, today), COTAHIST, date=day)
+                result = _result_of(take, COTAHIST, date=day)
             is_stored = day in present or result.outcome in {Outcome.NEW, Outcome.UNCHANGED}
             yield replace(result, is_stored=is_stored)
+        if actions:
+            if session is None:
+                actions.finish()
+            yield from _result_of_actions(actions)
 
     yield from tell_refusals(each())
+
+
+def _result_of_actions(actions: CorporateActions) -> Iterator[Result]:
+    """The one result for all that a run has asked of corporate actions; none if there is nothing to tell."""
+    report = actions.report
+    if report.is_empty:
+        return
+    outcome = Outcome.INCOMPLETE if report.failures else Outcome.NEW if report.new else Outcome.UNCHANGED
+    yield Result(
+        source=CORPORATE_ACTIONS,
+        outcome=outcome,
+        rows=report.new,
+        message=str(report),
+        oddities=tuple(report.oddities),
+        failures=len(report.failures),
+    )
 
 
 def _days_to_look_at(now: datetime, lookback_sessions: int) -> list[date]:
@@ -266,17 +318,30 @@ def _result_of(take: Callable[[], Result], source: str, **identity: Any) -> Resu
         return failed(message=f"{type(error).__name__}: {error}")
 
 
-def _take_session(b3: B3Client, raw: RawBucket, session: date, today: date) -> Result:
+def _take_session(
+    b3: B3Client,
+    raw: RawBucket,
+    session: date,
+    today: date,
+    *,
+    before_writing: Callable[[pd.DataFrame], None] | None = None,
+) -> Result:
     result = partial(Result, source=COTAHIST, date=session)
     answer = b3.quotes(session)
     if isinstance(answer, Absent):
         message = f"{answer.url}: {answer.reason}"
         return result(outcome=outcome_of_absence(session, today), message=message, absence=answer.reason)
-    return store_session(raw, session, answer.content, address=answer.url)
+    return store_session(raw, session, answer.content, address=answer.url, before_writing=before_writing)
 
 
 def store_session(
-    raw: RawBucket, session: date, content: bytes, *, address: str, served: datetime | None = None
+    raw: RawBucket,
+    session: date,
+    content: bytes,
+    *,
+    address: str,
+    served: datetime | None = None,
+    before_writing: Callable[[pd.DataFrame], None] | None = None,
 ) -> Result:
     """Read the quotes of a session and write them, or put their bytes into quarantine.
 
@@ -286,6 +351,7 @@ def store_session(
         content: The ZIP, as B3 served it.
         address: Where it was served.
         served: When, if not now: what the daily path has written since then is left as it is.
+        before_writing: Takes the quotes before their arrival in the bucket starts the job.
     """
     result, notes, text = partial(Result, source=COTAHIST, date=session), Notes(), b""
     try:
@@ -303,6 +369,8 @@ def store_session(
     if message := _superseded(raw.session_written(session), served):
         return result(outcome=Outcome.SUPERSEDED, message=message)
     lineage = replace(lineage, trailer_count=notes.trailer_count, oddities=notes.oddities)
+    if before_writing is not None:
+        before_writing(quotes)
     return result(
         outcome=Outcome.NEW,
         key=raw.write_session(quotes, session=session, lineage=lineage),

@@ -6,9 +6,12 @@ Its keys are the contract with the starter function, the Glue job and the raw ta
   `backfill.parquet` in its place for history that was loaded in bulk; a partition holds one of the two
 - `raw/cotahist_revisions/`: the lines in which the daily and the annual file of a session differ
 - `raw/index_portfolio/`: of each portfolio's date a file an index
+- `raw/corporate_actions/`: of each issuer all that B3 has said, merged as it comes
 - `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`, of a year's file `quarantine/<source>/YYYY/...`;
   the day is the session's, or that of the run that was served a portfolio
-- `backfill/`: what was loaded of a year, or why it was not; `canary/`: what the canary has seen
+- `backfill/`: what was loaded of a year, or why it was not; `canary/`: what the canary has seen;
+  `corporate_actions/`: of which issuers corporate actions were asked for, and what each paper's last
+  distribution number was
 
 Same content, same bytes: nothing of the clock goes into a file. Content that is there is not written again.
 """
@@ -22,6 +25,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +35,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from lake import keys
 from scraper.b3.arrow import arrow_schema
 from scraper.b3.columns import Column
-from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.corporate_actions.layout import issuer_of
+from scraper.b3.corporate_actions.reader import merge
+from scraper.b3.cotahist.layout import CASH_MARKET, COTAHIST_COLUMNS, FUND
+from scraper.b3.errors import ScraperError
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from scraper.b3.oddities import Oddity, TrailerCount, told
 
@@ -51,6 +59,10 @@ TRAILER_COUNT, ODDITIES = "trailer-count", "oddities"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIONS = 32
 """Requests at once: those of the uploads of several years."""
+_WRITES = 5
+"""How often an object that others write, too, is tried."""
+_OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"})
+"""How S3 says that an object is no longer what it was when it was read."""
 _METADATA_LIMIT = 1024
 """Characters of a reason. S3 takes 2 KB of metadata with an object, names and values together."""
 _ADDRESS_LIMIT = 512
@@ -120,6 +132,47 @@ class Quarantined:
     kept: datetime
     address: str
     lengths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergedActions:
+    """What a merge of corporate actions has made.
+
+    Attributes:
+        key: The issuer's key.
+        table: All that B3 has said of the issuer, of `ACTION_SCHEMA`.
+        new: Events that were not known before.
+    """
+
+    key: str
+    table: pa.Table
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedIssuer:
+    """An issuer as a session's quotes name it.
+
+    Attributes:
+        issuer: Issuing code.
+        trading_name: NOMRES.
+        is_fund: Whether the paper is of a real-estate fund.
+    """
+
+    issuer: str
+    trading_name: str
+    is_fund: bool
+
+
+class OvertakenError(ScraperError):
+    """Others keep writing an object between our reading and our writing it."""
+
+
+def encode_actions(table: pa.Table) -> bytes:
+    """An issuer's corporate actions as a Parquet file. Same rows, same bytes, of whichever answers."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy")
+    return sink.getvalue().to_pybytes()
 
 
 def encode_session(quotes: pa.Table, lineage: Lineage) -> bytes:
@@ -296,6 +349,89 @@ class RawBucket:
         self._write(portfolio, key, PORTFOLIO_COLUMNS, lineage)
         return key
 
+    def read_actions(self, issuer: str) -> pa.Table | None:
+        """All that B3 has said of an issuer's corporate actions; None if nothing is known."""
+        content, _ = self._read_tagged(keys.corporate_actions(issuer))
+        return None if content is None else pq.read_table(pa.BufferReader(content))
+
+    def merge_actions(self, issuer: str, said: pa.Table, *, lineage: Lineage) -> MergedActions:
+        """Add what B3 says of an issuer's corporate actions to what it has said before.
+
+        Nothing that it no longer says is lost, and nothing that another writer adds in between. The lineage
+        of the last answer is the object's metadata, and not in the file, which is of many answers.
+
+        Args:
+            issuer: Issuing code.
+            said: Of `ACTION_SCHEMA`.
+            lineage: Where it comes from.
+
+        Raises:
+            OvertakenError: Others keep writing the object.
+        """
+        key = keys.corporate_actions(issuer)
+        for _ in range(_WRITES):
+            content, tag = self._read_tagged(key)
+            before = [] if content is None else [pq.read_table(pa.BufferReader(content))]
+            table = merge([*before, said])
+            merged = MergedActions(key, table, table.num_rows - sum(each.num_rows for each in before))
+            encoded = encode_actions(table)
+            if encoded == content or self._put_tagged(key, encoded, tag, lineage.metadata()):
+                return merged
+        raise OvertakenError(
+            f"s3://{self._name}/{key}: written by others {_WRITES} times meanwhile; run again"
+        )
+
+    def session_keys(self) -> dict[date, str]:
+        """The key of each session's quotes, in one sweep of the listing."""
+        found: dict[date, str] = {}
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=keys.SESSIONS)
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            if match := keys.SESSION_KEY.fullmatch(item["Key"]):
+                found[date.fromisoformat(match[1])] = item["Key"]
+        return found
+
+    def named_issuers(self, key: str) -> set[NamedIssuer]:
+        """The issuers of the papers that traded in the cash market, by the quotes of a session.
+
+        Of the file the four columns are read alone.
+
+        Args:
+            key: The session's key.
+        """
+        columns = ["tpmerc", "codneg", "nomres", "codbdi"]
+        quotes = wr.s3.read_parquet(f"s3://{self._name}/{key}", columns=columns, use_threads=False)
+        cash = quotes[quotes["tpmerc"] == CASH_MARKET]
+        rows = zip(*(cash[name].tolist() for name in columns[1:]), strict=True)
+        return {
+            NamedIssuer(issuer, name, bulletin == FUND)
+            for ticker, name, bulletin in rows
+            if (issuer := issuer_of(ticker)) is not None
+        }
+
+    def read_actions_memory(self) -> dict[str, Any] | None:
+        """What `write_actions_memory` wrote; None if there is nothing.
+
+        Raises:
+            ValueError: It is no JSON.
+        """
+        return self._read_json(keys.ACTIONS_MEMORY)
+
+    def write_actions_memory(self, memory: Mapping[str, Any]) -> None:
+        """Write which distribution numbers were seen and which issuers asked for, as JSON."""
+        self._write_json(keys.ACTIONS_MEMORY, memory)
+
+    def read_actions_backfill(self) -> dict[str, Any] | None:
+        """What `write_actions_backfill` wrote; None if there is nothing.
+
+        Raises:
+            ValueError: It is no JSON.
+        """
+        return self._read_json(keys.ACTIONS_BACKFILL)
+
+    def write_actions_backfill(self, progress: Mapping[str, Any]) -> None:
+        """Write how far the backfill of corporate actions is, as JSON."""
+        self._write_json(keys.ACTIONS_BACKFILL, progress)
+
     def quarantine(
         self, pieces: Sequence[bytes], *, source: str, day: date, extension: str, address: str, reason: str
     ) -> str:
@@ -444,6 +580,27 @@ class RawBucket:
 
     def _holds(self, key: str, lineage: Lineage) -> bool:
         return lineage.is_of(self._s3.head_object(Bucket=self._name, Key=key)["Metadata"])
+
+    def _read_tagged(self, key: str) -> tuple[bytes | None, str | None]:
+        """An object's content and its ETag; None and None if there is none."""
+        if not self._exists(key):
+            return None, None
+        try:
+            answer = self._s3.get_object(Bucket=self._name, Key=key)
+        except self._s3.exceptions.NoSuchKey:
+            return None, None  # deleted in between
+        return answer["Body"].read(), answer["ETag"]
+
+    def _put_tagged(self, key: str, content: bytes, tag: str | None, metadata: Mapping[str, str]) -> bool:
+        """Write an object if it is what it was when it had this ETag; whether it was."""
+        put = partial(self._s3.put_object, Bucket=self._name, Key=key, Body=content, Metadata=metadata)
+        try:
+            put(IfNoneMatch="*") if tag is None else put(IfMatch=tag)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _OVERTAKEN:
+                return False
+            raise
+        return True
 
     def _read_json(self, key: str) -> dict[str, Any] | None:
         if not self._exists(key):

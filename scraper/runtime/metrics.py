@@ -29,6 +29,8 @@ class Metric(StrEnum):
     """Files that a reader refused."""
     FILES_FAILED = "FilesFailed"
     """Files that could not be fetched, read or written, B3's refusals included."""
+    ACTIONS_FAILED = "CorporateActionsFailed"
+    """Issuers whose corporate actions could not be asked for, or whose answers were refused."""
     ODD_VALUES_KEPT = "OddValuesKept"
     """Values of what was written that a reader kept as null or as text although they are odd."""
     NEWS_IN_FILES = "NewsInFiles"

@@ -7,7 +7,7 @@ from datetime import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scraper.b3.client import YEAR_DEADLINE, B3Client
+from scraper.b3.client import ACTIONS_PAUSE, YEAR_DEADLINE, B3Client
 from scraper.b3.cotahist import address as cotahist
 from scraper.b3.errors import ScraperError
 from scraper.b3.index_portfolio import address as index_portfolio
@@ -33,9 +33,11 @@ class Settings:
         refined_bucket: Name of the refined bucket (`REFINED_BUCKET`), by which a run sees that a session was
             not refined; None where it is not to look.
         quotes_base_url: Scheme and host of B3's quotes (`QUOTES_BASE_URL`).
-        index_base_url: Scheme and host of B3's index portfolios (`INDEX_BASE_URL`).
+        index_base_url: Scheme and host of B3's index portfolios and corporate actions (`INDEX_BASE_URL`).
         index_codes: Indices whose portfolios are fetched (`INDEX_CODES`, separated by commas).
         lookback_sessions: How many sessions up to D-1 are looked after (`LOOKBACK_SESSIONS`).
+        corporate_actions_calls: How many calls a run may make for corporate actions, none if it is not to
+            ask (`CORPORATE_ACTIONS_CALLS`).
         session_deadline: Time of the day in São Paulo at which D-1 is to be in the bucket, minutes and no
             seconds (`SESSION_DEADLINE`, such as 11:30); it is told by a metric whether it is.
         extra_ca_file: Certificates to trust beside certifi's (`EXTRA_CA_FILE`, relative to the bundle).
@@ -47,6 +49,7 @@ class Settings:
     index_base_url: str
     index_codes: tuple[str, ...]
     lookback_sessions: int
+    corporate_actions_calls: int
     session_deadline: time
     extra_ca_file: Path | None
 
@@ -69,7 +72,10 @@ class Settings:
             quotes_base_url=_base_url("QUOTES_BASE_URL", given.get("QUOTES_BASE_URL", cotahist.BASE_URL)),
             index_base_url=_base_url("INDEX_BASE_URL", given.get("INDEX_BASE_URL", index_portfolio.BASE_URL)),
             index_codes=_index_codes("INDEX_CODES", given.get("INDEX_CODES", "IBOV")),
-            lookback_sessions=_positive("LOOKBACK_SESSIONS", given.get("LOOKBACK_SESSIONS", "10")),
+            lookback_sessions=_at_least(1, "LOOKBACK_SESSIONS", given.get("LOOKBACK_SESSIONS", "10")),
+            corporate_actions_calls=_at_least(
+                0, "CORPORATE_ACTIONS_CALLS", given.get("CORPORATE_ACTIONS_CALLS", "100")
+            ),
             session_deadline=_time_of_day("SESSION_DEADLINE", given.get("SESSION_DEADLINE", "11:30")),
             extra_ca_file=BUNDLE / extra_ca_file if extra_ca_file else None,
         )
@@ -88,6 +94,8 @@ class Settings:
             index_base_url=self.index_base_url,
             extra_ca_file=self.extra_ca_file,
             year_deadline=year_deadline,
+            # On this machine there is nobody to be spared
+            actions_pause=0 if urlsplit(self.index_base_url).hostname in _LOOPBACK else ACTIONS_PAUSE,
         )
 
 
@@ -107,9 +115,9 @@ def _base_url(name: str, value: str) -> str:
     return value
 
 
-def _positive(name: str, value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise SettingsError(f"{name}: found {value!r}, expected a whole number of at least 1")
+def _at_least(least: int, name: str, value: str) -> int:
+    if not value.isdecimal() or int(value) < least:
+        raise SettingsError(f"{name}: found {value!r}, expected a whole number of at least {least}")
     return int(value)
 
 

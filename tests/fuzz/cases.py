@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 
 from sandbox.b3.formats import Quote, encode_portfolio, encode_session, zip_file
 from scraper.b3.archive import MAX_DIRECTORY_BYTES
+from scraper.b3.corporate_actions.reader import MAX_BYTES
+from scraper.b3.corporate_actions.reader import MAX_PAGES as MAX_HISTORY_PAGES
 from scraper.b3.cotahist.reader import MAX_RATIO
 from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES
 from tests.fixtures.b3 import SMALL_PORTFOLIO
 from tests.fuzz.harness import SESSION_QUOTES, TEXT_BYTES
-from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION
+from tests.fuzz.seeds import FUND, HISTORY, ISSUER, PAGE_SEPARATOR, SESSION, SUPPLEMENT
 
 CORPUS = Path(__file__).with_name("corpus")
 
@@ -45,6 +47,7 @@ class Case(NamedTuple):
 
 QUOTES = ("daily", "annual")
 PORTFOLIO = ("portfolio",)
+ACTIONS = ("actions",)
 
 _TEXT = encode_session(SESSION, [Quote()])
 _DAMAGED = r"found a damaged ZIP \("
@@ -169,6 +172,37 @@ def _with_row(**values: Any) -> bytes:
 _NO_WEIGHTS: tuple[object, ...] = (
     *("1" * 400, "9999999,000", "0,0001", "1e9", "NaN", "Infinity", "٣,٠", -1, 1e308, [[]], {}),
 )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Corporate actions
+# ---------------------------------------------------------------------------------------------------------
+_NO_DAYS: tuple[object, ...] = (
+    *("00/00/0000", "30/02/2024", "٠١/٠١/٢٠٢٤", "01/01/24", "2024-01-01", 10**30, []),
+)
+_CASH = {
+    "assetIssued": "BRZZAAACNOR0",
+    "paymentDate": "31/12/9999",
+    "rate": "0,13340000000",
+    "relatedTo": "",
+    "approvedOn": "09/12/2021",
+    "isinCode": "BRZZAAACNOR0",
+    "label": "DIVIDENDO",
+    "lastDatePrior": "17/12/2021",
+    "remarks": "",
+}
+
+
+def _supplement(**values: Any) -> bytes:
+    """The answer of a company whose one event has other values."""
+    answer = {"code": ISSUER, "tradingName": "SIMULADA", "cashDividends": [{**_CASH, **values}]}
+    return SUPPLEMENT + json.dumps([{**answer, "stockDividends": [], "subscriptions": None}]).encode()
+
+
+def _history(**page: Any) -> bytes:
+    return (
+        HISTORY + json.dumps({"page": {"totalPages": 0, "totalRecords": 0, **page}, "results": []}).encode()
+    )
 
 
 def _list_of(depth: int) -> bytes:
@@ -413,4 +447,51 @@ TRIED = (
         )
         for day in ("00/00/00", "30/02/24", "٠١/٠١/٢٤", "01/01/24\n", 10**30, None)
     ),
+    # Corporate actions
+    *(
+        Case(f"{body[:12]!r} of corporate actions", ACTIONS, partial(bytes, body), "found")
+        for body in (
+            b"",
+            b"S",
+            b"Snull",
+            b"S{}",
+            b"F[1]",
+            b"S[[]]",
+            b"S[{},{}]",
+            b"H",
+            b"H[]",
+            b"H{}",
+            b"X\x00",
+        )
+    ),
+    Case("a list without an issuer", ACTIONS, lambda: SUPPLEMENT + b"[]", None),
+    Case("lists 400 deep", ACTIONS, lambda: FUND + _list_of(400), "found .* expected JSON"),
+    Case(
+        "an answer of many objects",
+        ACTIONS,
+        lambda: SUPPLEMENT + b'[{"code":"ZZAA","cashDividends":[' + b"{}," * 200_000 + b"{}]}]",
+        f"expected at most {MAX_BYTES}",
+    ),
+    Case("another issuer", ACTIONS, lambda: SUPPLEMENT + b'[{"code": "ZZBB"}]', 'answer.code: found "ZZBB"'),
+    *(
+        Case(f"a rate of {rate!r}", ACTIONS, partial(_supplement, rate=rate), "field cashDividends.rate: ")
+        for rate in (*_NO_WEIGHTS, "0.1334", "1.234", "-1,0", "0,000000000001", " ")
+        if rate not in ("0,0001", "9999999,000")  # which are rates
+    ),
+    *(
+        Case(f"an event of {day!r}", ACTIONS, partial(_supplement, lastDatePrior=day), "lastDatePrior: found")
+        for day in _NO_DAYS
+    ),
+    Case(
+        "an event without a rate or a day", ACTIONS, partial(_supplement, rate=None, lastDatePrior=""), None
+    ),
+    Case("remarks that do not end", ACTIONS, partial(_supplement, remarks="A" * 2**16), None),
+    Case("a label of NULs", ACTIONS, partial(_supplement, label="\x00"), "cashDividends.label: found"),
+    Case(
+        "a count of pages of a history without measure",
+        ACTIONS,
+        partial(_history, totalPages=10**9),
+        f"field page.totalPages: found 1000000000, expected at most {MAX_HISTORY_PAGES}",
+    ),
+    Case("a history that lacks rows", ACTIONS, partial(_history, totalRecords=1), "found 0 pages and 1 rows"),
 )

@@ -25,13 +25,21 @@ import pyarrow as pa
 
 from sandbox.b3.formats import LAYOUT
 from scraper.b3 import client
+from scraper.b3.corporate_actions import reader as corporate_actions
+from scraper.b3.corporate_actions.reader import (
+    ACTION_SCHEMA,
+    Actions,
+    merge,
+    read_cash_history,
+    read_supplement,
+)
 from scraper.b3.cotahist import reader as cotahist
 from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session, read_year
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_portfolio import reader as portfolio
 from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, read_portfolio, total_pages
 from tests.fuzz import naive, seeds
-from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION, YEAR
+from tests.fuzz.seeds import FUND, HISTORY, ISSUER, PAGE_SEPARATOR, SESSION, YEAR
 
 SECONDS = 2.0
 """Of processor time, of all threads, that a reader may take for an input of up to `INPUT_BYTES`."""
@@ -204,6 +212,48 @@ def _check_portfolio(data: bytes) -> None:
     _require(len({row["ticker"] for row in rows}) == len(rows), "a ticker twice")
 
 
+def read_actions(data: bytes) -> Actions:
+    """What the reader makes of an input of corporate actions, called as the scraper calls it.
+
+    Raises:
+        InvalidData: The reader refuses it.
+    """
+    call, pages = data[:1], data[1:].split(PAGE_SEPARATOR)
+    if call != HISTORY:
+        is_fund = call == FUND
+        return read_supplement(pages[0], issuer=ISSUER, is_fund=is_fund, seen=SESSION, source=SOURCE)
+    corporate_actions.total_pages(pages[0], source=SOURCE)
+    return read_cash_history(pages, issuer=ISSUER, seen=SESSION, source=SOURCE)
+
+
+def _check_actions(data: bytes) -> None:
+    with _within_time():
+        try:
+            read = read_actions(data)
+        except InvalidData as error:
+            _check_message(error)
+            return
+    call, pages = data[:1], data[1:].split(PAGE_SEPARATOR)
+    expected = (
+        naive.cash_history(pages, ISSUER, SESSION)
+        if call == HISTORY
+        else naive.supplement(pages[0], "funds" if call == FUND else "supplement", ISSUER, SESSION)
+    )
+    _require(read.table.schema == ACTION_SCHEMA, "another schema")
+    found = read.table.to_pylist()
+    same = sorted(map(_written, found)) == sorted(map(_written, expected))
+    _require(same, "other values than those of the answer")
+    ordered = sorted(found, key=lambda row: [(value is not None, value) for value in row.values()])
+    _require(found == ordered, "another order than that of the columns")
+    _require(bool(merge([read.table, read.table]).equals(read.table)), "a merge with itself that changes it")
+
+
+def _written(row: naive.Row) -> str:
+    """A row as text, its decimals without the zeros at their end."""
+    values = (value.normalize() if isinstance(value, Decimal) else value for value in row.values())
+    return repr(list(values))
+
+
 _COTAHIST = ("scraper/b3/cotahist/reader.py", "scraper/b3/cotahist/records.py", "scraper/b3/archive.py")
 _OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
 _OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
@@ -222,7 +272,14 @@ HARNESSES = {
             "portfolio",
             _check_portfolio,
             seeds.portfolio,
-            ("scraper/b3/index_portfolio/reader.py",),
+            ("scraper/b3/index_portfolio/reader.py", "scraper/b3/json_answer.py"),
+            frozenset(),
+        ),
+        Harness(
+            "actions",
+            _check_actions,
+            seeds.actions,
+            ("scraper/b3/corporate_actions/reader.py", "scraper/b3/json_answer.py"),
             frozenset(),
         ),
     )

@@ -93,6 +93,17 @@ def mutate_portfolio(data: bytes, rng: random.Random, change: RandomBytes, limit
     return PAGE_SEPARATOR.join(_encode(answer, rng) for answer in answers)[:limit]
 
 
+def mutate_actions(data: bytes, rng: random.Random, change: RandomBytes, limit: int) -> bytes:
+    """Another answer on corporate actions, or something that is none any more; sometimes of another call."""
+    call = rng.choice([b"S", b"F", b"H"]) if rng.random() < 0.05 else data[:1]
+    return call + mutate_portfolio(data[1:], rng, change, max(limit - 1, 0))
+
+
+def mutation_of(reader: str) -> Callable[[bytes, random.Random, RandomBytes, int], bytes]:
+    """What changes the inputs of a reader."""
+    return {"portfolio": mutate_portfolio, "actions": mutate_actions}.get(reader, mutate_cotahist)
+
+
 # ---------------------------------------------------------------------------------------------------------
 # COTAHIST's text
 # ---------------------------------------------------------------------------------------------------------
@@ -294,6 +305,7 @@ _VALUES: tuple[Any, ...] = (
         "1e3",
     ),
     *("01/01/26", "29/02/23", "31/12/99", "00/00/00", "-1,000", "18.296.80337677573", "²", "\u0660"),
+    *("30/02/2025", "31/12/9999", "01/01/1900", "08/11/2024", "0,00000000001", "1.234,56700000000", "1.234"),
     *("A" * 257, "\ud800", "\x00", "\ufeff"),
 )
 
@@ -333,7 +345,7 @@ def _changed(value: Any, rng: random.Random) -> Any:
         case 0:
             del value[key]
         case 1 if isinstance(value, dict):
-            value[rng.choice(["cod", "part", "page", "x", "\ud800"])] = copy.deepcopy(value[key])
+            value[rng.choice(["cod", "part", "page", "rate", "x", "\ud800"])] = copy.deepcopy(value[key])
         case 1:
             value.append(copy.deepcopy(value[key]))
         case _:

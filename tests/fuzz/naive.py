@@ -177,6 +177,129 @@ def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
     ]
 
 
+_ROW: Row = {
+    "issuer": None,
+    "call": None,
+    "category": None,
+    "isin": None,
+    "asset_issued": None,
+    "type_stock": None,
+    "label": None,
+    "approved_on": None,
+    "last_date_prior": None,
+    "payment_date": None,
+    "rate": None,
+    "quoted_per_shares": None,
+    "factor": None,
+    "percentage": None,
+    "price_unit": None,
+    "subscription_date": None,
+    "trading_period": None,
+    "related_to": None,
+    "remarks": None,
+    "closing_price": None,
+    "closing_price_date": None,
+    "ratio": None,
+    "corporate_action_price": None,
+    "occurrence": None,
+    "first_seen": None,
+    "last_seen": None,
+}
+
+
+def supplement(page: bytes, call: str, issuer: str, seen: date) -> list[Row]:
+    """The events of an issuer that a reader has taken, in no order; nothing is checked."""
+    answer = _json(page)
+    if isinstance(answer, list):
+        answer = answer[0] if answer else {}
+    rows = []
+    for category, name in (
+        ("cash", "cashDividends"),
+        ("stock", "stockDividends"),
+        ("subscription", "subscriptions"),
+    ):
+        for row in answer.get(name) or []:
+            event: Row = {
+                "category": category,
+                "isin": row["isinCode"].strip(),
+                "asset_issued": _described(row.get("assetIssued")),
+                "label": row["label"].strip(),
+                "approved_on": _date(row["approvedOn"]),
+                "last_date_prior": _date(row["lastDatePrior"]),
+                "quoted_per_shares": 1,
+                "remarks": _described(row.get("remarks")),
+            }
+            if category == "cash":
+                event["payment_date"] = _date(row["paymentDate"])
+                event["rate"] = _exact(row["rate"])
+                event["related_to"] = _described(row.get("relatedTo"))
+            elif category == "stock":
+                event["factor"] = _exact(row["factor"])
+            else:
+                event["percentage"] = _exact(row["percentage"])
+                event["price_unit"] = _exact(row["priceUnit"])
+                event["subscription_date"] = _date(row["subscriptionDate"])
+                event["trading_period"] = _described(row.get("tradingPeriod"))
+            rows.append({**_ROW, **event, "issuer": issuer, "call": call})
+    return _counted(rows, seen)
+
+
+def cash_history(pages: list[bytes], issuer: str, seen: date) -> list[Row]:
+    """The cash of a history that a reader has taken, in no order; nothing is checked."""
+    rows = [
+        {
+            **_ROW,
+            "issuer": issuer,
+            "call": "cash_history",
+            "category": "cash",
+            "type_stock": row["typeStock"].strip(),
+            "label": row["corporateAction"].strip(),
+            "approved_on": _date(row["dateApproval"]),
+            "last_date_prior": _date(row["lastDatePriorEx"]),
+            "rate": _exact(row["valueCash"]),
+            "quoted_per_shares": int(row["quotedPerShares"]),
+            "closing_price": _exact(row["closingPricePriorExDate"]),
+            "closing_price_date": _date(row["dateClosingPricePriorExDate"]),
+            "ratio": _described(row.get("ratio")),
+            "corporate_action_price": _exact(row["corporateActionPrice"]),
+        }
+        for page in pages
+        for row in _json(page)["results"] or []
+    ]
+    return _counted(rows, seen)
+
+
+def _counted(rows: list[Row], seen: date) -> list[Row]:
+    counted: list[Row] = []
+    for row in rows:
+        earlier = sum({**other, "occurrence": None, **_UNSEEN} == row for other in counted)
+        counted.append({**row, "occurrence": earlier + 1, "first_seen": seen, "last_seen": seen})
+    return counted
+
+
+_UNSEEN: Row = {"first_seen": None, "last_seen": None}
+
+
+def _json(page: bytes) -> Any:
+    answer = json.loads(page)
+    return json.loads(answer) if isinstance(answer, str) else answer
+
+
+def _described(value: object) -> str | None:
+    return _text(value) or None
+
+
+def _exact(value: str | None) -> Decimal | None:
+    return _brazilian(value) if value else None
+
+
+def _date(value: str | None) -> date | None:
+    text = (value or "").strip()
+    if text in {"", "31/12/9999", "01/01/1900"}:
+        return None
+    return date(int(text[6:]), int(text[3:5]), int(text[:2]))
+
+
 def _text(value: object) -> str | None:
     if not isinstance(value, str):
         return None

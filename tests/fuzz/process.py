@@ -27,7 +27,7 @@ def main() -> None:
         harness_module = importlib.import_module("tests.fuzz.harness")
     mutations = importlib.import_module("tests.fuzz.mutations")
     harness = harness_module.HARNESSES[name]
-    mutate = mutations.mutate_portfolio if name == "portfolio" else mutations.mutate_cotahist
+    mutate = mutations.mutation_of(name)
     for seed in harness.seeds():
         harness.check(seed)
     harness_module.limit_memory()

@@ -12,7 +12,19 @@ from io import BytesIO
 from pathlib import Path
 
 from sandbox.b3.eras import era_year
-from sandbox.b3.formats import Quote, encode_portfolio, encode_session, zip_file
+from sandbox.b3.formats import (
+    CashDividend,
+    HistoricCash,
+    IssuerActions,
+    Quote,
+    StockDividend,
+    Subscription,
+    encode_cash_history,
+    encode_portfolio,
+    encode_session,
+    encode_supplement,
+    zip_file,
+)
 from sandbox.b3.market import SimulatedMarket
 from tests.fixtures.b3 import SMALL_PORTFOLIO
 
@@ -23,7 +35,13 @@ YEAR = 2024
 """The year that the annual harness asks for."""
 
 PAGE_SEPARATOR = b"\x1e"
-"""Between the pages of a portfolio's input; no JSON text can hold it."""
+"""Between the pages of a portfolio's or a history's input; no JSON text can hold it."""
+
+ISSUER = "ZZAA"
+"""The issuer that the harness of corporate actions asks for."""
+
+SUPPLEMENT, FUND, HISTORY = b"S", b"F", b"H"
+"""The first byte of an input of corporate actions: which call it is the answer of."""
 
 _VARIED = (
     Quote(),
@@ -103,6 +121,74 @@ def portfolio() -> list[bytes]:
         plain.encode("utf-8-sig"),
         plain.encode("utf-16"),
         plain.replace("1.000.000,00000000", "18.296.80337677573").encode(),
+    ]
+
+
+def actions() -> list[bytes]:
+    """Answers on corporate actions: of a company, a fund, histories of a page and of three; also nested."""
+    day, before = date(2024, 11, 8), date(1997, 3, 3)
+    cash = CashDividend(
+        isin="BRZZAAACNOR0",
+        label="DIVIDENDO",
+        rate=Decimal("0.13340000001"),
+        last_date_prior=day,
+        approved_on=date(1900, 1, 1),
+        related_to="1º Trimestre/2024",
+    )
+    split = StockDividend(
+        isin="BRZZAAACNPR7",
+        label="GRUPAMENTO",
+        factor=Decimal("1234567.5"),
+        last_date_prior=day,
+        approved_on=day,
+    )
+    right = Subscription(
+        isin="BRZZAAACNOR0",
+        percentage=Decimal("9.9"),
+        price_unit=Decimal("166.58"),
+        last_date_prior=day,
+        approved_on=day,
+        trading_until=day,
+    )
+    known = IssuerActions(
+        issuer=ISSUER,
+        trading_name="SIMULADA S/A",
+        cash=(cash, cash, replace(cash, payment_date=day)),
+        stock=(split,),
+        subscriptions=(right,),
+    )
+    paid = HistoricCash(
+        type_stock="PN",
+        corporate_action="JRS CAP PROPRIO",
+        value=Decimal("1.25"),
+        last_date_prior=before,
+        approved_on=None,
+        closing_price=Decimal("1043.50"),
+        closing_price_date=before,
+        quoted_per_shares=1000,
+    )
+    history = [paid, replace(paid, value=Decimal(3)), paid]
+    company, fund = (
+        json.dumps(encode_supplement(replace(known, is_fund=is_fund)), ensure_ascii=False)
+        for is_fund in (False, True)
+    )
+    nothing = json.dumps(encode_supplement(IssuerActions(issuer=ISSUER, trading_name="")))
+    pages = [
+        json.dumps(encode_cash_history(history, page_number=number, page_size=1)).encode()
+        for number in (1, 2, 3)
+    ]
+    odd = company.replace("1º Trimestre", "\\u0000").replace('"0,13340000001"', "null", 1)
+    return [
+        SUPPLEMENT + company.encode(),
+        SUPPLEMENT + odd.encode(),
+        SUPPLEMENT + nothing.encode(),
+        SUPPLEMENT + b"[]",
+        SUPPLEMENT + json.dumps(company).encode(),
+        SUPPLEMENT + company.encode("utf-16"),
+        FUND + fund.encode(),
+        HISTORY + json.dumps(encode_cash_history(history)).encode(),
+        HISTORY + PAGE_SEPARATOR.join(pages),
+        HISTORY + json.dumps(encode_cash_history([])).encode(),
     ]
 
 

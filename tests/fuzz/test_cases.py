@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from scraper.b3.corporate_actions.reader import ACTION_SCHEMA, Actions
 from scraper.b3.cotahist.reader import read_session, read_year
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_portfolio.reader import read_portfolio
 from tests.fuzz import cases, harness
 from tests.fuzz.cases import FOUND, TRIED, Case
 from tests.fuzz.harness import HARNESSES, SESSION_QUOTES, SOURCE, TEXT_BYTES
-from tests.fuzz.mutations import mutate_cotahist, mutate_portfolio, random_bytes
+from tests.fuzz.mutations import mutation_of, random_bytes
 from tests.fuzz.seeds import PAGE_SEPARATOR, SESSION, YEAR
 
 EACH = [
@@ -36,6 +37,8 @@ def refusal(data: bytes, reader: str, folder: Path) -> str | None:
             path = folder / "year.zip"
             path.write_bytes(data)
             list(read_year(path, year=YEAR, source=SOURCE, max_text_bytes=TEXT_BYTES))
+        elif reader == "actions":
+            harness.read_actions(data)
         else:
             read_portfolio(data.split(PAGE_SEPARATOR), index="IBOV", source=SOURCE)
     except InvalidData as error:
@@ -88,7 +91,7 @@ def test_a_harness_is_content_with_every_seed(reader: str) -> None:
 
 @pytest.mark.parametrize("reader", HARNESSES)
 def test_a_reader_stands_what_the_mutations_make_of_the_seeds(reader: str) -> None:
-    mutate = mutate_portfolio if reader == "portfolio" else mutate_cotahist
+    mutate = mutation_of(reader)
     inputs = HARNESSES[reader].seeds()
     for seed in range(200):
         rng = random.Random(seed)
@@ -113,6 +116,12 @@ def test_a_seed_is_read_and_not_refused(reader: str, tmp_path: Path) -> None:
         ),
         pytest.param("daily", "read_session", None, id="a sound file that is refused"),
         pytest.param("annual", "read_year", lambda *_, **__: iter(()), id="quotes that are missing"),
+        pytest.param(
+            "actions",
+            "read_supplement",
+            lambda *_, **__: Actions(ACTION_SCHEMA.empty_table()),
+            id="events that are missing",
+        ),
     ],
 )
 def test_a_harness_finds_a_reader_that_is_broken(

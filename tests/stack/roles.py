@@ -127,13 +127,16 @@ _EITHER_MODE = {
     "IngestionScraperRole": ExpectedRole(
         assumed_by="lambda.amazonaws.com",
         grants=(
-            _list(RAW, "raw/*", "quarantine/*", "canary/*"),
+            _list(RAW, "raw/*", "quarantine/*", "canary/*", "corporate_actions/*"),
             Grant(
                 actions=("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"),
                 resources=(f"{RAW}/raw/*",),
             ),
             Grant(actions=("s3:PutObject",), resources=(f"{RAW}/quarantine/*",)),
-            Grant(actions=("s3:GetObject", "s3:PutObject"), resources=(f"{RAW}/canary/cotahist.json",)),
+            Grant(
+                actions=("s3:GetObject", "s3:PutObject"),
+                resources=(f"{RAW}/canary/cotahist.json", f"{RAW}/corporate_actions/memory.json"),
+            ),
             _list(REFINED, "refined_compact/*"),  # whether a session was refined
             _logs("<IngestionLogs>"),
         ),

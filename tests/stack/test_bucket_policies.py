@@ -41,6 +41,8 @@ RAW_KEYS = (
     "backfill/COTAHIST_A2023.json",
     "quarantine/cotahist/2024-11-08/0.zip",
     "canary/cotahist.json",
+    "raw/corporate_actions/ZZAA.parquet",
+    "corporate_actions/memory.json",
 )
 REFINED_KEYS = (
     "refined/trade_date=2024-11-08/ticker=ZXAA3/part-0.parquet",

@@ -21,7 +21,7 @@ def test_the_stack_owns_the_raw_database_and_not_the_refined_one(document: dict[
     ((logical_id, database),) = resources(document, "AWS::Glue::Database")
 
     assert database["Properties"]["DatabaseInput"]["Name"] == "bovespa"
-    for name in ("cotahist", "cotahist_revisions", "index_portfolio"):
+    for name in ("cotahist", "cotahist_revisions", "index_portfolio", "corporate_actions"):
         assert text_of(_table(document, name)["DatabaseName"]) == f"<{logical_id}>"
 
 
@@ -93,8 +93,25 @@ def test_portfolios_have_exact_weights(document: dict[str, Any]) -> None:
     }
 
 
+def test_corporate_actions_have_exact_amounts_and_no_partition(document: dict[str, Any]) -> None:
+    table = _table(document, "corporate_actions")["TableInput"]
+    columns = table["StorageDescriptor"]["Columns"]
+    types = {column["Name"]: column["Type"] for column in columns}
+
+    assert table.get("PartitionKeys", []) == []
+    assert "projection.enabled" not in table.get("Parameters", {})
+    assert text_of(table["StorageDescriptor"]["Location"]).endswith(">/raw/corporate_actions/")
+    assert len(types) == 26
+    assert {types[name] for name in ("rate", "factor", "percentage", "price_unit", "closing_price")} == {
+        "decimal(24,11)"
+    }
+    assert {types[name] for name in ("last_date_prior", "payment_date", "first_seen")} == {"date"}
+    assert (types["quoted_per_shares"], types["occurrence"]) == ("bigint", "int")
+    assert all(column["Comment"] for column in columns)
+
+
 def test_the_raw_tables_are_read_as_parquet(document: dict[str, Any]) -> None:
-    for name in ("cotahist", "cotahist_revisions", "index_portfolio"):
+    for name in ("cotahist", "cotahist_revisions", "index_portfolio", "corporate_actions"):
         descriptor = _table(document, name)["TableInput"]["StorageDescriptor"]
         assert descriptor["InputFormat"] == "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
         assert descriptor["SerdeInfo"]["SerializationLibrary"] == (

@@ -66,6 +66,7 @@ def test_the_command_line_says_everything_in_text() -> None:
         removal_policy="destroy",
         index_codes="IBOV, SMLL",
         lookback_sessions="3",
+        corporate_actions_calls="0",
         wide_sessions="250",
         athena_notebook="true",
         schedule_hours="11,7",
@@ -77,6 +78,7 @@ def test_the_command_line_says_everything_in_text() -> None:
     assert config.removal_policy is RemovalPolicy.DESTROY
     assert config.index_codes == ("IBOV", "SMLL")
     assert config.lookback_sessions == 3
+    assert config.corporate_actions_calls == 0
     assert config.wide_sessions == 250
     assert config.athena_notebook is True
     assert config.schedule_hours == (7, 11)
@@ -106,6 +108,8 @@ def test_the_command_line_says_everything_in_text() -> None:
         ("lookback_sessions", "ten", "whole number from 1 to 250"),
         ("lookback_sessions", "0", "whole number from 1 to 250"),
         ("lookback_sessions", 2.5, "whole number"),
+        ("corporate_actions_calls", "-1", "whole number from 0 to 200"),
+        ("corporate_actions_calls", "201", "whole number from 0 to 200"),
         ("extra_ca_file", "no-such-file.pem", "a file that exists"),
         ("pandas_layer_arn", "arn:aws:lambda:sa-east-1:layer:Mine", "ARN of a layer version"),
         ("schedule_hours", "7,24", "whole number from 0 to 23"),

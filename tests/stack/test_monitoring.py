@@ -259,7 +259,7 @@ def test_a_morning_s_failures_are_one_message_and_the_next_morning_s_another(doc
 
 def test_alarms_metrics_and_dashboard_stay_within_what_is_free(document: Document) -> None:
     assert len(alarms(document)) == cost.ALARMS == 4  # of ten
-    assert len(Metric) == 8  # of ten
+    assert len(Metric) == 9  # of ten
     ((_, dashboard),) = resources(document, "AWS::CloudWatch::Dashboard")  # of three
     assert len(list(metrics_of(body_of(dashboard)))) <= 50  # each
 

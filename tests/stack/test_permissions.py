@@ -134,6 +134,14 @@ def test_the_scraper_may_write_of_the_canary_the_one_object_that_its_code_writes
     assert of_canary == {f"<StorageRawBucket>/{keys.CANARY_MEMORY}"}
 
 
+def test_the_scraper_may_write_of_its_memory_of_corporate_actions_the_one_object(
+    document: dict[str, Any],
+) -> None:
+    allowed = permissions(document, "IngestionScraperRole")
+    of_memory = {each for each in allowed["s3:PutObject"] if "/corporate_actions/" in each}
+    assert of_memory == {f"<StorageRawBucket>/{keys.ACTIONS_MEMORY}"}
+
+
 def test_to_bound_the_wide_table_the_job_needs_no_further_permission(document: dict[str, Any]) -> None:
     assert permissions(synthesise(wide_sessions=250), "RefineRole") == permissions(document, "RefineRole")
 

@@ -196,6 +196,7 @@ def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
     assert settings.index_base_url == "https://sistemaswebb3-listados.b3.com.br"
     assert settings.index_codes == ("IBOV", "SMLL")
     assert settings.lookback_sessions == 3
+    assert settings.corporate_actions_calls == 100
     assert settings.session_deadline == time(11, 30)
     assert settings.extra_ca_file is None
 
@@ -489,6 +490,7 @@ def test_no_function_is_told_a_secret(either: dict[str, Any]) -> None:
         "REFINED_BUCKET",
         "QUOTES_BASE_URL",
         "INDEX_BASE_URL",
+        "CORPORATE_ACTIONS_CALLS",
         "INDEX_CODES",
         "LOOKBACK_SESSIONS",
         "GLUE_JOB_NAME",

@@ -18,15 +18,18 @@ import pytest
 
 from lake.keys import CANARY_MEMORY
 from sandbox.b3.formats import (
+    IssuerActions,
     PortfolioRow,
     Quote,
     daily_member_name,
     daily_zip_name,
+    encode_cash_history,
     encode_portfolio,
     encode_session,
+    encode_supplement,
     zip_file,
 )
-from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.server import CashHistoryRequest, Document, PortfolioRequest, SupplementRequest
 from sandbox.b3.years import annual_zip_name, write_year
 
 if TYPE_CHECKING:
@@ -39,11 +42,13 @@ class Shelves:
     Attributes:
         files: ZIPs by their name.
         pages: Pages of a portfolio by the index's code.
+        actions: What is known of issuers, by their codes.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.pages: dict[str, list[bytes]] = {}
+        self.actions: dict[str, IssuerActions] = {}
 
     def put_session(self, session: date, *quotes: Quote) -> None:
         text = encode_session(session, quotes or [Quote()])
@@ -84,6 +89,26 @@ class Shelves:
         if request.page_number > len(pages):
             return None
         return Document(body=pages[request.page_number - 1], content_type="application/json")
+
+    def put_actions(self, actions: IssuerActions) -> None:
+        self.actions[actions.issuer] = actions
+
+    def supplement(self, request: SupplementRequest) -> Document | None:
+        actions = self.actions.get(request.issuer)
+        if actions is None or actions.is_fund != request.is_fund or not actions.is_listed:
+            return None
+        body = json.dumps(encode_supplement(actions)).encode()
+        return Document(body=body, content_type="application/json")
+
+    def cash_history(self, request: CashHistoryRequest) -> Document | None:
+        names = {each.trading_name.replace("/", ""): each for each in self.actions.values()}
+        actions = names.get(request.trading_name)
+        page = encode_cash_history(
+            actions.history if actions else (),
+            page_number=request.page_number,
+            page_size=request.page_size,
+        )
+        return Document(body=json.dumps(page).encode(), content_type="application/json")
 
 
 class Log:

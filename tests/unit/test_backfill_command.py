@@ -314,7 +314,6 @@ def test_what_keeps_it_from_starting_is_said_in_a_line(
         (["--from", "24"], "--from: found '24', expected a year or a day as YYYY-MM-DD"),
         (["--from", "2024", "--to", "2024-02-30"], "--to: found '2024-02-30', expected a year or a day"),
         (["--from", "2024", "--jobs", "0"], "--jobs: found '0', expected a whole number of at least 1"),
-        ([], "the following arguments are required: --from"),
     ],
 )
 def test_an_argument_that_is_none_is_a_usage_error(

@@ -7,6 +7,7 @@ import re
 
 from benchmarks import fuzzing
 from scraper.b3 import archive, client
+from scraper.b3.corporate_actions import reader as corporate_actions
 from scraper.b3.cotahist import reader as cotahist
 from scraper.b3.index_portfolio import reader as portfolio
 from tests.fuzz import harness
@@ -22,7 +23,7 @@ def test_the_tables_are_those_of_the_figures() -> None:
 
 
 def test_each_reader_was_fuzzed_for_an_hour_without_a_finding() -> None:
-    assert set(fuzzing.READERS) == set(harness.HARNESSES)
+    assert {*fuzzing.READERS, *fuzzing.WITHOUT_HOUR} == set(harness.HARNESSES)
     for name in fuzzing.READERS:
         assert FIGURES[name]["seconds"] >= 3600 - 5
         assert FIGURES[name]["findings"] == []
@@ -49,6 +50,8 @@ def test_every_limit_is_the_readers_own() -> None:
         "archive.MAX_DIRECTORY_BYTES": archive.MAX_DIRECTORY_BYTES,
         "portfolio.MAX_PAGE_BYTES": portfolio.MAX_PAGE_BYTES,
         "portfolio.MAX_PAGES": portfolio.MAX_PAGES,
+        "corporate_actions.MAX_BYTES": corporate_actions.MAX_BYTES,
+        "corporate_actions.MAX_PAGES": corporate_actions.MAX_PAGES,
         "client.MAX_BYTES": client.MAX_BYTES,
         "client.YEAR_MAX_BYTES": client.YEAR_MAX_BYTES,
         "client.PAGE_MAX_BYTES": client.PAGE_MAX_BYTES,

@@ -35,6 +35,7 @@ def function(b3: B3Server, bucket: Bucket, log: Log, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
     monkeypatch.setenv("INDEX_CODES", "IBOV")
     monkeypatch.setenv("LOOKBACK_SESSIONS", "2")
+    monkeypatch.setenv("CORPORATE_ACTIONS_CALLS", "0")
 
 
 def test_a_morning_takes_the_portfolio_and_the_sessions(bucket: Bucket, shelves: Shelves) -> None:
@@ -221,6 +222,7 @@ def test_what_a_run_wrote_and_refused_and_could_not_have_becomes_metrics(
         "FilesQuarantined": 1,
         "FilesFailed": 1,
         "OddValuesKept": 0,
+        "CorporateActionsFailed": 0,
         "NewsInFiles": 0,
     }
     assert missing(log) == [1]  # the refused one
@@ -269,7 +271,7 @@ def test_the_metrics_are_of_the_stack_alone(
             "Second",
         )
     # The ten that CloudWatch does not charge for leave room for those of others
-    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 8
+    assert len({name for blob in log.metrics() for name in values(blob)}) == len(Metric) == 9
 
 
 def test_a_session_that_b3_does_not_have_yet_is_missing_until_it_says_that_there_was_none(

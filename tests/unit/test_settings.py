@@ -22,6 +22,7 @@ def test_what_is_not_set_is_b3_itself_and_the_ibov() -> None:
         index_base_url=index_portfolio.BASE_URL,
         index_codes=("IBOV",),
         lookback_sessions=10,
+        corporate_actions_calls=100,
         session_deadline=time(11, 30),
         extra_ca_file=None,
     )
@@ -35,6 +36,7 @@ def test_every_setting_is_read() -> None:
         "INDEX_BASE_URL": "http://127.0.0.1:8080",
         "INDEX_CODES": "ibov, SMLL",
         "LOOKBACK_SESSIONS": "3",
+        "CORPORATE_ACTIONS_CALLS": "0",
         "SESSION_DEADLINE": "09:05",
         "EXTRA_CA_FILE": "extra-ca.pem",
     }
@@ -45,6 +47,7 @@ def test_every_setting_is_read() -> None:
         index_base_url="http://127.0.0.1:8080",
         index_codes=("IBOV", "SMLL"),
         lookback_sessions=3,
+        corporate_actions_calls=0,
         session_deadline=time(9, 5),
         extra_ca_file=BUNDLE / "extra-ca.pem",
     )
@@ -68,6 +71,7 @@ def test_the_extra_ca_file_is_relative_to_the_folder_that_holds_the_package() ->
         ("INDEX_CODES", "../IBOV"),
         ("LOOKBACK_SESSIONS", "0"),
         ("LOOKBACK_SESSIONS", "ten"),
+        ("CORPORATE_ACTIONS_CALLS", "-1"),
         ("SESSION_DEADLINE", "11"),
         ("SESSION_DEADLINE", "24:00"),
     ],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from refinement import columns
+from scraper.b3.corporate_actions.layout import ACTION_COLUMNS
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from tools.docs.markers import replaced
@@ -60,6 +61,36 @@ SOURCES = {
     "currency": "DATA",
 }
 """Where each refined column comes from: fields of COTAHIST, or of the index portfolio (lower case)."""
+
+_ACTION_SOURCES = {
+    "issuer": "code",
+    "call": "request",
+    "category": "cashDividends, stockDividends, subscriptions",
+    "isin": "isinCode",
+    "asset_issued": "assetIssued",
+    "type_stock": "typeStock",
+    "label": "label, corporateAction",
+    "approved_on": "approvedOn, dateApproval",
+    "last_date_prior": "lastDatePrior, lastDatePriorEx",
+    "payment_date": "paymentDate",
+    "rate": "rate, valueCash",
+    "quoted_per_shares": "quotedPerShares",
+    "factor": "factor",
+    "percentage": "percentage",
+    "price_unit": "priceUnit",
+    "subscription_date": "subscriptionDate",
+    "trading_period": "tradingPeriod",
+    "related_to": "relatedTo",
+    "remarks": "remarks",
+    "closing_price": "closingPricePriorExDate",
+    "closing_price_date": "dateClosingPricePriorExDate",
+    "ratio": "ratio",
+    "corporate_action_price": "corporateActionPrice",
+    "occurrence": "count",
+    "first_seen": "request",
+    "last_seen": "request",
+}
+"""Where each column of a corporate action comes from: B3's own names, of one call or the other."""
 
 _UNIT_PRICE = "BRL por unidade; ver currency"
 _EARLIER = "antes de 1994-07-04 milhares de cruzeiros reais"
@@ -136,6 +167,32 @@ PORTUGUESE = {
     "sector_weight": "Peso do setor [por cento]; nulo sem setor",
     "theoretical_quantity": "Quantidade na carteira teórica [ações]",
     "reductor": "Redutor do índice, o mesmo em todas as linhas; nulo se não há",
+    # Raw table of corporate actions
+    "issuer": "Código do emissor, os quatro primeiros caracteres do código de negociação",
+    "call": "Qual das chamadas da B3 o disse: supplement, cash_history ou funds",
+    "category": "cash (dinheiro), stock (ações) ou subscription (subscrição)",
+    "asset_issued": "ISIN do que é dado",
+    "type_stock": "Espécie da ação, ON ou PN; só de cash_history",
+    "label": "Como a B3 o chama, por exemplo DIVIDENDO",
+    "approved_on": "Dia da deliberação",
+    "last_date_prior": "Último pregão com o direito; o seguinte é ex",
+    "payment_date": "Dia do pagamento; nulo se não está marcado",
+    "rate": "Dinheiro, bruto [BRL por quoted_per_shares ações]",
+    "quoted_per_shares": "Ações a que rate se refere; 1 onde a B3 não o diz",
+    "factor": "Ações novas para cada 100; de um GRUPAMENTO a própria razão; de outros, razão nenhuma",
+    "percentage": "Ações oferecidas para cada 100",
+    "price_unit": "Preço de uma ação oferecida [BRL]",
+    "subscription_date": "Último dia da subscrição",
+    "trading_period": "Quando o próprio direito é negociado, como a B3 o escreve",
+    "related_to": "Período a que o pagamento se refere, como a B3 o escreve",
+    "remarks": "Observações",
+    "closing_price": "Fechamento antes da data ex [BRL por quoted_per_shares ações]",
+    "closing_price_date": "Pregão de closing_price",
+    "ratio": "ratio de cash_history, como a B3 o escreve: sempre 1, até onde se sabe",
+    "corporate_action_price": "rate em por cento de closing_price, como a B3 o escreve",
+    "occurrence": "1, 2, ... dos eventos iguais em tudo o mais numa resposta",
+    "first_seen": "Dia em São Paulo em que a B3 o mostrou aqui pela primeira vez",
+    "last_seen": "Dia em São Paulo em que a B3 o mostrou aqui pela última vez",
 }
 
 
@@ -177,6 +234,10 @@ def tables() -> dict[str, list[Row]]:
                 for column in PORTFOLIO_COLUMNS
             ),
         ],
+        "corporate_actions": [
+            Row(column.name, column.glue_type, _without_source(column.comment), _ACTION_SOURCES[column.name])
+            for column in ACTION_COLUMNS
+        ],
     }
 
 
@@ -189,7 +250,7 @@ def _source(comment: str) -> str:
 
 
 def _without_source(comment: str) -> str:
-    return re.sub(r" \(\w+\)", "", comment)
+    return re.sub(r" \(\w+(, \w+)?\)", "", comment)
 
 
 def _portuguese(table: str, row: Row) -> Row:
@@ -202,6 +263,8 @@ def _portuguese(table: str, row: Row) -> Row:
         meaning = "Código do componente"
     if (table, row.name) == ("index_portfolio", "sector"):
         meaning = "Setor e subsetor econômicos; nulo quando a B3 não os informa"
+    if (table, row.name) == ("corporate_actions", "isin"):
+        meaning = "ISIN do papel que tem o direito; nulo em cash_history"
     source = row.source.replace("other TPMERC", "outro TPMERC").replace("count", "contagem")
     return row._replace(meaning=meaning, source=source.replace("request", "pedido"))
 

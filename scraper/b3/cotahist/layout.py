@@ -58,6 +58,11 @@ class Field:
 RECORD_LENGTH = 245
 """Characters of a record, which are as many bytes of Latin-1, without its line end."""
 
+CASH_MARKET = "010"
+"""TPMERC."""
+FUND = "12"
+"""CODBDI of real-estate funds."""
+
 _MARKETS = (
     "Market: 010 cash, 012 and 013 exercise of calls and puts, 017 auction, 020 odd lot, 030 forward, "
     "050 and 060 futures, 070 calls, 080 puts, and others"

@@ -11,14 +11,13 @@ Kept, counted and told (`scraper.b3.oddities`), as B3 does not serve a portfolio
 sector's weight or a name that is none as null, and a text with control characters or too long as text.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, NoReturn, Self, cast
+from typing import Any, Self, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -26,6 +25,7 @@ import pyarrow as pa
 from scraper.b3.arrow import arrow_schema, to_frame
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
+from scraper.b3.json_answer import Fields, parse, shown
 from scraper.b3.oddities import Notes, Oddity
 
 PORTFOLIO_SCHEMA = arrow_schema(PORTFOLIO_COLUMNS)
@@ -38,12 +38,6 @@ MAX_PAGE_BYTES = 2**18
 """Bytes of a page. One of 120 constituents has some 20,000, a fifth more as JSON inside a JSON string. What
 JSON becomes in memory can be 24 times its bytes: 6 MiB a page, 120 MiB all of them."""
 
-_MAX_DEPTH = 8
-"""How deep the answer's objects and lists may lie in one another; B3's lie three deep."""
-
-_MAX_CHARACTERS = 256
-"""Characters of a text. B3's longest, names of sectors, have about 50."""
-
 _WHOLE_INDEX = Decimal("100.000")
 
 _WEIGHT = cast(pa.Decimal128Type, PORTFOLIO_SCHEMA.field("weight").type)
@@ -52,9 +46,6 @@ _QUANTITY = pa.decimal128(18, 0)  # any such number fits int64, the type of its 
 
 _NUMBER = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]+))?")
 _REDUCTOR_WITHOUT_COMMA = re.compile(r"([1-9][0-9]{0,2}(?:\.[0-9]{3})+)([0-9]{8})")
-_SHOWN_CHARACTERS = 80
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Control characters, and the halves of a character that an escape can name."""
 _DATE = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{2})")
 
 
@@ -127,7 +118,7 @@ def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfo
             "reductor": reductor,
         }
         for row in (
-            _Object.of(result, name="results", source=source, record=number)
+            _Row.of(result, name="results", source=source, record=number)
             for number, result in enumerate(results, start=1)
         )
     ]
@@ -137,51 +128,8 @@ def read_portfolio(pages: Sequence[bytes], *, index: str, source: str) -> Portfo
 
 
 @dataclass(frozen=True, slots=True)
-class _Object:
-    """A JSON object of the answer, what it is called, and which row it is if it is one."""
-
-    values: dict[str, Any]
-    name: str
-    source: str
-    record: int | None = None
-
-    @classmethod
-    def of(cls, value: object, *, name: str, source: str, record: int | None = None) -> Self:
-        if not isinstance(value, dict):
-            raise InvalidData(
-                source=source, record=record, field=name, found=_shown(value), expected="a JSON object"
-            )
-        return cls(value, name, source, record)
-
-    def is_null(self, field: str) -> bool:
-        return self.values.get(field, ...) is None
-
-    def text(self, field: str) -> str:
-        value = self.values.get(field)
-        if not isinstance(value, str):
-            raise self.invalid(field, "a text")
-        if len(value) > _MAX_CHARACTERS or _UNPRINTABLE.search(value):
-            raise self.invalid(field, f"at most {_MAX_CHARACTERS} printable characters")
-        return value.strip()
-
-    def text_or_null(self, field: str, notes: Notes) -> str | None:
-        """Reads a text that only describes: null if it is none, else with what is odd in it made harmless."""
-        value = self.values.get(field)
-        if not isinstance(value, str):
-            self._tell(field, "no text, kept as null", notes)
-            return None
-        if _UNPRINTABLE.search(value):
-            self._tell(field, "characters that cannot be printed, kept as pictures of them", notes)
-            value = _UNPRINTABLE.sub(_picture, value)
-        if len(value) > _MAX_CHARACTERS:
-            self._tell(field, f"more than {_MAX_CHARACTERS} characters, of which those are kept", notes)
-        return value[:_MAX_CHARACTERS].strip()
-
-    def count(self, field: str) -> int:
-        value = self.values.get(field)
-        if type(value) is not int or value < 1:
-            raise self.invalid(field, "a number from 1 on")
-        return value
+class _Row(Fields):
+    """A JSON object of the answer, with numbers as GetPortfolioDay writes them."""
 
     def number(self, field: str, decimal: pa.Decimal128Type) -> Decimal:
         """Reads a number in Brazilian format that is exact in the given type."""
@@ -195,28 +143,16 @@ class _Object:
         value = self.values.get(field)
         number = _number(value.strip(), decimal) if isinstance(value, str) else None
         if number is None:
-            self._tell(field, "no number, kept as null", notes)
+            self.tell(field, "no number, kept as null", notes)
         return number
-
-    def _tell(self, field: str, what: str, notes: Notes) -> None:
-        notes.tell(f"{self.name}.{field}", what, _shown(self.values.get(field)), first_record=self.record)
-
-    def invalid(self, field: str, expected: str) -> InvalidData:
-        return InvalidData(
-            source=self.source,
-            record=self.record,
-            field=f"{self.name}.{field}",
-            found=_shown(self.values[field]) if field in self.values else "nothing",
-            expected=expected,
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A page of the answer, of which only the outermost form has been checked."""
 
-    page: _Object
-    header: _Object
+    page: _Row
+    header: _Row
     results: list[object]
 
     @classmethod
@@ -225,58 +161,15 @@ class _Answer:
             raise InvalidData(
                 source=source, found=f"a page of {len(body)} bytes", expected=f"at most {MAX_PAGE_BYTES}"
             )
-        try:
-            content = _loads(body)
-            if isinstance(content, str):
-                content = _loads(content)
-            _require_depth_of_at_most(_MAX_DEPTH, content)
-        except (ValueError, RecursionError) as error:
-            raise InvalidData(
-                source=source,
-                found=f"{len(body)} bytes that begin with {body[:24]!r} ({error})",
-                expected="JSON",
-            ) from error
-        answer = _Object.of(content, name="answer", source=source)
+        answer = _Row.of(parse(body, source=source), name="answer", source=source)
         results = answer.values.get("results")
         if not isinstance(results, list):
             raise answer.invalid("results", "a list of constituents")
         return cls(
-            page=_Object.of(answer.values.get("page"), name="page", source=source),
-            header=_Object.of(answer.values.get("header"), name="header", source=source),
+            page=_Row.of(answer.values.get("page"), name="page", source=source),
+            header=_Row.of(answer.values.get("header"), name="header", source=source),
             results=results,
         )
-
-
-def _loads(text: bytes | str) -> object:
-    return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object, none of whose names comes twice: of two values JSON does not say which one counts."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the name {name[:_SHOWN_CHARACTERS]!a} comes twice in an object")
-    return values
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")  # if something that Python reads
-
-
-def _require_depth_of_at_most(limit: int, content: object) -> None:
-    """Keeps what follows, which goes into values recursively, far from Python's own limit."""
-    level = [[content]]
-    for _ in range(limit + 1):
-        level = [
-            list(inner.values()) if isinstance(inner, dict) else inner
-            for values in level
-            for inner in values
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise ValueError(f"objects and lists more than {limit} deep")
 
 
 def _check_pages(answers: Sequence[_Answer], *, source: str) -> None:
@@ -301,7 +194,7 @@ def _check_pages(answers: Sequence[_Answer], *, source: str) -> None:
             )
 
 
-def _check_constituents(constituents: Sequence[dict[str, Any]], header: _Object) -> None:
+def _check_constituents(constituents: Sequence[dict[str, Any]], header: _Row) -> None:
     tickers = Counter(constituent["ticker"] for constituent in constituents)
     ticker, times = tickers.most_common(1)[0]
     if times > 1:
@@ -326,7 +219,7 @@ def _check_constituents(constituents: Sequence[dict[str, Any]], header: _Object)
         raise header.invalid("theoricalQty", f"{quantity}, the sum of the constituents' quantities")
 
 
-def _date(header: _Object) -> date:
+def _date(header: _Row) -> date:
     match = _DATE.fullmatch(header.text("date"))
     expected = "a date, DD/MM/YY"
     if not match:
@@ -338,20 +231,14 @@ def _date(header: _Object) -> date:
         raise header.invalid("date", expected) from error
 
 
-def _reductor(header: _Object, notes: Notes) -> Decimal | None:
+def _reductor(header: _Row, notes: Notes) -> Decimal | None:
     value = header.values.get("reductor")
     without_comma = _REDUCTOR_WITHOUT_COMMA.fullmatch(value.strip()) if isinstance(value, str) else None
     repaired = _number(",".join(without_comma.groups()), _REDUCTOR) if without_comma else None
     if repaired is not None:
-        notes.tell("header.reductor", "without its decimal comma, which was put back", _shown(value))
+        notes.tell("header.reductor", "without its decimal comma, which was put back", shown(value))
         return repaired
     return header.number_or_null("reductor", _REDUCTOR, notes)
-
-
-def _picture(match: re.Match[str]) -> str:
-    """What stands for a character that cannot be printed."""
-    code = ord(match[0])
-    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
 def _number(text: str, decimal: pa.Decimal128Type) -> Decimal | None:
@@ -362,8 +249,3 @@ def _number(text: str, decimal: pa.Decimal128Type) -> Decimal | None:
     if len(whole) > decimal.precision - decimal.scale or len(decimals) > decimal.scale:
         return None
     return Decimal(f"{whole}.{decimals}")
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False).encode(errors="replace").decode()
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,0 +1,1 @@
+"""Corporate actions: cash, new shares and rights that B3 says an issuer's papers have had."""

@@ -1,0 +1,94 @@
+"""The reader of corporate actions on B3's real answers, where they are at hand (see `b3_files`)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.b3.server import CashHistoryRequest, SupplementRequest
+from sandbox.b3.sources import RecordedFolder
+from scraper.b3.corporate_actions.reader import Actions, read_cash_history, read_supplement, total_pages
+
+pytestmark = pytest.mark.real
+
+SEEN = date(2026, 7, 2)
+
+
+@pytest.fixture
+def recorded(b3_files: Path) -> RecordedFolder:
+    if not (b3_files / "listedCompaniesProxy").is_dir():
+        pytest.skip(f"no answers of listedCompaniesProxy in {b3_files}")
+    return RecordedFolder(b3_files, SEEN)
+
+
+def supplement(recorded: RecordedFolder, issuer: str, *, is_fund: bool = False) -> tuple[Actions, Any]:
+    document = recorded.supplement(SupplementRequest(issuer=issuer, is_fund=is_fund))
+    if document is None:
+        pytest.skip(f"no recorded answer of {issuer}")
+    answer = json.loads(document.body)
+    actions = read_supplement(document.body, issuer=issuer, is_fund=is_fund, seen=SEEN, source="recorded")
+    return actions, answer if is_fund else answer[0]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_fund"), [("ITUB", False), ("ABEV", False), ("TAEE", False), ("HGLG", True)]
+)
+def test_every_number_and_text_of_an_answer_is_in_its_table(
+    recorded: RecordedFolder, issuer: str, is_fund: bool
+) -> None:
+    actions, answer = supplement(recorded, issuer, is_fund=is_fund)
+    assert actions.oddities == ()
+    rows = actions.table.to_pylist()
+    fields = {
+        "cashDividends": ("isinCode", "label", "rate", "relatedTo"),
+        "stockDividends": ("isinCode", "label", "factor", "assetIssued"),
+        "subscriptions": ("isinCode", "label", "percentage", "tradingPeriod"),
+    }
+    columns = {
+        "cashDividends": ("cash", "isin", "label", "rate", "related_to"),
+        "stockDividends": ("stock", "isin", "label", "factor", "asset_issued"),
+        "subscriptions": ("subscription", "isin", "label", "percentage", "trading_period"),
+    }
+    for name, asked in fields.items():
+        category, *kept = columns[name]
+        # As text with all eleven decimals, without the reader's way of reading a number
+        stated = Counter(tuple(row[field].replace(".", "") for field in asked) for row in answer[name])
+        found = Counter(
+            tuple(
+                f"{row[column]}".replace(".", "," if isinstance(row[column], Decimal) else "")
+                for column in kept
+            )
+            for row in rows
+            if row["category"] == category
+        )
+        assert found == stated
+
+
+def test_a_sentinel_of_a_fund_is_kept_in_its_text_alone(recorded: RecordedFolder) -> None:
+    actions, _ = supplement(recorded, "HGLG", is_fund=True)
+    periods = [row["trading_period"] for row in actions.table.to_pylist() if row["trading_period"]]
+    assert any(period.startswith("31/12/9999") for period in periods)
+    days = [value for row in actions.table.to_pylist() for value in row.values() if isinstance(value, date)]
+    assert max(days).year < 2100
+
+
+def test_a_recorded_history_is_read_whole(recorded: RecordedFolder) -> None:
+    request = CashHistoryRequest(trading_name="AMBEV SA", page_number=1, page_size=99)
+    document = recorded.cash_history(request)
+    if document is None:
+        pytest.skip("no recorded history of AMBEV SA")
+    assert total_pages(document.body, source="recorded") == 1
+    actions = read_cash_history([document.body], issuer="ABEV", seen=SEEN, source="recorded")
+    assert actions.oddities == ()
+    days = [day for day in actions.table["last_date_prior"].to_pylist() if day is not None]
+    assert len(days) == json.loads(document.body)["page"]["totalRecords"]
+    # Between two sessions of 2016 and 2021 its distribution number rose by 13
+    assert sum(date(2016, 1, 4) <= day < date(2021, 6, 25) for day in days) == 13
+    assert recorded.cash_history(replace(request, page_number=2)) is None
