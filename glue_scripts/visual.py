@@ -60,8 +60,8 @@ _VOLUMES = (*(f"{market}_volume" for market in expressions.MARKETS), "other_volu
 
 # Prices for one unit. Division by a bigint keeps 23 decimals: the last step rounds, once
 _UNIT_PRICED: Columns = {
-    name: kind for name, kind in QUOTES.items() if name not in {*_RAW_PRICES, "fatcot", "codisi"}
-} | {"isin": "string", **dict.fromkeys(_RAW_PRICES, "decimal(34,23)")}
+    name: kind for name, kind in QUOTES.items() if name not in {*_RAW_PRICES, "fatcot", "codisi", "dismes"}
+} | {"isin": "string", **dict.fromkeys(_RAW_PRICES, "decimal(34,23)"), "dismes": "bigint"}
 _TYPED: Columns = {**_UNIT_PRICED, "security_type": "string"}
 _COUNTED: Columns = {**_TYPED, "is_doubtful": "boolean"}
 _NAMED: Columns = {**_COUNTED, "ticker": "string", "position": "int"}
@@ -131,6 +131,7 @@ _REFINED = {
     "security_type": ("string", "security_type"),
     "bulletin_code": ("string", "codbdi"),
     "currency": ("string", expressions.CURRENCY),
+    "distribution_number": ("int", "dismes"),
     "trade_date": ("date", "trade_date"),
     "ticker": ("string", "ticker"),
 }
@@ -161,7 +162,7 @@ _PRICES = {
 _PRICE_PER_UNIT = f"""
 SELECT
   trade_date, codbdi, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
-  {_as({"isin": expressions.ISIN, **_PRICES})}
+  {_as({"isin": expressions.ISIN, **_PRICES, "dismes": expressions.DISTRIBUTION_NUMBER})}
 FROM quotes
 """
 
@@ -239,7 +240,7 @@ SELECT
   ROW_NUMBER() OVER (
     PARTITION BY trade_date, ticker
     ORDER BY rank, -voltot, codneg, name, isin, nomres, especi, codbdi,
-      preabe, premax, premin, preult, premed, preofc, preofv
+      preabe, premax, premin, preult, premed, preofc, preofv, dismes
   ) AS position
 FROM told_apart
 """
