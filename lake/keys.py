@@ -16,6 +16,7 @@ RAW = "raw/"
 COTAHIST = f"{RAW}cotahist/"
 COTAHIST_REVISIONS = f"{RAW}cotahist_revisions/"
 INDEX_PORTFOLIO = f"{RAW}index_portfolio/"
+CORPORATE_ACTIONS = f"{RAW}corporate_actions/"
 """What the keys of a raw table begin with."""
 SESSIONS = f"{COTAHIST}trade_date="
 REVISIONS = f"{COTAHIST_REVISIONS}trade_date="
@@ -34,6 +35,11 @@ WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"
 """Of the refined bucket."""
 WIDE, COMPACT = f"{WIDE_FOLDER}/trade_date=", f"{COMPACT_FOLDER}/trade_date="
 """What the keys of the refined tables begin with, up to the date."""
+EVENTS_FOLDER, FACTORS_FOLDER = "refined_events", "refined_factors"
+"""Of the tables of corporate actions and of what they do to prices, of one file each."""
+RUNS_FOLDER = "refined_runs"
+"""Of what the job keeps of the sessions to make them of; no table."""
+RUNS = f"{RUNS_FOLDER}/"
 REFINED_FILE = "part-00000.parquet"
 """The script's name of a file of either table; the visual mode's are Spark's."""
 
@@ -50,8 +56,12 @@ REVISION_KEY = re.compile(rf"{REVISIONS}{_DAY}/revisions\.parquet")
 """Groups: the date."""
 PORTFOLIO_KEY = re.compile(rf"{PORTFOLIOS}{_DAY}/([A-Z0-9]+)\.parquet")
 """Groups: the portfolio's date, the index."""
+ACTIONS_KEY = re.compile(rf"{CORPORATE_ACTIONS}([A-Z0-9]{{4}})\.parquet")
+"""Groups: the issuing code."""
 WIDE_KEY = re.compile(rf"{WIDE}([^/]+)/ticker=([^/]+)/{_FILE}")
 """Groups: the date, and the ticker as it is escaped."""
+YEAR_OF_RUNS_KEY = re.compile(rf"{RUNS}(\d{{4}})\.parquet")
+"""Groups: the year."""
 COMPACT_KEY = re.compile(rf"{COMPACT}{_DAY}/{_FILE}")
 """Groups: the date."""
 
@@ -84,6 +94,21 @@ def failure(year: int) -> str:
 def portfolio(index: str, day: date) -> str:
     """The key of an index's portfolio."""
     return f"{PORTFOLIOS}{day.isoformat()}/{index}.parquet"
+
+
+def corporate_actions(issuer: str) -> str:
+    """The key of what B3 has said of an issuer's corporate actions."""
+    return f"{CORPORATE_ACTIONS}{issuer}.parquet"
+
+
+def month_of_runs(session: date) -> str:
+    """The key of the runs of a session's month."""
+    return f"{RUNS}{session:%Y-%m}.parquet"
+
+
+def year_of_runs(session: date) -> str:
+    """The key of the runs of a session's year."""
+    return f"{RUNS}{session:%Y}.parquet"
 
 
 def partition_folder(root: str, names: Iterable[str], values: Iterable[str]) -> str:

@@ -161,7 +161,25 @@ FACTOR_COLUMNS = (
     ),
     Field("reason", "string", "Why one of the two is null, in words"),
 )
-EVENTS_SUFFIX, FACTORS_SUFFIX, ADJUSTED_SUFFIX = "_events", "_factors", "_adjusted"  # of the tables' names
+_NOT_PROVABLE = "null where that is not provable, as adjustment_reason says"
+# What the view has behind the columns of the compact table
+ADJUSTED_COLUMNS = (
+    *(
+        Field(
+            f"{name}_adjusted",
+            "double",
+            f"{name} in shares of the paper's newest session [BRL]; {_NOT_PROVABLE}",
+        )
+        for name in ("open", "high", "low", "close", "average_price")
+    ),
+    Field("quantity_adjusted", "double", f"quantity in shares of the newest session; {_NOT_PROVABLE}"),
+    Field(
+        "close_total_return",
+        "double",
+        f"close_adjusted, with distributions reinvested [BRL]; {_NOT_PROVABLE}",
+    ),
+    Field("adjustment_reason", "string", "Why one of them is null, in words"),
+)
 # The columns of the raw tables that the job reads, with the types that it relies on
 QUOTE_COLUMNS = {
     "codbdi": "string",
@@ -183,6 +201,25 @@ QUOTE_COLUMNS = {
     "fatcot": "bigint",
     "codisi": "string",
     "dismes": "bigint",
+}
+ACTION_COLUMNS = {
+    "issuer": "string",
+    "call": "string",
+    "category": "string",
+    "isin": "string",
+    "asset_issued": "string",
+    "type_stock": "string",
+    "label": "string",
+    "last_date_prior": "date",
+    "payment_date": "date",
+    "rate": "decimal(24,11)",
+    "quoted_per_shares": "bigint",
+    "factor": "decimal(24,11)",
+    "percentage": "decimal(24,11)",
+    "price_unit": "decimal(24,11)",
+    "occurrence": "int",
+    "first_seen": "date",
+    "last_seen": "date",
 }
 PORTFOLIO_COLUMNS = {
     "index_code": "string",
