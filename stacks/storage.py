@@ -43,7 +43,9 @@ class Storage(Construct):
         raw_bucket: `raw/`, B3's data as Parquet, `quarantine/`, what the readers refused, `backfill/`, what
             was loaded of each year, and `canary/`, what the canary has seen.
         refined_bucket: `refined/`, the refined table, `refined_compact/`, the same rows with a file for each
-            session, and `visual/`, the script that Glue makes of the visual job's graph.
+            session, `refined_events/` and `refined_factors/`, what corporate actions do to prices,
+            `refined_runs/`, what that is made of, and `visual/`, the script that Glue makes of the visual
+            job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.
         notifications_role: The role of the CDK's function that sets the raw bucket's notification.
     """
@@ -103,7 +105,7 @@ class Storage(Construct):
         _reserve(
             self.refined_bucket,
             what="Refined",
-            keys=[f"{folder}/*" for folder in (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)],
+            keys=[f"{folder}/*" for folder in keys.REFINED_FOLDERS],
             principals=[job_role.role_arn],
         )
         if visual_owner is not None:

@@ -104,8 +104,8 @@ PORTUGUESE = {
     "fund (fundo), etf, bdr, index (índice) ou other (outro)",
     "bulletin_code": "Código BDI da linha que dá nome à linha",
     "currency": "De preços e volumes: BRL; antes de 1994-07-04 CRR thousand, milhares de cruzeiros reais",
-    "distribution_number": "Número de distribuição da B3, da linha à vista (DISMES): sobe a cada provento, na "
-    "data ex; nulo sem linha à vista",
+    "distribution_number": "Número de distribuição da B3, da linha à vista (DISMES): sobe a cada provento, "
+    "na data ex; nulo sem linha à vista",
     # Raw table of the quotes
     "codbdi": "Código BDI: 02 lote padrão, 12 fundo imobiliário, 96 fracionário, e outros",
     "codneg": "Código de negociação",
