@@ -148,7 +148,7 @@ def test_the_catalog_has_the_view_as_athena_keeps_its_own(prices: Prices) -> Non
     assert definition["columns"] == [
         {"name": name, "type": spelling.get(kind, kind)} for name, kind, _ in columns
     ]
-    parsed = sqlglot.parse_one(definition["originalSql"], read="athena")
+    parsed: Any = sqlglot.parse_one(definition["originalSql"], read="athena")
     assert [each.alias_or_name for each in parsed.selects] == [field.name for field in columns]
 
 

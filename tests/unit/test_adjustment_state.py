@@ -290,7 +290,7 @@ def test_of_two_runs_at_once_the_last_to_write_has_seen_all(buckets: Buckets) ->
     buckets.s3.delete_object(Bucket=buckets.refined, Key=f"{keys.COMPACT}{late}/{keys.REFINED_FILE}")
     other = Buckets.__new__(Buckets)
     other.s3, other.raw, other.refined = boto3.client("s3"), buckets.raw, buckets.refined
-    came = []
+    came: list[bool] = []
 
     def come_between(params: dict[str, Any], **_: Any) -> None:
         if params["Key"] == EVENTS_KEY and not came:
