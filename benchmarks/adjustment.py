@@ -50,9 +50,11 @@ class MemoryS3:
         self.read = 0
 
     def get_paginator(self, _: str) -> MemoryS3:
+        """As boto3's of ListObjectsV2."""
         return self
 
     def paginate(self, *, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:  # noqa: N803
+        """Pages of keys, as S3's."""
         found = sorted(
             key
             for bucket, key in self._objects
@@ -73,12 +75,14 @@ class MemoryS3:
             }
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        """As boto3's."""
         self.requests["GET"] += 1
         body = self._objects[Bucket, Key][0]
         self.read += len(body)
         return {"Body": io.BytesIO(body)}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes, **_: Any) -> None:  # noqa: N803
+        """As boto3's."""
         self.requests["PUT"] += 1
         digest = hashlib.md5(Body, usedforsecurity=False).hexdigest()
         self._objects[Bucket, Key] = Body, f'"{digest}"'
