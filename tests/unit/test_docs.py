@@ -13,7 +13,8 @@ from operating.learner_lab import ROLE
 from operating.preflight import CHECKS
 from operating.preflight_lab import checks
 from stacks.named_query import NAMED_QUERIES
-from tests.fixtures.adjustment import action, of_one, row, stock
+from tests.fixtures.adjustment import action, of_one, stock
+from tests.fixtures.adjustment import row as refined_row
 from tools.docs import queries, tables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,7 +43,7 @@ def test_the_worked_example_of_adjusted_prices_is_what_the_code_makes(language: 
     lines = re.findall(r"^\| \d+ (?:de )?(?:December|January|dezembro|janeiro) \|.*$", text, re.MULTILINE)
     shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     days = [date(2025, 12, 30), date(2026, 1, 2), date(2026, 1, 5)]
-    rows = [row(int(cells[2]), cells[1]) for cells in shown]
+    rows = [refined_row(int(cells[2]), cells[1]) for cells in shown]
     stated = [
         action(rate=Decimal("1.00"), last_date_prior=days[0]),
         stock("DESDOBRAMENTO", "100", days[1]),

@@ -299,11 +299,10 @@ def updated_adjustment(text: str, language: str) -> str:
         ValueError: A marker is missing.
     """
     for name, fields in of_adjustment().items():
-        meanings = (
-            field.comment if language == "en" else ADJUSTMENT_IN_PORTUGUESE[name, field.name]
-            for field in fields
-        )
-        rows = [(field.name, field.type, meaning) for field, meaning in zip(fields, meanings, strict=True)]
+        portuguese = {field.name: ADJUSTMENT_IN_PORTUGUESE[name, field.name] for field in fields}
+        english = {field.name: field.comment for field in fields}
+        meanings = english if language == "en" else portuguese
+        rows = [(field.name, field.type, meanings[field.name]) for field in fields]
         block = render(rows, HEADINGS[language][:3])
         text = replaced(text, name, block, document=ADJUSTMENT[language].name)
     return text
