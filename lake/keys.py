@@ -40,7 +40,9 @@ EVENTS_FOLDER, FACTORS_FOLDER = "refined_events", "refined_factors"
 RUNS_FOLDER = "refined_runs"
 """Of what the job keeps of the sessions to make them of; no table."""
 RUNS = f"{RUNS_FOLDER}/"
-REFINED_FOLDERS = (WIDE_FOLDER, COMPACT_FOLDER, EVENTS_FOLDER, FACTORS_FOLDER, RUNS_FOLDER)
+TABLE_FOLDERS = (WIDE_FOLDER, COMPACT_FOLDER, EVENTS_FOLDER, FACTORS_FOLDER)
+"""Of the refined tables."""
+REFINED_FOLDERS = (*TABLE_FOLDERS, RUNS_FOLDER)
 """All that the job writes."""
 REFINED_FILE = "part-00000.parquet"
 """The script's name of a file of either table; the visual mode's are Spark's."""

@@ -58,6 +58,7 @@ class RefineJob(Construct):
         role: The job's role.
         visual_owner: The role of the function that owns the job in visual mode, None in script mode.
         compact_table: Name of the refined table with one file a session; the job creates it.
+        adjustment_tables: Names of the tables of events and of factors, which it creates, too.
     """
 
     def __init__(
@@ -93,7 +94,8 @@ class RefineJob(Construct):
         _grant_raw(role, raw_bucket)
         self.compact_table = compact_table_of(refined_table)
         _grant_refined(role, refined_bucket, mode)
-        tables = (refined_table, self.compact_table, *adjustment_tables(refined_table))
+        *self.adjustment_tables, view = adjustment_tables(refined_table)
+        tables = (refined_table, self.compact_table, *self.adjustment_tables, view)
         _grant_catalog(role, refined_database, tables, mode)
         arguments = {
             "--raw_bucket": raw_bucket.bucket_name,
