@@ -170,23 +170,22 @@ def _without_twins(answers: Iterable[Sequence[Stated]]) -> list[Stated]:
     """The events of several answers, those of one answer that another one has too but once."""
     found: list[Stated] = []
     for answer in answers:
-        unmatched = list(found)
+        unmatched: dict[dt.date, list[Stated]] = defaultdict(list)
+        for event in found:
+            unmatched[event.last_date_prior].append(event)
         for event in answer:
-            twin = next((other for other in unmatched if _are_twins(event, other)), None)
+            of_date = unmatched[event.last_date_prior]
+            twin = next((other for other in of_date if _are_twins(event, other)), None)
             if twin:
-                unmatched.remove(twin)
+                of_date.remove(twin)
             else:
                 found.append(event)
     return found
 
 
 def _are_twins(one: Stated, other: Stated) -> bool:
-    if (one.last_date_prior, one.kind, one.ratio, one.offer) != (
-        other.last_date_prior,
-        other.kind,
-        other.ratio,
-        other.offer,
-    ):
+    """Whether two events of one date are the same, told twice."""
+    if (one.kind, one.ratio, one.offer) != (other.kind, other.ratio, other.offer):
         return False
     if one.amount is None or other.amount is None:
         return one.label == other.label and one.amount == other.amount

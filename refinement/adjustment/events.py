@@ -126,13 +126,16 @@ def history(runs: Sequence[Run], stated: Sequence[Stated], lake: Lake, *, alone_
     if unnumbered and unnumbered[0].first_session < levels[0].first.first_session:
         found.cuts.append(_end(levels[0].first.first_session, REFINED_BEFORE))
     left = [event for event in stated if event.last_date_prior >= levels[0].first.first_session]
+    dates = [event.last_date_prior for event in left]
+    of_no_rise, end = [], 0
     for before, after in pairwise(levels):
         last, first = before.last.last_session, after.first.first_session
-        of_rise = [event for event in left if last <= event.last_date_prior < first]
-        left = [event for event in left if event not in of_rise]
+        begin, former_end, end = bisect_left(dates, last), end, bisect_left(dates, first)
+        of_rise = left[begin:end]
+        of_no_rise += left[former_end:begin]
         hidden = any(last < run.last_session and run.first_session < first for run in unnumbered)
         _Rise(before.last, after.first, of_rise, lake, found, hidden=hidden).settle()
-    for event in left:
+    for event in (*of_no_rise, *left[end:]):
         if alone_in_class or not event.is_by_class:
             found.events.append(_unconfirmed(event, levels, lake))
     if in_cash[-1].number is None:

@@ -130,9 +130,8 @@ def test_where_factors_cannot_be_made_the_session_is_published_and_the_run_says_
 def test_a_table_of_events_that_is_another_s_is_refused_before_anything_is_written(lake: Lake) -> None:
     lake.put_session(QUOTES[FIRST], FIRST)
     lake.run("--trade_date", str(FIRST))
-    where = {"DatabaseName": lake.database, "Name": "bovespa_events"}
-    table: Any = lake.glue.get_table(**where)["Table"]
-    descriptor = {**table["StorageDescriptor"], "Location": "s3://elsewhere/refined_events/"}
+    table: Any = lake.glue.get_table(DatabaseName=lake.database, Name="bovespa_events")["Table"]
+    descriptor: Any = {**table["StorageDescriptor"], "Location": "s3://elsewhere/refined_events/"}
     lake.glue.update_table(
         DatabaseName=lake.database, TableInput={"Name": table["Name"], "StorageDescriptor": descriptor}
     )
