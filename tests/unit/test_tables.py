@@ -130,8 +130,8 @@ def test_without_permission_to_look_nothing_is_dropped(
 def test_before_the_first_run_there_is_none(
     account: Account, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    account.has_table(None)
-    account.has_table(None)
+    for _ in ("wide", "compact", "events", "factors"):
+        account.has_table(None)
     assert run(monkeypatch) == 0
     assert "no refined table in default yet" in capsys.readouterr().out
 
