@@ -107,6 +107,14 @@ class Lake:
         self._chance = random.Random(7)  # noqa: S311 - no secret
         self._number = [100] * PAPERS
         self._paid: dict[int, list[date]] = {paper: [] for paper in range(PAPERS)}
+        columns: dict[str, Any] = {
+            "isin": [_isin(paper) for paper in range(PAPERS)],
+            "ticker": [f"{_code(paper)}3" for paper in range(PAPERS)],
+            "share_class": ["ON      NM"] * PAPERS,
+            "close": [Decimal(1_000 + paper) / 100 for paper in range(PAPERS)],
+            "distribution_number": self._number,
+        }
+        self._papers = pa.table([columns[name] for name in _SESSION.names], schema=_SESSION)
         before: date | None = None
         for day in self.sessions:
             self.publish(day, before)
@@ -116,18 +124,13 @@ class Lake:
 
     def publish(self, day: date, before: date | None) -> None:
         """A session's compact file, with the columns that are read of it."""
-        for paper in range(PAPERS):
-            if before and self._chance.random() < RISES_A_YEAR / 250:
+        if before:
+            for paper in self._chance.sample(range(PAPERS), round(PAPERS * RISES_A_YEAR / 250)):
                 self._number[paper] += 1
                 self._paid[paper].append(before)
-        columns: dict[str, Any] = {
-            "isin": [_isin(paper) for paper in range(PAPERS)],
-            "ticker": [f"{_code(paper)}3" for paper in range(PAPERS)],
-            "share_class": ["ON      NM"] * PAPERS,
-            "close": [Decimal(1_000 + paper) / 100 for paper in range(PAPERS)],
-            "distribution_number": self._number,
-        }
-        rows = pa.table([columns[name] for name in _SESSION.names], schema=_SESSION)
+        numbers = pa.array(self._number, pa.int32())
+        place = _SESSION.get_field_index("distribution_number")
+        rows = self._papers.set_column(place, _SESSION.field(place), [numbers])
         key = f"{keys.COMPACT}{day}/{keys.REFINED_FILE}"
         self.s3.put_object(Bucket=_REFINED, Key=key, Body=files.parquet(rows, files.COMPACT_FILE))
 
