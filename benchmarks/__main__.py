@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import decade, handler_memory, range_run, reader, reader_year, reads
+from benchmarks import adjustment, decade, handler_memory, range_run, reader, reader_year, reads
 
 BENCHMARKS = {
     "reader": reader.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "range_run": range_run.main,
     "decade": decade.main,
     "reads": reads.main,
+    "adjustment": adjustment.main,
 }
 
 

@@ -12,6 +12,8 @@ What a graph gives up against the script, which publishes file by file:
   they should be.
 - A source reads its whole folder, so every run reads every raw session: DynamicFrames from S3 take no
   predicate, and Glue's own do not know the partition projection of the raw tables.
+- Events and factors of corporate actions are made before the sessions are published, as no node comes after a
+  target; a run that dies in between leaves factors of rows that are not there yet.
 - Raw types are cast to what they should be, not compared with it. A session that has a daily and a backfill
   file, as for a moment while the writer replaces one by the other, counts twice.
 - The tables that it makes have no comments, and their files have names of Spark's.
@@ -60,8 +62,8 @@ _VOLUMES = (*(f"{market}_volume" for market in expressions.MARKETS), "other_volu
 
 # Prices for one unit. Division by a bigint keeps 23 decimals: the last step rounds, once
 _UNIT_PRICED: Columns = {
-    name: kind for name, kind in QUOTES.items() if name not in {*_RAW_PRICES, "fatcot", "codisi"}
-} | {"isin": "string", **dict.fromkeys(_RAW_PRICES, "decimal(34,23)")}
+    name: kind for name, kind in QUOTES.items() if name not in {*_RAW_PRICES, "fatcot", "codisi", "dismes"}
+} | {"isin": "string", **dict.fromkeys(_RAW_PRICES, "decimal(34,23)"), "dismes": "bigint"}
 _TYPED: Columns = {**_UNIT_PRICED, "security_type": "string"}
 _COUNTED: Columns = {**_TYPED, "is_doubtful": "boolean"}
 _NAMED: Columns = {**_COUNTED, "ticker": "string", "position": "int"}
@@ -131,6 +133,7 @@ _REFINED = {
     "security_type": ("string", "security_type"),
     "bulletin_code": ("string", "codbdi"),
     "currency": ("string", expressions.CURRENCY),
+    "distribution_number": ("int", "dismes"),
     "trade_date": ("date", "trade_date"),
     "ticker": ("string", "ticker"),
 }
@@ -161,7 +164,7 @@ _PRICES = {
 _PRICE_PER_UNIT = f"""
 SELECT
   trade_date, codbdi, codneg, tpmerc, nomres, especi, totneg, quatot, voltot, datven,
-  {_as({"isin": expressions.ISIN, **_PRICES})}
+  {_as({"isin": expressions.ISIN, **_PRICES, "dismes": expressions.DISTRIBUTION_NUMBER})}
 FROM quotes
 """
 
@@ -239,7 +242,7 @@ SELECT
   ROW_NUMBER() OVER (
     PARTITION BY trade_date, ticker
     ORDER BY rank, -voltot, codneg, name, isin, nomres, especi, codbdi,
-      preabe, premax, premin, preult, premed, preofc, preofv
+      preabe, premax, premin, preult, premed, preofc, preofv, dismes
   ) AS position
 FROM told_apart
 """
@@ -507,6 +510,53 @@ def prepare_tables(
     return dfc
 
 
+def adjust_prices(
+    glueContext: GlueContext,  # noqa: N803, ARG001 - Glue's name, and Glue's signature
+    dfc: DynamicFrameCollection,
+) -> DynamicFrameCollection:
+    """Pass the rows on once events and factors of corporate actions are what they make them.
+
+    The job's packages do it, which its argument `--extra-py-files` names. The rows stand for the files that
+    the targets are about to write.
+
+    Raises:
+        RefineError: A table is not the job's, or what the bucket has is not as it should be. No session was
+            touched.
+    """
+    import boto3
+    import pyarrow as pa
+    from pyspark.sql import functions as F  # noqa: N812
+
+    from refinement import arrow, aws
+    from refinement.adjustment import runs, state, tables
+    from refinement.columns import COMPACT_COLUMNS
+
+    options = getResolvedOptions(
+        sys.argv, ["raw_bucket", "refined_bucket", "refined_database", "refined_table"]
+    )
+    names = {
+        "database": options["refined_database"],
+        "refined_table": options["refined_table"],
+        "bucket": options["refined_bucket"],
+    }
+    glue = boto3.client("glue")
+    tables.check(glue, **names)
+    rows = dfc.select(next(iter(dfc.keys()))).toDF()
+    schema = arrow.schema(field for field in COMPACT_COLUMNS if field.name in runs.SESSION_COLUMNS)
+    in_hand = {}
+    for (session,) in rows.select("trade_date").distinct().collect():
+        of_session = rows.where(F.col("trade_date") == session).select(schema.names).collect()
+        in_hand[session] = pa.Table.from_pylist([row.asDict() for row in of_session], schema)
+    state.refresh(
+        boto3.client("s3", config=aws.config(state.CALLS)),
+        raw_bucket=options["raw_bucket"],
+        refined_bucket=options["refined_bucket"],
+        in_hand=in_hand,
+    )
+    tables.prepare(glue, **names)
+    return dfc
+
+
 def clear_sessions(
     glueContext: GlueContext,  # noqa: N803 - Glue's name
     dfc: DynamicFrameCollection,
@@ -664,10 +714,12 @@ def build_nodes(
             constants={"TABLES": TABLES, "COLUMNS": COLUMNS},
         ),
         "node-prepared": _select("Rows of prepared tables", "node-prepare", 0),
+        "node-adjust": _custom_code("Adjust for corporate actions", adjust_prices, ("node-prepared",), _ROWS),
+        "node-adjusted": _select("Rows of adjusted sessions", "node-adjust", 0),
         "node-clear": _custom_code(
             "Clear the folders of the sessions",
             clear_sessions,
-            ("node-prepared",),
+            ("node-adjusted",),
             _ROWS,
             _ROWS,
             constants={"TABLES": TABLES},

@@ -40,6 +40,15 @@ WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"
 """Of the refined bucket."""
 WIDE, COMPACT = f"{WIDE_FOLDER}/trade_date=", f"{COMPACT_FOLDER}/trade_date="
 """What the keys of the refined tables begin with, up to the date."""
+EVENTS_FOLDER, FACTORS_FOLDER = "refined_events", "refined_factors"
+"""Of the tables of corporate actions and of what they do to prices, of one file each."""
+RUNS_FOLDER = "refined_runs"
+"""Of what the job keeps of the sessions to make them of; no table."""
+RUNS = f"{RUNS_FOLDER}/"
+TABLE_FOLDERS = (WIDE_FOLDER, COMPACT_FOLDER, EVENTS_FOLDER, FACTORS_FOLDER)
+"""Of the refined tables."""
+REFINED_FOLDERS = (*TABLE_FOLDERS, RUNS_FOLDER)
+"""All that the job writes."""
 REFINED_FILE = "part-00000.parquet"
 """The script's name of a file of either table; the visual mode's are Spark's."""
 
@@ -60,6 +69,8 @@ ACTIONS_KEY = re.compile(rf"{CORPORATE_ACTIONS}([A-Z0-9]{{4}})\.parquet")
 """Groups: the issuing code."""
 WIDE_KEY = re.compile(rf"{WIDE}([^/]+)/ticker=([^/]+)/{_FILE}")
 """Groups: the date, and the ticker as it is escaped."""
+YEAR_OF_RUNS_KEY = re.compile(rf"{RUNS}(\d{{4}})\.parquet")
+"""Groups: the year."""
 COMPACT_KEY = re.compile(rf"{COMPACT}{_DAY}/{_FILE}")
 """Groups: the date."""
 
@@ -97,6 +108,16 @@ def portfolio(index: str, day: date) -> str:
 def corporate_actions(issuer: str) -> str:
     """The key of what B3 has said of an issuer's corporate actions."""
     return f"{CORPORATE_ACTIONS}{issuer}.parquet"
+
+
+def month_of_runs(session: date) -> str:
+    """The key of the runs of a session's month."""
+    return f"{RUNS}{session:%Y-%m}.parquet"
+
+
+def year_of_runs(session: date) -> str:
+    """The key of the runs of a session's year."""
+    return f"{RUNS}{session:%Y}.parquet"
 
 
 def partition_folder(root: str, names: Iterable[str], values: Iterable[str]) -> str:

@@ -113,7 +113,7 @@ class Plan:
     stack: str
     raw_database: str
     refined_database: str
-    refined_tables: tuple[str, str]
+    refined_tables: tuple[str, ...]
     wide_sessions: int
     workers: int
     runs: int

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lake.names import adjustment_tables
 from operating.stack import outputs
 from operating.teardown import TABLES, drop_table
 
@@ -91,7 +92,8 @@ def main() -> int:
     try:
         names = outputs(arguments.stack)
         database, ours = names["RefinedDatabase"], names["RefinedBucket"]
-        tables = look(database, [names[table] for table in TABLES])
+        refined = [names[table] for table in TABLES]
+        tables = look(database, [*refined, *adjustment_tables(names["RefinedTable"])[:2]])
         blocked = 0
         for table, bucket, stack in tables:
             where = f"table {database}.{table} lies in {bucket}"

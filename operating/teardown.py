@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.names import RESERVED
+from lake.names import RESERVED, adjustment_tables
 from operating.stack import outputs
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def main() -> int:
         database = found["RefinedDatabase"]
         # A stack of before the compact table has no output of it, and its job made none
         tables = [found[table] for table in TABLES if table in found]
+        if "RefinedTable" in found:
+            tables += adjustment_tables(found["RefinedTable"])
         names = [found[bucket] for bucket in BUCKETS]
         listed = ", ".join([*names, *(f"table {database}.{table}" for table in tables)])
         sys.stdout.write(f"All data of {arguments.stack}: {listed}\n")

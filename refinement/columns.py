@@ -77,6 +77,12 @@ COLUMNS = (
         "string",
         "Of prices and volumes: BRL; before 1994-07-04 CRR thousand, thousands of cruzeiros reais",
     ),
+    Field(
+        "distribution_number",
+        "int",
+        "B3's distribution number of the cash line (DISMES): rises with each distribution, on the ex-date; "
+        "null without a cash line",
+    ),
 )
 PARTITION_KEYS = (
     Field("trade_date", "date", "Trading session"),
@@ -90,6 +96,90 @@ PARTITION_KEYS = (
 COMPACT_COLUMNS = (PARTITION_KEYS[1], *COLUMNS)
 COMPACT_KEYS = PARTITION_KEYS[:1]
 COMPACT_SUFFIX = "_compact"  # of the table's name
+# What corporate actions do to prices: refinement.adjustment makes both tables, of one file each
+EVENT_COLUMNS = (
+    Field("isin", "string", "ISIN of the paper"),
+    Field("ticker", "string", "Its ticker on the ex-date, or the last one known"),
+    Field(
+        "ex_date",
+        "date",
+        "First session without the right; null while the lake has none",
+    ),
+    Field(
+        "kind",
+        "string",
+        "dividend, interest (on equity, JCP), income (of funds), other_cash, subscription, split, "
+        "reverse_split, bonus, spin_off, other, nominal_update, or unknown: a rise of the distribution "
+        "number for which B3 states no event",
+    ),
+    Field("label", "string", "B3's word for it; null of unknown"),
+    Field("ratio", "decimal(24,11)", "Shares after for one before; null where it leaves their number alone"),
+    Field(
+        "amount",
+        "decimal(24,11)",
+        "Gross amount per share, or of a subscription what the right was worth [BRL]; null of others",
+    ),
+    Field(
+        "close_before",
+        "decimal(18,6)",
+        "Close of the last session with the right, or of the paper's last before that [BRL per unit]",
+    ),
+    Field(
+        "split_factor",
+        "double",
+        "What it multiplies former prices by, of shares alone; null if unknown",
+    ),
+    Field(
+        "total_return_factor",
+        "double",
+        "What it multiplies former prices by, for the number of shares and the distribution; null if unknown",
+    ),
+    Field("last_date_prior", "date", "Last session with the right, as B3 states it; null without an event"),
+    Field("payment_date", "date", "When it is paid; null if not known"),
+    Field(
+        "status",
+        "string",
+        "proven (sized, and the distribution number rose), unsized, unexplained (a rise, no event), "
+        "unconfirmed (an event, no rise) or contradicted (by the paper's own price)",
+    ),
+    Field("reason", "string", "Why it is not proven, in words; null if it is"),
+)
+FACTOR_COLUMNS = (
+    Field("isin", "string", "ISIN of the paper"),
+    Field("first_session", "date", "First session of the span"),
+    Field("last_session", "date", "Last session of the span; spans do not overlap, and cover each session"),
+    Field(
+        "split_factor",
+        "double",
+        "What a price of the span is multiplied by to be in shares of the paper's newest session; null where "
+        "that is not provable",
+    ),
+    Field(
+        "total_return_factor",
+        "double",
+        "The same, with distributions reinvested; null where that is not provable",
+    ),
+    Field("reason", "string", "Why one of the two is null, in words"),
+)
+_NOT_PROVABLE = "null where that is not provable, as adjustment_reason says"
+# What the view has behind the columns of the compact table
+ADJUSTED_COLUMNS = (
+    *(
+        Field(
+            f"{name}_adjusted",
+            "double",
+            f"{name} in shares of the paper's newest session [BRL]; {_NOT_PROVABLE}",
+        )
+        for name in ("open", "high", "low", "close", "average_price")
+    ),
+    Field("quantity_adjusted", "double", f"quantity in shares of the newest session; {_NOT_PROVABLE}"),
+    Field(
+        "close_total_return",
+        "double",
+        f"close_adjusted, with distributions reinvested [BRL]; {_NOT_PROVABLE}",
+    ),
+    Field("adjustment_reason", "string", "Why one of them is null, in words"),
+)
 # The columns of the raw tables that the job reads, with the types that it relies on
 QUOTE_COLUMNS = {
     "codbdi": "string",
@@ -110,6 +200,26 @@ QUOTE_COLUMNS = {
     "datven": "date",
     "fatcot": "bigint",
     "codisi": "string",
+    "dismes": "bigint",
+}
+ACTION_COLUMNS = {
+    "issuer": "string",
+    "call": "string",
+    "category": "string",
+    "isin": "string",
+    "asset_issued": "string",
+    "type_stock": "string",
+    "label": "string",
+    "last_date_prior": "date",
+    "payment_date": "date",
+    "rate": "decimal(24,11)",
+    "quoted_per_shares": "bigint",
+    "factor": "decimal(24,11)",
+    "percentage": "decimal(24,11)",
+    "price_unit": "decimal(24,11)",
+    "occurrence": "int",
+    "first_seen": "date",
+    "last_seen": "date",
 }
 PORTFOLIO_COLUMNS = {
     "index_code": "string",

@@ -16,6 +16,8 @@ IS_CASH = f"tpmerc = '{CASH}'"
 IS_OPTION = f"tpmerc IN ('{CALL}', '{PUT}')"
 ISIN = "NULLIF(TRIM(codisi), '')"
 
+DISTRIBUTION_NUMBER = f"CASE WHEN {IS_CASH} THEN dismes END"
+
 RANK = f"""CASE
   WHEN {IS_CASH} THEN 0
   WHEN tpmerc = '{ODD_LOT}' THEN 1

@@ -5,10 +5,8 @@ Spark's own committer would rename a year's 330,000 files one by one.
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import functools
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,12 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import boto3
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from lake.keys import COMPACT, REFINED_FILE, WIDE, partition_folder
-from refinement import arrow, aws, log
+from refinement import arrow, aws, files, log
 from refinement.catalog import Catalog
 from refinement.columns import COMPACT_COLUMNS, COMPACT_KEYS
 from refinement.errors import RefineError
@@ -33,15 +30,6 @@ if TYPE_CHECKING:
 
 _S3_CALLS = 16  # in flight in each task; each waits for S3, none computes for long
 _DELETE_BATCH = 1000  # objects that one call of S3 takes
-# How the files are written: nothing in them but the rows, so that the same rows are the same bytes. Of a
-# single row, compression, dictionaries and statistics would be most of the file
-_FILE = {"use_dictionary": False, "store_schema": False}
-_WIDE_FILE: dict[str, Any] = {**_FILE, "compression": "none", "write_statistics": False}
-# Some builds of Arrow, such as that of AWS's pandas layer for Lambda, have no zstd
-_COMPACT_FILE: dict[str, Any] = {
-    **_FILE,
-    "compression": "zstd" if pa.Codec.is_available("zstd") else "snappy",
-}
 
 
 class Published(NamedTuple):
@@ -180,13 +168,15 @@ def _write_session(
 
     folder = f"{COMPACT}{trade_date}"
     folders = [folder]
-    files = {f"{folder}/{REFINED_FILE}": functools.partial(_parquet, rows, _COMPACT_FILE)}
+    bodies = {f"{folder}/{REFINED_FILE}": functools.partial(files.parquet, rows, files.COMPACT_FILE)}
     if not compact_only:
         folders.append(f"{WIDE}{trade_date}")
         wide = rows.drop_columns(["ticker"]).combine_chunks()  # in one piece a row is quickly taken out
         for place, ticker in enumerate(tickers):
             folder = partition_folder(f"{WIDE}{trade_date}", ["ticker"], [ticker])
-            files[f"{folder}/{REFINED_FILE}"] = functools.partial(_parquet, wide.slice(place, 1), _WIDE_FILE)
+            bodies[f"{folder}/{REFINED_FILE}"] = functools.partial(
+                files.parquet, wide.slice(place, 1), files.WIDE_FILE
+            )
     there = {
         item["Key"]: (item["Size"], item["ETag"])
         for folder in folders
@@ -194,28 +184,15 @@ def _write_session(
     }
 
     def put(key: str) -> bool:
-        body = files[key]()
-        digest = hashlib.md5(body, usedforsecurity=False)
-        # In a bucket with a KMS key an ETag is no MD5: there every file is written again
-        if there.get(key) == (len(body), f'"{digest.hexdigest()}"'):
-            return False
-        checksum = base64.b64encode(digest.digest()).decode()
-        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum)
-        return True
+        return files.put(s3, bucket, key, bodies[key](), there.get(key))
 
-    written = sum(threads.map(put, files))
-    stale = sorted(there.keys() - files.keys())
-    return Published(dt.date.fromisoformat(trade_date), tickers, written, len(files) - written, stale, "")
+    written = sum(threads.map(put, bodies))
+    stale = sorted(there.keys() - bodies.keys())
+    return Published(dt.date.fromisoformat(trade_date), tickers, written, len(bodies) - written, stale, "")
 
 
 def _without_expect(params: dict[str, Any], **_: object) -> None:
     params["headers"].pop("Expect", None)
-
-
-def _parquet(rows: pa.Table, options: dict[str, Any]) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, **options)
-    return sink.getvalue().to_pybytes()
 
 
 def finish(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import boto3
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from refinement import aws, log
+from refinement.adjustment import state
+from refinement.adjustment import tables as adjustment_tables
 from refinement.catalog import GLUE_CALLS, Catalog, compact_table, wide_table
 from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
@@ -21,6 +25,10 @@ from refinement.publish import finish, publish
 from refinement.raw import FOOTER_CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw
 from refinement.retention import compact_sessions, newest, retire
 from refinement.transform import Session, reconcile, transform
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue import GlueClient
+    from mypy_boto3_s3 import S3Client
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -87,7 +95,8 @@ def main(argv: Sequence[str]) -> None:
     A range goes in batches of sessions: each is read and reconciled, then its files are written; its
     partitions follow while the next batch is computed. Where one fails, those before it are published whole.
     Sessions older than the wide table's bound are published in the compact one alone, and what the bound
-    leaves out is taken from the wide table at the end. With `--compact_only` the wide table is not touched.
+    leaves out is taken from the wide table after them; then events and factors are made anew. With
+    `--compact_only` the wide table is not touched.
 
     Raises:
         RefineError: There is nothing to refine, the raw files or a table are not as expected, or the rows do
@@ -111,6 +120,9 @@ def main(argv: Sequence[str]) -> None:
     catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
     for catalog in catalogs:
         catalog.check()
+    adjustment_tables.check(
+        glue, database=arguments.refined_database, refined_table=arguments.refined_table, bucket=bucket
+    )
     with phases.of("start"):
         spark = spark_session()
 
@@ -144,7 +156,34 @@ def main(argv: Sequence[str]) -> None:
         with phases.of("retention"):
             compact, wide = catalogs
             retire(s3, wide, compact, bucket, bound)
+    with phases.of("adjustment"):
+        _adjust(s3, glue, arguments, done)
     log.line(f"done: {log.span([session.trade_date for session in done])}; {phases}")
+
+
+def _adjust(s3: S3Client, glue: GlueClient, arguments: argparse.Namespace, done: Sequence[Session]) -> None:
+    """Make events and factors anew, now that sessions are published.
+
+    Raises:
+        RefineError: They were not; the sessions stay published.
+    """
+    try:
+        adjusted = state.refresh(s3, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket)
+        adjustment_tables.prepare(
+            glue,
+            database=arguments.refined_database,
+            refined_table=arguments.refined_table,
+            bucket=arguments.refined_bucket,
+        )
+    except Exception as error:
+        published = log.span([session.trade_date for session in done])
+        raise RefineError(
+            f"{str(error).removesuffix('.')}. The sessions are published, {published}; "
+            "events and factors are as before, or one of the two: run the job again for one of these."
+        ) from error
+    by_status = Counter(event.status for event in adjusted.events)
+    counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items())) or "none"
+    log.line(f"events of corporate actions: {counts}; {len(adjusted.spans):,} spans with factors")
 
 
 def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterator[tuple[list[dt.date], bool]]:

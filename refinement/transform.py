@@ -96,6 +96,7 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
         "average_price": expressions.price("premed"),
         "best_bid": expressions.quotation("preofc"),
         "best_ask": expressions.quotation("preofv"),
+        "distribution_number": expressions.DISTRIBUTION_NUMBER,
     }
     fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
     stock = "PARTITION BY trade_date, line.isin, CASE WHEN line.isin IS NULL THEN line.name END"

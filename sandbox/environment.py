@@ -21,6 +21,7 @@ from types import MappingProxyType
 
 import boto3
 
+from lake import keys
 from operating.learner_lab import SETTINGS
 from sandbox.b3.server import B3Server, Source
 from sandbox.console import Show
@@ -50,7 +51,7 @@ class Sandbox:
 
     @property
     def lake(self) -> Path:
-        """The lake as plain files, in `raw/`, `refined/`, `refined_compact/`: what `refresh_lake` found."""
+        """The lake as plain files, in `raw/`, `refined/` and beside it: what `refresh_lake` found."""
         return _lake(self.folder)
 
     def names(self, b3: B3Server | None = None) -> dict[str, str]:
@@ -63,7 +64,7 @@ class Sandbox:
         self.lake.mkdir(exist_ok=True)
         buckets = {
             self.deployment.raw_bucket: ["raw"],
-            self.deployment.refined_bucket: ["refined", "refined_compact"],
+            self.deployment.refined_bucket: [*keys.TABLE_FOLDERS],
         }
         for bucket, folders in buckets.items():
             mirror = BucketMirror(boto3.client("s3"), bucket, self.aws.mirror)

@@ -153,7 +153,7 @@ class BovespaStack(Stack):
                 refined_bucket=storage.refined_bucket,
                 results_bucket=storage.results_bucket,
                 refined_database=config.refined_database,
-                refined_tables=(config.refined_table, refine.compact_table),
+                refined_tables=(config.refined_table, refine.compact_table, *refine.adjustment_tables),
                 removal_policy=config.removal_policy,
                 log_retention=config.log_retention,
             )

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import boto3
 from botocore.exceptions import ProfileNotFound
 
+from lake.names import adjustment_tables
 from operating import learner_lab, preflight_lab
 from operating.lake import counted
 from operating.preflight import (
@@ -42,7 +43,11 @@ def plan_of(config: Config, region: str, qualifier: str) -> Plan:
         stack=config.stack_name,
         raw_database=config.raw_database,
         refined_database=config.refined_database,
-        refined_tables=(config.refined_table, compact_table_of(config.refined_table)),
+        refined_tables=(
+            config.refined_table,
+            compact_table_of(config.refined_table),
+            *adjustment_tables(config.refined_table)[:2],
+        ),
         wide_sessions=config.wide_sessions,
         workers=config.glue_worker_count,
         runs=config.glue_concurrent_runs,

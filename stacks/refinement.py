@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 from aws_cdk import Arn, ArnComponents, CfnResource, Duration, RemovalPolicy, Stack
@@ -26,6 +27,7 @@ from constructs import Construct
 
 from glue_scripts.visual import build_nodes
 from lake import keys
+from lake.names import adjustment_tables
 from stacks.bundling import refinement_bundle
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
@@ -56,6 +58,7 @@ class RefineJob(Construct):
         role: The job's role.
         visual_owner: The role of the function that owns the job in visual mode, None in script mode.
         compact_table: Name of the refined table with one file a session; the job creates it.
+        adjustment_tables: Names of the tables of events and of factors, which it creates, too.
     """
 
     def __init__(
@@ -91,7 +94,9 @@ class RefineJob(Construct):
         _grant_raw(role, raw_bucket)
         self.compact_table = compact_table_of(refined_table)
         _grant_refined(role, refined_bucket, mode)
-        _grant_catalog(role, refined_database, (refined_table, self.compact_table), mode)
+        *self.adjustment_tables, view = adjustment_tables(refined_table)
+        tables = (refined_table, self.compact_table, *self.adjustment_tables, view)
+        _grant_catalog(role, refined_database, tables, mode)
         arguments = {
             "--raw_bucket": raw_bucket.bucket_name,
             "--refined_bucket": refined_bucket.bucket_name,
@@ -99,14 +104,21 @@ class RefineJob(Construct):
             "--refined_table": refined_table,
             "--custom-logGroup-prefix": log_prefix,
         }
+        packages = self._asset("Packages", refinement_bundle(), role)
         self.job: IJob
         self.visual_owner: Role | None = None
         if mode is JobMode.SCRIPT:
             script_arguments = {**arguments, "--wide_sessions": str(wide_sessions)}
             self.job = self._build_script_job(
-                role, script_arguments, worker_count, concurrent_runs, timeout_minutes
+                role,
+                packages,
+                script_arguments,
+                worker_count=worker_count,
+                concurrent_runs=concurrent_runs,
+                timeout_minutes=timeout_minutes,
             )
         else:
+            arguments["--extra-py-files"] = packages.s3_object_url
             visual = VisualJob(
                 self,
                 "Visual",
@@ -125,22 +137,24 @@ class RefineJob(Construct):
             )
             self.job, self.visual_owner = visual.job, visual.owner_role
 
+    def _asset(self, construct_id: str, path: Path, role: Role) -> Asset:
+        """A file or folder that the job loads."""
+        asset = Asset(self, construct_id, path=str(path))
+        key = asset.bucket.arn_for_objects(asset.s3_object_key)
+        role.add_to_policy(PolicyStatement(actions=["s3:GetObject"], resources=[key]))
+        return asset
+
     def _build_script_job(
         self,
         role: Role,
+        packages: Asset,
         arguments: Mapping[str, str],
+        *,
         worker_count: int,
         concurrent_runs: int,
         timeout_minutes: int,
     ) -> PySparkEtlJob:
-        script = Asset(self, "Script", path=str(SCRIPT))
-        packages = Asset(self, "Packages", path=str(refinement_bundle()))
-        role.add_to_policy(
-            PolicyStatement(
-                actions=["s3:GetObject"],
-                resources=[asset.bucket.arn_for_objects(asset.s3_object_key) for asset in (script, packages)],
-            )
-        )
+        script = self._asset("Script", SCRIPT, role)
         job = PySparkEtlJob(
             self,
             "Job",
@@ -298,13 +312,18 @@ def _grant_raw(role: Role, bucket: Bucket) -> None:
 
 
 def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
-    folders = (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
+    folders = keys.REFINED_FOLDERS
     actions = ["s3:PutObject", "s3:DeleteObject"]
     written = [f"{folder}/*" for folder in folders]
+    # Of the sessions' files and of what it keeps of them the job makes what corporate actions do to prices
+    read = [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, keys.RUNS_FOLDER)]
+    role.add_to_policy(
+        PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(key) for key in read])
+    )
     if mode is JobMode.VISUAL:
         # Spark writes by Hadoop's S3A, in parts, and asks first for what is there, the folder itself as well
         actions += ["s3:GetObject", "s3:AbortMultipartUpload"]
-        written += folders
+        written += (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
     role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))
     role.add_to_policy(
         PolicyStatement(actions=actions, resources=[bucket.arn_for_objects(key) for key in written])
@@ -314,7 +333,7 @@ def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
             role,
             bucket=bucket,
             prefix=f"{folder}/",
-            reason="A partition a session, or a session and ticker: the keys are not known at deployment.",
+            reason="An object a session, ticker, month or year: the keys are not known at deployment.",
         )
 
 

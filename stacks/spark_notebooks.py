@@ -96,7 +96,7 @@ class SparkNotebooks(Construct):
         )
         _grant_results(role, results_bucket)
         _grant_lake(role, raw_bucket, [keys.COTAHIST, keys.INDEX_PORTFOLIO])
-        _grant_lake(role, refined_bucket, [f"{keys.WIDE_FOLDER}/", f"{keys.COMPACT_FOLDER}/"])
+        _grant_lake(role, refined_bucket, [f"{folder}/" for folder in keys.TABLE_FOLDERS])
         _grant_catalog(role, refined_database, refined_tables)
         self._grant_logs_and_metrics(role, name, log_retention)
         charts = Asset(self, "Charts", path=str(charts_bundle()))

@@ -48,7 +48,9 @@ class Storage(Construct):
             was loaded of each year, `canary/`, what the canary has seen, and `corporate_actions/`, of which
             issuers B3 was asked when.
         refined_bucket: `refined/`, the refined table, `refined_compact/`, the same rows with a file for each
-            session, and `visual/`, the script that Glue makes of the visual job's graph.
+            session, `refined_events/` and `refined_factors/`, what corporate actions do to prices,
+            `refined_runs/`, what that is made of, and `visual/`, the script that Glue makes of the visual
+            job's graph.
         results_bucket: `results/`, what Athena's queries of the workgroup returned.
         notifications_role: The role of the CDK's function that sets the raw bucket's notification.
     """
@@ -108,7 +110,7 @@ class Storage(Construct):
         _reserve(
             self.refined_bucket,
             what="Refined",
-            keys=[f"{folder}/*" for folder in (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)],
+            keys=[f"{folder}/*" for folder in keys.REFINED_FOLDERS],
             principals=[job_role.role_arn],
         )
         if visual_owner is not None:

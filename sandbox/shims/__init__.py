@@ -28,6 +28,7 @@ from sandbox.shims import (
     query_results,
     schedules,
     stack_resources,
+    views,
 )
 
 MINISTACK_VERSION = "1.5.33"
@@ -80,6 +81,7 @@ def install(folder: Path, *, lab_role: str | None = None) -> Installed:
     query_results.install()
     schedules.install()
     stack_resources.install()
+    views.install()  # before what translates
     if lab_role is not None:
         learner_lab.install(lab_role)
     return Installed(

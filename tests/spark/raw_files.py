@@ -105,10 +105,17 @@ class Lake:
         _write(pa.Table.from_pylist(rows, schema=PORTFOLIO_SCHEMA), path)
 
     def files(self) -> dict[str, tuple[str, bytes]]:
-        """Every object in the refined bucket: its version, which a write changes, and what it holds."""
+        """Every file of the refined rows: its version, which a write changes, and what it holds."""
+        return self._objects("refined/") | self._objects("refined_compact/")
+
+    def adjustment(self) -> dict[str, tuple[str, bytes]]:
+        """The same of events, factors, and what they are made of."""
+        return self._objects("refined_events/") | self._objects("refined_factors/")
+
+    def _objects(self, prefix: str) -> dict[str, tuple[str, bytes]]:
         s3 = boto3.client("s3")
         found = {}
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=REFINED):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=REFINED, Prefix=prefix):
             for item in page.get("Contents", []):
                 answer = s3.get_object(Bucket=REFINED, Key=item["Key"])
                 found[item["Key"]] = answer["VersionId"], answer["Body"].read()
@@ -126,13 +133,20 @@ class Lake:
         }
 
     def tables(self) -> list[Any]:
-        """Both tables, as they are in the catalog, the wide one first."""
+        """Both tables of the refined rows, as they are in the catalog, the wide one first."""
+        return [
+            table for table in self.catalogued() if table["Name"] in (self.table, f"{self.table}_compact")
+        ]
+
+    def catalogued(self) -> list[Any]:
+        """All tables and views of the database."""
         tables = self.glue.get_tables(DatabaseName=self.database)["TableList"]
         return sorted(tables, key=lambda table: table["Name"])
 
     def state(self) -> Any:
         """All that a run might change."""
-        return self.files(), self.partitions(), self.partitions("_compact"), self.tables()
+        partitions = self.partitions(), self.partitions("_compact")
+        return self.files(), self.adjustment(), *partitions, self.catalogued()
 
     def rows(self, key: str) -> list[dict[str, Any]]:
         _, body = self.files()[key]

@@ -145,7 +145,7 @@ def _naming_line(lines: list[Quote]) -> Quote:
 def _naming_order(line: Quote) -> tuple[Any, ...]:
     texts = (line.codneg, line.codisi, line.nomres, line.especi)
     prices = [Decimal(-1) if price is None else price for price in _prices(line).values()]
-    return (-line.voltot, *texts, *prices)
+    return (-line.voltot, *texts, *prices, line.dismes)
 
 
 def _row(day: date, ticker: str, lines: list[Quote], portfolios: Mapping[date, Members]) -> dict[str, Any]:
@@ -184,6 +184,7 @@ def _row(day: date, ticker: str, lines: list[Quote], portfolios: Mapping[date, M
         "security_type": "index" if first.codisi[6:9] == "IND" else "share",
         "bulletin_code": first.codbdi,
         "currency": "BRL",
+        "distribution_number": first.dismes if first.tpmerc == "010" else None,
     }
 
 

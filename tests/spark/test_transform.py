@@ -40,8 +40,9 @@ def test_every_column_is_as_the_table_says(refine: Refine) -> None:
             quatot=5000,
             voltot=D("5252.75"),
             fatcot=1000,
+            dismes=111,
         ),
-        odd_lot(totneg=3, quatot=12, voltot=D("12.61"), fatcot=1000),
+        odd_lot(totneg=3, quatot=12, voltot=D("12.61"), fatcot=1000, dismes=112),
         Quote(codneg="ZZAA3T", tpmerc="030", prazot="030", totneg=1, quatot=100, voltot=D("105.06")),
         Quote(codneg="ZZAA3T", tpmerc="030", prazot="060", totneg=1, quatot=200, voltot=D("212.00")),
         option("ZZAAC10", totneg=4, quatot=800, voltot=D("400.00"), datven=date(2031, 4, 18)),
@@ -86,6 +87,7 @@ def test_every_column_is_as_the_table_says(refine: Refine) -> None:
             "security_type": "share",
             "bulletin_code": "02",
             "currency": "BRL",
+            "distribution_number": 111,
             "trade_date": SESSION,
             "ticker": "ZZAA3",
         }
@@ -121,6 +123,10 @@ CASES: dict[str, tuple[list[Quote], dict[str, dict[str, Any]]]] = {
             cash("ZZAA9", voltot=D("2.00"), preult=D("2.22"), nomres="LARGE"),
         ],
         {"ZZAA9": {"close": D("2.220000"), "company": "LARGE", "cash_volume": D("3.00")}},
+    ),
+    "the distribution number is the cash line's alone": (
+        [odd_lot(dismes=7), cash("ZZBB3", codisi="BRZZBBACNOR1", dismes=8)],
+        {"ZZAA3": {"distribution_number": None}, "ZZBB3": {"distribution_number": 8}},
     ),
     "cash lines of equal volume name by the alphabet": (
         [cash("ZZAA3", voltot=D("1.00")), cash("ZZAA9", voltot=D("1.00"))],

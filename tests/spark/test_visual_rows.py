@@ -29,6 +29,7 @@ from glue_scripts.visual import build_nodes
 from lake import keys
 from refinement import columns as refined
 from refinement import raw as raw_files
+from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY
 from refinement.transform import transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
@@ -494,9 +495,18 @@ class Job:
 
     def state(self) -> Any:
         """All that graph and script leave alike: columns, keys and partitions, files, rows and types."""
+        s3 = boto3.client("s3")
+        adjustment = [
+            s3.get_object(Bucket=REFINED, Key=key)["Body"].read() for key in (EVENTS_KEY, FACTORS_KEY)
+        ]
+        view = self.glue.get_table(DatabaseName=self.database, Name="bovespa_daily_adjusted")["Table"]
         return [
-            (table.catalogued(), table.files(), table.rows(), table.types())
-            for table in (self.wide, self.compact)
+            *(
+                (table.catalogued(), table.files(), table.rows(), table.types())
+                for table in (self.wide, self.compact)
+            ),
+            adjustment,
+            view["ViewOriginalText"],
         ]
 
 

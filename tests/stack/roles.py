@@ -103,6 +103,9 @@ _JOB_CATALOG = Grant(
         f"{GLUE}database/default",
         f"{GLUE}table/default/bovespa_daily",
         f"{GLUE}table/default/bovespa_daily_compact",
+        f"{GLUE}table/default/bovespa_events",
+        f"{GLUE}table/default/bovespa_factors",
+        f"{GLUE}table/default/bovespa_daily_adjusted",
     ),
 )
 
@@ -112,15 +115,19 @@ _TARGET_CATALOG = Grant(
     resources=_JOB_CATALOG.resources,
 )
 
+_FOLDERS = ("refined", "refined_compact", "refined_events", "refined_factors", "refined_runs")
+
 _JOB = (
     _list(RAW, "raw/*"),
     Grant(actions=("s3:GetObject",), resources=(f"{RAW}/raw/*",)),
-    _list(REFINED, "refined/*", "refined_compact/*"),
+    _list(REFINED, *(f"{folder}/*" for folder in _FOLDERS)),
+    Grant(actions=("s3:GetObject",), resources=(f"{REFINED}/refined_compact/*", f"{REFINED}/refined_runs/*")),
+    Grant(actions=("s3:GetObject",), resources=(f"{ASSETS}/<hash>.zip",)),
     _JOB_CATALOG,
     _logs("<RefineOutputLogs>", "<RefineErrorLogs>"),
 )
 
-_REFINED_KEYS = (f"{REFINED}/refined/*", f"{REFINED}/refined_compact/*")
+_REFINED_KEYS = tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS)
 _OWN_SCRIPT = f"{REFINED}/visual/BovespaPipeline-refine-visual.py"
 
 _EITHER_MODE = {
@@ -200,10 +207,7 @@ ROLES: Mapping[str, Mapping[str, ExpectedRole]] = {
             assumed_by="glue.amazonaws.com",
             grants=(
                 *_JOB,
-                Grant(
-                    actions=("s3:GetObject",),
-                    resources=(f"{ASSETS}/<hash>.py", f"{ASSETS}/<hash>.zip"),
-                ),
+                Grant(actions=("s3:GetObject",), resources=(f"{ASSETS}/<hash>.py",)),
                 Grant(actions=("s3:PutObject", "s3:DeleteObject"), resources=_REFINED_KEYS),
             ),
             through="s3",

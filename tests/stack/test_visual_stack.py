@@ -15,6 +15,7 @@ from botocore.validate import ParamValidator
 
 from app import build
 from glue_scripts.visual import build_nodes
+from lake import keys
 from sandbox.ministack import ACCOUNT, REGION, MiniStack
 from stacks.config import Config, ConfigError, JobMode
 from tests.lambda_functions import load
@@ -50,7 +51,7 @@ def _request(document: Document) -> dict[str, Any]:
 
 def _resolved(value: Any) -> Any:
     match value:
-        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _}:
+        case {"Ref": _} | {"Fn::GetAtt": _} | {"Fn::Join": _} | {"Fn::Sub": _}:
             return text_of(value)
         case dict():
             return {name: _resolved(item) for name, item in value.items()}
@@ -129,11 +130,11 @@ def test_everything_else_is_the_same_but_for_the_name_of_the_job(
         "StorageRefinedBucketPolicy",  # which names the function's role (test_bucket_policies.py)
     }
     roles = [permissions(each, "RefineRole") for each in (document, visual)]
-    roles[0]["s3:GetObject"] -= assets
+    roles[0]["s3:GetObject"] -= {each for each in assets if each.endswith(".py")}
     roles[1]["s3:GetObject"].remove(OWN_SCRIPT)
     # Spark writes by Hadoop's S3A: it reads what is there, asks for the folders, and writes in parts
-    both = ("refined/*", "refined_compact/*")
-    by_s3a = {f"<StorageRefinedBucket>/{key}" for key in (*both, "refined", "refined_compact")}
+    written = [f"{folder}/*" for folder in keys.REFINED_FOLDERS]
+    by_s3a = {f"<StorageRefinedBucket>/{key}" for key in (*written, "refined", "refined_compact")}
     assert roles[1].pop("s3:AbortMultipartUpload") == by_s3a
     for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
         assert by_s3a <= roles[1][action]
@@ -165,7 +166,9 @@ def test_the_two_jobs_are_defined_alike(document: Document, request_of_visual: d
         del each["Command"]["ScriptLocation"]
     # The graph takes no session out of its tables: the setting is the script's alone (see stacks.config)
     assert script["DefaultArguments"].pop("--wide_sessions") == "0"
-    assert script["DefaultArguments"].pop("--extra-py-files")  # a node's code stands in the node
+    packages = [each["DefaultArguments"].pop("--extra-py-files") for each in (script, request_of_visual)]
+    script_s, graph_s = (each.rpartition("/")[2] for each in packages)
+    assert script_s == graph_s
     # So are runs beside each other
     runs = [each.pop("ExecutionProperty") for each in (script, request_of_visual)]
     assert runs == [{"MaxConcurrentRuns": 3}, {"MaxConcurrentRuns": 1}]

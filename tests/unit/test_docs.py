@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from operating.learner_lab import ROLE
 from operating.preflight import CHECKS
 from operating.preflight_lab import checks
 from stacks.named_query import NAMED_QUERIES
+from tests.fixtures.adjustment import action, of_one, stock
+from tests.fixtures.adjustment import row as refined_row
 from tools.docs import queries, tables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -25,6 +29,33 @@ def test_the_column_tables_are_those_of_the_schemas(language: str) -> None:
 def test_every_column_has_its_portuguese_and_nothing_else_has() -> None:
     columns = {row.name for rows in tables.tables().values() for row in rows}
     assert set(tables.PORTUGUESE) == columns
+
+
+@pytest.mark.parametrize("language", tables.ADJUSTMENT)
+def test_the_tables_of_adjusted_prices_are_those_of_the_schemas(language: str) -> None:
+    text = tables.ADJUSTMENT[language].read_text(encoding="utf-8")
+    assert tables.updated_adjustment(text, language) == text, "run `make docs`"
+
+
+@pytest.mark.parametrize("language", tables.ADJUSTMENT)
+def test_the_worked_example_of_adjusted_prices_is_what_the_code_makes(language: str) -> None:
+    text = tables.ADJUSTMENT[language].read_text(encoding="utf-8").replace(",", ".")
+    lines = re.findall(r"^\| \d+ (?:de )?(?:December|January|dezembro|janeiro) \|.*$", text, re.MULTILINE)
+    shown = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    days = [date(2025, 12, 30), date(2026, 1, 2), date(2026, 1, 5)]
+    rows = [refined_row(int(cells[2]), cells[1]) for cells in shown]
+    stated = [
+        action(rate=Decimal("1.00"), last_date_prior=days[0]),
+        stock("DESDOBRAMENTO", "100", days[1]),
+    ]
+    _, spans = of_one(days, rows, stated)
+    for cells, span in zip(shown, spans, strict=True):
+        split, total = span.split_factor, span.total_return_factor
+        assert split is not None
+        assert total is not None
+        close = Decimal(cells[1])
+        made = [split, total, close * split, close * total]
+        assert [Decimal(cell) for cell in cells[4:]] == made
 
 
 @pytest.mark.parametrize("language", tables.READMES)

@@ -86,7 +86,8 @@ def test_the_table_of_another_stack_is_never_dropped(
 ) -> None:
     account.has_table(OTHER)
     account.has_bucket("TheirPipeline")
-    account.has_table(None)
+    for _ in ("compact", "events", "factors"):
+        account.has_table(None)
     assert run(monkeypatch, *arguments) == 1
     assert "which stack TheirPipeline has: give BovespaPipeline tables of its own" in capsys.readouterr().out
     assert dropped == []
@@ -105,11 +106,15 @@ def test_the_table_of_a_pipeline_that_is_gone_is_dropped_when_it_is_asked(
         account.has_bucket(*was)
         account.has_table(OURS)
         account.has_bucket("BovespaPipeline")
+        account.has_table(OTHER)  # the events
+        account.has_bucket(*was)
+        account.has_table(None)
         assert run(monkeypatch, *arguments) == code
         out = capsys.readouterr().out
         assert f"table default.daily lies in {OTHER}, which no stack has: {said}" in out
         assert f"table default.daily_compact lies in {OURS}, the refined bucket of BovespaPipeline" in out
-    assert dropped == ["daily"]
+        assert f"table default.daily_events lies in {OTHER}, which no stack has: {said}" in out
+    assert dropped == ["daily", "daily_events"]
 
 
 def test_without_permission_to_look_nothing_is_dropped(
@@ -125,8 +130,8 @@ def test_without_permission_to_look_nothing_is_dropped(
 def test_before_the_first_run_there_is_none(
     account: Account, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    account.has_table(None)
-    account.has_table(None)
+    for _ in ("wide", "compact", "events", "factors"):
+        account.has_table(None)
     assert run(monkeypatch) == 0
     assert "no refined table in default yet" in capsys.readouterr().out
 

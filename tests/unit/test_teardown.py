@@ -30,13 +30,16 @@ def bucket() -> str:
     return name
 
 
+ADJUSTMENT = ("bovespa_events", "bovespa_factors", "bovespa_daily_adjusted")
+
+
 @pytest.fixture
 def database() -> str:
-    """A database with both refined tables, and one that is not the stack's."""
+    """A database with the refined tables and the view, and one that is not the stack's."""
     glue = boto3.client("glue")
     name = f"db_{uuid.uuid4().hex[:8]}"
     glue.create_database(DatabaseInput={"Name": name})
-    for table in ("bovespa_daily", "bovespa_daily_compact", "somebody_elses"):
+    for table in ("bovespa_daily", "bovespa_daily_compact", *ADJUSTMENT, "somebody_elses"):
         glue.create_table(DatabaseName=name, TableInput={"Name": table})
     return name
 
@@ -187,7 +190,8 @@ def test_the_whole_stacks_data_go_when_its_name_is_typed(
     assert tables(database) == {"somebody_elses"}
     told = capsys.readouterr().out
     wide, compact = f"table {database}.bovespa_daily", f"table {database}.bovespa_daily_compact"
-    assert told.splitlines()[0].endswith(f"{bucket}, {wide}, {compact}")
+    others = [f"table {database}.{table}" for table in ADJUSTMENT]
+    assert told.splitlines()[0].endswith(", ".join([bucket, wide, compact, *others]))
     for line in (f"{bucket}: 4 object versions deleted", f"{wide} dropped\n", f"{compact} dropped\n"):
         assert line in told
 

@@ -156,7 +156,9 @@ class TestWiring:
             assert sorted(indices) == list(range(len(properties["OutputSchemas"])))
 
     def test_standard_nodes_do_what_they_can(self) -> None:
-        assert set(of_type("CustomCode")) == {"node-choose", "node-reconcile", "node-prepare", "node-clear"}
+        assert set(of_type("CustomCode")) == {
+            *("node-choose", "node-reconcile", "node-prepare", "node-adjust", "node-clear")
+        }
         assert of_type("DynamicTransform") == {}
         assert len(of_type("RenameField")) == 2
         assert len(of_type("S3ParquetSource")) == 2

@@ -25,6 +25,11 @@ HEADINGS = {
 }
 READMES = {"en": REPOSITORY / "README.md", "pt": REPOSITORY / "README.pt-BR.md"}
 
+ADJUSTMENT = {
+    "en": REPOSITORY / "docs" / "adjusted-prices.md",
+    "pt": REPOSITORY / "docs" / "adjusted-prices.pt-BR.md",
+}
+
 SOURCES = {
     "trade_date": "DATA",
     "ticker": "CODNEG",
@@ -59,6 +64,7 @@ SOURCES = {
     "security_type": "CODBDI, ESPECI, NOMRES, CODISI",
     "bulletin_code": "CODBDI",
     "currency": "DATA",
+    "distribution_number": "DISMES",
 }
 """Where each refined column comes from: fields of COTAHIST, or of the index portfolio (lower case)."""
 
@@ -134,6 +140,8 @@ PORTUGUESE = {
     "fund (fundo), etf, bdr, index (índice) ou other (outro)",
     "bulletin_code": "Código BDI da linha que dá nome à linha",
     "currency": "De preços e volumes: BRL; antes de 1994-07-04 CRR thousand, milhares de cruzeiros reais",
+    "distribution_number": "Número de distribuição da B3, da linha à vista (DISMES): sobe a cada provento, "
+    "na data ex; nulo sem linha à vista",
     # Raw table of the quotes
     "codbdi": "Código BDI: 02 lote padrão, 12 fundo imobiliário, 96 fracionário, e outros",
     "codneg": "Código de negociação",
@@ -196,6 +204,56 @@ PORTUGUESE = {
 }
 
 
+_NAO_PROVAVEL = "nulo onde não se pode provar"
+_ANTERIORES = "Por quanto multiplica os preços anteriores"
+_SESSAO = "do último pregão do papel"
+ADJUSTMENT_IN_PORTUGUESE = {
+    ("bovespa_events", "isin"): "ISIN do papel",
+    ("bovespa_events", "ticker"): "Seu código na data ex, ou o último conhecido",
+    ("bovespa_events", "ex_date"): "Primeiro pregão sem o direito; nulo enquanto o lake não o tem",
+    ("bovespa_events", "kind"): "dividend (dividendo), interest (JCP), income (rendimento de fundos), "
+    "other_cash (outro valor em dinheiro), subscription (subscrição), split (desdobramento), reverse_split "
+    "(grupamento), bonus (bonificação), spin_off (cisão), other (outro), nominal_update (atualização), ou "
+    "unknown: o número de distribuição subiu e a B3 não informa evento",
+    ("bovespa_events", "label"): "O nome que a B3 lhe dá; nulo em unknown",
+    ("bovespa_events", "ratio"): "Ações depois para uma antes; nulo onde seu número não muda",
+    ("bovespa_events", "amount"): "Valor bruto por ação, ou quanto valia o direito de subscrição [BRL]; nulo "
+    "nos demais",
+    ("bovespa_events", "close_before"): "Fechamento do último pregão com o direito, ou do último do papel "
+    "antes dele [BRL por unidade]",
+    ("bovespa_events", "split_factor"): f"{_ANTERIORES}, só pelo número de ações; nulo se não se sabe",
+    ("bovespa_events", "total_return_factor"): f"{_ANTERIORES}, pelo número de ações e pelo provento; nulo "
+    "se não se sabe",
+    ("bovespa_events", "last_date_prior"): "Último pregão com o direito, segundo a B3; nulo sem evento",
+    ("bovespa_events", "payment_date"): "Quando é pago; nulo se não se sabe",
+    ("bovespa_events", "status"): "proven (medido, e o número de distribuição subiu), unsized (não se pode "
+    "medir), unexplained (subida sem evento), unconfirmed (evento sem subida) ou contradicted (pelo próprio "
+    "preço)",
+    ("bovespa_events", "reason"): "Por que não está provado, em inglês; nulo se está",
+    ("bovespa_factors", "isin"): "ISIN do papel",
+    ("bovespa_factors", "first_session"): "Primeiro pregão do trecho",
+    ("bovespa_factors", "last_session"): "Último pregão do trecho; os trechos não se sobrepõem e cobrem "
+    "todos os pregões",
+    ("bovespa_factors", "split_factor"): "Por quanto se multiplica um preço do trecho para estar em ações "
+    f"{_SESSAO}; {_NAO_PROVAVEL}",
+    ("bovespa_factors", "total_return_factor"): f"O mesmo, com os proventos reinvestidos; {_NAO_PROVAVEL}",
+    ("bovespa_factors", "reason"): "Por que um dos dois é nulo, em inglês",
+    **{
+        ("bovespa_daily_adjusted", f"{name}_adjusted"): f"{name} em ações {_SESSAO} [BRL]; {_NAO_PROVAVEL}, "
+        "como diz adjustment_reason"
+        for name in ("open", "high", "low", "close", "average_price")
+    },
+    (
+        "bovespa_daily_adjusted",
+        "quantity_adjusted",
+    ): f"quantity em ações {_SESSAO}; {_NAO_PROVAVEL}, como diz adjustment_reason",
+    ("bovespa_daily_adjusted", "close_total_return"): "close_adjusted, com os proventos reinvestidos [BRL]; "
+    f"{_NAO_PROVAVEL}, como diz adjustment_reason",
+    ("bovespa_daily_adjusted", "adjustment_reason"): "Por que um deles é nulo, em inglês",
+}
+"""The meanings in Portuguese of the columns that `docs/adjusted-prices.pt-BR.md` has."""
+
+
 class Row(NamedTuple):
     """A column as the READMEs show it."""
 
@@ -238,6 +296,15 @@ def tables() -> dict[str, list[Row]]:
             Row(column.name, column.glue_type, _without_source(column.comment), _ACTION_SOURCES[column.name])
             for column in ACTION_COLUMNS
         ],
+    }
+
+
+def of_adjustment() -> dict[str, tuple[columns.Field, ...]]:
+    """The columns of the tables that `docs/adjusted-prices.md` has, by the name of their marker in it."""
+    return {
+        "bovespa_events": columns.EVENT_COLUMNS,
+        "bovespa_factors": columns.FACTOR_COLUMNS,
+        "bovespa_daily_adjusted": columns.ADJUSTED_COLUMNS,
     }
 
 
@@ -288,8 +355,26 @@ def updated(text: str, language: str) -> str:
     return text
 
 
+def updated_adjustment(text: str, language: str) -> str:
+    """The text of the page on adjusted prices with the tables between its markers as they should be.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    for name, fields in of_adjustment().items():
+        portuguese = {field.name: ADJUSTMENT_IN_PORTUGUESE[name, field.name] for field in fields}
+        english = {field.name: field.comment for field in fields}
+        meanings = english if language == "en" else portuguese
+        rows = [(field.name, field.type, meanings[field.name]) for field in fields]
+        block = render(rows, HEADINGS[language][:3])
+        text = replaced(text, name, block, document=ADJUSTMENT[language].name)
+    return text
+
+
 def main() -> None:
-    """Write the tables into both READMEs."""
+    """Write the tables into both READMEs, and into both pages on adjusted prices."""
+    for language, path in ADJUSTMENT.items():
+        path.write_text(updated_adjustment(path.read_text(encoding="utf-8"), language), encoding="utf-8")
     for language, path in READMES.items():
         path.write_text(updated(path.read_text(encoding="utf-8"), language), encoding="utf-8")
 

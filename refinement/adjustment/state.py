@@ -1,0 +1,226 @@
+"""What the job keeps of the sessions, in the refined bucket, and the tables of events and factors made of it.
+
+A month's runs lie in one object, a year's in another. Each is made anew, whole, of what it is made of: a
+month of its sessions' compact files, a year of its months, the tables of all years and all that B3 states of
+corporate actions. With a year goes which files it was made of, by their ETags: where the bucket's differ, the
+month is made again. So it does not matter in which order sessions come, how often, or which run died.
+
+A morning reads the files of one month, its year's twelve objects, and one object a year of the history.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake import keys
+from refinement import arrow, aws, files, log
+from refinement.adjustment import runs
+from refinement.adjustment.actions import Action, Book, rows_of
+from refinement.adjustment.factors import Adjusted, adjust
+from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
+from refinement.errors import RefineError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CALLS = 32  # in flight
+_ROUNDS = 10
+_MADE_OF = b"made_of"
+_SCALES = {"ratio": 11, "amount": 11, "close_before": 6}
+IN_HAND = "in hand"
+"""Stands for the ETag of a session whose rows the run has before its file is written."""
+
+EVENTS_KEY = f"{keys.EVENTS_FOLDER}/{keys.REFINED_FILE}"
+FACTORS_KEY = f"{keys.FACTORS_FOLDER}/{keys.REFINED_FILE}"
+
+
+class Files(NamedTuple):
+    """What tables are made of: files of each session, and of B3's corporate actions, with their ETags."""
+
+    sessions: dict[dt.date, dict[str, str]]
+    actions: dict[str, str]
+
+
+def refresh(
+    s3: S3Client,
+    *,
+    raw_bucket: str,
+    refined_bucket: str,
+    in_hand: Mapping[dt.date, pa.Table] | None = None,
+) -> Adjusted:
+    """Make the tables of events and factors what the sessions and B3's corporate actions make them.
+
+    If another run has published meanwhile, once more: who writes last has seen what was there by then.
+
+    Args:
+        s3: A client for many calls at a time.
+        raw_bucket: The bucket with the corporate actions.
+        refined_bucket: The bucket with the sessions' compact files.
+        in_hand: Rows of sessions that are about to be published in place of what lies there.
+
+    Returns:
+        What the tables hold.
+
+    Raises:
+        RefineError: Others went on publishing; or an object is not as it should be.
+    """
+    state = _State(s3, raw_bucket, refined_bucket, in_hand or {})
+    found = state.find()
+    for _ in range(_ROUNDS):
+        adjusted = state.make(found)
+        now = state.find()
+        if now == found:
+            return adjusted
+        log.line("sessions or corporate actions were published meanwhile: events and factors once more")
+        found = now
+    raise RefineError(
+        f"others published sessions or corporate actions {_ROUNDS} times while events and factors were made"
+    )
+
+
+class _State:
+    def __init__(
+        self, s3: S3Client, raw_bucket: str, refined_bucket: str, in_hand: Mapping[dt.date, pa.Table]
+    ) -> None:
+        self._s3 = s3
+        self._raw = raw_bucket
+        self._refined = refined_bucket
+        self._in_hand = in_hand
+
+    def find(self) -> Files:
+        """What there is to make the tables of."""
+        sessions: dict[dt.date, dict[str, str]] = defaultdict(dict)
+        for item in aws.objects(self._s3, self._refined, keys.COMPACT):
+            if name := keys.COMPACT_KEY.fullmatch(item["Key"]):
+                sessions[dt.date.fromisoformat(name[1])][item["Key"]] = item["ETag"]
+        sessions.update({day: {"": IN_HAND} for day in self._in_hand})
+        listed = aws.objects(self._s3, self._raw, keys.CORPORATE_ACTIONS)
+        actions = {item["Key"]: item["ETag"] for item in listed if keys.ACTIONS_KEY.fullmatch(item["Key"])}
+        return Files(dict(sorted(sessions.items())), actions)
+
+    def make(self, found: Files) -> Adjusted:
+        """Bring the runs up to date, and write both tables."""
+        papers = dict(runs.by_paper(self._runs(found.sessions)))
+        adjusted = adjust(papers, Book(self._actions(found.actions)), found.sessions)
+        self._write(EVENTS_KEY, adjusted.events, EVENT_COLUMNS)
+        self._write(FACTORS_KEY, adjusted.spans, FACTOR_COLUMNS)
+        return adjusted
+
+    def _runs(self, sessions: Mapping[dt.date, dict[str, str]]) -> pa.Table:
+        """The runs of all sessions, after those that are not as the sessions are were made again."""
+        listed = [item["Key"] for item in aws.objects(self._s3, self._refined, keys.RUNS)]
+        there = [key for key in listed if keys.YEAR_OF_RUNS_KEY.fullmatch(key)]
+        years = dict(zip(there, aws.in_parallel(self._read, there, CALLS), strict=True))
+        of_year: dict[str, dict[dt.date, dict[str, str]]] = defaultdict(dict)
+        for day, tags in sessions.items():
+            of_year[keys.year_of_runs(day)][day] = tags
+        parts = []
+        for key, days in of_year.items():
+            year = years.get(key)
+            if year is None or _made_of(year) != _recorded(days):
+                year = self._make_year(key, days, set(listed))
+            parts.append(year)
+        return runs.together(parts)
+
+    def _make_year(self, key: str, days: Mapping[dt.date, dict[str, str]], listed: set[str]) -> pa.Table:
+        months: dict[str, dict[dt.date, dict[str, str]]] = defaultdict(dict)
+        for day, tags in days.items():
+            months[keys.month_of_runs(day)][day] = tags
+        parts = []
+        for month, own in months.items():
+            recorded = _recorded(own)
+            part = self._read(month) if month in listed else None
+            if part is None or _made_of(part) != recorded:
+                part = runs.of_sessions(dict(zip(own, self._sessions(own), strict=True)))
+                self._put_runs(month, part, recorded)
+            parts.append(part)
+        year = runs.together(parts)
+        self._put_runs(key, year, _recorded(days))
+        return year
+
+    def _sessions(self, days: Mapping[dt.date, dict[str, str]]) -> list[pa.Table]:
+        def rows(day: dt.date) -> pa.Table:
+            if day in self._in_hand:
+                return self._in_hand[day]
+            return pa.concat_tables([self._read(key, runs.SESSION_COLUMNS) for key in days[day]])
+
+        return aws.in_parallel(rows, days, CALLS)
+
+    def _actions(self, there: Iterable[str]) -> list[Action]:
+        tables = aws.in_parallel(self._read_actions, there, CALLS)
+        return [action for table in tables for action in rows_of(table.to_pydict())]
+
+    def _read_actions(self, key: str) -> pa.Table:
+        table = self._read(key, ACTION_COLUMNS, bucket=self._raw)
+        found = {field.name: arrow.glue_type(field.type) for field in table.schema}
+        problems = [
+            f"column {name}: expected {kind}, found {found.get(name, 'none')}"
+            for name, kind in ACTION_COLUMNS.items()
+            if found.get(name) != kind
+        ]
+        if problems:
+            raise RefineError(
+                f"s3://{self._raw}/{key} does not have the raw table's schema: {'; '.join(problems)}. Events "
+                "and factors are as they were; ask B3 for that issuer again with this version of the scraper."
+            )
+        return table
+
+    def _read(self, key: str, columns: Iterable[str] = (), bucket: str = "") -> pa.Table:
+        """A Parquet object, or those of some columns that it has."""
+        bucket = bucket or self._refined
+        body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        try:
+            file = pq.ParquetFile(pa.BufferReader(body))
+        except pa.ArrowInvalid as error:
+            raise RefineError(
+                f"s3://{bucket}/{key} cannot be read as Parquet: {error}. Remove it, and run the job again."
+            ) from error
+        wanted = [name for name in columns if name in file.schema_arrow.names]
+        return file.read(columns=wanted or None)
+
+    def _put_runs(self, key: str, table: pa.Table, made_of: Mapping[str, dict[str, str]]) -> None:
+        # Arrow's schema goes along: it has what the file was made of
+        named = table.replace_schema_metadata({_MADE_OF: json.dumps(made_of).encode()})
+        body = files.parquet(named, {"compression": files.COMPACT_FILE["compression"]})
+        self._s3.put_object(Bucket=self._refined, Key=key, Body=body)
+
+    def _write(self, key: str, rows: Iterable[tuple[Any, ...]], columns: tuple[Field, ...]) -> None:
+        values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
+        arrays = [
+            pa.array([_stored(value, field) for value in column], arrow.schema([field]).field(0).type)
+            for field, column in zip(columns, values, strict=True)
+        ]
+        table = pa.Table.from_arrays(arrays, schema=arrow.schema(columns))
+        there = {
+            item["Key"]: (item["Size"], item["ETag"]) for item in aws.objects(self._s3, self._refined, key)
+        }
+        body = files.parquet(table, files.COMPACT_FILE)
+        written = files.put(self._s3, self._refined, key, body, there.get(key))
+        log.line(f"s3://{self._refined}/{key}: {table.num_rows:,} rows{'' if written else ', unchanged'}")
+
+
+def _recorded(days: Mapping[dt.date, dict[str, str]]) -> dict[str, dict[str, str]]:
+    return {day.isoformat(): dict(sorted(tags.items())) for day, tags in days.items()}
+
+
+def _made_of(table: pa.Table) -> dict[str, dict[str, str]]:
+    """The files that runs were made of; none where the object does not say so."""
+    made_of: dict[str, dict[str, str]] = json.loads((table.schema.metadata or {}).get(_MADE_OF, b"{}"))
+    return made_of
+
+
+def _stored(value: Any, field: Field) -> Any:
+    """A value as a table has it: rounded to its decimals, or to a double."""
+    if not isinstance(value, Decimal):
+        return value
+    if field.type == "double":
+        return float(value)
+    return value.quantize(Decimal(1).scaleb(-_SCALES[field.name]), ROUND_HALF_UP)

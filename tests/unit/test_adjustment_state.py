@@ -1,0 +1,349 @@
+"""What the job keeps of the sessions, and the two tables: the same bytes, whatever happened on the way."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lake import keys
+from refinement import arrow
+from refinement.adjustment import state
+from refinement.adjustment.actions import Action
+from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
+from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
+from refinement.errors import RefineError
+from sandbox.ministack import MiniStack
+from tests.fixtures.adjustment import ISIN, Row, action, row, session_table, stock, weekdays
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+D = Decimal
+TABLES = (EVENTS_KEY, FACTORS_KEY)
+ACTIONS = arrow.schema(Field(name, kind, "") for name, kind in ACTION_COLUMNS.items())
+
+
+class Buckets:
+    """A raw and a refined bucket of their own, with what the tables are made of."""
+
+    def __init__(self, s3: S3Client) -> None:
+        self.s3 = s3
+        self.raw, self.refined = (f"{name}-{uuid.uuid4().hex}" for name in ("raw", "refined"))
+        for bucket in (self.raw, self.refined):
+            s3.create_bucket(Bucket=bucket)
+        self.read: list[str] = []
+
+    def put(self, bucket: str, key: str, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        self.s3.put_object(Bucket=bucket, Key=key, Body=sink.getvalue().to_pybytes())
+
+    def put_session(self, day: date, rows: Iterable[Row], name: str = keys.REFINED_FILE) -> None:
+        self.put(self.refined, f"{keys.COMPACT}{day}/{name}", session_table(rows))
+
+    def put_actions(self, issuer: str, actions: Iterable[Action]) -> None:
+        table = pa.Table.from_pylist([one._asdict() for one in actions], schema=ACTIONS)
+        self.put(self.raw, keys.corporate_actions(issuer), table)
+
+    def refresh(self, **options: Any) -> None:
+        refresh(self.s3, raw_bucket=self.raw, refined_bucket=self.refined, **options)
+
+    def tables(self) -> dict[str, bytes]:
+        return {key: self._body(key) for key in TABLES}
+
+    def rows(self, key: str) -> list[dict[str, Any]]:
+        return list(pq.read_table(pa.BufferReader(self._body(key))).to_pylist())
+
+    def runs(self) -> set[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.refined, Prefix=keys.RUNS).get("Contents", [])
+        return {item["Key"] for item in listed}
+
+    def _body(self, key: str) -> bytes:
+        return self.s3.get_object(Bucket=self.refined, Key=key)["Body"].read()
+
+
+@pytest.fixture
+def buckets(aws: MiniStack) -> Buckets:
+    return Buckets(boto3.client("s3"))
+
+
+DAYS = [date(2025, 12, 29), date(2025, 12, 30), date(2026, 1, 2), date(2026, 1, 5), date(2026, 2, 2)]
+PAID = action(rate=D("1.00"), last_date_prior=date(2025, 12, 30), payment_date=date(2026, 1, 20))
+SPLIT = stock("DESDOBRAMENTO", "100", date(2026, 1, 2))
+CLOSES = {DAYS[0]: (1, "20"), DAYS[1]: (1, "20"), DAYS[2]: (2, "19"), DAYS[3]: (3, "9.5"), DAYS[4]: (3, "9")}
+
+
+def put_all(buckets: Buckets) -> None:
+    for day, (number, close) in CLOSES.items():
+        buckets.put_session(day, [row(number, close)])
+    buckets.put_actions("ZZAA", [PAID, SPLIT])
+
+
+def test_the_tables_hold_what_the_sessions_and_the_actions_make(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    assert buckets.rows(FACTORS_KEY) == [
+        {
+            "isin": ISIN,
+            "first_session": first,
+            "last_session": last,
+            "split_factor": split,
+            "total_return_factor": total,
+            "reason": None,
+        }
+        for first, last, split, total in (
+            (DAYS[0], DAYS[1], 0.5, 0.475),
+            (DAYS[2], DAYS[2], 0.5, 0.5),
+            (DAYS[3], DAYS[4], 1.0, 1.0),
+        )
+    ]
+    paid, split = buckets.rows(EVENTS_KEY)
+    assert paid == {
+        "isin": ISIN,
+        "ticker": "ZZAA3",
+        "ex_date": DAYS[2],
+        "kind": "dividend",
+        "label": "DIVIDENDO",
+        "ratio": None,
+        "amount": D("1.00000000000"),
+        "close_before": D("20.000000"),
+        "split_factor": 1.0,
+        "total_return_factor": 0.95,
+        "last_date_prior": DAYS[1],
+        "payment_date": date(2026, 1, 20),
+        "status": "proven",
+        "reason": None,
+    }
+    assert (split["ex_date"], split["ratio"], split["split_factor"]) == (DAYS[3], D("2.00000000000"), 0.5)
+    for key, columns in ((EVENTS_KEY, EVENT_COLUMNS), (FACTORS_KEY, FACTOR_COLUMNS)):
+        schema = pq.read_schema(pa.BufferReader(buckets.tables()[key]))
+        assert schema == arrow.schema(columns)
+    months = {f"{keys.RUNS}{name}.parquet" for name in ("2025-12", "2026-01", "2026-02")}
+    assert buckets.runs() == {*months, f"{keys.RUNS}2025.parquet", f"{keys.RUNS}2026.parquet"}
+
+
+def test_without_a_session_or_an_action_the_tables_are_empty(buckets: Buckets) -> None:
+    buckets.refresh()
+    assert (buckets.rows(EVENTS_KEY), buckets.rows(FACTORS_KEY)) == ([], [])
+
+
+def test_a_second_run_writes_nothing(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    written = recorded(buckets, "PutObject", buckets.refresh)
+    assert written == []
+
+
+def test_a_morning_reads_its_month_and_no_other_session_however_long_the_history(buckets: Buckets) -> None:
+    for year in range(2016, 2026):
+        for day in weekdays(date(year, 11, 3), 3):
+            buckets.put_session(day, [row(1, "20")])
+    put_all(buckets)
+    buckets.refresh()
+    buckets.put_session(date(2026, 2, 3), [row(3, "9")])
+    read = recorded(buckets, "GetObject", buckets.refresh)
+    assert {key for key in read if key.startswith(keys.COMPACT)} == {
+        f"{keys.COMPACT}{day}/{keys.REFINED_FILE}" for day in ("2026-02-02", "2026-02-03")
+    }
+    others = [key for key in read if not key.startswith(keys.COMPACT)]
+    years = [f"{keys.RUNS}{year}.parquet" for year in range(2016, 2027)]
+    months = [f"{keys.RUNS}{month}.parquet" for month in ("2026-01", "2026-02")]
+    assert sorted(others) == sorted([*years, *months, keys.corporate_actions("ZZAA")])
+
+
+def recorded(buckets: Buckets, operation: str, during: Callable[[], None]) -> list[str]:
+    """The keys of the calls of an operation of S3."""
+    keys_called: list[str] = []
+    name = f"provide-client-params.s3.{operation}"
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        keys_called.append(params["Key"])
+
+    buckets.s3.meta.events.register(name, note)
+    try:
+        during()
+    finally:
+        buckets.s3.meta.events.unregister(name, note)
+    return keys_called
+
+
+def test_a_correction_of_a_session_and_a_late_event_are_seen(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.put_actions("ZZAA", [SPLIT])
+    buckets.refresh()
+    assert [each["status"] for each in buckets.rows(EVENTS_KEY)] == ["unexplained", "proven"]
+    buckets.put_session(DAYS[1], [row(1, "16")])
+    buckets.put_actions("ZZAA", [SPLIT, PAID])
+    buckets.refresh()
+    assert [each["status"] for each in buckets.rows(EVENTS_KEY)] == ["proven", "proven"]
+    assert buckets.rows(EVENTS_KEY)[0]["total_return_factor"] == 0.9375  # 15 / 16
+
+
+def test_a_session_that_is_gone_is_in_no_run_any_more(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    buckets.s3.delete_object(Bucket=buckets.refined, Key=f"{keys.COMPACT}{DAYS[4]}/{keys.REFINED_FILE}")
+    buckets.refresh()
+    assert buckets.rows(FACTORS_KEY)[-1]["last_session"] == DAYS[3]
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_any_order_of_sessions_corrections_events_and_runs_ends_in_the_same_bytes(
+    emulator: MiniStack, data: st.DataObject
+) -> None:
+    s3 = emulator.client("s3")
+    days = [*weekdays(date(2025, 11, 26), 6), *weekdays(date(2025, 12, 29), 8)]
+    chance = random.Random(data.draw(st.integers(0, 9999)))  # noqa: S311 - no secret
+    final = {day: _market(place, chance) for place, day in enumerate(days)}
+    actions = [
+        action(
+            rate=D(chance.randrange(1, 200)) / 100,
+            last_date_prior=chance.choice(days),
+            isin=f"BRZZ{letter * 2}ACNOR0",
+            issuer=f"ZZ{letter * 2}",
+        )
+        for letter in "AABBC"
+    ]
+    issuers = sorted({each.issuer for each in actions})
+
+    def publish(buckets: Buckets, steps: Sequence[tuple[str, Any]]) -> None:
+        for what, which in steps:
+            if what == "wrong":
+                buckets.put_session(which, _market(3, random.Random(7)))  # noqa: S311
+            elif what == "session":
+                buckets.put_session(which, final[which])
+            elif what == "actions":
+                buckets.put_actions(which, [each for each in actions if each.issuer == which])
+            else:
+                buckets.refresh()
+
+    straight = Buckets(s3)
+    publish(straight, [*(("session", day) for day in days), *(("actions", code) for code in issuers)])
+    straight.refresh()
+
+    crooked = Buckets(s3)
+    wrong = data.draw(st.lists(st.sampled_from(days), max_size=3, unique=True))
+    steps: list[tuple[str, Any]] = [("session", day) for day in days]
+    steps += [("actions", code) for code in issuers]
+    steps += [("refresh", None)] * 3
+    publish(crooked, [*(("wrong", day) for day in wrong), *data.draw(st.permutations(steps))])
+    crooked.refresh()
+    assert crooked.tables() == straight.tables()
+
+
+def _market(place: int, chance: random.Random) -> list[Row]:
+    return [
+        row(
+            100 + place // (3 + shift) if chance.random() < 0.9 else None,
+            f"{chance.randrange(500, 3000) / 100:.2f}" if chance.random() < 0.95 else None,
+            isin=f"BRZZ{letter * 2}ACNOR0",
+            ticker=f"ZZ{letter * 2}3",
+        )
+        for shift, letter in enumerate("ABC")
+        if chance.random() < 0.8
+    ]
+
+
+def test_a_run_that_died_anywhere_leaves_what_the_next_one_ends(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    expected = buckets.tables()
+    puts = 6  # a month and a year of 2025, two months and a year of 2026, a table: all but the last
+    for died_at in range(puts):
+        again = Buckets(buckets.s3)
+        put_all(again)
+        count = 0
+
+        def put_or_die(params: dict[str, Any], **_: Any) -> None:
+            nonlocal count
+            count += 1
+            if count > died_at:  # noqa: B023 - called within the turn
+                raise KeyboardInterrupt
+
+        again.s3.meta.events.register("provide-client-params.s3.PutObject", put_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            again.refresh()
+        again.s3.meta.events.unregister("provide-client-params.s3.PutObject", put_or_die)
+        assert count == died_at + 1
+        again.refresh()
+        assert again.tables() == expected
+
+
+def test_of_two_runs_at_once_the_last_to_write_has_seen_all(buckets: Buckets) -> None:
+    """Between what one run reads and what it writes another publishes a session, and is done."""
+    put_all(buckets)
+    late = DAYS[4]
+    buckets.s3.delete_object(Bucket=buckets.refined, Key=f"{keys.COMPACT}{late}/{keys.REFINED_FILE}")
+    other = Buckets.__new__(Buckets)
+    other.s3, other.raw, other.refined = boto3.client("s3"), buckets.raw, buckets.refined
+    came: list[bool] = []
+
+    def come_between(params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] == EVENTS_KEY and not came:
+            came.append(True)
+            other.put_session(late, [row(3, "9")])
+            other.refresh()
+
+    buckets.s3.meta.events.register("provide-client-params.s3.PutObject", come_between)
+    buckets.refresh()
+    buckets.s3.meta.events.unregister("provide-client-params.s3.PutObject", come_between)
+    assert came
+    assert buckets.rows(FACTORS_KEY)[-1]["last_session"] == late
+
+
+def test_where_others_never_stop_publishing_it_says_so(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_all(buckets)
+    monkeypatch.setattr(state, "_ROUNDS", 2)
+    amounts = iter(range(1, 99))
+
+    def publish(params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] == EVENTS_KEY:
+            buckets.put_actions("ZZAA", [PAID._replace(rate=D(next(amounts)) / 8)])
+
+    buckets.s3.meta.events.register("provide-client-params.s3.PutObject", publish)
+    with pytest.raises(RefineError, match="others published sessions or corporate actions 2 times"):
+        buckets.refresh()
+    buckets.s3.meta.events.unregister("provide-client-params.s3.PutObject", publish)
+
+
+def test_rows_in_hand_stand_for_their_session_s_file(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    expected = buckets.tables()
+    buckets.put_session(DAYS[3], [row(7, "1.00")])
+    number, close = CLOSES[DAYS[3]]
+    buckets.refresh(in_hand={DAYS[3]: session_table([row(number, close)])})
+    assert buckets.tables() == expected
+    buckets.refresh()  # by the file again
+    assert buckets.tables() != expected
+
+
+def test_actions_of_another_schema_are_named(buckets: Buckets) -> None:
+    put_all(buckets)
+    table = pa.table({"issuer": ["ZZBB"], "rate": [1.5]})
+    buckets.put(buckets.raw, keys.corporate_actions("ZZBB"), table)
+    with pytest.raises(RefineError, match=r"ZZBB\.parquet .*column call: expected string, found none"):
+        buckets.refresh()
+
+
+def test_what_is_no_parquet_is_named(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.s3.put_object(Bucket=buckets.raw, Key=keys.corporate_actions("ZZBB"), Body=b"<html>")
+    with pytest.raises(RefineError, match=r"ZZBB\.parquet cannot be read as Parquet"):
+        buckets.refresh()
