@@ -313,21 +313,25 @@ def _grant_raw(role: Role, bucket: Bucket) -> None:
 
 def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
     folders = keys.REFINED_FOLDERS
+    sessions = (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
+    adjustment = (keys.EVENTS_FOLDER, keys.FACTORS_FOLDER, keys.RUNS_FOLDER)
     actions = ["s3:PutObject", "s3:DeleteObject"]
-    written = [f"{folder}/*" for folder in folders]
-    # Of the sessions' files and of what it keeps of them the job makes what corporate actions do to prices
-    read = [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, keys.RUNS_FOLDER)]
-    role.add_to_policy(
-        PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(key) for key in read])
-    )
+    written = [f"{folder}/*" for folder in sessions]
     if mode is JobMode.VISUAL:
         # Spark writes by Hadoop's S3A, in parts, and asks first for what is there, the folder itself as well
         actions += ["s3:GetObject", "s3:AbortMultipartUpload"]
-        written += (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
-    role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))
-    role.add_to_policy(
-        PolicyStatement(actions=actions, resources=[bucket.arn_for_objects(key) for key in written])
+        written += sessions
+    # Of the sessions' files and of what it keeps of them the job makes what corporate actions do to prices
+    grants = (
+        (actions, written),
+        (["s3:GetObject"], [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, keys.RUNS_FOLDER)]),
+        (["s3:PutObject"], [f"{folder}/*" for folder in adjustment]),
     )
+    role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))
+    for allowed, below in grants:
+        role.add_to_policy(
+            PolicyStatement(actions=allowed, resources=[bucket.arn_for_objects(key) for key in below])
+        )
     for folder in folders:
         acknowledge_prefix(
             role,

@@ -122,12 +122,13 @@ _JOB = (
     Grant(actions=("s3:GetObject",), resources=(f"{RAW}/raw/*",)),
     _list(REFINED, *(f"{folder}/*" for folder in _FOLDERS)),
     Grant(actions=("s3:GetObject",), resources=(f"{REFINED}/refined_compact/*", f"{REFINED}/refined_runs/*")),
+    Grant(actions=("s3:PutObject",), resources=tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS[2:])),
     Grant(actions=("s3:GetObject",), resources=(f"{ASSETS}/<hash>.zip",)),
     _JOB_CATALOG,
     _logs("<RefineOutputLogs>", "<RefineErrorLogs>"),
 )
 
-_REFINED_KEYS = tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS)
+_REFINED_KEYS = tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS[:2])
 _OWN_SCRIPT = f"{REFINED}/visual/BovespaPipeline-refine-visual.py"
 
 _EITHER_MODE = {

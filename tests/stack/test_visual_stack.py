@@ -133,7 +133,7 @@ def test_everything_else_is_the_same_but_for_the_name_of_the_job(
     roles[0]["s3:GetObject"] -= {each for each in assets if each.endswith(".py")}
     roles[1]["s3:GetObject"].remove(OWN_SCRIPT)
     # Spark writes by Hadoop's S3A: it reads what is there, asks for the folders, and writes in parts
-    written = [f"{folder}/*" for folder in keys.REFINED_FOLDERS]
+    written = [f"{folder}/*" for folder in (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)]
     by_s3a = {f"<StorageRefinedBucket>/{key}" for key in (*written, "refined", "refined_compact")}
     assert roles[1].pop("s3:AbortMultipartUpload") == by_s3a
     for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
