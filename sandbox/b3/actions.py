@@ -82,7 +82,6 @@ _SIZES = {
     Kind.SPIN_OFF: (600, 1_200, 1_800, 2_400),  # ten-thousandths of the price
 }
 _DISCOUNTS = (-4, 5, 10, 15, 25)  # percent below the price at which new shares are offered
-_LISTED_WITHOUT_SIZE = 3  # labels of what cannot be sized
 _COMES_WITH_CASH = 0.1
 _HIDDEN_STRUCTURE, _HIDDEN_CASH, _HIDDEN_INCOME = 0.05, 0.004, 0.0005
 _FREQUENCIES, _FREQUENCIES_SHARE = (0, 1, 2, 4, 12), (0.15, 0.20, 0.25, 0.34, 0.06)  # payments a year
@@ -177,17 +176,14 @@ class CorporateActions:
     Args:
         seed: Of the market.
         listings: Its papers, the classes of a company beside one another.
-
-    Attributes:
-        idle: What companies announce and never carry out, a row a company: payments of `dividend` and
-            bonuses of `size`, which the service lists and no price shows.
     """
 
     def __init__(self, seed: int, listings: Sequence[Listing]) -> None:
         companies = _Companies(listings)
         structure = _draw_structure(np.random.default_rng([seed, _STRUCTURE_STREAM]), companies)
         cash = _draw_cash(np.random.default_rng([seed, _CASH_STREAM]), companies, structure)
-        self.idle = _draw_idle(np.random.default_rng([seed, _IDLE_STREAM]), companies, (structure, cash))
+        idle = _draw_idle(np.random.default_rng([seed, _IDLE_STREAM]), companies, (structure, cash))
+        self._idle = companies.spread(idle)
         self._tables = tuple(companies.spread(table) for table in (structure, cash))
         self._paths = tuple(_Path(table, listings) for table in self._tables)
         count = len(listings)
@@ -252,14 +248,19 @@ class CorporateActions:
 
     def steps(self, listing: int) -> list[Step]:
         """All steps of a paper, by day; on one day a payment comes last."""
-        rows = []
-        for table in self._tables:
-            first, end = np.searchsorted(table["listing"], [listing, listing + 1]).tolist()
-            names = [name for name in table if name != "company"]
-            for values in zip(*(table[name][first:end].tolist() for name in names), strict=True):
-                row = dict(zip(names, values, strict=True))
-                rows.append(Step(**row | {"day": date.fromordinal(row["day"]), "kind": Kind(row["kind"])}))
+        rows = [step for table in self._tables for step in _rows(table, listing)]
         return sorted(rows, key=lambda step: (step.day, step.kind == Kind.CASH))
+
+    def announced(self, listing: int) -> list[Step]:
+        """What a paper's company announces and never carries out: no price and no number shows it."""
+        return _rows(self._idle, listing)
+
+
+def _rows(table: Table, listing: int) -> list[Step]:
+    first, end = np.searchsorted(table["listing"], [listing, listing + 1]).tolist()
+    rows = zip(*(values[first:end].tolist() for values in table.values()), strict=True)
+    found = (dict(zip(table, row, strict=True)) for row in rows)
+    return [Step(**row | {"day": date.fromordinal(row["day"]), "kind": Kind(row["kind"])}) for row in found]
 
 
 class _Companies:
@@ -401,6 +402,7 @@ def _draw_cash(rng: np.random.Generator, companies: _Companies, structure: Table
     both = ~income & (which > 0.75) & (often < 12)
     dividend = np.where(income, 0, np.where(both, units // 4 * 2, np.where(which < 0.4, units, 0)))
     instalments = 1 + ((parted < 0.04) & (dividend > 0) & (often < 12))
+    hides = hidden < np.where(is_fund, _HIDDEN_INCOME, _HIDDEN_CASH)
     return _table(
         rng,
         company=company,
@@ -409,8 +411,9 @@ def _draw_cash(rng: np.random.Generator, companies: _Companies, structure: Table
         interest=np.where(income, 0, units - dividend),
         income=np.where(income, units, 0),
         instalments=instalments,
-        hidden=hidden < np.where(is_fund, _HIDDEN_INCOME, _HIDDEN_CASH),
-        doubled=(parted > 0.98) & (instalments == 1),
+        hidden=hides,
+        # A double beside one that lacks would pass for it
+        doubled=(parted > 0.98) & (instalments == 1) & ~hides,
     )
 
 
@@ -450,7 +453,7 @@ def _draw_idle(rng: np.random.Generator, companies: _Companies, tables: Iterable
 
 
 def _table(rng: np.random.Generator, *, company: Ints, day: Ints, **columns: NDArray[np.generic]) -> Table:
-    """A table of steps, by company and day; what is not given is 0, and what all have is drawn."""
+    """A table of steps, by company and day; what is not given is nothing, and what all have is drawn."""
     count = len(company)
     late, lag, settled = rng.random((3, count))
     drawn = {
@@ -461,7 +464,7 @@ def _table(rng: np.random.Generator, *, company: Ints, day: Ints, **columns: NDA
         "shown": rng.integers(7, 10, count),
     }
     names = ("kind", "size", "discount", "dividend", "interest", "income", "instalments", "hidden", "doubled")
-    given = {name: columns.get(name, np.zeros(count)) for name in names}
+    given = {name: columns.get(name, np.full(count, name == "instalments")) for name in names}
     order = np.argsort(company * _SPAN + day, kind="stable")
     table = {"company": company, "day": day, **given, **drawn}
     return {name: values[order].astype(np.int64) for name, values in table.items()}

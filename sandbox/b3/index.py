@@ -106,7 +106,7 @@ class Index:
         self._free_float = np.array([listing.free_float for listing in listings])
         first = self._compose(_FIRST_PERIOD)
         value = first @ prices.closes(EPOCH)
-        self.reductor_units = round(value / _LEVEL * 10**8)
+        self.reductor_units = round(float(value) / _LEVEL * 10**8)
         self._compositions = [first]
 
     def quantities(self, day: date) -> Ints:

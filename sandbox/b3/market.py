@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from sandbox.b3.actions import FIRST_NUMBER, CorporateActions, Step
 from sandbox.b3.columns import NO_EXPIRY, Columns, quotes_of, stack, take
-from sandbox.b3.formats import PortfolioRow, Quote
+from sandbox.b3.formats import IssuerActions, PortfolioRow, Quote
 from sandbox.b3.index import IBOV, Index, Ints
-from sandbox.b3.prices import MARKET_NOISE, Floats, Prices
+from sandbox.b3.issuers import Issuers
+from sandbox.b3.prices import MARKET_NOISE, Floats, Prices, in_cents
 from sandbox.b3.series import (
     INTEREST,
     draw_series,
@@ -32,7 +33,7 @@ from sandbox.b3.series import (
     strike_ladder,
 )
 from sandbox.b3.sessions import last_session_until
-from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, build_universe, isin_with_check_digit
+from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, Listing, build_universe, isin_with_check_digit
 
 _SESSION_STREAM, _PUTS_STREAM, _RIGHTS_STREAM = 2, 4, 5
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
@@ -117,6 +118,7 @@ class SimulatedMarket:
         self._listed_until = np.array(
             [(listing.listed_until or date.max).toordinal() for listing in self._listings]
         )
+        self._issuers = Issuers(self._listings, self._actions, self._prices)
         self._number = {listing.isin: number for number, listing in enumerate(self._listings)}
         self._turnover = np.array([listing.turnover for listing in self._listings])
         self._ticket = np.array([listing.ticket for listing in self._listings])
@@ -227,6 +229,11 @@ class SimulatedMarket:
             if listing.is_listed(day)
         }
 
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """Every paper that is ever listed."""
+        return self._listings
+
     def steps(self, isin: str) -> list[Step]:
         """What a paper has gone and will go ex of, by day.
 
@@ -234,6 +241,14 @@ class SimulatedMarket:
             KeyError: the market has no such paper.
         """
         return self._actions.steps(self._number[isin])
+
+    def corporate_actions(self, issuer: str, as_of: date) -> IssuerActions | None:
+        """What B3's service knows on a day of an issuer, by its code; None if it knows none of that code."""
+        return self._issuers.actions_of(issuer, as_of)
+
+    def issuer_of(self, trading_name: str) -> str | None:
+        """The issuing code of a short name as B3's service is asked for it: without "/"."""
+        return self._issuers.issuer_of(trading_name)
 
     @property
     def reductor(self) -> Decimal:
@@ -565,7 +580,7 @@ def _trade(
         The quote fields from PREABE to VOLTOT of each line.
     """
     size_chance, average_chance, tick_chance, bid_chance, ask_chance = chances
-    open_, high, low, close = np.maximum(np.rint(path * fatcot * 100), 1).astype(np.int64)
+    open_, high, low, close = in_cents(path, fatcot)
     lots = np.maximum(np.rint(turnover * fatcot * 100 / close / lot), 1).astype(np.int64)
     size = ticket * 2600 * (np.maximum(turnover, 1) / 5e6) ** 0.38 * np.exp(size_chance)
     trades = np.clip(np.rint(turnover / size), 1, lots).astype(np.int64)

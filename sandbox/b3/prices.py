@@ -141,6 +141,11 @@ class Prices:
         return shocks
 
 
+def in_cents(price: Floats, fatcot: NDArray[np.int64] | int = 1) -> NDArray[np.int64]:
+    """Prices in BRL for one unit, as they are quoted: in cents for `fatcot` units, one at least."""
+    return np.maximum(np.rint(price * fatcot * 100), 1).astype(np.int64)
+
+
 def _volatility(agitation: Floats) -> Floats:
     """So that the market's variance is 1 on average."""
     volatility: Floats = np.exp(agitation - _SPREAD**2)

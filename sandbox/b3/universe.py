@@ -296,7 +296,7 @@ def _rename(rng: np.random.Generator, listings: list[Listing]) -> list[Listing]:
         changes, when = rng.random(2).tolist()
         if lead.is_share and changes < _RENAMED and first < last and names < 10 * 26:
             digit, letter = divmod(names, 26)
-            later = {
+            later: dict[str, Any] = {
                 "renamed_on": first + timedelta(days=int(when * (last - first).days)),
                 "later_code": f"ZX{digit}{string.ascii_uppercase[letter]}",
                 "later_company": _name(companies + names),

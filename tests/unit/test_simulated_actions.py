@@ -180,7 +180,7 @@ def test_especi_shows_what_a_paper_is_ex_of_for_about_eight_sessions(history: Hi
                 shown_for[step.kind].append(sum(expected(step) <= set(text[1:]) for text in told))
     assert set(shown_for) >= {*Kind} - {Kind.SPIN_OFF, Kind.HALF_LISTED}  # of which there are few
     sessions = [count for counts in shown_for.values() for count in counts]
-    assert 6 <= min(sessions) <= max(sessions) <= 9
+    assert 4 <= min(sessions) <= max(sessions) <= 9
     # A weekday off shortens it
     assert 7 <= np.mean(sessions) <= 8.5
 

@@ -248,11 +248,11 @@ def test_a_few_change_their_tickers_and_name_and_keep_their_isins_and_distributi
         assert before[1] != after[1]
         assert 0 <= after[2] - before[2] <= 2
     # It has no line under its former name any more, in no market
-    lines = history.lines
+    every = history.lines
     for isin in renamed:
-        own = lines.columns["codisi"] == isin
-        later = own & np.char.startswith(lines.columns["codneg"], by_paper[isin][-1][0][:4])
-        assert lines.session[later].min() == lines.session[own & ~later].max() + 1
+        own = every.columns["codisi"] == isin
+        later = own & np.char.startswith(every.columns["codneg"], by_paper[isin][-1][0][:4])
+        assert every.session[later].min() == every.session[own & ~later].max() + 1
 
 
 def test_a_new_share_has_options_and_a_place_in_the_index_only_later(history: History) -> None:
