@@ -11,6 +11,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.b3.actions import CorporateActions
 from sandbox.b3.prices import Prices
 from sandbox.b3.sessions import first_session_of, last_session_until
 from sandbox.b3.universe import EPOCH, SECTORS, Listing
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 
 _REBALANCE_STREAM = 3
 _DIVIDENDS_STREAM = 103
-_LEVEL = 130_000  # points, on the first day
+_LEVEL = 50_000  # points, on the first day
 _MONTHS = 4  # from a rebalance to the next: January, May, September
 _FIRST_PERIOD = EPOCH.year * 12 // _MONTHS
 _SEASONING = timedelta(days=120)  # a share is not in the index before it has been listed so long
@@ -73,29 +74,39 @@ class Index:
     """The portfolios of an index, one after the other.
 
     A share enters and leaves on the first session of January, May or September alone, so whatever leaves the
-    market has left the index before. Between two rebalances quantities are constant. The divisor is constant
-    for ever: a rebalance scales the new quantities, so that the index goes on from where it was.
+    market has left the index before. Between two rebalances a quantity changes only as a share becomes
+    several, or several one. The divisor is constant for ever: a rebalance scales the new quantities, so that
+    the index goes on from where it was, and what is paid leaves the index.
 
     Args:
         seed: Of the market.
         listings: What is ever listed; the most traded 5/8 of the shares that are listed make the IBOV.
         prices: Their prices.
+        actions: Their corporate actions.
         code: Which of `INDICES` it is.
 
     Attributes:
         reductor_units: The divisor, in units of 0.00000001, as B3 publishes it.
     """
 
-    def __init__(self, seed: int, listings: Sequence[Listing], prices: Prices, code: str = IBOV) -> None:
+    def __init__(
+        self,
+        seed: int,
+        listings: Sequence[Listing],
+        prices: Prices,
+        actions: CorporateActions,
+        code: str = IBOV,
+    ) -> None:
         self._seed = seed
         self._rule = _RULES.get(code)
         self._listings = listings
         self._prices = prices
+        self._actions = actions
         self._turnover = np.array([listing.turnover for listing in listings])
         self._free_float = np.array([listing.free_float for listing in listings])
         first = self._compose(_FIRST_PERIOD)
-        value = first @ np.array([listing.anchor for listing in listings])
-        self.reductor_units = round(value / _LEVEL * 10**8)
+        value = first @ prices.closes(EPOCH)
+        self.reductor_units = round(float(value) / _LEVEL * 10**8)
         self._compositions = [first]
 
     def quantities(self, day: date) -> Ints:
@@ -106,12 +117,20 @@ class Index:
         later = max(period - _FIRST_PERIOD, 0)
         while len(self._compositions) <= later:
             self._rebalance()
-        return self._compositions[later]
+        return self._split(self._compositions[later], _first_day(_FIRST_PERIOD + later), day)
+
+    def _split(self, quantities: Ints, since: date, day: date) -> Ints:
+        """Quantities of a day on the next, as shares have become several, or several one."""
+        growth = self._actions.grown(day) - self._actions.grown(since)
+        return quantities if not growth.any() else np.rint(quantities * np.exp(growth)).astype(np.int64)
 
     def _rebalance(self) -> None:
-        before, period = self._compositions[-1], _FIRST_PERIOD + len(self._compositions)
+        period = _FIRST_PERIOD + len(self._compositions)
+        first = _first_day(period)
+        before = self._split(self._compositions[-1], _first_day(period - 1), first)
         after = self._compose(period)
-        closes = self._prices.closes(last_session_until(_first_day(period) - timedelta(days=1)))
+        last = last_session_until(first - timedelta(days=1))
+        closes = self._prices.closes(last) * np.exp(self._actions.grown(last) - self._actions.grown(first))
         scale = (before @ closes) / (after @ closes)
         self._compositions.append(np.rint(after * scale).astype(np.int64))
 
@@ -126,7 +145,9 @@ class Index:
         ]
         rng = np.random.default_rng([self._seed, _REBALANCE_STREAM, period])
         traded = self._turnover * np.exp(rng.normal(0, 0.08, size=len(listed)))
-        free_float = self._free_float * np.exp(rng.normal(0, 0.02, size=len(listed)))
+        # A share that is about to split is dear, and few there are
+        few = self._actions.lift(since)
+        free_float = self._free_float * np.exp(rng.normal(0, 0.02, size=len(listed)) - few)
         ranked = np.argsort(np.where(listed & eligible, -traded, 0), kind="stable")
         members = ranked[: int(listed.sum()) * 5 // 8]
         if self._rule:

@@ -2,8 +2,9 @@
 
 No price, volume or company is anybody's: everything follows from a seed and the date. A session is the same
 whichever sessions were asked for before it, and prices continue from one session to the next. Who is listed
-when is in `universe`, closing prices in `prices`, the index's composition in `index`. Random numbers are
-floats; what a quote holds is decimal, to the cent.
+when is in `universe`, what is paid and split in `actions`, closing prices in `prices`, the index's
+composition in `index`. Random numbers are floats; what a quote holds is decimal, to the cent. Strikes of
+option series stay as they are when a share goes ex.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.b3.actions import FIRST_NUMBER, CorporateActions, Step
 from sandbox.b3.columns import NO_EXPIRY, Columns, quotes_of, stack, take
-from sandbox.b3.formats import PortfolioRow, Quote
+from sandbox.b3.formats import IssuerActions, PortfolioRow, Quote
 from sandbox.b3.index import IBOV, Index, Ints
-from sandbox.b3.prices import MARKET_NOISE, Floats, Prices
+from sandbox.b3.issuers import Issuers
+from sandbox.b3.prices import MARKET_NOISE, Floats, Prices, in_cents
 from sandbox.b3.series import (
     INTEREST,
     draw_series,
@@ -30,7 +33,7 @@ from sandbox.b3.series import (
     strike_ladder,
 )
 from sandbox.b3.sessions import last_session_until
-from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, build_universe, isin_with_check_digit
+from sandbox.b3.universe import EPOCH, INDEX_ISIN, SECTORS, Listing, build_universe, isin_with_check_digit
 
 _SESSION_STREAM, _PUTS_STREAM, _RIGHTS_STREAM = 2, 4, 5
 _FORWARD_TERMS = (30, 60, 90, 120, 180, 360)
@@ -61,8 +64,11 @@ class _Day:
         paths: Open, high, low and close in rows, BRL for one unit.
         turnover: BRL in the cash market, if it trades.
         volatility: The market's, by that of the long run.
-        week_ago: Close of the week before, BRL for one unit.
+        week_ago: Close of the week before, BRL for one unit, without what has left since.
         quantities: Theoretical quantity in the index.
+        names: What each goes by: ticker, code and company.
+        especi: ESPECI, with the rights that it is ex of.
+        dismes: DISMES.
     """
 
     trade_date: date
@@ -73,6 +79,18 @@ class _Day:
     volatility: float
     week_ago: Floats
     quantities: Ints
+    names: "_Names"
+    especi: NDArray[np.bytes_]
+    dismes: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What listings go by at a time."""
+
+    ticker: NDArray[np.bytes_]
+    code: NDArray[np.bytes_]
+    company: NDArray[np.bytes_]
 
 
 class SimulatedMarket:
@@ -92,13 +110,16 @@ class SimulatedMarket:
         self._seed = seed
         self._quotes = quotes
         self._listings = build_universe(seed, tickers - 1)
-        self._prices = Prices(seed, self._listings)
-        self._composition = Index(seed, self._listings, self._prices)
+        self._actions = CorporateActions(seed, self._listings)
+        self._prices = Prices(seed, self._listings, self._actions)
+        self._composition = Index(seed, self._listings, self._prices, self._actions)
         self._others: dict[str, Index] = {}
         self._listed_from = np.array([listing.listed_from.toordinal() for listing in self._listings])
         self._listed_until = np.array(
             [(listing.listed_until or date.max).toordinal() for listing in self._listings]
         )
+        self._issuers = Issuers(self._listings, self._actions, self._prices)
+        self._number = {listing.isin: number for number, listing in enumerate(self._listings)}
         self._turnover = np.array([listing.turnover for listing in self._listings])
         self._ticket = np.array([listing.ticket for listing in self._listings])
         self._lot = np.array([listing.lot for listing in self._listings])
@@ -109,15 +130,23 @@ class SimulatedMarket:
         )
         self._only_odd_lots = np.array([listing.only_odd_lots for listing in self._listings])
         self._has_options = np.array([listing.has_options for listing in self._listings])
-        self._ticker = _bytes(listing.ticker for listing in self._listings)
-        self._company = _bytes(listing.company for listing in self._listings)
-        self._especi = _bytes(listing.especi() for listing in self._listings)
-        self._especi_ex_dividend = _bytes(listing.especi("ED") for listing in self._listings)
+        self._renamed_on = np.array(
+            [(listing.renamed_on or date.max).toordinal() for listing in self._listings]
+        )
+        self._first_names, self._later_names = (
+            _Names(
+                ticker=_bytes(listing.ticker_on(day) for listing in self._listings),
+                code=_bytes(listing.code_on(day) for listing in self._listings),
+                company=_bytes(listing.company_on(day) for listing in self._listings),
+            )
+            for day in (date.min, date.max)
+        )
+        # Wide enough for any right
+        self._especi = _bytes(listing.especi() for listing in self._listings).astype("S10")
         self._isin = _bytes(listing.isin for listing in self._listings)
         self._codbdi = _bytes(listing.codbdi for listing in self._listings)
         # What there are options on: the listings, and at last the index
         self._index = len(self._listings)
-        self._option_code = _bytes([*(listing.code for listing in self._listings), _INDEX_CODE])
         ladders = [*(strike_ladder(listing.anchor) for listing in self._listings), (100_000, 100_000)]
         self._strike_step, self._strike_unit = np.array(ladders).T
         self._volatility = np.sqrt(252) * np.append(self._prices.noise, MARKET_NOISE * 1.1)
@@ -165,23 +194,61 @@ class SimulatedMarket:
         Raises:
             ValueError: the date is not after EPOCH.
         """
-        closes = self._prices.closes(_session_before(portfolio_date))
+        before = _session_before(portfolio_date)
+        split = np.exp(self._actions.grown(portfolio_date) - self._actions.grown(before))
         quantities = self._index_of(index).quantities(portfolio_date)
         members = np.flatnonzero(quantities).tolist()
-        value = (closes * quantities)[members]
-        ex_dividend = self._ex_dividend(portfolio_date)
+        value = (self._prices.closes(before) / split * quantities)[members]
+        rights = self._actions.rights(portfolio_date)
         thousandths = apportion(100_000 - len(members), value) + 1  # none is left without a weight
         return [
             PortfolioRow(
-                ticker=self._listings[n].ticker,
-                asset=self._listings[n].company,
-                share_class=self._listings[n].especi("ED" if ex_dividend[n] else ""),
+                ticker=self._listings[n].ticker_on(portfolio_date),
+                asset=self._listings[n].company_on(portfolio_date),
+                share_class=self._listings[n].especi(rights.get(n, "")),
                 weight=Decimal(int(weight)).scaleb(-3),
                 theoretical_quantity=int(quantities[n]),
                 sector=SECTORS[self._listings[n].sector],
             )
             for n, weight in zip(members, thousandths, strict=True)
         ]
+
+    def truth(self, day: date) -> dict[str, float]:
+        """What a unit of each paper of the market's first day is worth, in BRL, by ISIN.
+
+        That is its close, not rounded, as if nothing had ever been paid, split or spun off: a right series of
+        total returns is proportional to it. It has papers that did not trade, too.
+
+        Raises:
+            ValueError: the day is before EPOCH.
+        """
+        worth = self._prices.undisturbed(day).tolist()
+        return {
+            listing.isin: value
+            for listing, value in zip(self._listings, worth, strict=True)
+            if listing.is_listed(day)
+        }
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """Every paper that is ever listed."""
+        return self._listings
+
+    def steps(self, isin: str) -> list[Step]:
+        """What a paper has gone and will go ex of, by day.
+
+        Raises:
+            KeyError: the market has no such paper.
+        """
+        return self._actions.steps(self._number[isin])
+
+    def corporate_actions(self, issuer: str, as_of: date) -> IssuerActions | None:
+        """What B3's service knows on a day of an issuer, by its code; None if it knows none of that code."""
+        return self._issuers.actions_of(issuer, as_of)
+
+    def issuer_of(self, trading_name: str) -> str | None:
+        """The issuing code of a short name as B3's service is asked for it: without "/"."""
+        return self._issuers.issuer_of(trading_name)
 
     @property
     def reductor(self) -> Decimal:
@@ -196,13 +263,13 @@ class SimulatedMarket:
         if code == IBOV:
             return self._composition
         if code not in self._others:
-            self._others[code] = Index(self._seed, self._listings, self._prices, code)
+            self._others[code] = Index(self._seed, self._listings, self._prices, self._actions, code)
         return self._others[code]
 
     def _begin(self, trade_date: date) -> _Day:
         rng = np.random.default_rng([self._seed, _SESSION_STREAM, trade_date.toordinal()])
         close = self._prices.closes(trade_date)
-        before = self._prices.closes(_session_before(trade_date))
+        before = self._prices.closes_ex(_session_before(trade_date), trade_date)
         volatility = self._prices.volatility(trade_date)
         noise, moved = self._prices.noise * volatility, np.log(close / before)
         size = close.size
@@ -225,36 +292,47 @@ class SimulatedMarket:
             paths=paths,
             turnover=np.where(listed, self._turnover * np.exp(activity) * stir, 0),
             volatility=volatility,
-            week_ago=self._prices.closes(max(trade_date - timedelta(days=7), EPOCH)),
+            week_ago=self._prices.closes_ex(max(trade_date - timedelta(days=7), EPOCH), trade_date),
             quantities=self._composition.quantities(trade_date),
+            names=self._names(trade_date),
+            especi=self._especi_with_rights(trade_date),
+            dismes=self._actions.numbers(trade_date),
         )
 
-    def _ex_dividend(self, trade_date: date) -> NDArray[np.bool_]:
-        """Whether each listing is ex dividend: shares are in one session of a hundred."""
-        phase = trade_date.toordinal() + 37 * np.arange(len(self._listings))
-        ex_dividend: NDArray[np.bool_] = self._is_share & (phase % 100 == 0)
-        return ex_dividend
+    def _names(self, day: date) -> _Names:
+        renamed = self._renamed_on <= day.toordinal()
+        first, later = self._first_names, self._later_names
+        return _Names(
+            ticker=np.where(renamed, later.ticker, first.ticker),
+            code=np.where(renamed, later.code, first.code),
+            company=np.where(renamed, later.company, first.company),
+        )
+
+    def _especi_with_rights(self, day: date) -> NDArray[np.bytes_]:
+        especi = self._especi.copy()
+        for n, rights in self._actions.rights(day).items():
+            especi[n] = self._listings[n].especi(rights).encode()
+        return especi
 
     def _lines(
         self, day: _Day, traded: NDArray[np.intp], numbers: Columns, *, suffix: str = "", **codes: Any
     ) -> dict[str, Any]:
         """Lines of listings: what they have in common, the given codes and numbers."""
-        ex_dividend = self._ex_dividend(day.trade_date)
         return {
             **_CASH_LINE,
-            "codneg": np.strings.add(self._ticker[traded], suffix.encode()),
-            "nomres": self._company[traded],
-            "especi": np.where(ex_dividend, self._especi_ex_dividend, self._especi)[traded],
+            "codneg": np.strings.add(day.names.ticker[traded], suffix.encode()),
+            "nomres": day.names.company[traded],
+            "especi": day.especi[traded],
             "fatcot": self._fatcot[traded],
             "codisi": self._isin[traded],
-            # A right that is gone starts a new distribution
-            "dismes": 100 + (day.trade_date.toordinal() + 37 * traded) // 100 % 900,
+            "dismes": day.dismes[traded],
             **codes,
             **numbers,
         }
 
     def _cash(self, day: _Day) -> dict[str, Any]:
         quiet = day.rng.random(len(day.listed)) < np.exp(-self._turnover / _QUIET)
+        quiet[self._actions.leaving(day.trade_date)] = False
         traded = np.flatnonzero(day.listed & ~self._only_odd_lots & ~quiet)
         numbers = _trade(
             _draw_chances(day.rng, len(traded)),
@@ -332,9 +410,10 @@ class SimulatedMarket:
         )
         paper = self._listings[int(traded[0])]
         names = {
-            "codneg": _bytes([f"{paper.code}1"]),
+            "codneg": _bytes([f"{paper.code_on(day.trade_date)}1"]),
             "especi": _bytes([f"DIR ORD {paper.segment}".rstrip()]),
             "codisi": _bytes([isin_with_check_digit(f"BR{paper.code}D{month % 90 + 10}OR")]),
+            "dismes": FIRST_NUMBER,  # a right has none of its own
         }
         return {**self._lines(day, traded, numbers, codbdi=b"10", tpmerc=b"010"), **names}
 
@@ -371,6 +450,7 @@ class SimulatedMarket:
             for name in ("month", "strike", "is_call", "interest", "in_the_money")
         )
         of = underlying[nth]
+        codes = np.append(day.names.code, _INDEX_CODE.encode())
         on_index = of == self._index
         expiry = np.array([[_yyyymmdd(day) for day in each] for each in expiries])[
             on_index.astype(int), month
@@ -393,7 +473,7 @@ class SimulatedMarket:
         options = {
             **take(self._underlyings(day, shares), nth),
             **numbers,
-            "codneg": series_codes(self._option_code[of], expiry, is_call, strike // self._strike_unit[of]),
+            "codneg": series_codes(codes[of], expiry, is_call, strike // self._strike_unit[of]),
             "codbdi": np.where(is_call, *codbdi),
             "tpmerc": np.where(is_call, b"070", b"080"),
             "prazot": np.full(len(of), b"000"),
@@ -415,7 +495,7 @@ class SimulatedMarket:
 
     def _underlyings(self, day: _Day, shares: NDArray[np.intp]) -> Columns:
         """What the series of a share have in common with its other lines, and at last those of the index."""
-        names = {"nomres": np.strings.add(self._option_code[shares], b"E")}
+        names = {"nomres": np.strings.add(day.names.code[shares], b"E")}
         index = {
             **_CASH_LINE,
             "codneg": np.array([_INDEX_CODE.encode()]),
@@ -500,7 +580,7 @@ def _trade(
         The quote fields from PREABE to VOLTOT of each line.
     """
     size_chance, average_chance, tick_chance, bid_chance, ask_chance = chances
-    open_, high, low, close = np.maximum(np.rint(path * fatcot * 100), 1).astype(np.int64)
+    open_, high, low, close = in_cents(path, fatcot)
     lots = np.maximum(np.rint(turnover * fatcot * 100 / close / lot), 1).astype(np.int64)
     size = ticket * 2600 * (np.maximum(turnover, 1) / 5e6) ** 0.38 * np.exp(size_chance)
     trades = np.clip(np.rint(turnover / size), 1, lots).astype(np.int64)

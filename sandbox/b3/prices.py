@@ -2,8 +2,9 @@
 
 Log prices revert slowly to an anchor and move with the market, their sector, their company and a little on
 their own. How much they move changes: calm and stormy stretches of weeks or months follow one another, and
-falls bring storms. Shocks are drawn a calendar year at a time, so that a date costs the years since EPOCH
-once in a process, and then nothing.
+falls bring storms. What a paper pays or splits into is taken off its price on the day on which it goes ex,
+and made up for in between (`actions`). Shocks are drawn a calendar year at a time, so that a date costs the
+years since EPOCH once in a process, and then nothing.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.b3.actions import CorporateActions
 from sandbox.b3.universe import EPOCH, FUND_SECTOR, SECTORS, Listing
 
 Floats = NDArray[np.float64]
@@ -45,13 +47,15 @@ class Prices:
     Args:
         seed: Of the market.
         listings: What there are prices of.
+        actions: Their corporate actions.
 
     Attributes:
         noise: Standard deviation of each one's daily log return, in the long run.
     """
 
-    def __init__(self, seed: int, listings: Sequence[Listing]) -> None:
+    def __init__(self, seed: int, listings: Sequence[Listing], actions: CorporateActions) -> None:
         self._seed = seed
+        self._actions = actions
         self._anchor = np.array([listing.anchor for listing in listings])
         self._beta = np.array([listing.beta for listing in listings])
         self._own_noise = np.array([listing.noise for listing in listings])
@@ -70,8 +74,26 @@ class Prices:
             ValueError: the day is before EPOCH.
         """
         year, row = self._row(day)
-        prices: Floats = self._anchor * np.exp(year.deviations[row])
+        prices: Floats = self._anchor * np.exp(year.deviations[row] + self._actions.lift(day))
         return prices
+
+    def undisturbed(self, day: date) -> Floats:
+        """The closes as they would be if no listing had ever paid or split: what its holder has.
+
+        Raises:
+            ValueError: the day is before EPOCH.
+        """
+        undisturbed: Floats = self.closes(day) * np.exp(-self._actions.fallen(day))
+        return undisturbed
+
+    def closes_ex(self, before: date, day: date) -> Floats:
+        """The closes of a day before, without what has left each listing by `day`.
+
+        Raises:
+            ValueError: the day is before EPOCH.
+        """
+        left: Floats = np.exp(self._actions.fallen(day) - self._actions.fallen(before))
+        return self.closes(before) * left
 
     def volatility(self, day: date) -> float:
         """How volatile the market is on a day: its standard deviation, by that of the long run."""
@@ -117,6 +139,11 @@ class Prices:
         particular = sector[:, self._sector] + self._own_noise * company[:, self._company] + own
         shocks: Floats = np.outer(market, self._beta) + np.sqrt(volatility)[:, np.newaxis] * particular
         return shocks
+
+
+def in_cents(price: Floats, fatcot: NDArray[np.int64] | int = 1) -> NDArray[np.int64]:
+    """Prices in BRL for one unit, as they are quoted: in cents for `fatcot` units, one at least."""
+    return np.maximum(np.rint(price * fatcot * 100), 1).astype(np.int64)
 
 
 def _volatility(agitation: Floats) -> Floats:

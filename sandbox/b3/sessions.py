@@ -8,7 +8,7 @@ from scraper.b3.calendar import sessions_between
 _LONGEST_BREAK = timedelta(days=10)  # there is no longer one between two sessions
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def last_session_until(day: date) -> date:
     """The day, or the last session before it."""
     return sessions_between(day - _LONGEST_BREAK, day)[-1]

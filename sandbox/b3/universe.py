@@ -5,7 +5,7 @@ name of the index, IBOV, and its ISIN are real, because queries and the portfoli
 
 Companies come and go: every nine weeks or so one arrives and another leaves, with all its share classes. Who
 arrives is a company of the kind that leaves, so that the market keeps its size; a number, and with it ticker
-and ISIN, is never given twice.
+and ISIN, is never given twice. Some change their name once, and with it their tickers; their ISINs stay.
 """
 
 import string
@@ -40,17 +40,22 @@ INDEX_ISIN = "BRIBOVINDM18"
 EPOCH = date(2000, 1, 1)
 """The market's first day."""
 
+NEVER_THIN = 6e5
+"""Typical cash volume of a session, BRL, from which on a paper trades in all of them."""
+FUND_CODBDI = "12"
+"""Bulletin code of real-estate funds."""
+
 _FOUNDED = date(1990, 1, 1)  # so that nothing is new on the first day
-_UNIVERSE_STREAM = 0
+_UNIVERSE_STREAM, _NAMES_STREAM = 0, 9
 _LAST_CHANGE = date(2046, 1, 1)  # afterwards nobody comes or goes
 _CHANGE_EVERY = 65  # days from an arrival to the next, and so of departures; in a small market more
 _JITTER = 18  # days by which each may be late: no window of 60 sessions is without one
 _SETTLED = timedelta(days=1000)  # who has arrived does not leave before
 _THIN = (6e3, 1.2e5)  # typical cash volume of a session, BRL, of the tenth that does not trade in all of them
-_NEVER_THIN = 6e5
 _SUFFIX = {"ON": "3", "PN": "4", "PNA": "5", "UNT": "11", "DRN": "34", "CI": "11"}
 _ISIN_TYPE = {"ON": "ACNOR", "PN": "ACNPR", "PNA": "ACNPA", "UNT": "CDAM0", "DRN": "BDR00", "CI": "CTF00"}
 _ETF = "14"
+_RENAMED = 0.2
 _POPULAR = 0.4  # size of a trade of the most traded shares, by others'
 _ISSUES = (("ON",), ("ON", "PN"), ("PN",), ("ON", "PNA"), ("UNT",))
 _ISSUES_SHARE = (0.64, 0.22, 0.03, 0.03, 0.08)
@@ -63,10 +68,10 @@ class Listing:
     """A ticker and what drives its price and its trading.
 
     Attributes:
-        code: The four letters that its ticker and its option series begin with.
-        ticker: Cash ticker.
+        code: The four letters that its ticker and its option series begin with; at first.
+        ticker: Cash ticker, at first.
         isin: ISIN, with its check digit.
-        company: Short name.
+        company: Short name, at first.
         company_number: Number of the company, common to its share classes.
         share_class: "ON", "PN", "PNA", "UNT"; "CI" for funds, "DRN" for receipts.
         segment: Listing segment, "NM", "N2", "N1" or none.
@@ -84,6 +89,9 @@ class Listing:
         has_options: It has option series, once it has been listed for a while.
         listed_from: The first day on which it may trade, if there is a session.
         listed_until: The last one, None if it stays.
+        renamed_on: From that day on it goes by `later_code` and `later_company`; None if it keeps its name.
+        later_code: The four letters afterwards.
+        later_company: The short name afterwards.
     """
 
     code: str
@@ -107,6 +115,25 @@ class Listing:
     has_options: bool = False
     listed_from: date = _FOUNDED
     listed_until: date | None = None
+    renamed_on: date | None = None
+    later_code: str = ""
+    later_company: str = ""
+
+    def is_renamed(self, day: date) -> bool:
+        """Whether it goes by its later name on a day."""
+        return self.renamed_on is not None and self.renamed_on <= day
+
+    def code_on(self, day: date) -> str:
+        """The four letters of a day."""
+        return self.later_code if self.is_renamed(day) else self.code
+
+    def ticker_on(self, day: date) -> str:
+        """The cash ticker of a day."""
+        return self.code_on(day) + self.ticker.removeprefix(self.code)
+
+    def company_on(self, day: date) -> str:
+        """The short name of a day."""
+        return self.later_company if self.is_renamed(day) else self.company
 
     def especi(self, rights: str = "") -> str:
         """ESPECI: share class, rights ("ED": ex dividend) and segment, each in its columns."""
@@ -147,7 +174,7 @@ def build_universe(seed: int, tickers: int) -> tuple[Listing, ...]:
     etfs, receipts, funds = tickers // 25, tickers // 12, tickers // 10
     founders = _list_shares(rng, tickers - etfs - receipts - funds)
     kinds: tuple[tuple[int, dict[str, Any]], ...] = (
-        (funds, {"codbdi": "12", "share_class": "CI", "beta": 0.15, "noise": 0.007, "size": 6e5}),
+        (funds, {"codbdi": FUND_CODBDI, "share_class": "CI", "beta": 0.15, "noise": 0.007, "size": 6e5}),
         (receipts, {"codbdi": "34", "share_class": "DRN", "beta": 0.3, "noise": 0.016, "size": 5e5}),
         (etfs, {"codbdi": _ETF, "share_class": "CI", "beta": 1.0, "noise": 0.002, "size": 4e7}),
     )
@@ -155,7 +182,8 @@ def build_universe(seed: int, tickers: int) -> tuple[Listing, ...]:
         founders += _list_funds(rng, count, founders[-1].company_number + 1, **traits)
     # A price per 1,000 units: the unit itself is worth cents
     founders[-1] = replace(founders[-1], fatcot=1000, anchor=0.05)
-    return tuple(_give_free_float(rng, _give_options(_come_and_go(rng, _make_popular(founders)))))
+    listings = _give_free_float(rng, _give_options(_come_and_go(rng, _make_popular(founders))))
+    return tuple(_rename(np.random.default_rng([seed, _NAMES_STREAM]), listings))
 
 
 def _list_shares(rng: np.random.Generator, count: int) -> list[Listing]:
@@ -239,10 +267,44 @@ def _identity(company: int, share_class: str) -> dict[str, Any]:
         "code": code,
         "ticker": code + _SUFFIX[share_class],
         "isin": isin_with_check_digit(f"BR{code}{_ISIN_TYPE[share_class]}"),
-        "company": f"SIMULADA {company + 1:03d}",
+        "company": _name(company),
         "company_number": company,
         "share_class": share_class,
     }
+
+
+def _name(company: int) -> str:
+    """The short name of a company: "SIMULADA 001"; some have a slash in it, as B3's have in "S/A"."""
+    number = company + 1
+    return (
+        f"SIMULADA {number // 10}/{number % 10}"
+        if number < 100 and number % 20 == 12
+        else f"SIMULADA {number:03d}"
+    )
+
+
+def _rename(rng: np.random.Generator, listings: list[Listing]) -> list[Listing]:
+    """Let one company in five have another name one day: codes from ZX0A on, which no other has."""
+    renamed: list[Listing] = []
+    names = 0
+    companies = listings[-1].company_number + 1
+    for _, group in groupby(listings, key=lambda paper: paper.company_number):
+        papers = list(group)
+        lead = papers[0]
+        first = max(lead.listed_from, EPOCH) + _SETTLED / 2
+        last = (lead.listed_until or _LAST_CHANGE) - _SETTLED / 4
+        changes, when = rng.random(2).tolist()
+        if lead.is_share and changes < _RENAMED and first < last and names < 10 * 26:
+            digit, letter = divmod(names, 26)
+            later: dict[str, Any] = {
+                "renamed_on": first + timedelta(days=int(when * (last - first).days)),
+                "later_code": f"ZX{digit}{string.ascii_uppercase[letter]}",
+                "later_company": _name(companies + names),
+            }
+            names += 1
+            papers = [replace(paper, **later) for paper in papers]
+        renamed += papers
+    return renamed
 
 
 def _spread(rng: np.random.Generator, count: int, *, median: float, sigma: float) -> NDArray[np.float64]:
@@ -261,7 +323,7 @@ def _come_and_go(rng: np.random.Generator, founders: list[Listing]) -> list[List
     mortal = [
         number
         for number, papers in enumerate(companies)
-        if papers[0].codbdi != _ETF and all(_NEVER_THIN <= paper.turnover < giant for paper in papers)
+        if papers[0].codbdi != _ETF and all(NEVER_THIN <= paper.turnover < giant for paper in papers)
     ]
     for change in range(1, int((_LAST_CHANGE - EPOCH).days / every)):
         arrival, departure = (
@@ -287,7 +349,7 @@ def _newcomers(
             paper,
             **_identity(company, paper.share_class),
             **(_of_class(rng, traits) | {"sector": sector, "codbdi": "02"} if paper.is_share else {}),
-            turnover=max(paper.turnover * float(np.exp(growth)), _NEVER_THIN),
+            turnover=max(paper.turnover * float(np.exp(growth)), NEVER_THIN),
             listed_from=arrival,
         )
         for paper in model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -67,6 +68,8 @@ def go_over(market: SimulatedMarket, sessions: Sequence[date]) -> Lines:
         "fatcot",
         "voltot",
         "datven",
+        "especi",
+        "dismes",
     )
     made = [market.columns(session) for session in sessions]
     lengths = [len(columns["codneg"]) for columns in made]
@@ -78,7 +81,7 @@ def go_over(market: SimulatedMarket, sessions: Sequence[date]) -> Lines:
 
 @dataclass(frozen=True)
 class History:
-    """The sessions of `SESSIONS`; a row is a session, a column a ticker of `tickers`, which are sorted.
+    """The sessions of `SESSIONS`; a row is a session, a column a paper of `isins`, which are sorted.
 
     The market has the tickers of the default one, and few option series.
     """
@@ -97,22 +100,32 @@ class History:
         )
 
     @cached_property
-    def tickers(self) -> list[bytes]:
-        found: list[bytes] = np.unique(self.cash.columns["codneg"]).tolist()
+    def isins(self) -> list[bytes]:
+        found: list[bytes] = np.unique(self.cash.columns["codisi"]).tolist()
         return found
 
     @cached_property
-    def isins(self) -> list[bytes]:
-        """Of `tickers`."""
-        isin = dict(
-            zip(self.cash.columns["codneg"].tolist(), self.cash.columns["codisi"].tolist(), strict=True)
-        )
-        return [isin[ticker] for ticker in self.tickers]
+    def paper(self) -> dict[bytes, int]:
+        """The column of each ticker; a paper that is renamed has two."""
+        column = {isin: number for number, isin in enumerate(self.isins)}
+        names = zip(self.cash.columns["codneg"].tolist(), self.cash.columns["codisi"].tolist(), strict=True)
+        return {ticker: column[isin] for ticker, isin in names}
+
+    def of_cash(self, name: str) -> Floats:
+        """A field of the cash lines."""
+        return self.cash.table(name, self.isins, key="codisi")
 
     @cached_property
     def closes(self) -> Floats:
-        """BRL, NaN where a ticker did not trade."""
-        return self.cash.table("preult", self.tickers) / 100 / self.cash.table("fatcot", self.tickers)
+        """BRL, NaN where a paper did not trade."""
+        return self.of_cash("preult") / 100 / self.of_cash("fatcot")
+
+    @cached_property
+    def truth(self) -> Floats:
+        """The closes as they would be if nothing had ever been paid or split."""
+        known = [self.market.truth(session) for session in SESSIONS]
+        rows = [[each.get(isin.decode(), np.nan) for isin in self.isins] for each in known]
+        return np.where(self.traded, np.array(rows), np.nan)
 
     @cached_property
     def traded(self) -> NDArray[np.bool_]:
@@ -120,42 +133,42 @@ class History:
 
     @cached_property
     def first(self) -> NDArray[np.intp]:
-        """The first session of each ticker."""
+        """The first session of each paper."""
         first: NDArray[np.intp] = self.traded.argmax(axis=0)
         return first
 
     @cached_property
     def last(self) -> NDArray[np.intp]:
-        """The last session of each ticker."""
+        """The last session of each paper."""
         last: NDArray[np.intp] = len(self.traded) - 1 - self.traded[::-1].argmax(axis=0)
         return last
 
     @cached_property
     def volume(self) -> Floats:
-        """Median volume of the sessions in which a ticker trades, BRL."""
-        median: Floats = np.nanmedian(self.cash.table("voltot", self.tickers), axis=0) / 100
+        """Median volume of the sessions in which a paper trades, BRL."""
+        median: Floats = np.nanmedian(self.of_cash("voltot"), axis=0) / 100
         return median
 
     @cached_property
     def returns(self) -> Floats:
-        """Log returns from session to session of what traded in all of them."""
-        changes: Floats = np.diff(np.log(self.closes[:, self.traded.all(axis=0)]), axis=0)
+        """Log returns from session to session, with what is paid, of what traded in all of them."""
+        changes: Floats = np.diff(np.log(self.truth[:, self.traded.all(axis=0)]), axis=0)
         return changes
 
     @property
     def arrivals(self) -> list[tuple[int, date]]:
-        """Each ticker that was not there from the beginning, and its first session."""
+        """Each paper that was not there from the beginning, and its first session."""
         first = [SESSIONS[session] for session in self.first]
-        return [(ticker, day) for ticker, day in enumerate(first) if FIRST <= day <= LAST]
+        return [(paper, day) for paper, day in enumerate(first) if FIRST <= day <= LAST]
 
     @property
     def departures(self) -> list[tuple[int, date]]:
-        """Each ticker that was not there to the end, and its last session."""
+        """Each paper that was not there to the end, and its last session."""
         last = [SESSIONS[session] for session in self.last]
-        return [(ticker, day) for ticker, day in enumerate(last) if FIRST <= day <= LAST]
+        return [(paper, day) for paper, day in enumerate(last) if FIRST <= day <= LAST]
 
-    def members(self, day: date) -> set[bytes]:
-        return {row.ticker.encode() for row in self.market.portfolio(day)}
+    def members(self, day: date) -> set[int]:
+        return {self.paper[row.ticker.encode()] for row in self.market.portfolio(day)}
 
     def series(self, which: Callable[..., int], what: NDArray[np.int64]) -> dict[bytes, int]:
         """The least or greatest of something of the option lines of each underlying's ISIN."""
@@ -185,8 +198,8 @@ def test_any_sixty_sessions_of_recent_years_see_an_arrival_and_a_departure(histo
 def test_a_company_comes_and_goes_with_all_its_share_classes(history: History) -> None:
     for changes in (history.arrivals, history.departures):
         by_company = defaultdict(set)
-        for ticker, day in changes:
-            by_company[history.tickers[ticker][:4]].add(day)
+        for paper, day in changes:
+            by_company[history.isins[paper][2:6]].add(day)
         assert {len(days) for days in by_company.values()} == {1}
         assert len(by_company) < len(changes)
 
@@ -208,12 +221,38 @@ def test_the_market_keeps_its_size_for_decades(history: History, year: int) -> N
 def test_no_ticker_isin_or_company_is_ever_given_twice(history: History) -> None:
     cash = history.cash.columns
     names = set(zip(cash["codneg"].tolist(), cash["codisi"].tolist(), cash["nomres"].tolist(), strict=True))
-    assert len(names) == len({ticker for ticker, _, _ in names}) == len({isin for _, isin, _ in names})
+    assert len(names) == len({ticker for ticker, _, _ in names})
     codes = {(ticker[:4], company) for ticker, _, company in names}
     assert len(codes) == len({code for code, _ in codes}) == len({company for _, company in codes})
     # Whoever is not thin is there in every session from the first to the last: nobody comes back
-    for ticker in np.flatnonzero(history.volume > 1e6):
-        assert history.traded[history.first[ticker] : history.last[ticker] + 1, ticker].all()
+    for paper in np.flatnonzero(history.volume > 1e6):
+        assert history.traded[history.first[paper] : history.last[paper] + 1, paper].all()
+
+
+def test_a_few_change_their_tickers_and_name_and_keep_their_isins_and_distribution_numbers(
+    history: History,
+) -> None:
+    cash = history.cash.columns
+    names = {name: cash[name].tolist() for name in ("codisi", "codneg", "nomres", "dismes")}
+    by_paper = defaultdict(list)
+    for isin, *rest in zip(*names.values(), strict=True):
+        by_paper[isin].append(rest)
+    renamed = {isin: lines for isin, lines in by_paper.items() if len({line[0] for line in lines}) > 1}
+    assert 3 <= len(renamed) <= 20
+    for isin, lines in renamed.items():
+        (change,) = [n for n, (one, other) in enumerate(pairwise(lines), 1) if one[0] != other[0]]
+        before, after = lines[change - 1], lines[change]
+        assert before[0][:4] == isin[2:6]
+        assert re.fullmatch(rb"ZX\d[A-Z]", after[0][:4])
+        assert before[0][4:] == after[0][4:]
+        assert before[1] != after[1]
+        assert 0 <= after[2] - before[2] <= 2
+    # It has no line under its former name any more, in no market
+    every = history.lines
+    for isin in renamed:
+        own = every.columns["codisi"] == isin
+        later = own & np.char.startswith(every.columns["codneg"], by_paper[isin][-1][0][:4])
+        assert every.session[later].min() == every.session[own & ~later].max() + 1
 
 
 def test_a_new_share_has_options_and_a_place_in_the_index_only_later(history: History) -> None:
@@ -221,11 +260,11 @@ def test_a_new_share_has_options_and_a_place_in_the_index_only_later(history: Hi
     first_series = history.series(min, options.session)
     portfolios = {day: history.members(day) for day in NOW_AND_THEN}
     with_options = in_index = 0
-    for ticker, arrival in history.arrivals:
-        if (isin := history.isins[ticker]) in first_series:
+    for paper, arrival in history.arrivals:
+        if (isin := history.isins[paper]) in first_series:
             with_options += 1
             assert (SESSIONS[first_series[isin]] - arrival).days >= 60 - LISTED_ON_A_DAY_OFF
-        entered = [day for day, members in portfolios.items() if history.tickers[ticker] in members]
+        entered = [day for day, members in portfolios.items() if paper in members]
         in_index += bool(entered)
         assert all((day - arrival).days >= 120 - LISTED_ON_A_DAY_OFF for day in entered)
     assert min(with_options, in_index) > 3
@@ -234,23 +273,22 @@ def test_a_new_share_has_options_and_a_place_in_the_index_only_later(history: Hi
 def test_a_share_that_leaves_the_market_has_left_the_index_and_its_options_before(history: History) -> None:
     options = history.lines.of(b"070", b"080")
     last_expiry = history.series(max, options.columns["datven"])
-    last_portfolio = {ticker: day for day in NOW_AND_THEN for ticker in history.members(day)}
+    last_portfolio = {paper: day for day in NOW_AND_THEN for paper in history.members(day)}
     with_options = in_index = 0
-    for ticker, departure in history.departures:
-        if (isin := history.isins[ticker]) in last_expiry:
+    for paper, departure in history.departures:
+        if (isin := history.isins[paper]) in last_expiry:
             with_options += 1
             assert last_expiry[isin] <= int(f"{departure:%Y%m%d}")
-        if history.tickers[ticker] in last_portfolio:
+        if paper in last_portfolio:
             in_index += 1
-            assert last_portfolio[history.tickers[ticker]] < departure
+            assert last_portfolio[paper] < departure
     assert min(with_options, in_index) > 3
 
 
 def test_the_index_has_none_but_what_trades_in_every_session(history: History) -> None:
     for day in NOW_AND_THEN:
         session = SESSIONS.index(day)
-        trading = {history.tickers[ticker] for ticker in np.flatnonzero(history.traded[session])}
-        assert history.members(day) <= trading, day
+        assert history.members(day) <= {*np.flatnonzero(history.traded[session]).tolist()}, day
 
 
 @pytest.mark.parametrize(("seed", "tickers"), [(1890, 149), (7, 39), (3, 599)])
@@ -261,12 +299,17 @@ def test_names_are_made_up_and_nobodys(seed: int, tickers: int) -> None:
     assert len({listing.isin for listing in listings}) == len(listings)
     for listing in listings:
         assert re.fullmatch(r"ZX[A-Z][A-Z0-9](3|4|5|11|34)", listing.ticker)
-        assert re.fullmatch(r"SIMULADA \d{3}", listing.company)
+        assert re.fullmatch(r"SIMULADA (\d{3}|\d/\d)", listing.company)
         assert re.fullmatch(rf"BR{listing.ticker[:4]}(AC|CD|BD|CT)[A-Z0-9]{{3}}\d", listing.isin)
         # ISO 6166: letters are two digits, every second digit from the right is doubled, all add up to tens
         digits = "".join(str(int(character, 36)) for character in listing.isin)
         doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
         assert sum(number // 10 + number % 10 for number in doubled) % 10 == 0
+    later = {(listing.later_code, listing.later_company) for listing in listings if listing.renamed_on}
+    assert len(later) == len({code for code, _ in later}) == len({company for _, company in later}) > 2
+    assert all(re.fullmatch(r"ZX\d[A-Z]", code) for code, _ in later)
+    assert all(re.fullmatch(r"SIMULADA \d{3}", company) for _, company in later)
+    assert not {company for _, company in later} & {listing.company for listing in listings}
 
 
 # ---- who does not trade ----
@@ -283,7 +326,7 @@ def test_about_a_tenth_of_the_tickers_the_least_traded_miss_sessions(history: Hi
 
 
 def test_in_a_session_a_share_may_trade_in_odd_lots_alone_or_not_at_all(history: History) -> None:
-    odd_lots = ~np.isnan(history.lines.of(b"020").table("voltot", [code + b"F" for code in history.tickers]))
+    odd_lots = ~np.isnan(history.lines.of(b"020").table("voltot", history.isins, key="codisi"))
     shares = odd_lots.any(axis=0)
     session = np.arange(len(SESSIONS))[:, np.newaxis]
     listed = (history.first <= session) & (session <= history.last)
@@ -291,9 +334,7 @@ def test_in_a_session_a_share_may_trade_in_odd_lots_alone_or_not_at_all(history:
     silent = (~odd_lots & ~history.traded & listed)[:, shares].sum(axis=1)
     assert 1 < alone.mean() < 8
     assert 0.5 < silent.mean() < 8
-    never_otherwise = set(history.lines.of(b"020").columns["codneg"].tolist()) - {
-        ticker + b"F" for ticker in history.tickers
-    }
+    never_otherwise = set(history.lines.of(b"020").columns["codisi"].tolist()) - {*history.isins}
     assert len(never_otherwise) == 1
 
 
@@ -328,19 +369,20 @@ def test_returns_have_fat_tails_and_nothing_is_absurd(history: History) -> None:
     standard = (history.returns - history.returns.mean(axis=0)) / history.returns.std(axis=0)
     assert np.median((standard**4).mean(axis=0)) > 4  # 3 is the normal distribution's
     assert np.abs(history.returns).max() < 0.5
-    assert (np.nanmax(history.closes, axis=0) / np.nanmin(history.closes, axis=0)).max() < 12
+    assert (np.nanmax(history.truth, axis=0) / np.nanmin(history.truth, axis=0)).max() < 30
 
 
 def test_shares_of_a_sector_move_together_more_than_shares_of_two(history: History) -> None:
     sector = {row.ticker: row.sector for day in NOW_AND_THEN for row in history.market.portfolio(day)}
-    everyday = [history.tickers[ticker].decode() for ticker in np.flatnonzero(history.traded.all(axis=0))]
-    members = [number for number, ticker in enumerate(everyday) if ticker in sector]
+    of_paper = {history.paper[ticker.encode()]: name for ticker, name in sector.items()}
+    everyday = np.flatnonzero(history.traded.all(axis=0)).tolist()
+    members = [number for number, paper in enumerate(everyday) if paper in of_paper]
     correlation = np.atleast_2d(np.corrcoef(history.returns[:, members].T))
     pairs: dict[bool, list[float]] = {True: [], False: []}
     for row, one in enumerate(everyday[number] for number in members):
         for column, other in enumerate(everyday[number] for number in members[:row]):
-            if one[:4] != other[:4]:
-                pairs[sector[one] == sector[other]].append(correlation[row, column])
+            if history.isins[one][:6] != history.isins[other][:6]:
+                pairs[of_paper[one] == of_paper[other]].append(correlation[row, column])
     within, across = np.mean(pairs[True]), np.mean(pairs[False])
     assert len(pairs[True]) > 50
     assert 0.2 < across < 0.45
@@ -348,7 +390,7 @@ def test_shares_of_a_sector_move_together_more_than_shares_of_two(history: Histo
 
 
 def test_a_year_says_something_of_highs_lows_and_averages(history: History) -> None:
-    closes = history.closes[:, history.traded.all(axis=0)]
+    closes = history.truth[:, history.traded.all(axis=0)]
     year = windows(closes, 250)
     for extreme in (year.max(axis=-1), year.min(axis=-1)):
         reached = (closes[249:] == extreme).sum(axis=1)
@@ -365,12 +407,12 @@ def test_a_year_says_something_of_highs_lows_and_averages(history: History) -> N
 
 
 def test_sessions_open_with_a_gap_that_is_a_part_of_their_move(history: History) -> None:
-    opens = (
-        history.cash.table("preabe", history.tickers) / 100 / history.cash.table("fatcot", history.tickers)
-    )
+    opens = history.of_cash("preabe") / 100 / history.of_cash("fatcot")
     liquid = history.traded.all(axis=0) & (history.volume > 1e6)
     before, open_, close = history.closes[:-1, liquid], opens[1:, liquid], history.closes[1:, liquid]
-    gap, move = np.log(open_ / before), np.log(close / before)
+    # Without what has left in between
+    move = np.diff(np.log(history.truth[:, liquid]), axis=0)
+    gap = np.log(open_ / before) - np.log(close / before) + move
     assert 0.25 < gap.std() / move.std() < 0.75
     assert 0.5 < np.corrcoef(gap.ravel(), move.ravel())[0, 1] < 0.95
     assert (np.abs(gap) > 0.02).any(axis=1).mean() > 0.5
@@ -460,16 +502,30 @@ def quantities(market: SimulatedMarket, day: date) -> dict[str, int]:
     return {row.ticker: row.theoretical_quantity for row in market.portfolio(day)}
 
 
+def grown(market: SimulatedMarket, isin: str, after: date, until: date) -> float:
+    """What a share of a session has become in a later one."""
+    return float(math.prod(step.shares for step in market.steps(isin) if after < step.day <= until))
+
+
 def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_september() -> None:
     market = SimulatedMarket()
+    isin = {
+        listing.ticker_on(day): listing.isin
+        for listing in build_universe(1890, 149)
+        for day in (date.min, date.max)
+    }
     sessions = sessions_between(date(2024, 1, 2), date(2026, 12, 30))
-    portfolios = [quantities(market, session) for session in sessions]
-    changed = [
-        session
-        for session, (before, after) in zip(sessions[1:], pairwise(portfolios), strict=True)
-        if before != after
+    portfolios = [
+        {isin[ticker]: units for ticker, units in quantities(market, session).items()} for session in sessions
     ]
+    changed, split = [], 0
+    for (last, session), (before, after) in zip(pairwise(sessions), pairwise(portfolios), strict=True):
+        growth = {paper: grown(market, paper, last, session) for paper in before}
+        split += sum(factor != 1 for factor in growth.values())
+        if after != {paper: pytest.approx(units * growth[paper], abs=1) for paper, units in before.items()}:
+            changed.append(session)
     assert changed == REBALANCES
+    assert split > 10
     for day in REBALANCES:
         before, after = (portfolios[sessions.index(day) + offset] for offset in (-1, 0))
         assert 1 <= len(after.keys() - before.keys()) <= 12, day
@@ -479,17 +535,19 @@ def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_septembe
 def value_at_the_close(history: History, session: date, units: dict[str, int]) -> Floats:
     """BRL of each holding."""
     row = history.closes[SESSIONS.index(session)]
-    return np.array([row[history.tickers.index(ticker.encode())] * units[ticker] for ticker in units])
+    return np.array([row[history.paper[ticker.encode()]] * units[ticker] for ticker in units])
 
 
 @pytest.mark.parametrize("day", REBALANCES)
 def test_a_rebalance_leaves_the_index_where_it_was(history: History, day: date) -> None:
     before = SESSIONS[SESSIONS.index(day) - 1]
-    old, new = (
-        value_at_the_close(history, before, quantities(history.market, session)).sum()
-        / float(history.market.reductor)
-        for session in (before, day)
-    )
+    level = float(history.market.reductor)
+    units = quantities(history.market, day)
+    old = value_at_the_close(history, before, quantities(history.market, before)).sum() / level
+    # What splits on that very day has the close of one share
+    isins = [history.isins[history.paper[ticker.encode()]].decode() for ticker in units]
+    growth = np.array([grown(history.market, isin, before, day) for isin in isins])
+    new = (value_at_the_close(history, before, units) / growth).sum() / level
     assert new == pytest.approx(old, rel=5e-4)  # prices are rounded to the cent
     assert 40_000 < old < 400_000
 
