@@ -130,7 +130,7 @@ class Lake:
                 self._paid[paper].append(before)
         numbers = pa.array(self._number, pa.int32())
         place = _SESSION.get_field_index("distribution_number")
-        rows = self._papers.set_column(place, _SESSION.field(place), [numbers])
+        rows = self._papers.set_column(place, _SESSION.field(place), pa.chunked_array([numbers]))
         key = f"{keys.COMPACT}{day}/{keys.REFINED_FILE}"
         self.s3.put_object(Bucket=_REFINED, Key=key, Body=files.parquet(rows, files.COMPACT_FILE))
 

@@ -8,7 +8,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Protocol, runtime_checkable
 
 from sandbox.b3.formats import (
     IssuerActions,
@@ -32,17 +31,6 @@ _QUOTE_FILE = re.compile(r"COTAHIST_[ADM]\d{4,8}\.ZIP", re.IGNORECASE)
 PORTFOLIO_SEGMENT = "2"
 """The segment of a portfolio that the scraper asks for: the one with sectors."""
 _PORTFOLIO_FILE = "GetPortfolioDay_{index}_segment{segment}_DD-MM-YY.json"
-
-
-@runtime_checkable
-class MarketWithActions(Protocol):
-    """A market whose papers pay, split and so on."""
-
-    def corporate_actions(self, issuer: str, as_of: date) -> IssuerActions | None:
-        """What B3 knows of an issuer on that day; None of one that there never was."""
-
-    def issuer_of(self, trading_name: str) -> str | None:
-        """The issuing code of a NOMRES, as B3 is asked for it: without "/" and blanks at its end."""
 
 
 class SimulatedSource:
@@ -139,9 +127,7 @@ class SimulatedSource:
 
     def cash_history(self, request: CashHistoryRequest) -> Document | None:
         """A page of what a company has paid; without rows where B3 does not know the name."""
-        issuer = None
-        if isinstance(self._market, MarketWithActions):
-            issuer = self._market.issuer_of(request.trading_name)
+        issuer = self._market.issuer_of(request.trading_name)
         actions = None if issuer is None else self._actions(issuer)
         page = encode_cash_history(
             actions.history if actions else (),
@@ -151,8 +137,6 @@ class SimulatedSource:
         return _JSON(body=json.dumps(page, ensure_ascii=False).encode())
 
     def _actions(self, issuer: str) -> IssuerActions | None:
-        if not isinstance(self._market, MarketWithActions):
-            return None
         with self._generating:
             return self._market.corporate_actions(issuer, self.actions_as_of)
 
