@@ -656,6 +656,16 @@ def stocks_without_trades(lake: Lake, trade_date: date) -> pd.DataFrame:
     ).sort_values("cash_volume_before", ascending=False)
 
 
+def _doubtful_trades(stocks: pd.DataFrame) -> pd.Series:
+    """By session: how many counts 100,000 more, or several of them, would bring back to the usual."""
+    trades, volume = stocks["trades"].astype(float), stocks["volume"] / 100
+    usual = (volume / trades).groupby(stocks["ticker"]).transform("median")
+    would_be = volume / usual
+    more = ((would_be - trades) / 100_000).round() * 100_000
+    doubtful = (would_be > 2.5 * trades) & (more > 0) & ((would_be / (trades + more) - 1).abs() <= 0.25)
+    return doubtful.groupby(stocks["trade_date"]).sum()
+
+
 def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     """Of a lake that lacks nothing between its first and its last session."""
     quotes, stocks = lake.quotes.groupby("trade_date"), lake.stocks.groupby("trade_date")
@@ -680,5 +690,8 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     for column in ("raw_volume", "volume"):
         rows[column] = brl(rows[column])
     rows["volume_difference"] = brl(0)
-    rows[["without_trades", "doubtful_trades", "revised_lines"]] = 0
+    asked = lake.stocks[lake.stocks["trade_date"].between(first_date, last_date)]
+    rows["without_trades"] = 0
+    rows["doubtful_trades"] = _doubtful_trades(asked).reindex(rows.index, fill_value=0)
+    rows["revised_lines"] = 0
     return rows.rename_axis("trade_date").reset_index()

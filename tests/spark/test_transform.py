@@ -433,7 +433,7 @@ class TestTrades:
         rows = refine({few: [*self.USUAL[:48], line], enough: [*self.USUAL[:49], line]})
         assert (rows[few, "ZZAA3"]["trades"], rows[enough, "ZZAA3"]["trades"]) == (57, None)
 
-    def test_of_simulated_papers_that_wrap_are_a_third_found_and_no_other_is_doubted(
+    def test_of_simulated_papers_that_wrap_more_than_a_third_are_found_and_no_other_is_doubted(
         self, refine: Refine
     ) -> None:
         """The others look as if they were traded in pieces less than five times as large as usual."""
@@ -448,7 +448,7 @@ class TestTrades:
             (day, quote.codneg) for day, lines in made.items() for quote, trades in lines if trades > 99_999
         }
         doubted = {key for key, row in rows.items() if row["trades"] is None}
-        assert (len(days), len(wrapped), len(doubted)) == (40, 53, 17)
+        assert (len(days), len(wrapped), len(doubted)) == (40, 54, 21)
         assert doubted < wrapped
 
     def test_of_odd_lots_are_held_to_odd_lots(self, refine: Refine) -> None:
