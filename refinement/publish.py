@@ -69,9 +69,9 @@ def publish(
 ) -> list[Published]:
     """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
 
-    A session is one task's, a run's only session the driver's. S3 shows a file's old bytes until it has the
-    new ones whole; who fails in between has replaced some of the session's files, and the next run replaces
-    the others.
+    A session is one task's; where there is one alone, the driver's. S3 shows a file's old bytes until it has
+    the new ones whole; who fails in between has replaced some of the session's files, and the next run
+    replaces the others.
 
     Args:
         refined: The sessions' rows.
@@ -95,8 +95,9 @@ def publish(
     columns = refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
     if len(sessions) == 1:
         # What a task would do the driver does by itself: a process of Python takes longer to start
-        rows = [row.asDict() for row in columns.collect()]
-        answers = [one for done in write([_records(rows)]) for one in done.to_pylist()]
+        schema = arrow.schema([*COMPACT_KEYS, *COMPACT_COLUMNS])
+        rows = pa.RecordBatch.from_pylist([row.asDict() for row in columns.collect()], schema)
+        answers = [one for done in write([rows]) for one in done.to_pylist()]
     else:
         # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
         tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
@@ -120,10 +121,6 @@ def publish(
         f"written, {sum(one.unchanged for one in published):,} unchanged"
     )
     return published
-
-
-def _records(rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(rows, schema=arrow.schema([*COMPACT_KEYS, *COMPACT_COLUMNS]))
 
 
 def _write_sessions(

@@ -89,3 +89,13 @@ def test_a_java_that_makes_no_archive_is_told_with_what_it_printed(
     with pytest.raises(RuntimeError, match=r"(?s)ended with 3, without .*no archive from me"):
         local_spark.make_archive()
     assert not [*(tmp_path / "archive").iterdir()]
+
+
+def test_a_session_s_run_is_interpreted_and_a_range_s_compiled(tmp_path: Path) -> None:
+    said = {}
+    for one_session in (True, False):
+        local_spark.java_environment(tmp_path, more=local_spark.settings_for(one_session=one_session))
+        lines = (tmp_path / "spark.properties").read_text().splitlines()
+        said[one_session] = {line for line in lines if line.startswith("spark.sql.codegen.")}
+    assert said[True] == {"spark.sql.codegen.wholeStage false", "spark.sql.codegen.factoryMode NO_CODEGEN"}
+    assert said[False] == {"spark.sql.codegen.wholeStage true", "spark.sql.codegen.factoryMode FALLBACK"}
