@@ -214,8 +214,8 @@ def _rises_line(rises: Sequence[tuple[date, str]]) -> list[str]:
     newest = ", ".join(f"{ticker} ({day})" for day, ticker in rises[:_RISES_SHOWN])
     more = ", ..." if len(rises) > _RISES_SHOWN else ""
     return [
-        f"{counted(len(rises), 'rise')} of a distribution number unexplained for more than {_PATIENCE} sessions, "
-        f"the newest first: {newest}{more}"
+        f"{counted(len(rises), 'rise')} of a distribution number unexplained for more than {_PATIENCE} "
+        f"sessions, the newest first: {newest}{more}"
     ]
 
 

@@ -306,10 +306,9 @@ def needed(lake: Lake, stem: str, values: Values, *, prepared: bool) -> dict[Tab
         return {RAW: days, COMPACT: days}
     if stem == "ex_events":
         return {}
-    if stem == "paper_events":
-        return {COMPACT: lake.window(lake.sessions[-1], 1)}
-    if stem == "total_return":
-        return {COMPACT: [lake.window(values[name], 1)[0] for name in ("first_date", "last_date")]}
+    if stem in {"paper_events", "total_return"}:  # the one is about the last session
+        ends = [values.get(name, lake.sessions[-1]) for name in ("first_date", "last_date")]
+        return {COMPACT: [lake.window(end, 1)[0] for end in ends]}
     day = values["trade_date"]
     if stem == "ticker_session":
         # Without a ticker, the most traded one has to be found
