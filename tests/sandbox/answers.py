@@ -778,28 +778,29 @@ def dividend_yield(lake: Lake, trade_date: date, security_types: str, minimum_vo
     stocks = of_kinds(lake.at(session), security_types)
     stocks = stocks[(stocks["close"] > 0) & (stocks["cash"] >= 100 * minimum_volume)]
     rows = []
-    for stock in stocks.itertuples():
-        spans = lake.factors[lake.factors["isin"] == stock.isin].sort_values("first_session")
+    for isin, close in zip(stocks["isin"], stocks["close"], strict=True):
+        spans = lake.factors[lake.factors["isin"] == isin].sort_values("first_session")
         then = spans[spans["first_session"] <= since].tail(1)
-        then = (spans.head(1) if then.empty else then).iloc[0]
-        now = spans[(spans["first_session"] <= session) & (spans["last_session"] >= session)].iloc[0]
-        events = lake.events[(lake.events["isin"] == stock.isin) & (lake.events["status"] == "proven")]
-        cash = events["kind"].isin(["dividend", "interest", "income", "other_cash"])
+        then = spans.head(1) if then.empty else then
+        now = spans[(spans["first_session"] <= session) & (spans["last_session"] >= session)]
+        events = lake.events[(lake.events["isin"] == isin) & (lake.events["status"] == "proven")]
+        events = events[events["kind"].isin(["dividend", "interest", "income", "other_cash"])]
+        events = events[(events["ex_date"] > since) & (events["ex_date"] <= session)]
         paid = [
-            float(event.amount) * spans[spans["first_session"] < event.ex_date].iloc[-1]["split_factor"]
-            for event in events[cash].itertuples()
-            if event.ex_date is not None and since < event.ex_date <= session
+            float(amount) * spans.loc[spans["first_session"] < ex_date, "split_factor"].iloc[-1]
+            for ex_date, amount in zip(events["ex_date"], events["amount"], strict=True)
         ]
-        why = then["reason"]
-        if why is None and lake.sessions[0] > since:
-            why = "the lake begins later than these months"
-        amount = sum(paid) / now["split_factor"] if why is None else None
-        rows.append((stock.ticker, stock.company, stock.kind, stock.close, len(paid), amount, why))
-    names = ["ticker", "company", "security_type", "close", "payments", "cash_per_share", "reason"]
-    found = pd.DataFrame(rows, columns=names)
+        (why,) = then["reason"]
+        if pd.isna(why):
+            why = "the lake begins later than these months" if lake.sessions[0] > since else None
+        amount = sum(paid) / now["split_factor"].item() if why is None else None
+        rows.append((close, len(paid), amount, why))
+    found = pd.DataFrame(rows, columns=["close", "payments", "cash_per_share", "reason"], index=stocks.index)
+    found = found.assign(ticker=stocks["ticker"], company=stocks["company"], security_type=stocks["kind"])
     found["cash_per_share"] = found["cash_per_share"].astype(float)
     found["dividend_yield_percent"] = percent(found["cash_per_share"], found["close"])
     found = found.assign(trade_date=session, since=since, currency="BRL")
+    found = found.reset_index(drop=True)
     found = found.sort_values(["dividend_yield_percent", "ticker"], ascending=[False, True])
     before = ["trade_date", "since", "ticker", "company", "security_type", "currency", "close", "payments"]
     return found[[*before, "cash_per_share", "dividend_yield_percent", "reason"]]
