@@ -47,7 +47,10 @@ class Reading(NamedTuple):
 
 
 def readings(sql: str, schema: Schema) -> list[Reading]:
-    """Every reading of a table in a query. A name of its WITH is worked out as often as it is used."""
+    """Every reading of a table in a query. A name of its WITH is worked out as often as it is used.
+
+    Tables without the key, which are one object each, are left out.
+    """
     known: dict[str, Any] = {
         database: {**tables, **{f"{table}{METADATA}": {KEY: "date"} for table in tables}}
         for database, tables in schema.items()
@@ -56,7 +59,9 @@ def readings(sql: str, schema: Schema) -> list[Reading]:
     root = build_scope(pushdown_projections(pushdown_predicates(tree, dialect="athena")))
     if root is None:
         raise ValueError(f"not a query: {sql}")
-    return list(_readings(root, _catalog_only(root)))
+    found = _readings(root, _catalog_only(root))
+    keyed = {table for tables in schema.values() for table, fields in tables.items() if KEY in fields}
+    return [reading for reading in found if reading.table in keyed]
 
 
 def sessions_read(reading: Reading, sessions: Mapping[tuple[str, str], Iterable[date]]) -> set[date]:

@@ -49,12 +49,16 @@ TICKERS, QUOTES = 600, 6_400
 
 WIDE, COMPACT, RAW = "bovespa_daily", "bovespa_daily_compact", "cotahist"
 REVISIONS = "cotahist_revisions"
+EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
+"""An object each, of which nothing is counted."""
 NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
 TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
 COLUMNS = {
     "default": {
         WIDE: {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
         COMPACT: {field.name: field.type for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)},
+        EVENTS: {field.name: field.type for field in columns.EVENT_COLUMNS},
+        FACTORS: {field.name: field.type for field in columns.FACTOR_COLUMNS},
     },
     "bovespa": {
         RAW: {column.name: column.glue_type for column in COTAHIST_COLUMNS} | {partitions.KEY: "date"},

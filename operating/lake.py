@@ -236,6 +236,26 @@ class Lake:
         files = (item["Key"] for item in self._objects(self._refined_bucket, keys.COMPACT))
         return {day for key in files if (day := _day(keys.COMPACT_KEY, key)) is not None}
 
+    def unexplained_rises(self, last: date) -> list[tuple[date, str]]:
+        """Rises of a distribution number for which B3 states no event: ex-date and ticker, the newest first.
+
+        Args:
+            last: The last ex-date.
+
+        Raises:
+            UnreadableError: The table of events cannot be read.
+        """
+        found: list[tuple[date, str]] = []
+        for item in self._objects(self._refined_bucket, f"{keys.EVENTS_FOLDER}/{keys.REFINED_FILE}"):
+            names = ["ex_date", "ticker", "status"]
+            rows = self._columns(self._refined_bucket, item["Key"], item["Size"], item["ETag"], names)
+            found += [
+                (row["ex_date"], row["ticker"])
+                for row in rows.to_pylist()
+                if row["status"] == "unexplained" and row["ex_date"] <= last
+            ]
+        return sorted(found, key=lambda rise: (-rise[0].toordinal(), rise[1]))
+
     def refusals(self, first: date) -> dict[date, Refusal]:
         """The newest refused file of each session from a day on."""
         refused = f"{keys.QUARANTINE}cotahist/"

@@ -27,6 +27,9 @@ _RUN_PAGES = 5
 _PEEK_SECONDS = 2
 _MOST_LETTERS = 100
 _MOST_SESSIONS = 250
+_PATIENCE = 10
+"""Sessions for which a rise of a distribution number may be unexplained before it is told."""
+_RISES_SHOWN = 3
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -65,15 +68,16 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     if asked.sessions > _MOST_SESSIONS:
         raise UsageError(f"--sessions: found {asked.sessions}, expected at most {_MOST_SESSIONS}")
     with display() as show:
-        verdicts, waiting = _look(asked, environment, show)
+        verdicts, waiting, rises = _look(asked, environment, show)
         if not asked.json:
-            for line in [*_table(verdicts), *_reasons(verdicts), _letters_line(waiting)]:
+            for line in [*_table(verdicts), *_reasons(verdicts), *_rises_line(rises), _letters_line(waiting)]:
                 show.result(line)
     is_well = all(verdict.is_fine for verdict in verdicts) and not waiting
     if asked.json:
         document = {
             "is_well": is_well,
             "dead_letters": waiting,
+            "unexplained_rises": len(rises),
             "sessions": [_json(verdict) for verdict in verdicts],
         }
         json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
@@ -83,8 +87,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
 
 def _look(
     asked: argparse.Namespace, environment: Mapping[str, str], show: Display
-) -> tuple[list[Verdict], int]:
-    """Look at the sessions and at what explains them; the verdicts, and how many dead letters there are."""
+) -> tuple[list[Verdict], int, list[tuple[date, str]]]:
+    """Look at the sessions and at what explains them; the verdicts, how many dead letters, overdue rises."""
     now = datetime.now(UTC)
     names = Names.find(asked, environment)
     lake, job, queue = Lake(names), job_of(names), DeadLetters(names.require("dead_letters"))
@@ -92,6 +96,7 @@ def _look(
     if asked.ask_b3:
         b3 = Settings.from_environment({**environment, "RAW_BUCKET": names.require("bucket")}).b3_client()
     raw, days = _days(lake, asked.to, asked.sessions, now)
+    rises = lake.unexplained_rises(sessions_before(_end(asked.to, now), _PATIENCE + 2)[0])
     tell = show.of("status")
     tell("look", 0, len(days))
     sessions = lake.look(days, raw, lambda done: tell("look", done, len(days)))
@@ -116,15 +121,19 @@ def _look(
     )
     verdicts = [judge(session, surroundings) for session in sessions]
     show.ended("status")
-    return verdicts, waiting
+    return verdicts, waiting, rises
+
+
+def _end(last: date | None, now: datetime) -> datetime:
+    """The moment up to which sessions count."""
+    return now if last is None else datetime.combine(last + timedelta(days=1), time(12), SAO_PAULO)
 
 
 def _days(
     lake: Lake, last: date | None, count: int, now: datetime
 ) -> tuple[dict[date, RawObject], list[date]]:
     """The raw objects, and the days to look at: of the calendar, and what raw has besides."""
-    before = now if last is None else datetime.combine(last + timedelta(days=1), time(12), SAO_PAULO)
-    of_calendar = sessions_before(before, count)
+    of_calendar = sessions_before(_end(last, now), count)
     raw = lake.raw_objects(of_calendar[0], last or day_in_sao_paulo(now))
     return raw, sorted({*of_calendar, *raw})
 
@@ -197,6 +206,17 @@ def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _listed(days: Sequence[str]) -> str:
     return ", ".join(days) if len(days) <= 3 else f"{days[0]} to {days[-1]} ({len(days)} sessions)"
+
+
+def _rises_line(rises: Sequence[tuple[date, str]]) -> list[str]:
+    if not rises:
+        return []
+    newest = ", ".join(f"{ticker} ({day})" for day, ticker in rises[:_RISES_SHOWN])
+    more = ", ..." if len(rises) > _RISES_SHOWN else ""
+    return [
+        f"{counted(len(rises), 'rise')} of a distribution number unexplained for more than {_PATIENCE} "
+        f"sessions, the newest first: {newest}{more}"
+    ]
 
 
 def _letters_line(waiting: int) -> str:

@@ -12,10 +12,11 @@ A file begins with comment lines:
 
 A parameter has a name, a type, what stands for it in the saved query, and its meaning in both languages. The
 SQL after them names databases and tables by the placeholders `${refined_database}`, `${refined_table}`,
-`${compact_table}` and `${raw_database}`, and each parameter once, as `${trade_date}`, in the order of its
-lines. Of the one text come two: the saved query, which has the defaults, and the prepared statement, which
-has question marks. `$$partitions` is Athena's metadata table of a table's partitions, which it answers from
-the catalog alone: https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-partitions.html
+`${compact_table}`, `${events_table}`, `${factors_table}` and `${raw_database}`, and each parameter once, as
+`${trade_date}`, in the order of its lines. Of the one text come two: the saved query, which has the defaults,
+and the prepared statement, which has question marks. `$$partitions` is Athena's metadata table of a table's
+partitions, which it answers from the catalog alone:
+https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-partitions.html
 
 Two placeholders stand for members of a WITH. `${calendar}` is the exchange's calendar, and `${lake_sessions}`
 is `lake_sessions`, a row for each session in the compact table, from the catalog alone:
@@ -41,6 +42,7 @@ from string import Template
 from typing import NamedTuple, Self
 
 from lake.currency import FIRST_IN_BRL
+from lake.names import adjustment_tables
 from scraper.b3.calendar import KNOWN_DAYS, closed_weekdays
 
 NAMED_QUERIES = Path(__file__).parent / "named_queries"
@@ -129,6 +131,11 @@ class Tables:
     compact_table: str
     raw_database: str
 
+    def placeholders(self) -> dict[str, str]:
+        """Each placeholder's name; those of events and factors follow from the refined table's."""
+        events, factors, _ = adjustment_tables(self.refined_table)
+        return {**asdict(self), "events_table": events, "factors_table": factors}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
@@ -204,7 +211,7 @@ class NamedQuery:
         if not lines["Needs sessions"].isdecimal():
             raise QueryFileError(f"{path}: Needs sessions: {lines['Needs sessions']!r}, expected a number")
 
-        names = asdict(tables)
+        names = tables.placeholders()
         defaults = {name: _filled(sql, names) for name, sql in DEFAULTS.items()}
         values = {each.name: _filled(each.default, defaults) for each in parameters}
         commented = {name: f"/* {name} */ {value}" for name, value in values.items()}

@@ -7,7 +7,7 @@ Amounts of money are cents; prices and shares are floats, of which a query's ans
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -48,11 +48,15 @@ class Lake:
         sessions: The sessions, oldest first.
         quotes: A row a quote.
         stocks: A row for each session and stock, by session and ticker; a stock is what shares an ISIN.
+        events: The table of events, as the job wrote it: what it should hold is tested elsewhere.
+        factors: The table of factors, likewise.
     """
 
     sessions: Sequence[date]
     quotes: pd.DataFrame
     stocks: pd.DataFrame
+    events: pd.DataFrame = field(default_factory=pd.DataFrame)
+    factors: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @classmethod
     def of(cls, market: SimulatedMarket, sessions: Sequence[date], portfolio_date: date) -> Lake:
@@ -695,3 +699,121 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     rows["doubtful_trades"] = _doubtful_trades(asked).reindex(rows.index, fill_value=0)
     rows["revised_lines"] = 0
     return rows.rename_axis("trade_date").reset_index()
+
+
+def in_order(rows: pd.DataFrame, *keys: str, newest: str, empty: str) -> pd.DataFrame:
+    """Rows by a date, the newest first, and then by keys, of which those that are empty come last."""
+    for key in reversed(keys):
+        rows = rows.sort_values(key, ascending=key != "last_date_prior", kind="stable")
+    return rows.sort_values(newest, ascending=False, kind="stable", na_position=empty)  # type: ignore[call-overload,no-any-return]
+
+
+def ex_events(lake: Lake, trade_date: date, sessions_back: int) -> pd.DataFrame:
+    days = lake.window(trade_date, len(lake.sessions))
+    ago = {day: place for place, day in enumerate(days)}
+    events = lake.events[lake.events["ex_date"].isin(days)]
+    events = events.assign(sessions_ago=[ago[day] for day in events["ex_date"]])
+    is_open = events["status"] == "unexplained"
+    events = events[(events["sessions_ago"] == 0) | (is_open & (events["sessions_ago"] <= sessions_back))]
+    events = in_order(
+        events, "ticker", "kind", "label", "amount", "payment_date", newest="ex_date", empty="last"
+    )
+    overdue = (events["status"] == "unexplained") & (events["sessions_ago"] > 10)
+    before = events["close_before"].astype(float)
+    return pd.DataFrame(
+        {
+            "trade_date": days[0],
+            "ex_date": events["ex_date"],
+            "sessions_ago": events["sessions_ago"],
+            "is_overdue": np.where(overdue, "true", "false"),
+            **{
+                name: events[name]
+                for name in ("ticker", "isin", "kind", "label", "status", "ratio", "amount")
+            },
+            "close_before": before,
+            "percent_of_close": percent(events["amount"].astype(float), before),
+            **{name: events[name] for name in ("last_date_prior", "payment_date", "reason")},
+        }
+    )
+
+
+def paper_events(lake: Lake, ticker: str) -> pd.DataFrame:
+    newest = lake.at(lake.sessions[-1])
+    both = pd.concat([frame.loc[frame["ticker"] == ticker, "isin"] for frame in (lake.events, newest)])
+    events = lake.events[lake.events["isin"].isin(both)]
+    keys = ("last_date_prior", "isin", "kind", "label", "amount", "payment_date")
+    events = in_order(events, *keys, newest="ex_date", empty="first")
+    names = ["ex_date", "ticker", "isin", "kind", "label", "status", "ratio", "amount", "close_before"]
+    names += ["split_factor", "total_return_factor", "last_date_prior", "payment_date", "reason"]
+    return events[names].astype({"close_before": float})
+
+
+def total_return(
+    lake: Lake, first_date: date, last_date: date, security_types: str, minimum_volume: float
+) -> pd.DataFrame:
+    first, last = lake.window(first_date, 1)[0], lake.window(last_date, 1)[0]
+    stocks = of_kinds(lake.at(last), security_types)
+    stocks = stocks[(stocks["close"] > 0) & (stocks["cash"] >= 100 * minimum_volume)].set_index("isin")
+    begins = lake.at(first).set_index("isin")["close"].reindex(stocks.index)
+
+    def held(day: date, name: str) -> pd.Series:
+        there = (lake.factors["first_session"] <= day) & (lake.factors["last_session"] >= day)
+        return lake.factors[there].set_index("isin")[name].reindex(stocks.index)
+
+    def returned(name: str) -> pd.Series:
+        return 100 * (stocks["close"] * held(last, name) / (begins * held(first, name)) - 1)
+
+    adjusted, total = returned("split_factor"), returned("total_return_factor")
+    reason = held(first, "reason").fillna(held(last, "reason"))
+    rows = pd.DataFrame(
+        {
+            "trade_date": last,
+            "first_session": first,
+            "ticker": stocks["ticker"],
+            "company": stocks["company"],
+            "security_type": stocks["kind"],
+            "currency": "BRL",
+            "first_close": begins,
+            "close": stocks["close"],
+            "price_return_percent": 100 * (stocks["close"] / begins - 1),
+            "adjusted_return_percent": adjusted,
+            "total_return_percent": total,
+            "from_distributions_points": total - adjusted,
+            "reason": reason.mask(begins.isna(), "no close of this ISIN in the first session"),
+        }
+    )
+    return rows.sort_values(["total_return_percent", "ticker"], ascending=[False, True])
+
+
+def dividend_yield(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
+    session = lake.window(trade_date, 1)[0]
+    since = (pd.Timestamp(session) - pd.DateOffset(months=12)).date()
+    stocks = of_kinds(lake.at(session), security_types)
+    stocks = stocks[(stocks["close"] > 0) & (stocks["cash"] >= 100 * minimum_volume)]
+    rows = []
+    for isin, close in zip(stocks["isin"], stocks["close"], strict=True):
+        spans = lake.factors[lake.factors["isin"] == isin].sort_values("first_session")
+        then = spans[spans["first_session"] <= since].tail(1)
+        then = spans.head(1) if then.empty else then
+        now = spans[(spans["first_session"] <= session) & (spans["last_session"] >= session)]
+        events = lake.events[(lake.events["isin"] == isin) & (lake.events["status"] == "proven")]
+        events = events[events["kind"].isin(["dividend", "interest", "income", "other_cash"])]
+        events = events[(events["ex_date"] > since) & (events["ex_date"] <= session)]
+        paid = [
+            float(amount) * spans.loc[spans["first_session"] < ex_date, "split_factor"].iloc[-1]
+            for ex_date, amount in zip(events["ex_date"], events["amount"], strict=True)
+        ]
+        (why,) = then["reason"]
+        if pd.isna(why):
+            why = "the lake begins later than these months" if lake.sessions[0] > since else None
+        amount = sum(paid) / now["split_factor"].item() if why is None else None
+        rows.append((close, len(paid), amount, why))
+    found = pd.DataFrame(rows, columns=["close", "payments", "cash_per_share", "reason"], index=stocks.index)
+    found = found.assign(ticker=stocks["ticker"], company=stocks["company"], security_type=stocks["kind"])
+    found["cash_per_share"] = found["cash_per_share"].astype(float)
+    found["dividend_yield_percent"] = percent(found["cash_per_share"], found["close"])
+    found = found.assign(trade_date=session, since=since, currency="BRL")
+    found = found.reset_index(drop=True)
+    found = found.sort_values(["dividend_yield_percent", "ticker"], ascending=[False, True])
+    before = ["trade_date", "since", "ticker", "company", "security_type", "currency", "close", "payments"]
+    return found[[*before, "cash_per_share", "dividend_yield_percent", "reason"]]

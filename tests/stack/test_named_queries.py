@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import sqlglot
 from sqlglot import exp
 
 from lake.currency import FIRST_IN_BRL
+from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS
 from scraper.b3.calendar import sessions_between
 from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
 
@@ -61,6 +63,9 @@ COLUMNS = {
 }
 
 WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
+EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
+TYPES = {"string": "varchar"}
+"""DuckDB's names of types that it calls otherwise."""
 TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
 QUERIES = {path.stem: NamedQuery.read(path, TABLES) for path in FILES}
 
@@ -159,6 +164,9 @@ class Athena:
             self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
         sessions = f'SELECT DISTINCT trade_date FROM "default"."{COMPACT}"'  # noqa: S608 - as below
         self._connection.execute(f'CREATE VIEW "default"."{COMPACT}$partitions" AS {sessions}')
+        for table, fields in ((EVENTS, EVENT_COLUMNS), (FACTORS, FACTOR_COLUMNS)):
+            columns = ", ".join(f'"{field.name}" {TYPES.get(field.type, field.type)}' for field in fields)
+            self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
         self._connection.execute('CREATE TABLE "bovespa"."cotahist" (voltot decimal(18,2), trade_date date)')
         self._connection.execute(
             'CREATE TABLE "bovespa"."cotahist_revisions" (file varchar, trade_date date)'
@@ -172,6 +180,17 @@ class Athena:
                 f'INSERT INTO "default"."{table}" ({names}) VALUES ({marks})',  # noqa: S608 - nothing of it from outside
                 [[row[name] for name in COLUMNS] for row in rows],
             )
+
+    def add_events(self, *rows: dict[str, Any]) -> None:
+        self._insert(EVENTS, [[row.get(field.name) for field in EVENT_COLUMNS] for row in rows])
+
+    def add_factors(self, *spans: tuple[Any, ...]) -> None:
+        """Spans: ISIN, first and last session, split factor, total return factor, reason."""
+        self._insert(FACTORS, spans)
+
+    def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        marks = ", ".join("?" * len(rows[0]))
+        self._connection.executemany(f'INSERT INTO "default"."{table}" VALUES ({marks})', rows)  # noqa: S608 - as above
 
     def add_raw(self, trade_date: dt.date, *volumes: str) -> None:
         for volume in volumes:
@@ -1193,3 +1212,171 @@ def test_data_quality_tells_of_trades_that_are_not_known_or_in_doubt(athena: Ath
         *((1, 0), (0, 0), (0, 0), (0, 0)),
         (0, 1),
     ]
+
+
+def _event(ticker: str, ex_date: dt.date | None = LAST, **values: Any) -> dict[str, Any]:
+    """A proven dividend of 0.50 BRL on a close of 10.00, unless said otherwise."""
+    return {
+        "isin": f"BR{ticker}",
+        "ticker": ticker,
+        "ex_date": ex_date,
+        "kind": "dividend",
+        "label": "DIVIDENDO",
+        "amount": Decimal("0.5"),
+        "close_before": Decimal(10),
+        "status": "proven",
+        **values,
+    }
+
+
+def _unexplained(ticker: str, ex_date: dt.date) -> dict[str, Any]:
+    values = {"kind": "unknown", "label": None, "amount": None, "status": "unexplained", "reason": "it rose"}
+    return _event(ticker, ex_date, **values)
+
+
+def test_what_went_ex_is_told_with_the_rises_that_are_still_unexplained(athena: Athena) -> None:
+    days = sessions_between(dt.date(2024, 3, 1), LAST)  # Good Friday is none
+    assert len(days) == 21
+    athena.add(*(_row("EVRY3", day) for day in days))
+    athena.add_events(
+        _event("PAYS3"),
+        _event(
+            "SPIN3", kind="spin_off", label="CIS RED CAP", amount=None, status="unsized", reason="no ratio"
+        ),
+        _event("OLDP3", SECOND),  # explained, and of another session
+        _event("COME3", None, status="unconfirmed"),
+        _unexplained("LATE3", days[-12]),
+        _unexplained("TENS3", days[-11]),
+        _unexplained("GONE3", days[0]),
+    )
+
+    rows = athena.answer("ex_events", ON_LAST, "18")
+
+    told = [
+        (row["ticker"], row["sessions_ago"], row["is_overdue"], row["status"], row["reason"]) for row in rows
+    ]
+    assert told == [
+        ("PAYS3", 0, False, "proven", None),
+        ("SPIN3", 0, False, "unsized", "no ratio"),
+        ("TENS3", 10, False, "unexplained", "it rose"),
+        ("LATE3", 11, True, "unexplained", "it rose"),
+    ]
+    assert [row["percent_of_close"] for row in rows] == [Decimal("5.00"), None, None, None]  # 0.50 of 10
+    assert [row["ticker"] for row in athena.answer("ex_events", f"DATE '{SECOND}'", "0")] == ["OLDP3"]
+
+
+def test_a_paper_s_events_come_newest_first_and_under_each_of_its_tickers(athena: Athena) -> None:
+    athena.add(_row("NEWT3", isin="BRPAPER"), _row("ELSE3", isin="BRELSE3"))
+    athena.add_events(
+        _event("OLDT3", FIRST, isin="BRPAPER", kind="split", amount=None, ratio=Decimal(2)),
+        _event("OLDT3", LAST, isin="BRPAPER", kind="interest"),
+        _event("OLDT3", None, isin="BRPAPER", status="unconfirmed"),
+        _event("ELSE3", SECOND),
+    )
+
+    of_new, of_old = (athena.answer("paper_events", f"'{ticker}'") for ticker in ("NEWT3", "OLDT3"))
+
+    assert [(row["ex_date"], row["kind"]) for row in of_new] == [
+        (None, "dividend"),
+        (LAST, "interest"),
+        (FIRST, "split"),
+    ]
+    assert of_new == of_old
+    assert athena.answer("paper_events", "'NONE3'") == []
+
+
+def test_total_return_tells_price_shares_and_distributions_apart(athena: Athena) -> None:
+    athena.add(
+        # Two for one, and 1.00 on 20.00 before it: factors of 0.5, and of 0.5 x 0.95
+        _row("BOTH3", FIRST, isin="BRBOTH", close=Decimal(20)),
+        _row("BOTH3", isin="BRBOTH", close=Decimal("10.45")),
+        _row("OLDN3", FIRST, isin="BRNAME", close=Decimal(10)),
+        _row("NEWN3", isin="BRNAME", close=Decimal("10.90")),
+        _row("HALF3", FIRST, isin="BRHALF"),
+        _row("HALF3", isin="BRHALF", close=Decimal(12)),
+        _row("ENDS3", FIRST, isin="BRENDS"),
+        _row("ENDS3", isin="BRENDS", close=Decimal(5)),
+        _row("LATE3", isin="BRLATE"),
+        _row("FUND11", FIRST, isin="BRFUND", security_type="fund"),
+        _row("FUND11", isin="BRFUND", security_type="fund"),
+    )
+    athena.add_factors(
+        ("BRBOTH", FIRST, SECOND, 0.5, 0.475, None),
+        ("BRBOTH", LAST, LAST, 1, 1, None),
+        ("BRNAME", FIRST, LAST, 1, 1, None),
+        ("BRHALF", FIRST, SECOND, 1, None, "no close before"),
+        ("BRHALF", LAST, LAST, 1, 1, None),
+        ("BRENDS", FIRST, SECOND, None, None, "no event"),
+        ("BRENDS", LAST, LAST, 1, 1, None),
+        ("BRLATE", LAST, LAST, 1, 1, None),
+    )
+
+    rows = athena.answer("total_return", f"DATE '{FIRST}'", ON_LAST, KINDS, "0")
+
+    names = ("price", "adjusted", "total")
+    assert [(row["ticker"], *(row[f"{name}_return_percent"] for name in names)) for row in rows] == [
+        ("BOTH3", Decimal("-47.75"), Decimal("4.50"), Decimal("10.00")),  # 10.45 of 20, of 10, of 9.50
+        ("NEWN3", Decimal("9.00"), Decimal("9.00"), Decimal("9.00")),
+        ("ENDS3", Decimal("-50.00"), None, None),
+        ("HALF3", Decimal("20.00"), Decimal("20.00"), None),
+        ("LATE3", None, None, None),
+    ]
+    assert [row["from_distributions_points"] for row in rows[:3]] == [Decimal("5.50"), Decimal(0), None]
+    assert [row["reason"] for row in rows] == [
+        None,
+        None,
+        "no event",
+        "no close before",
+        "no close of this ISIN in the first session",
+    ]
+    assert {(row["first_session"], row["trade_date"]) for row in rows} == {(FIRST, LAST)}
+
+
+def test_a_yield_is_of_proven_cash_in_shares_of_the_session(athena: Athena) -> None:
+    begin, then, early = dt.date(2023, 3, 31), dt.date(2023, 9, 1), dt.date(2023, 9, 4)
+    athena.add(
+        _row("EVRY3", begin, isin="BREVRY"),
+        *(_row(ticker, isin=f"BR{ticker}") for ticker in ("PAYS3", "NONE3", "ENDS3", "SAME3")),
+    )
+    athena.add_factors(
+        # Two for one on LAST; of the 1.00 of before it, 0.50 is for a share of after
+        ("BRPAYS3", begin, then, 0.5, 0.4, None),
+        ("BRPAYS3", early, SECOND, 0.5, 0.475, None),
+        ("BRPAYS3", LAST, LAST, 1, 1, None),
+        ("BRNONE3", begin, LAST, 1, 1, None),
+        ("BRENDS3", begin, then, None, None, "no event"),
+        ("BRENDS3", early, LAST, 1, 1, None),
+        ("BRSAME3", begin, SECOND, 0.5, 0.475, None),
+        ("BRSAME3", LAST, LAST, 1, 1, None),
+    )
+    a_year_before = dt.date(2023, 4, 1)
+    athena.add_events(
+        _event("PAYS3", early, amount=Decimal(1)),
+        _event("PAYS3", LAST, kind="split", amount=None, ratio=Decimal(2)),
+        _event("PAYS3", early, kind="subscription", amount=Decimal(3)),
+        _event("PAYS3", early, status="unconfirmed", amount=Decimal(4)),
+        _event("NONE3", a_year_before, amount=Decimal(5)),  # no longer of these months
+        _event("SAME3", LAST, kind="interest", amount=Decimal("0.40")),  # on the date of the split
+        _event("SAME3", LAST, kind="split", amount=None, ratio=Decimal(2)),
+        _event("ENDS3", LAST, amount=Decimal(1)),
+    )
+
+    rows = athena.answer("dividend_yield", ON_LAST, KINDS, "0")
+
+    names = ("ticker", "payments", "cash_per_share", "dividend_yield_percent", "reason")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("PAYS3", 1, Decimal("0.5"), Decimal(5), None),  # of a close of 10.00
+        ("SAME3", 1, Decimal("0.2"), Decimal(2), None),
+        ("NONE3", 0, Decimal(0), Decimal(0), None),
+        ("ENDS3", 1, None, None, "no event"),
+    ]
+    assert {row["since"] for row in rows} == {a_year_before}
+
+
+def test_there_is_no_yield_of_months_that_the_lake_does_not_have(athena: Athena) -> None:
+    athena.add(_row("PAYS3", FIRST, isin="BRPAYS3"), _row("PAYS3", isin="BRPAYS3"))
+    athena.add_factors(("BRPAYS3", FIRST, LAST, 1, 1, None))
+
+    (row,) = athena.answer("dividend_yield", ON_LAST, KINDS, "0")
+
+    assert (row["dividend_yield_percent"], row["reason"]) == (None, "the lake begins later than these months")

@@ -142,6 +142,13 @@ class Operated:
         pq.write_table(pa.Table.from_pylist(named, schema=COMPACT), sink)
         self.refined.put(f"refined_compact/trade_date={session}/part-00000.parquet", sink.getvalue())
 
+    def put_events(self, *rows: tuple[str, date, str]) -> None:
+        """Write the table of events: of each its ticker, ex-date and status."""
+        names = ("ticker", "ex_date", "status")
+        sink = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows]), sink)
+        self.refined.put("refined_events/part-00000.parquet", sink.getvalue())
+
     def register(self, table: str, *values: str) -> None:
         """Register a partition."""
         self.glue.create_partition(

@@ -128,7 +128,7 @@ def test_as_json_it_says_all_with_the_volume_as_text(
     for part in ("raw", "refined"):
         session[part].pop("written")
     session.pop("lag_hours")
-    assert found == {"is_well": True, "dead_letters": 0}
+    assert found == {"is_well": True, "dead_letters": 0, "unexplained_rises": 0}
     assert session == {
         "session": "2024-11-08",
         "state": "ok",
@@ -565,3 +565,28 @@ def test_what_keeps_it_from_starting_is_said_in_a_line(
 ) -> None:
     assert main(["status", *arguments]) == NOT_STARTED
     assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+
+
+def test_rises_that_stay_unexplained_are_told_and_are_no_failure(
+    ingest: Ingest, operated: Operated, printed: Printed
+) -> None:
+    ingest(FRIDAY, "1.10")
+    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
+    # Before Friday, 8 November, ten sessions are from 25 October on
+    eleven_before, ten_before = date(2024, 10, 24), date(2024, 10, 25)
+    operated.put_events(
+        ("ZZOL3", eleven_before, "unexplained"),
+        ("ZZOL4", date(2020, 1, 2), "unexplained"),
+        ("ZZOL5", date(2024, 10, 1), "proven"),
+        ("ZZNE3", ten_before, "unexplained"),
+    )
+    assert main(LAST) == DONE
+    assert state_and_reasons(printed()) == (
+        "ok",
+        [
+            "2 rises of a distribution number unexplained for more than 10 sessions, the newest first: "
+            "ZZOL3 (2024-10-24), ZZOL4 (2020-01-02)"
+        ],
+    )
+    assert main([*LAST, "--json"]) == DONE
+    assert json.loads("\n".join(printed()))["unexplained_rises"] == 2

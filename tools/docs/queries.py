@@ -39,6 +39,12 @@ GROUPS = {
         "sector_weights",
         "sector_turnover",
     ),
+    Text("Corporate actions", "Proventos e eventos"): (
+        "ex_events",
+        "paper_events",
+        "total_return",
+        "dividend_yield",
+    ),
     Text("Options", "Opções"): ("put_call_by_ticker", "put_call_market", "option_expiries"),
     Text("Data quality", "Qualidade dos dados"): ("data_quality",),
 }
