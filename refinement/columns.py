@@ -159,7 +159,24 @@ FACTOR_COLUMNS = (
         "double",
         "The same, with distributions reinvested; null where that is not provable",
     ),
-    Field("reason", "string", "Why one of the two is null, in words"),
+    Field(
+        "split_base",
+        "date",
+        "The newest session to which ratios lead unbroken: spans of one base can be compared, whatever broke "
+        "the series since; null where not even the span's own sessions can be",
+    ),
+    Field(
+        "split_base_factor",
+        "double",
+        "What a price of the span is multiplied by to be in split_base's shares",
+    ),
+    Field("total_return_base", "date", "As split_base, of ratios and distributions"),
+    Field(
+        "total_return_base_factor",
+        "double",
+        "As split_base_factor, with distributions reinvested; to total_return_base",
+    ),
+    Field("reason", "string", "Why one of the first two is null, in words: what lies next after the span"),
 )
 _NOT_PROVABLE = "null where that is not provable, as adjustment_reason says"
 # What the view has behind the columns of the compact table

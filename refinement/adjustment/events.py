@@ -139,8 +139,9 @@ def history(runs: Sequence[Run], stated: Sequence[Stated], lake: Lake, *, alone_
         if alone_in_class or not event.is_by_class:
             found.events.append(_unconfirmed(event, levels, lake))
     if in_cash[-1].number is None:
-        # What happened since is not known, and so nothing of before
-        found.cuts.append(_end(dt.date.max, REFINED_BEFORE))
+        # What happened since is not known: neither among these sessions, nor from those of before to today
+        since = next(run for run in unnumbered if run.first_session > levels[-1].last.last_session)
+        found.cuts += [_end(since.first_session, REFINED_BEFORE), _end(dt.date.max, REFINED_BEFORE)]
     found.events.sort(key=lambda event: (event.ex_date or dt.date.max, event.last_date_prior or dt.date.max))
     return found
 

@@ -25,6 +25,10 @@ class Span(NamedTuple):
     last_session: dt.date
     split_factor: Decimal | None
     total_return_factor: Decimal | None
+    split_base: dt.date | None
+    split_base_factor: Decimal | None
+    total_return_base: dt.date | None
+    total_return_base_factor: Decimal | None
     reason: str | None
 
 
@@ -70,35 +74,64 @@ def spans(runs: Sequence[Run], told: History, lake: Lake) -> list[Span]:
     isin = runs[0].isin
     first = min(run.first_session for run in runs)
     last = max(run.last_session for run in runs)
-    if all(run.number is None for run in runs):
+    numbered = [run for run in runs if run.number is not None]
+    if not numbered:
         unnumbered = any(run.in_cash for run in runs)
-        return [Span(isin, first, last, None, None, REFINED_BEFORE if unnumbered else NO_CASH_LINE)]
-    split: Decimal | None = Decimal(1)
-    total: Decimal | None = Decimal(1)
-    split_reason = total_reason = ""
+        return [_unknown(isin, first, last, REFINED_BEFORE if unnumbered else NO_CASH_LINE)]
+    split, total = _Chain(last), _Chain(last)
     found: list[Span] = []
     end = last
+
+    def add(begin: dt.date) -> None:
+        reasons = dict.fromkeys(reason for reason in (split.reason, total.reason) if reason)
+        span = Span(
+            isin,
+            begin,
+            end,
+            None if split.reason else split.factor,
+            None if total.reason else total.factor,
+            split.base,
+            split.factor,
+            total.base,
+            total.factor,
+            "; ".join(reasons) or None,
+        )
+        is_numbered = any(run.first_session <= end and run.last_session >= begin for run in numbered)
+        found.append(span if is_numbered or not span.reason else _unknown(isin, begin, end, span.reason))
+
     for cut in sorted(told.cuts, key=lambda cut: cut.session, reverse=True):
         if first < cut.session <= end:
-            found.append(Span(isin, cut.session, end, split, total, split_reason or total_reason or None))
+            add(cut.session)
             end = lake.before(cut.session)
-        split, split_reason = _continued(split, split_reason, cut.split_factor, cut.split_reason)
-        total, total_reason = _continued(
-            total, total_reason, cut.total_return_factor, cut.total_return_reason
-        )
-        if split is None:
-            break
-    found.append(Span(isin, first, end, split, total, split_reason or total_reason or None))
+        split = split.before(end, cut.split_factor, cut.split_reason)
+        total = total.before(end, cut.total_return_factor, cut.total_return_reason)
+    add(first)
     return _joined(reversed(found))
 
 
-def _continued(
-    factor: Decimal | None, reason: str, of_cut: Decimal | None, why: str
-) -> tuple[Decimal | None, str]:
-    """A factor of before a cut, and why there is none."""
-    if factor is None or of_cut is None:
-        return None, reason or why
-    return factor * of_cut, ""
+class _Chain(NamedTuple):
+    """What leads from a span to the sessions after it, as far as it is proven.
+
+    Attributes:
+        base: The session to which it leads.
+        factor: What brings a price of the span to those of that session.
+        reason: Why it leads no farther; empty where that is the paper's newest session.
+    """
+
+    base: dt.date
+    factor: Decimal = Decimal(1)
+    reason: str = ""
+
+    def before(self, end: dt.date, of_cut: Decimal | None, why: str) -> _Chain:
+        """What leads from before a cut, where sessions end with `end`."""
+        if of_cut is None:
+            return _Chain(end, reason=why)
+        return self._replace(factor=self.factor * of_cut)
+
+
+def _unknown(isin: str, first: dt.date, last: dt.date, reason: str) -> Span:
+    """A span of which not even its own sessions can be compared."""
+    return Span(isin, first, last, None, None, None, None, None, None, reason)
 
 
 def _joined(ordered: Iterable[Span]) -> list[Span]:

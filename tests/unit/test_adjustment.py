@@ -43,6 +43,16 @@ def factors(spans: list[Span]) -> list[tuple[date, Decimal | None, Decimal | Non
     return [(span.first_session, span.split_factor, span.total_return_factor) for span in spans]
 
 
+def factors_and_reasons(spans: list[Span]) -> list[tuple[object, ...]]:
+    """All of the spans but the paper and the bases."""
+    return [(*span[1:5], span.reason) for span in spans]
+
+
+def bases(spans: list[Span]) -> list[tuple[object, ...]]:
+    """First session; base and factor of the ratios; base and factor with distributions."""
+    return [(span.first_session, *span[5:9]) for span in spans]
+
+
 def told(events: list[Event]) -> list[tuple[date | None, str, str]]:
     return [(event.ex_date, event.kind, event.status) for event in events]
 
@@ -50,7 +60,7 @@ def told(events: list[Event]) -> list[tuple[date | None, str, str]]:
 def test_a_paper_of_which_nothing_left_has_one_span_with_factors_of_one() -> None:
     events, spans = of_one(DAYS, steps(*[100] * 8))
     assert events == []
-    assert spans == [Span(ISIN, MON, NEXT_WED, ONE, ONE, None)]
+    assert factors_and_reasons(spans) == [(MON, NEXT_WED, ONE, ONE, None)]
 
 
 def test_a_dividend_is_one_event_on_the_session_after_the_last_one_with_the_right() -> None:
@@ -80,9 +90,9 @@ def test_a_dividend_is_one_event_on_the_session_after_the_last_one_with_the_righ
             reason=None,
         )
     ]
-    assert spans == [
-        Span(ISIN, MON, TUE, ONE, D("0.95"), None),
-        Span(ISIN, WED, THU, ONE, ONE, None),
+    assert factors_and_reasons(spans) == [
+        (MON, TUE, ONE, D("0.95"), None),
+        (WED, THU, ONE, ONE, None),
     ]
 
 
@@ -220,17 +230,62 @@ def test_a_rise_without_an_event_ends_the_series_with_the_reason() -> None:
     rows = [*steps(1, 1, closes="12.00"), *steps(2, 2, closes="10.97")]
     events, spans = of_one(DAYS[:4], rows)
     assert told(events) == [(WED, "unknown", "unexplained")]
-    assert spans == [
-        Span(
-            ISIN,
+    assert factors_and_reasons(spans) == [
+        (
             MON,
             TUE,
             None,
             None,
             f"the distribution number rose by 1 on {WED}, of which B3 states no event",
         ),
-        Span(ISIN, WED, THU, ONE, ONE, None),
+        (WED, THU, ONE, ONE, None),
     ]
+
+
+def test_before_a_break_prices_of_one_base_can_be_compared() -> None:
+    """A dividend on Wednesday, a rise that nothing explains on Friday, a split on the next Tuesday."""
+    rows = [
+        *steps(1, 1, closes="20.00"),
+        *steps(2, 2, closes="19.00"),
+        *steps(3, 3, closes="19.00"),
+        *steps(4, 4, closes="9.50"),
+    ]
+    stated = [action(rate=D(1), last_date_prior=TUE), stock("DESDOBRAMENTO", "100", NEXT_MON)]
+    _, spans = of_one(DAYS, rows, stated)
+    half = D("0.5")
+    assert factors(spans) == [(MON, None, None), (WED, None, None), (FRI, half, half), (NEXT_TUE, ONE, ONE)]
+    assert bases(spans) == [
+        (MON, THU, ONE, THU, D("0.95")),
+        (WED, THU, ONE, THU, ONE),
+        (FRI, NEXT_WED, half, NEXT_WED, half),
+        (NEXT_TUE, NEXT_WED, ONE, NEXT_WED, ONE),
+    ]
+    assert (
+        spans[0].reason
+        == spans[1].reason
+        == (f"the distribution number rose by 1 on {FRI}, of which B3 states no event")
+    )
+
+
+def test_a_break_of_the_total_return_leaves_the_base_of_the_ratios() -> None:
+    rows = [*steps(1, 1, closes="20.00"), *steps(2, 2, closes="19.00"), *steps(3, 3, closes="9.50")]
+    stated = [action(rate=None, last_date_prior=TUE), stock("DESDOBRAMENTO", "100", THU)]
+    _, spans = of_one(DAYS[:6], rows, stated)
+    half = D("0.5")
+    assert bases(spans) == [
+        (MON, NEXT_MON, half, TUE, ONE),
+        (WED, NEXT_MON, half, NEXT_MON, half),
+        (FRI, NEXT_MON, ONE, NEXT_MON, ONE),
+    ]
+
+
+def test_two_breaks_are_both_told() -> None:
+    rows = [*steps(1, 1, closes="20.00"), *steps(2, 2, closes="19.00"), *steps(3, 3, closes="19.00")]
+    _, spans = of_one(DAYS[:6], rows, [action(rate=None, last_date_prior=TUE)])
+    assert spans[0].reason == (
+        f"the distribution number rose by 1 on {FRI}, of which B3 states no event; "
+        f"{WED}: DIVIDENDO: B3 states no amount"
+    )
 
 
 def test_a_rise_of_two_with_one_event_is_unexplained() -> None:
@@ -246,14 +301,15 @@ def test_a_fall_of_the_number_is_unexplained() -> None:
         "the distribution number fell from 8 to 7",
         f"the distribution number rose by 1 on {FRI}, of which B3 states no event",
     ]
-    assert factors(spans) == [(MON, None, None), (FRI, ONE, ONE)]
+    assert factors(spans) == [(MON, None, None), (WED, None, None), (FRI, ONE, ONE)]
+    assert [span.split_base for span in spans] == [TUE, THU, NEXT_MON]
 
 
 def test_a_nominal_update_takes_nothing() -> None:
     rows = [*steps(1, 1), row(2, "20.00", share_class="ON  ATZ NM"), row(2, "20.00")]
     events, spans = of_one(DAYS[:4], rows)
     assert told(events) == [(WED, "nominal_update", "proven")]
-    assert spans == [Span(ISIN, MON, THU, ONE, ONE, None)]
+    assert factors_and_reasons(spans) == [(MON, THU, ONE, ONE, None)]
 
 
 def test_a_nominal_update_with_another_mark_explains_nothing() -> None:
@@ -270,7 +326,7 @@ def test_an_event_without_a_rise_is_told_and_not_applied() -> None:
     events, spans = of_one(DAYS[:4], steps(1, 1, 1, 1), [action(rate=D(1), last_date_prior=TUE)])
     assert told(events) == [(WED, "dividend", "unconfirmed")]
     assert events[0].reason == "the distribution number did not rise, so nothing left the paper: not applied"
-    assert spans == [Span(ISIN, MON, THU, ONE, ONE, None)]
+    assert factors_and_reasons(spans) == [(MON, THU, ONE, ONE, None)]
 
 
 def test_an_event_that_is_not_yet_ex_is_told_as_such() -> None:
@@ -399,9 +455,9 @@ def test_where_a_paper_did_not_trade_its_last_close_is_the_one_with_the_right() 
     rows = [row(1, "20.00"), None, None, None, row(2, "19.00")]
     events, spans = of_one(DAYS[:5], rows, [paid])
     assert (events[0].ex_date, events[0].close_before) == (THU, D(20))
-    assert spans == [
-        Span(ISIN, MON, WED, ONE, D("0.95"), None),
-        Span(ISIN, THU, FRI, ONE, ONE, None),
+    assert factors_and_reasons(spans) == [
+        (MON, WED, ONE, D("0.95"), None),
+        (THU, FRI, ONE, ONE, None),
     ]
 
 
@@ -437,19 +493,24 @@ def test_a_gap_in_the_lake_before_a_session_without_a_trade_may_hide_the_last_cl
 def test_sessions_refined_before_the_column_have_no_factor() -> None:
     rows = [row(None, "20.00"), row(None, "20.00"), *steps(1, 1)]
     _, spans = of_one(DAYS[:4], rows)
-    assert spans == [
-        Span(ISIN, MON, TUE, None, None, REFINED_BEFORE),
-        Span(ISIN, WED, THU, ONE, ONE, None),
+    assert factors_and_reasons(spans) == [
+        (MON, TUE, None, None, REFINED_BEFORE),
+        (WED, THU, ONE, ONE, None),
     ]
+    assert bases(spans) == [(MON, None, None, None, None), (WED, THU, ONE, THU, ONE)]
     _, spans = of_one(DAYS[:4], list(reversed(rows)))
-    assert spans == [Span(ISIN, MON, THU, None, None, REFINED_BEFORE)]
+    assert factors_and_reasons(spans) == [
+        (MON, TUE, None, None, REFINED_BEFORE),
+        (WED, THU, None, None, REFINED_BEFORE),
+    ]
+    assert bases(spans) == [(MON, TUE, ONE, TUE, ONE), (WED, None, None, None, None)]
     _, spans = of_one(DAYS[:2], rows[:2])
-    assert spans == [Span(ISIN, MON, TUE, None, None, REFINED_BEFORE)]
+    assert factors_and_reasons(spans) == [(MON, TUE, None, None, REFINED_BEFORE)]
 
 
 def test_sessions_without_a_number_between_two_that_have_the_same_hide_nothing() -> None:
     _, spans = of_one(DAYS[:4], [row(1, "20.00"), row(None, "20.00"), row(1, "20.00"), row(1, "20.00")])
-    assert spans == [Span(ISIN, MON, THU, ONE, ONE, None)]
+    assert factors_and_reasons(spans) == [(MON, THU, ONE, ONE, None)]
 
 
 def test_a_close_without_a_number_is_none_to_size_cash_by() -> None:
@@ -470,15 +531,15 @@ def test_sessions_without_a_cash_line_are_in_a_span_and_are_no_rise() -> None:
     rows = [row(None, None), *steps(1), row(None, None), *steps(1, 2), row(None, None)]
     events, spans = of_one(DAYS[:6], rows, [action(rate=D(1), last_date_prior=THU)])
     assert told(events) == [(FRI, "dividend", "proven")]
-    assert spans == [
-        Span(ISIN, MON, THU, ONE, D("0.95"), None),
-        Span(ISIN, FRI, NEXT_MON, ONE, ONE, None),
+    assert factors_and_reasons(spans) == [
+        (MON, THU, ONE, D("0.95"), None),
+        (FRI, NEXT_MON, ONE, ONE, None),
     ]
 
 
 def test_a_paper_that_never_had_a_cash_line_has_no_factor_and_one_without_an_isin_no_span() -> None:
     told = adjusted({MON: [row(None, None), row(7, "3.00", isin=None, ticker="ZZNN3")]})
-    assert told.spans == [Span(ISIN, MON, MON, None, None, NO_CASH_LINE)]
+    assert factors_and_reasons(told.spans) == [(MON, MON, None, None, NO_CASH_LINE)]
 
 
 def test_a_renamed_paper_goes_on() -> None:
@@ -494,9 +555,9 @@ def test_prices_of_before_the_real_are_in_another_currency() -> None:
     days = [date(1994, 6, 30), date(1994, 7, 1), date(1994, 7, 4), date(1994, 7, 5)]
     rows = [*steps(1, 1, closes="55.00"), *steps(1, 1)]
     _, spans = of_one(days, rows)
-    assert spans == [
-        Span(ISIN, days[0], days[1], None, None, OTHER_CURRENCY),
-        Span(ISIN, days[2], days[3], ONE, ONE, None),
+    assert factors_and_reasons(spans) == [
+        (days[0], days[1], None, None, OTHER_CURRENCY),
+        (days[2], days[3], ONE, ONE, None),
     ]
 
 
@@ -625,6 +686,16 @@ def test_spans_cover_each_session_once_and_events_come_out_in_any_order_alike(
             assert 0 < span.total_return_factor <= span.split_factor
     for event in events:
         assert (event.reason is None) == (event.status == "proven")
+    for span in spans:
+        for base, factor, newest in (
+            (span.split_base, span.split_base_factor, "split_factor"),
+            (span.total_return_base, span.total_return_base_factor, "total_return_factor"),
+        ):
+            if base in traded:  # what leads to it is what would lead to today, had the lake ended there
+                until = DAYS.index(base) + 1
+                _, then = of_one(DAYS[:until], rows[:until], stated)
+                (same,) = [one for one in then if one.first_session <= span.first_session <= one.last_session]
+                assert getattr(same, newest) == factor
     shuffled = list(stated)
     order.shuffle(shuffled)  # type: ignore[attr-defined]  # a Random
     assert of_one(DAYS, rows, shuffled) == (events, spans)

@@ -100,6 +100,10 @@ def test_the_tables_hold_what_the_sessions_and_the_actions_make(buckets: Buckets
             "last_session": last,
             "split_factor": split,
             "total_return_factor": total,
+            "split_base": DAYS[4],
+            "split_base_factor": split,
+            "total_return_base": DAYS[4],
+            "total_return_base_factor": total,
             "reason": None,
         }
         for first, last, split, total in (
