@@ -18,8 +18,8 @@ and the prepared statement, which has question marks. `$$partitions` is Athena's
 partitions, which it answers from the catalog alone:
 https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-partitions.html
 
-Two placeholders stand for members of a WITH. `${calendar}` is the exchange's calendar, and `${lake_sessions}`
-is `lake_sessions`, a row for each session in the compact table, from the catalog alone:
+Other placeholders stand for what several queries have. Members of a WITH are `${calendar}`, the exchange's
+calendar, and `${lake_sessions}`, a row for each session in the compact table, from the catalog alone:
 
     trade_date          the session
     number              its place among the exchange's sessions: 1 more than that of the one just before it.
@@ -29,6 +29,18 @@ is `lake_sessions`, a row for each session in the compact table, from the catalo
                         null in the lake's first
 
 A figure of "the day" is against the session whose number is 1 less, or null; never across a gap.
+
+A query that compares prices asks which by a parameter `prices`, and has the member `${prices_asked}`, which
+takes it; without a row if it is none of the three. What reads the compact table as `daily` then joins the
+table of factors by `${factors_of_prices}`, and has two columns for it:
+
+    ${price_factor}     what brings a price of the row to the terms of its base: their ratio between two rows
+                        of one base is what happened in between
+    ${price_base}       the base; prices of one base can be compared, others cannot, nor those without one
+
+`${compared}` is the member `compared` of a member `prices` with `ticker`, `trade_date`, `close`, `factor` and
+`base`: its rows with `previous_close`, the close of the ticker's row before in terms of the row itself, null
+where that cannot be proven; and `traded_before`, whether there is such a row with a close.
 """
 
 from __future__ import annotations
@@ -48,14 +60,7 @@ from scraper.b3.calendar import KNOWN_DAYS, closed_weekdays
 NAMED_QUERIES = Path(__file__).parent / "named_queries"
 
 # Trino's `sequence` makes at most 10,000 days. Outside of them, the previous session is the lake's
-_MEMBERS = {
-    "calendar": """calendar AS (
-    -- Weekdays on which the exchange means to open, by its calendar as it was known at the deployment
-    SELECT CAST(days.trade_date AS date) AS trade_date
-    FROM UNNEST(sequence(${calendar_begin}, ${calendar_end}, INTERVAL '1' DAY)) AS days (trade_date)
-    WHERE day_of_week(days.trade_date) <= 5
-        AND strpos(${closed_weekdays}, CAST(CAST(days.trade_date AS date) AS varchar)) = 0
-)""",
+_SHARED = {
     "lake_sessions": """${calendar},
 exchange AS (
     -- The exchange's sessions: those of the lake, and those of the calendar that it lacks
@@ -84,8 +89,50 @@ lake_sessions AS (
     FROM exchange
     WHERE in_lake = 1
 )""",
+    "calendar": """calendar AS (
+    -- Weekdays on which the exchange means to open, by its calendar as it was known at the deployment
+    SELECT CAST(days.trade_date AS date) AS trade_date
+    FROM UNNEST(sequence(${calendar_begin}, ${calendar_end}, INTERVAL '1' DAY)) AS days (trade_date)
+    WHERE day_of_week(days.trade_date) <= 5
+        AND strpos(${closed_weekdays}, CAST(CAST(days.trade_date AS date) AS varchar)) = 0
+)""",
+    "prices_asked": """asked AS (
+    SELECT kinds.prices
+    FROM (
+        VALUES 'adjusted', 'total_return', 'traded'
+    ) AS kinds (prices)
+    WHERE kinds.prices = ${prices}
+)""",
+    "factors_of_prices": """CROSS JOIN asked
+    LEFT JOIN "${refined_database}"."${factors_table}" AS factors
+        ON factors.isin = daily.isin
+        AND factors.first_session <= daily.trade_date
+        AND factors.last_session >= daily.trade_date""",
+    "price_factor": """CASE asked.prices
+            WHEN 'adjusted' THEN factors.split_base_factor
+            WHEN 'total_return' THEN factors.total_return_base_factor
+            WHEN 'traded' THEN 1e0
+        END""",
+    "price_base": """CASE asked.prices
+            WHEN 'adjusted' THEN factors.isin || CAST(factors.split_base AS varchar)
+            WHEN 'total_return' THEN factors.isin || CAST(factors.total_return_base AS varchar)
+            WHEN 'traded' THEN asked.prices
+        END""",
+    "compared": """compared AS (
+    -- With the close of the row before, in terms of the row's own session; null where that is not proven
+    SELECT
+        *,
+        CASE
+            WHEN lag(base) OVER earlier = base
+                THEN CAST(CAST(lag(close) OVER earlier AS double) * (lag(factor) OVER earlier / factor)
+                    AS decimal(18, 6))
+        END AS previous_close,
+        lag(close) OVER earlier IS NOT NULL AS traded_before
+    FROM prices
+    WINDOW earlier AS (PARTITION BY ticker ORDER BY trade_date)
+)""",
 }
-"""Members of a WITH that several queries have, by their placeholders; see the module."""
+"""What several queries have, by its placeholder, the former of which may have the latter; see the module."""
 
 DEFAULTS = {
     "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
@@ -198,6 +245,8 @@ class NamedQuery:
                 parameter once, in the header's order.
         """
         header, body = _split(path.read_text(encoding="utf-8"))
+        for name, text in _SHARED.items():
+            body = body.replace(f"${{{name}}}", text)
         if not header:
             raise QueryFileError(
                 f"{path}: expected comment lines first, of which the first is the title, English | Portuguese"
@@ -259,8 +308,6 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
         "closed_weekdays": _closed_weekdays(),
         "first_in_brl": f"DATE '{FIRST_IN_BRL}'",
     }
-    for name in ("lake_sessions", "calendar"):  # in which the former has the latter
-        text = text.replace(f"${{{name}}}", _MEMBERS[name])
     return Template(text).substitute(known)
 
 

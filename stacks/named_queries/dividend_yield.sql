@@ -1,6 +1,6 @@
 -- Dividend yield of twelve months | Dividend yield de doze meses
--- EN: What did each share and unit (or what else security_types says) go ex of in cash in the twelve months up to a session, in shares of that session, and how much of its close is it? Only proven events, gross; subscription rights are none. Null where an event of these months, or one since, is not proven, or where the lake begins later than they do; reason says why.
--- PT: De quanto dinheiro cada ação e unit (ou o que mais disser security_types) ficou ex nos doze meses até um pregão, em ações daquele pregão, e quanto é do fechamento? Só eventos provados, brutos; direitos de subscrição não contam. Nulo onde um evento desses meses, ou um posterior, não está provado, ou onde o lake começa depois deles; reason diz por quê.
+-- EN: What did each share and unit (or what else security_types says) go ex of in cash in the twelve months up to a session, in shares of that session, and how much of its close is it? Only proven events, gross; subscription rights are none. Null where an event of these months is not proven, or where the lake begins later than they do; reason says why.
+-- PT: De quanto dinheiro cada ação e unit (ou o que mais disser security_types) ficou ex nos doze meses até um pregão, em ações daquele pregão, e quanto é do fechamento? Só eventos provados, brutos; direitos de subscrição não contam. Nulo onde um evento desses meses não está provado, ou onde o lake começa depois deles; reason diz por quê.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
 -- Parameter: minimum_volume | decimal | 1000000 | Least volume in the cash market in the session, in its currency | Volume mínimo à vista no pregão, na moeda dele
@@ -32,8 +32,8 @@ stocks AS (
         daily.isin,
         daily.currency,
         CAST(daily.close AS double) AS close,
-        now_in.split_factor AS split_factor,
-        then_in.total_return_factor AS total_return_factor,
+        now_in.split_base_factor AS split_factor,
+        then_in.total_return_base = now_in.total_return_base AS is_proven,
         then_in.reason,
         then_in.isin IS NULL AS is_without_factors
     FROM "${refined_database}"."${compact_table}" AS daily
@@ -56,7 +56,7 @@ paid AS (
     SELECT
         events.isin,
         count(*) AS payments,
-        sum(CAST(events.amount AS double) * spans.split_factor) AS amount
+        sum(CAST(events.amount AS double) * spans.split_base_factor) AS amount
     FROM "${refined_database}"."${events_table}" AS events
     CROSS JOIN months
     JOIN spans
@@ -74,13 +74,13 @@ yields AS (
         stocks.*,
         coalesce(paid.payments, 0) AS payments,
         CASE
-            WHEN stocks.total_return_factor IS NOT NULL AND stocks.lake_begins <= stocks.since
+            WHEN stocks.is_proven AND stocks.lake_begins <= stocks.since
                 THEN coalesce(paid.amount, 0) / stocks.split_factor
         END AS cash,
         CASE
             WHEN stocks.isin IS NULL THEN 'no ISIN'
             WHEN stocks.is_without_factors THEN 'refined before factors were made: run the job once more'
-            WHEN stocks.reason IS NOT NULL THEN stocks.reason
+            WHEN coalesce(stocks.is_proven, FALSE) = FALSE THEN stocks.reason
             WHEN stocks.lake_begins > stocks.since THEN 'the lake begins later than these months'
         END AS why_null
     FROM stocks

@@ -1,11 +1,12 @@
 -- 52-week highs and lows | Máximas e mínimas de 52 semanas
--- EN: Which shares and units (or what else security_types says) closed a session near their highest or their lowest price of 52 weeks (364 days)? Prices are not adjusted: after a split a high of before is out of reach, and a low is none. With less than a year of sessions, of those there are; missing_sessions says how many the lake lacks among them.
--- PT: Quais ações e units (ou o que mais disser security_types) fecharam um pregão perto do seu maior ou do seu menor preço em 52 semanas (364 dias)? Os preços não são ajustados: após um desdobramento, a máxima anterior fica fora de alcance e a mínima não vale. Com menos de um ano de pregões, dos que há; missing_sessions diz quantos faltam no lake entre eles.
+-- EN: Which shares and units (or what else security_types says) closed a session near their highest or their lowest price of 52 weeks (364 days)? Prices are in shares of the session, adjusted for splits and bonuses, and count from the last event on that is not proven. With less than a year of sessions, of those there are; missing_sessions says how many the lake lacks among them.
+-- PT: Quais ações e units (ou o que mais disser security_types) fecharam um pregão perto do seu maior ou do seu menor preço em 52 semanas (364 dias)? Os preços são em ações do pregão, ajustados por desdobramentos e bonificações, e contam desde o último evento não provado. Com menos de um ano de pregões, dos que há; missing_sessions diz quantos faltam no lake entre eles.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
+-- Parameter: prices | varchar | 'adjusted' | Which prices are compared: adjusted (in equal shares), total_return (distributions reinvested) or traded (as they stand in the table) | Que preços se comparam: adjusted (em ações iguais), total_return (proventos reinvestidos) ou traded (como estão na tabela)
 -- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
 -- Parameter: minimum_volume | decimal | 1000000 | Least volume in the cash market in the session, in its currency | Volume mínimo à vista no pregão, na moeda dele
 -- Parameter: within_percent | decimal | 5 | Greatest distance of the close from the high or the low [percent] | Maior distância entre o fechamento e a máxima ou a mínima [por cento]
--- Scans: the files of 52 weeks of the compact table, a session each, some 250 | os arquivos de 52 semanas da tabela compacta, um por pregão, uns 250
+-- Scans: the files of 52 weeks of the compact table, a session each, some 250, and the table of factors, one file | os arquivos de 52 semanas da tabela compacta, um por pregão, uns 250, e a tabela de fatores, um arquivo
 -- Needs sessions: 1
 WITH ${lake_sessions},
 past AS (
@@ -28,7 +29,8 @@ span AS (
         AND newest.last_number - exchange.number < 364
         AND exchange.trade_date >= (SELECT min(trade_date) FROM lake_sessions)
 ),
-prices AS (
+${prices_asked},
+every_price AS (
     SELECT
         daily.trade_date,
         daily.ticker,
@@ -40,12 +42,43 @@ prices AS (
         daily.close,
         daily.cash_volume,
         sessions.last_session,
-        max(daily.high) OVER (PARTITION BY daily.ticker) AS highest,
-        min(daily.low) OVER (PARTITION BY daily.ticker) AS lowest
+        ${price_factor} AS factor,
+        ${price_base} AS base
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
+    ${factors_of_prices}
     WHERE daily.close > 0
         AND contains(split(replace(${security_types}, ' ', ''), ','), daily.security_type)
+),
+newest AS (
+    SELECT
+        ticker,
+        factor,
+        base
+    FROM every_price
+    WHERE trade_date = last_session
+),
+comparable AS (
+    SELECT
+        every_price.trade_date,
+        every_price.last_session,
+        every_price.ticker,
+        every_price.company,
+        every_price.security_type,
+        every_price.currency,
+        every_price.close,
+        every_price.cash_volume,
+        CAST(every_price.high AS double) * (every_price.factor / newest.factor) AS high,
+        CAST(every_price.low AS double) * (every_price.factor / newest.factor) AS low
+    FROM every_price
+    JOIN newest ON newest.ticker = every_price.ticker AND newest.base = every_price.base
+),
+prices AS (
+    SELECT
+        *,
+        max(high) OVER (PARTITION BY ticker) AS highest,
+        min(low) OVER (PARTITION BY ticker) AS lowest
+    FROM comparable
 ),
 stocks AS (
     SELECT
@@ -68,10 +101,10 @@ distances AS (
     SELECT
         *,
         CAST(
-            100 * (1 - CAST(close AS double) / CAST(highest AS double)) AS decimal(18, 2)
+            100 * (1 - CAST(close AS double) / highest) AS decimal(18, 2)
         ) AS below_high_percent,
         CAST(
-            100 * (CAST(close AS double) / nullif(CAST(lowest AS double), 0) - 1) AS decimal(18, 2)
+            100 * (CAST(close AS double) / nullif(lowest, 0) - 1) AS decimal(18, 2)
         ) AS above_low_percent
     FROM stocks
     WHERE cash_volume >= ${minimum_volume}

@@ -1,8 +1,9 @@
 -- Contribution to the IBOV by stock | Contribuição ao IBOV por papel
--- EN: Which stocks moved the IBOV in a session, by weight and return? A contribution is the weight at the opening times the change of the close since the exchange's previous session, in percentage points; their sum estimates the index's change. Null where a stock, or the lake, lacks that close. The weight is exact where the portfolio is of the session (portfolio_age_days 0); prices are not adjusted for dividends.
--- PT: Quais papéis moveram o IBOV em um pregão, por peso e retorno? A contribuição é o peso na abertura vezes a variação do fechamento desde o pregão anterior da bolsa, em pontos percentuais; a soma estima a variação do índice. Nula onde ao papel, ou ao lake, falta aquele fechamento. O peso é exato quando a carteira é do pregão (portfolio_age_days 0); os preços não são ajustados por proventos.
+-- EN: Which stocks moved the IBOV in a session, by weight and return? A contribution is the weight at the opening times the change of the close since the exchange's previous session, in percentage points; their sum estimates the index's change. Distributions count as reinvested, as in the index, unless prices says otherwise. Null where a stock, or the lake, lacks that close, or an event in between is not proven. The weight is exact where the portfolio is of the session (portfolio_age_days 0).
+-- PT: Quais papéis moveram o IBOV em um pregão, por peso e retorno? A contribuição é o peso na abertura vezes a variação do fechamento desde o pregão anterior da bolsa, em pontos percentuais; a soma estima a variação do índice. Proventos contam como reinvestidos, como no índice, salvo se prices diz outra coisa. Nula onde ao papel, ou ao lake, falta aquele fechamento, ou um evento entre os dois não está provado. O peso é exato quando a carteira é do pregão (portfolio_age_days 0).
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
--- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
+-- Parameter: prices | varchar | 'total_return' | Which prices are compared: total_return (what a holder has had, distributions reinvested), adjusted (in equal shares) or traded (as they stand in the table) | Que preços se comparam: total_return (o que o titular teve, proventos reinvestidos), adjusted (em ações iguais) ou traded (como estão na tabela)
+-- Scans: 2 files of the compact table at most, a session each, and the table of factors, one file | no máximo 2 arquivos da tabela compacta, um por pregão, e a tabela de fatores, um arquivo
 -- Needs sessions: 1
 WITH ${lake_sessions},
 past AS (
@@ -15,6 +16,7 @@ sessions AS (
     FROM past
     WHERE sessions_ago < 2
 ),
+${prices_asked},
 prices AS (
     SELECT
         daily.trade_date,
@@ -27,15 +29,18 @@ prices AS (
         sessions.sessions_ago,
         sessions.previous_session,
         sessions.missing_before,
-        lag(daily.close) OVER (PARTITION BY daily.ticker ORDER BY daily.trade_date) AS previous_close
+        ${price_factor} AS factor,
+        ${price_base} AS base
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
+    ${factors_of_prices}
 ),
+${compared},
 contributions AS (
     SELECT
         *,
         CAST(close AS double) / nullif(CAST(previous_close AS double), 0) - 1 AS price_change
-    FROM prices
+    FROM compared
     WHERE sessions_ago = 0
         AND index_weight IS NOT NULL
         AND close IS NOT NULL

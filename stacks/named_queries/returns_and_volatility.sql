@@ -1,10 +1,11 @@
 -- Returns and annualised volatility over 21 sessions | Retornos e volatilidade anualizada em 21 pregões
--- EN: Which shares and units (or what else security_types says) swung most over the exchange's last 21 sessions, and what did they return? Volatility is the sample standard deviation of the daily log returns times the root of 252. A daily return is between consecutive sessions of the exchange, so that sessions that the lake lacks leave fewer of them (daily_returns; at least 11). Only stocks with a close in each session that the lake has; prices are not adjusted, so that a split looks like a huge return.
--- PT: Quais ações e units (ou o que mais disser security_types) mais oscilaram nos últimos 21 pregões da bolsa, e quanto renderam? A volatilidade é o desvio-padrão amostral dos retornos logarítmicos diários vezes a raiz de 252. Um retorno diário é entre pregões seguidos da bolsa; pregões que faltam no lake deixam menos deles (daily_returns; ao menos 11). Só papéis com fechamento em cada pregão que o lake tem; os preços não são ajustados, e um desdobramento parece um retorno enorme.
+-- EN: Which shares and units (or what else security_types says) swung most over the exchange's last 21 sessions, and what did they return? Volatility is the sample standard deviation of the daily log returns times the root of 252. A daily return is between consecutive sessions of the exchange (daily_returns; at least 11). Only stocks with a close in each session that the lake has. Distributions count as reinvested, unless prices says otherwise; no return reaches across an event that is not proven (null).
+-- PT: Quais ações e units (ou o que mais disser security_types) mais oscilaram nos últimos 21 pregões da bolsa, e quanto renderam? A volatilidade é o desvio-padrão amostral dos retornos logarítmicos diários vezes a raiz de 252. Um retorno diário é entre pregões seguidos da bolsa (daily_returns; ao menos 11). Só papéis com fechamento em cada pregão que o lake tem. Proventos contam como reinvestidos, salvo se prices diz outra coisa; nenhum retorno atravessa um evento não provado (nulo).
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
+-- Parameter: prices | varchar | 'total_return' | Which prices are compared: total_return (what a holder has had, distributions reinvested), adjusted (in equal shares) or traded (as they stand in the table) | Que preços se comparam: total_return (o que o titular teve, proventos reinvestidos), adjusted (em ações iguais) ou traded (como estão na tabela)
 -- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
 -- Parameter: minimum_average_volume | decimal | 1000000 | Least average of the daily volume in the cash market, in its currency | Média mínima do volume diário à vista, na moeda dele
--- Scans: 22 files of the compact table at most, a session each | no máximo 22 arquivos da tabela compacta, um por pregão
+-- Scans: 22 files of the compact table at most, a session each, and the table of factors, one file | no máximo 22 arquivos da tabela compacta, um por pregão, e a tabela de fatores, um arquivo
 -- Needs sessions: 12
 WITH ${lake_sessions},
 past AS (
@@ -24,7 +25,8 @@ span AS (
         count(*) AS sessions_there
     FROM sessions
 ),
-closes AS (
+${prices_asked},
+prices AS (
     SELECT
         daily.trade_date,
         daily.ticker,
@@ -33,18 +35,24 @@ closes AS (
         daily.currency,
         daily.cash_volume,
         CAST(daily.close AS double) AS close,
-        sessions.number,
-        sessions.sessions_ago,
-        lag(sessions.number) OVER (
-            PARTITION BY daily.ticker ORDER BY daily.trade_date
-        ) AS previous_number,
-        lag(CAST(daily.close AS double)) OVER (
-            PARTITION BY daily.ticker ORDER BY daily.trade_date
-        ) AS previous_close
+        CAST(daily.close AS double) * ${price_factor} AS comparable,
+        ${price_base} AS base,
+        sessions.number
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
+    ${factors_of_prices}
     WHERE daily.close > 0
         AND contains(split(replace(${security_types}, ' ', ''), ','), daily.security_type)
+),
+closes AS (
+    SELECT
+        *,
+        CASE
+            WHEN lag(number) OVER by_ticker = number - 1 AND lag(base) OVER by_ticker = base
+                THEN comparable / lag(comparable) OVER by_ticker
+        END AS step
+    FROM prices
+    WINDOW by_ticker AS (PARTITION BY ticker ORDER BY trade_date)
 ),
 stocks AS (
     SELECT
@@ -54,12 +62,13 @@ stocks AS (
         max_by(security_type, trade_date) AS security_type,
         max_by(currency, trade_date) AS currency,
         max_by(close, trade_date) AS close,
-        min_by(close, trade_date) AS first_close,
+        CASE
+            WHEN count(base) = count(*) AND min(base) = max(base)
+                THEN max_by(comparable, trade_date) / min_by(comparable, trade_date) - 1
+        END AS price_change,
         count(*) AS closes,
-        count(CASE WHEN previous_number = number - 1 THEN 1 END) AS daily_returns,
-        stddev_samp(
-            CASE WHEN previous_number = number - 1 THEN ln(close / previous_close) END
-        ) AS volatility,
+        count(step) AS daily_returns,
+        stddev_samp(ln(step)) AS volatility,
         avg(CAST(cash_volume AS double)) AS average_volume
     FROM closes
     GROUP BY ticker
@@ -73,7 +82,7 @@ SELECT
     stocks.security_type,
     stocks.currency,
     CAST(stocks.close AS decimal(18, 4)) AS close,
-    CAST(100 * (stocks.close / stocks.first_close - 1) AS decimal(18, 2)) AS return_percent,
+    CAST(100 * stocks.price_change AS decimal(18, 2)) AS return_percent,
     stocks.daily_returns,
     CAST(100 * stocks.volatility * sqrt(252) AS decimal(18, 2)) AS annualised_volatility_percent,
     CAST(stocks.average_volume AS decimal(24, 2)) AS average_cash_volume

@@ -1,9 +1,10 @@
 -- Session overview and breadth | Resumo do pregão: altas e baixas
--- EN: How was the session: how many shares and units (or what else security_types says) rose and fell against their close in the exchange's previous session, with how much volume, and how much was traded in all papers? Where the lake lacks the previous session, nothing is comparable. Prices are not adjusted for splits or dividends.
--- PT: Como foi o pregão: quantas ações e units (ou o que mais disser security_types) subiram e caíram em relação ao fechamento no pregão anterior da bolsa, com que volume, e quanto se negociou em todos os papéis? Onde o lake não tem o pregão anterior, nada é comparável. Os preços não são ajustados por desdobramentos nem proventos.
+-- EN: How was the session: how many shares and units (or what else security_types says) rose and fell against their close in the exchange's previous session, with how much volume, and how much was traded in all papers? Where the lake lacks the previous session, nothing is comparable. That close is adjusted for what went ex since, unless prices says otherwise; a stock with an event in between that is not proven is not comparable.
+-- PT: Como foi o pregão: quantas ações e units (ou o que mais disser security_types) subiram e caíram em relação ao fechamento no pregão anterior da bolsa, com que volume, e quanto se negociou em todos os papéis? Onde o lake não tem o pregão anterior, nada é comparável. Ele é ajustado pelo que ficou ex desde então, salvo se prices diz outra coisa; papel com um evento não provado entre os dois não é comparável.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
--- Scans: 2 files of the compact table at most, a session each | no máximo 2 arquivos da tabela compacta, um por pregão
+-- Parameter: prices | varchar | 'total_return' | Which prices are compared: total_return (what a holder has had, distributions reinvested), adjusted (in equal shares) or traded (as they stand in the table) | Que preços se comparam: total_return (o que o titular teve, proventos reinvestidos), adjusted (em ações iguais) ou traded (como estão na tabela)
+-- Scans: 2 files of the compact table at most, a session each, and the table of factors, one file | no máximo 2 arquivos da tabela compacta, um por pregão, e a tabela de fatores, um arquivo
 -- Needs sessions: 1
 WITH ${lake_sessions},
 past AS (
@@ -23,9 +24,11 @@ kinds AS (
     ) AS every_kind (kind)
     WHERE contains(split(replace(${security_types}, ' ', ''), ','), kind)
 ),
+${prices_asked},
 prices AS (
     SELECT
         daily.trade_date,
+        daily.ticker,
         daily.currency,
         daily.volume,
         daily.cash_volume,
@@ -37,11 +40,14 @@ prices AS (
         sessions.missing_before,
         kinds.kind,
         CASE WHEN kinds.kind IS NOT NULL THEN daily.close END AS close,
-        lag(daily.close) OVER (PARTITION BY daily.ticker ORDER BY daily.trade_date) AS previous_close
+        ${price_factor} AS factor,
+        ${price_base} AS base
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN sessions ON sessions.trade_date = daily.trade_date
+    ${factors_of_prices}
     LEFT JOIN kinds ON kinds.kind = daily.security_type
 ),
+${compared},
 breadth AS (
     SELECT
         max(trade_date) AS trade_date,
@@ -65,7 +71,7 @@ breadth AS (
         sum(CASE WHEN sessions_ago = 0 THEN put_volume ELSE 0 END) AS put_volume,
         sum(CASE WHEN sessions_ago = 0 THEN trades ELSE 0 END) AS trades,
         count(CASE WHEN sessions_ago = 0 AND trades IS NULL THEN 1 END) AS rows_without_trades
-    FROM prices
+    FROM compared
     HAVING count(*) > 0
 )
 SELECT

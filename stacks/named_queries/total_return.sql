@@ -1,6 +1,6 @@
 -- Total return over a span | Retorno total em um período
--- EN: What did each share and unit (or what else security_types says) return from the close of one session to that of another: by its price as traded, in equal shares (split-adjusted), and with distributions reinvested? from_distributions is the difference of the latter two, in points. Null where it cannot be proven, as reason says: factors lead to the paper's newest session, so an event after the span ends it too.
--- PT: Quanto rendeu cada ação e unit (ou o que mais disser security_types) do fechamento de um pregão ao de outro: pelo preço negociado, em ações iguais (ajustado por desdobramentos) e com proventos reinvestidos? from_distributions é a diferença dos dois últimos, em pontos. Nulo onde não se pode provar, como diz reason: os fatores levam ao pregão mais novo do papel, e um evento após o período também o encerra.
+-- EN: What did each share and unit (or what else security_types says) return from the close of one session to that of another: by its price as traded, in equal shares (split-adjusted), and with distributions reinvested? from_distributions is the difference of the latter two, in points. Null where an event in between is not proven, as reason says.
+-- PT: Quanto rendeu cada ação e unit (ou o que mais disser security_types) do fechamento de um pregão ao de outro: pelo preço negociado, em ações iguais (ajustado por desdobramentos) e com proventos reinvestidos? from_distributions é a diferença dos dois últimos, em pontos. Nulo onde um evento no período não está provado, como diz reason.
 -- Parameter: first_date | date | ${session_20_before} | The session from whose close; on a day without one, the last before it | O pregão de cujo fechamento se parte; em dia sem pregão, o último antes dele
 -- Parameter: last_date | date | ${last_session} | The session to whose close; on a day without one, the last before it | O pregão a cujo fechamento se chega; em dia sem pregão, o último antes dele
 -- Parameter: security_types | varchar | 'share, unit' | Kinds of paper, of the column security_type | Tipos de papel, da coluna security_type
@@ -22,8 +22,10 @@ begins AS (
         daily.isin,
         daily.currency,
         CAST(daily.close AS double) AS close,
-        CAST(daily.close AS double) * factors.split_factor AS adjusted,
-        CAST(daily.close AS double) * factors.total_return_factor AS reinvested,
+        CAST(daily.close AS double) * factors.split_base_factor AS adjusted,
+        factors.split_base,
+        CAST(daily.close AS double) * factors.total_return_base_factor AS reinvested,
+        factors.total_return_base,
         factors.reason
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN first_session ON first_session.trade_date = daily.trade_date
@@ -43,8 +45,10 @@ ends AS (
         daily.currency,
         daily.cash_volume,
         CAST(daily.close AS double) AS close,
-        CAST(daily.close AS double) * factors.split_factor AS adjusted,
-        CAST(daily.close AS double) * factors.total_return_factor AS reinvested,
+        CAST(daily.close AS double) * factors.split_base_factor AS adjusted,
+        factors.split_base,
+        CAST(daily.close AS double) * factors.total_return_base_factor AS reinvested,
+        factors.total_return_base,
         factors.reason,
         factors.isin IS NULL AS is_without_factors
     FROM "${refined_database}"."${compact_table}" AS daily
@@ -66,11 +70,17 @@ stocks AS (
         begins.close AS first_close,
         ends.close AS last_close,
         CASE WHEN begins.currency = ends.currency THEN 100 * (ends.close / begins.close - 1) END AS price_return,
-        100 * (ends.adjusted / begins.adjusted - 1) AS adjusted_return,
-        100 * (ends.reinvested / begins.reinvested - 1) AS total_return,
+        CASE
+            WHEN begins.split_base = ends.split_base THEN 100 * (ends.adjusted / begins.adjusted - 1)
+        END AS adjusted_return,
+        CASE
+            WHEN begins.total_return_base = ends.total_return_base
+                THEN 100 * (ends.reinvested / begins.reinvested - 1)
+        END AS total_return,
         CASE
             WHEN begins.isin IS NULL THEN 'no close of this ISIN in the first session'
             WHEN ends.is_without_factors THEN 'refined before factors were made: run the job once more'
+            WHEN begins.total_return_base = ends.total_return_base THEN NULL
             ELSE coalesce(begins.reason, ends.reason)
         END AS reason
     FROM ends

@@ -100,10 +100,35 @@ class Lake:
         """The stocks of some sessions."""
         return self.stocks[self.stocks["trade_date"].isin(days)]
 
-    def with_previous_close(self, trade_date: date) -> pd.DataFrame:
-        """The stocks of a session, with their closes in the session before."""
-        today, before = self.window(trade_date, 2)
-        return self.at(today).assign(previous=self.at(before)["close"], previous_session=before)
+    def in_terms(self, stocks: pd.DataFrame, prices: str) -> pd.DataFrame:
+        """Stocks with `factor`, by which prices are to be multiplied, and `base`, of which they then are.
+
+        Those of another base, or of none, are not comparable.
+        """
+        if prices == "traded":
+            return stocks.assign(factor=1.0, base="as traded")
+        name = {"adjusted": "split_base", "total_return": "total_return_base"}[prices]
+        spans: dict[str, list[Any]] = {}
+        for span in self.factors.to_dict("records"):
+            spans.setdefault(span["isin"], []).append(span)
+        found = []
+        for isin, day in zip(stocks["isin"], stocks["trade_date"], strict=True):
+            own = [s for s in spans.get(isin, []) if s["first_session"] <= day <= s["last_session"]]
+            base = own[0][name] if own else None
+            found.append((own[0][f"{name}_factor"], f"{isin} {base}") if base else (np.nan, None))
+        terms = pd.DataFrame(found, columns=["factor", "base"], index=stocks.index)
+        return stocks.assign(factor=terms["factor"], base=terms["base"])
+
+    def with_previous_close(self, trade_date: date, prices: str) -> pd.DataFrame:
+        """The stocks of a session, with their closes in the session before in terms of it."""
+        today, before = (self.in_terms(self.at(day), prices) for day in self.window(trade_date, 2))
+        earlier = before.reindex(today.index)
+        previous = (earlier["close"] * (earlier["factor"] / today["factor"])).round(6)
+        return today.assign(
+            previous=previous.where(earlier["base"] == today["base"]),
+            was_traded=earlier["close"].notna(),
+            previous_session=self.window(trade_date, 2)[1],
+        )
 
     def missing_before(self, days: Sequence[date]) -> list[int | None]:
         """How many sessions lack before each: it begins somewhere, and has all since."""
@@ -184,8 +209,8 @@ def of_kinds(stocks: pd.DataFrame, security_types: str) -> pd.DataFrame:
     return stocks[stocks["kind"].isin(security_types.split(", "))]
 
 
-def session_overview(lake: Lake, trade_date: date, security_types: str) -> pd.DataFrame:
-    every = lake.with_previous_close(trade_date)
+def session_overview(lake: Lake, trade_date: date, security_types: str, prices: str) -> pd.DataFrame:
+    every = lake.with_previous_close(trade_date, prices)
     stocks = of_kinds(every, security_types)
     rose, fell = stocks["close"] > stocks["previous"], stocks["close"] < stocks["previous"]
     same = stocks["close"] == stocks["previous"]
@@ -216,9 +241,9 @@ def session_overview(lake: Lake, trade_date: date, security_types: str) -> pd.Da
 
 
 def top_gainers_and_losers(
-    lake: Lake, trade_date: date, security_types: str, minimum_volume: float
+    lake: Lake, trade_date: date, prices: str, security_types: str, minimum_volume: float
 ) -> pd.DataFrame:
-    stocks = of_kinds(lake.with_previous_close(trade_date), security_types)
+    stocks = of_kinds(lake.with_previous_close(trade_date, prices), security_types)
     stocks = stocks[(stocks["cash"] > 0) & (stocks["cash"] >= 100 * minimum_volume)]
     reference = stocks["previous"].fillna(stocks["open"])
     rows = pd.DataFrame(
@@ -235,7 +260,11 @@ def top_gainers_and_losers(
             "currency": "BRL",
             "close": stocks["close"],
             "reference_price": reference,
-            "reference": np.where(stocks["previous"].isna(), "open", "previous close"),
+            "reference": np.select(
+                [stocks["previous"].notna(), stocks["was_traded"]],
+                ["previous close", "open: an event since the previous close is not proven"],
+                "open",
+            ),
             "volume": brl(stocks["volume"]),
         }
     )
@@ -358,11 +387,13 @@ def ticker_session(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
     )
 
 
-def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
+def ticker_last_sessions(lake: Lake, trade_date: date, prices: str, ticker: str) -> pd.DataFrame:
     days = lake.window(trade_date, 21)
     stock = lake.over(days)
-    stock = stock[stock["ticker"] == ticker].sort_values("trade_date")
-    stock["before"] = stock["close"].ffill().shift()
+    stock = lake.in_terms(stock[stock["ticker"] == ticker].sort_values("trade_date"), prices)
+    has_close = stock["close"].notna()
+    before = (stock["close"] * stock["factor"]).where(has_close).ffill().shift() / stock["factor"]
+    stock["before"] = before.where(stock["base"].where(has_close).ffill().shift() == stock["base"])
     stock["reference_date"] = stock["trade_date"].where(stock["close"].notna()).ffill().shift()
     stock = stock[stock["trade_date"].isin(days[:20])].sort_values("trade_date", ascending=False)
     left = [
@@ -385,21 +416,25 @@ def ticker_last_sessions(lake: Lake, trade_date: date, ticker: str) -> pd.DataFr
     )
 
 
-def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
+def ticker_averages(lake: Lake, trade_date: date, prices: str, ticker: str) -> pd.DataFrame:
     stock = lake.stocks[(lake.stocks["ticker"] == ticker) & lake.stocks["close"].notna()]
-    stock = stock[stock["trade_date"] <= trade_date].set_index("trade_date")
-    zeros = pd.Series(0, index=stock.index)
+    stock = stock[stock["trade_date"].isin(lake.window(trade_date, 249))]
+    stock = lake.in_terms(stock, prices).set_index("trade_date", drop=False).sort_index()
+    newest = stock.iloc[-1]
+    close = (stock["close"] * stock["factor"] / newest["factor"]).where(stock["base"] == newest["base"])
+    zeros = close * 0
     rows = pd.DataFrame(
         {
             "trade_date": stock.index,
             "ticker": ticker,
             "currency": "BRL",
             "close": stock["close"],
-            "average_5": stock["close"].rolling(5).mean(),
+            "close_adjusted": close,
+            "average_5": close.rolling(5).mean(),
             "missing_5": zeros.rolling(5).sum(),
-            "average_20": stock["close"].rolling(20).mean(),
+            "average_20": close.rolling(20).mean(),
             "missing_20": zeros.rolling(20).sum(),
-            "average_200": stock["close"].rolling(200).mean(),
+            "average_200": close.rolling(200).mean(),
             "missing_200": zeros.rolling(200).sum(),
             "volume": brl(stock["volume"]),
             "average_volume_20": stock["volume"].rolling(20).mean() / 100,
@@ -409,13 +444,21 @@ def ticker_averages(lake: Lake, trade_date: date, ticker: str) -> pd.DataFrame:
 
 
 def returns_and_volatility(
-    lake: Lake, trade_date: date, security_types: str, minimum_average_volume: float
+    lake: Lake, trade_date: date, prices: str, security_types: str, minimum_average_volume: float
 ) -> pd.DataFrame:
     days = lake.window(trade_date, 22)
-    stocks = of_kinds(lake.over(days), security_types)
-    closes = stocks.pivot_table(index="trade_date", columns="ticker", values="close").dropna(axis=1)
-    traded = stocks.pivot_table(index="trade_date", columns="ticker", values="cash")[closes.columns].mean()
-    returns = closes.apply(np.log).diff().iloc[1:]
+    stocks = lake.in_terms(of_kinds(lake.over(days), security_types), prices)
+
+    def table(name: str) -> pd.DataFrame:
+        return stocks.pivot(index="trade_date", columns="ticker", values=name)
+
+    closes = table("close").dropna(axis=1)
+    traded = table("cash")[closes.columns].mean()
+    bases = table("base")[closes.columns]
+    comparable = (table("close") * table("factor"))[closes.columns]
+    returns = comparable.apply(np.log).diff().where(bases == bases.shift()).iloc[1:]
+    returned = 100 * (comparable.iloc[-1] / comparable.iloc[0] - 1)
+    one_base = bases.notna().all() & (bases.nunique() == 1)
     rows = pd.DataFrame(
         {
             "trade_date": days[0],
@@ -426,27 +469,37 @@ def returns_and_volatility(
             "security_type": lake.at(days[0])["kind"].reindex(closes.columns),
             "currency": "BRL",
             "close": closes.iloc[-1],
-            "return_percent": percent(closes.iloc[-1] - closes.iloc[0], closes.iloc[0]),
-            "daily_returns": 21,
+            "return_percent": returned.where(one_base),
+            "daily_returns": returns.count(),
             "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
             "average_cash_volume": traded / 100,
         }
     )
-    rows = rows[rows["average_cash_volume"] >= minimum_average_volume]
+    rows = rows[(rows["average_cash_volume"] >= minimum_average_volume) & (rows["daily_returns"] >= 11)]
     return rows.sort_values("annualised_volatility_percent", ascending=False)
 
 
 def highs_and_lows_52_weeks(
-    lake: Lake, trade_date: date, security_types: str, minimum_volume: float, within_percent: float
+    lake: Lake,
+    *,
+    trade_date: date,
+    prices: str,
+    security_types: str,
+    minimum_volume: float,
+    within_percent: float,
 ) -> pd.DataFrame:
-    today = of_kinds(lake.at(trade_date), security_types)
+    today = lake.in_terms(of_kinds(lake.at(trade_date), security_types), prices)
     year = [day for day in lake.sessions if trade_date - timedelta(days=364) < day <= trade_date]
     stocks = lake.over(year).dropna(subset="close").sort_values("trade_date", ascending=False)
+    stocks = lake.in_terms(of_kinds(stocks, security_types), prices)
+    stocks = stocks[stocks["base"] == stocks["ticker"].map(today["base"])]
+    step = stocks["factor"] / stocks["ticker"].map(today["factor"])
+    stocks = stocks.assign(high=stocks["high"] * step, low=stocks["low"] * step)
     by_ticker = stocks.groupby("ticker")
     newest_high = by_ticker["high"].transform("max") == stocks["high"]
     newest_low = by_ticker["low"].transform("min") == stocks["low"]
     high, low = by_ticker["high"].max(), by_ticker["low"].min()
-    today = today[(today["cash"] >= 100 * minimum_volume) & today["close"].notna()]
+    today = today[(today["cash"] >= 100 * minimum_volume) & today["close"].notna() & today["base"].notna()]
     below, above = percent(high - today["close"], high), percent(today["close"] - low, low)
     rows = pd.DataFrame(
         {
@@ -553,8 +606,8 @@ def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.Dat
     ).sort_values("odd_lot_share_percent", ascending=False, kind="stable")[:50]
 
 
-def index_contribution(lake: Lake, trade_date: date) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date).dropna(subset=["weight", "close"])
+def index_contribution(lake: Lake, trade_date: date, prices: str) -> pd.DataFrame:
+    stocks = lake.with_previous_close(trade_date, prices).dropna(subset=["weight", "close"])
     change = stocks["close"] / stocks["previous"] - 1
     portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
     return pd.DataFrame(
@@ -587,8 +640,10 @@ def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def opening_gaps(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
-    stocks = of_kinds(lake.with_previous_close(trade_date), security_types)
+def opening_gaps(
+    lake: Lake, trade_date: date, prices: str, security_types: str, minimum_volume: float
+) -> pd.DataFrame:
+    stocks = of_kinds(lake.with_previous_close(trade_date, prices), security_types)
     stocks = stocks.dropna(subset=["previous", "open"])
     stocks = stocks[(stocks["open"] != stocks["previous"]) & (stocks["cash"] >= 100 * minimum_volume)]
     up = stocks["open"] > stocks["previous"]
@@ -760,11 +815,14 @@ def total_return(
         there = (lake.factors["first_session"] <= day) & (lake.factors["last_session"] >= day)
         return lake.factors[there].set_index("isin")[name].reindex(stocks.index)
 
-    def returned(name: str) -> pd.Series:
-        return 100 * (stocks["close"] * held(last, name) / (begins * held(first, name)) - 1)
+    def returned(base: str) -> pd.Series:
+        factor = f"{base}_factor"
+        change = 100 * (stocks["close"] * held(last, factor) / (begins * held(first, factor)) - 1)
+        return change.where(held(last, base) == held(first, base))
 
-    adjusted, total = returned("split_factor"), returned("total_return_factor")
+    adjusted, total = returned("split_base"), returned("total_return_base")
     reason = held(first, "reason").fillna(held(last, "reason"))
+    reason = reason.where(held(last, "total_return_base") != held(first, "total_return_base"))
     rows = pd.DataFrame(
         {
             "trade_date": last,
@@ -800,13 +858,13 @@ def dividend_yield(lake: Lake, trade_date: date, security_types: str, minimum_vo
         events = events[events["kind"].isin(["dividend", "interest", "income", "other_cash"])]
         events = events[(events["ex_date"] > since) & (events["ex_date"] <= session)]
         paid = [
-            float(amount) * spans.loc[spans["first_session"] < ex_date, "split_factor"].iloc[-1]
+            float(amount) * spans.loc[spans["first_session"] < ex_date, "split_base_factor"].iloc[-1]
             for ex_date, amount in zip(events["ex_date"], events["amount"], strict=True)
         ]
         (why,) = then["reason"]
-        if pd.isna(why):
+        if then["total_return_base"].item() == now["total_return_base"].item():
             why = "the lake begins later than these months" if lake.sessions[0] > since else None
-        amount = sum(paid) / now["split_factor"].item() if why is None else None
+        amount = sum(paid) / now["split_base_factor"].item() if why is None else None
         rows.append((close, len(paid), amount, why))
     found = pd.DataFrame(rows, columns=["close", "payments", "cash_per_share", "reason"], index=stocks.index)
     found = found.assign(ticker=stocks["ticker"], company=stocks["company"], security_type=stocks["kind"])

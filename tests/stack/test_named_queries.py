@@ -132,6 +132,7 @@ def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, An
     row |= {
         "trade_date": trade_date,
         "ticker": ticker,
+        "isin": f"BR{ticker}",
         "company": f"{ticker} SA",
         "trades": 1,
         "quantity": 100,
@@ -185,8 +186,16 @@ class Athena:
         self._insert(EVENTS, [[row.get(field.name) for field in EVENT_COLUMNS] for row in rows])
 
     def add_factors(self, *spans: tuple[Any, ...]) -> None:
-        """Spans: ISIN, first and last session, split factor, total return factor, reason."""
-        self._insert(FACTORS, spans)
+        """Spans: ISIN, first and last session, split factor, total return factor, reason.
+
+        Their base is the newest session, where there are factors; of the others, each span's own last one.
+        """
+        newest = max(span[2] for span in spans)
+        rows = []
+        for isin, first, last, split, total, reason in spans:
+            bases = [each for one in (split, total) for each in ((newest, one) if one else (last, 1))]
+            rows.append((isin, first, last, split, total, *bases, reason))
+        self._insert(FACTORS, rows)
 
     def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         marks = ", ".join("?" * len(rows[0]))
@@ -204,13 +213,28 @@ class Athena:
                 'INSERT INTO "bovespa"."cotahist_revisions" VALUES (?, ?)', [file, trade_date]
             )
 
-    def answer(self, stem: str, *values: str) -> list[dict[str, Any]]:
-        """Rows of a named query: as it is saved, or, with values, of its prepared statement."""
-        sql = QUERIES[stem].sql
-        if values:
-            sql = QUERIES[stem].statement
-            assert sql.count("?") == len(values)
-            for value in values:
+    def answer(self, stem: str, *values: str, prices: str = "") -> list[dict[str, Any]]:
+        """Rows of a named query: as it is saved, or, with values, of its prepared statement.
+
+        Of papers without a span of factors nothing left. `prices` stands where the query asks which, if it is
+        not to be its default.
+        """
+        self._connection.execute(
+            f"""INSERT INTO "default"."{FACTORS}"
+            SELECT isin, min(trade_date), max(trade_date), 1, 1, max(trade_date), 1, max(trade_date), 1, NULL
+            FROM "default"."{COMPACT}"
+            WHERE isin NOT IN (SELECT isin FROM "default"."{FACTORS}")
+            GROUP BY isin"""  # noqa: S608 - as above
+        )
+        sql, parameters = QUERIES[stem].sql, QUERIES[stem].parameters
+        asked = {each.name: each.default for each in parameters if each.name == "prices"}
+        if values or prices:
+            sql, left = QUERIES[stem].statement, list(values)
+            filled = [
+                (prices or asked["prices"]) if each.name == "prices" else left.pop(0) for each in parameters
+            ]
+            assert (sql.count("?"), left) == (len(filled), [])
+            for value in filled:
                 sql = sql.replace("?", value, 1)
         (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
         result = self._connection.execute(translated)
@@ -1380,3 +1404,212 @@ def test_there_is_no_yield_of_months_that_the_lake_does_not_have(athena: Athena)
     (row,) = athena.answer("dividend_yield", ON_LAST, KINDS, "0")
 
     assert (row["dividend_yield_percent"], row["reason"]) == (None, "the lake begins later than these months")
+
+
+@pytest.fixture
+def ex_day(athena: Athena) -> Athena:
+    """On LAST, SPLT3 is split two for one, DIVD3 goes ex 1.00 of 20.00, and what BRKN3 lost nobody knows."""
+    before = {"close": Decimal(20), "open": Decimal(20), "high": Decimal(21), "low": Decimal(19)}
+    half = {"close": Decimal(10), "open": Decimal(10), "high": Decimal("10.50"), "low": Decimal("9.50")}
+    less = {"close": Decimal("19.38"), "open": Decimal("19.38"), "high": Decimal(20), "low": Decimal("19.38")}
+    for ticker, after in (("SPLT3", half), ("DIVD3", less), ("BRKN3", half)):
+        for day in (FIRST, SECOND):
+            athena.add(_row(ticker, day, **before))
+        athena.add(_row(ticker, LAST, index_weight=Decimal(30), portfolio_age_days=0, **after))
+    athena.add_factors(
+        ("BRSPLT3", FIRST, SECOND, 0.5, 0.5, None),
+        ("BRSPLT3", LAST, LAST, 1, 1, None),
+        ("BRDIVD3", FIRST, SECOND, 1, 0.95, None),
+        ("BRDIVD3", LAST, LAST, 1, 1, None),
+        ("BRBRKN3", FIRST, SECOND, None, None, "no event"),
+        ("BRBRKN3", LAST, LAST, 1, 1, None),
+    )
+    return athena
+
+
+each_kind_of_prices = pytest.mark.parametrize(
+    ("prices", "splt", "divd", "brkn"),
+    [
+        ("'total_return'", "0.00", "2.00", None),  # 19.38 of 19.00
+        ("'adjusted'", "0.00", "-3.10", None),  # 19.38 of 20.00
+        ("'traded'", "-50.00", "-3.10", "-50.00"),
+    ],
+)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+@each_kind_of_prices
+def test_a_change_of_the_day_is_of_the_prices_that_are_asked_for(
+    ex_day: Athena, prices: str, splt: str, divd: str, brkn: str | None
+) -> None:
+    wanted = {"SPLT3": _decimal(splt), "DIVD3": _decimal(divd), "BRKN3": _decimal(brkn)}
+
+    contributions = ex_day.answer("index_contribution", ON_LAST, prices=prices)
+    assert {row["ticker"]: row["change_percent"] for row in contributions} == wanted
+    of_all = sum(Decimal("0.30") * (change or 0) for change in wanted.values())
+    assert contributions[0]["index_change_percent"] == of_all
+
+    for ticker, change in wanted.items():
+        newest, *_ = ex_day.answer("ticker_last_sessions", ON_LAST, f"'{ticker}'", prices=prices)
+        assert newest["change_percent"] == change
+
+    moved = ex_day.answer("top_gainers_and_losers", ON_LAST, KINDS, "0", prices=prices)
+    compared = {row["ticker"]: row["change_percent"] for row in moved}
+    assert compared == {ticker: change for ticker, change in wanted.items() if change}
+    assert {row["reference"] for row in moved} == {"previous close"}
+
+    (overview,) = ex_day.answer("session_overview", ON_LAST, KINDS, prices=prices)
+    names = ("advances", "declines", "unchanged", "not_comparable")
+    changes = [change for change in wanted.values() if change is not None]
+    signs = [sum(1 for change in changes if is_so(change)) for is_so in (_up, _down, _same)]
+    assert [overview[name] for name in names] == [*signs, len(wanted) - len(changes)]
+
+    gaps = ex_day.answer("opening_gaps", ON_LAST, KINDS, "0", prices=prices)  # each opens as it closes
+    assert {row["ticker"]: row["gap_percent"] for row in gaps} == compared
+
+
+def _up(change: Decimal) -> bool:
+    return change > 0
+
+
+def _down(change: Decimal) -> bool:
+    return change < 0
+
+
+def _same(change: Decimal) -> bool:
+    return change == 0
+
+
+def test_across_an_event_that_is_not_proven_a_stock_moves_against_its_open(ex_day: Athena) -> None:
+    ex_day.add(_row("BRKN4", SECOND, close=Decimal(20)), _row("BRKN4", LAST, open=Decimal(8)))
+    ex_day.add_factors(
+        ("BRBRKN4", SECOND, SECOND, None, None, "no event"), ("BRBRKN4", LAST, LAST, 1, 1, None)
+    )
+
+    (moved,) = [
+        row
+        for row in ex_day.answer("top_gainers_and_losers", ON_LAST, KINDS, "0")
+        if row["ticker"] == "BRKN4"
+    ]
+
+    assert (moved["change_percent"], moved["reference_price"]) == (Decimal("25.00"), Decimal(8))
+    assert moved["reference"] == "open: an event since the previous close is not proven"
+
+
+def test_highs_and_lows_are_in_shares_of_the_session(ex_day: Athena) -> None:
+    def high_and_low(prices: str) -> dict[str, tuple[Decimal, Decimal, int]]:
+        rows = ex_day.answer("highs_and_lows_52_weeks", ON_LAST, KINDS, "0", "100", prices=prices)
+        return {
+            row["ticker"]: (row["high_52_weeks"], row["low_52_weeks"], row["sessions_traded"]) for row in rows
+        }
+
+    assert high_and_low("'adjusted'") == {
+        "SPLT3": (Decimal("10.5"), Decimal("9.5"), 3),
+        "DIVD3": (Decimal(21), Decimal(19), 3),
+        "BRKN3": (Decimal("10.5"), Decimal("9.5"), 1),  # since the event that is not proven
+    }
+    assert high_and_low("'total_return'")["DIVD3"] == (Decimal(20), Decimal("18.05"), 3)
+    assert high_and_low("'traded'")["SPLT3"] == (Decimal(21), Decimal("9.5"), 3)
+
+
+def test_averages_are_in_shares_of_the_session_that_is_asked_for(athena: Athena) -> None:
+    *before, last = _sessions(6)
+    athena.add(
+        *(_row("SPLT3", day, close=Decimal(20)) for day in before), _row("SPLT3", last, close=Decimal(11))
+    )
+    athena.add_factors(
+        ("BRSPLT3", before[0], before[-1], 0.5, 0.5, None), ("BRSPLT3", last, last, 1, 1, None)
+    )
+
+    def averages(day: dt.date, prices: str) -> list[tuple[Any, ...]]:
+        rows = athena.answer("ticker_averages", f"DATE '{day}'", "'SPLT3'", prices=prices)
+        return [(row["close"], row["close_adjusted"], row["average_5"]) for row in rows[:2]]
+
+    assert averages(last, "'adjusted'") == [
+        (Decimal(11), Decimal(11), Decimal("10.2")),
+        (Decimal(20), Decimal(10), Decimal(10)),
+    ]
+    assert averages(last, "'traded'")[0] == (Decimal(11), Decimal(11), Decimal("18.2"))
+    # On the day before, it was not yet split
+    assert averages(before[-1], "'adjusted'")[0] == (Decimal(20), Decimal(20), Decimal(20))
+
+
+def test_no_average_reaches_across_an_event_that_is_not_proven(athena: Athena) -> None:
+    *before, last = _sessions(6)
+    athena.add(
+        *(_row("BRKN3", day, close=Decimal(20)) for day in before), _row("BRKN3", last, close=Decimal(11))
+    )
+    athena.add_factors(
+        ("BRBRKN3", before[0], before[-1], None, None, "no event"), ("BRBRKN3", last, last, 1, 1, None)
+    )
+
+    newest, before_it, *_ = athena.answer("ticker_averages", f"DATE '{last}'", "'BRKN3'")
+
+    assert (newest["close_adjusted"], newest["average_5"], newest["missing_5"]) == (Decimal(11), None, None)
+    assert (before_it["close"], before_it["close_adjusted"], before_it["average_5"]) == (
+        Decimal(20),
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("prices", "change", "returns"),
+    [("'total_return'", "0.00", 20), ("'adjusted'", "-5.00", 20), ("'traded'", "-52.50", 20)],
+)
+def test_a_return_over_sessions_is_of_the_prices_that_are_asked_for(
+    athena: Athena, prices: str, change: str, returns: int
+) -> None:
+    """After ten sessions 1.00 of 20.00 is paid, and two for one is the split of that day."""
+    days = _sessions(21)
+    athena.add(*(_row("BOTH3", day, close=Decimal(20)) for day in days[:10]))
+    athena.add(*(_row("BOTH3", day, close=Decimal("9.50")) for day in days[10:]))
+    athena.add_factors(
+        ("BRBOTH3", days[0], days[9], 0.5, 0.475, None), ("BRBOTH3", days[10], days[-1], 1, 1, None)
+    )
+
+    (row,) = athena.answer("returns_and_volatility", f"DATE '{days[-1]}'", KINDS, "0", prices=prices)
+
+    assert (row["return_percent"], row["daily_returns"]) == (Decimal(change), returns)
+    assert (row["annualised_volatility_percent"] == 0) == (prices == "'total_return'")
+
+
+def test_no_return_reaches_across_an_event_that_is_not_proven(athena: Athena) -> None:
+    days = _sessions(21)
+    athena.add(
+        *(_row("BRKN3", day) for day in days[:5]), *(_row("BRKN3", day, close=Decimal(5)) for day in days[5:])
+    )
+    athena.add_factors(
+        ("BRBRKN3", days[0], days[4], None, None, "no event"), ("BRBRKN3", days[5], days[-1], 1, 1, None)
+    )
+
+    (row,) = athena.answer("returns_and_volatility", f"DATE '{days[-1]}'", KINDS, "0")
+
+    assert (row["return_percent"], row["daily_returns"]) == (None, 19)  # 4 before, 15 after
+    assert row["annualised_volatility_percent"] == 0
+
+
+def test_what_breaks_a_series_later_leaves_the_returns_of_before(athena: Athena) -> None:
+    """FIRST to SECOND can be compared, although nothing leads from there to LAST."""
+    athena.add(
+        _row("BRKN3", FIRST), _row("BRKN3", SECOND, close=Decimal(11)), _row("BRKN3", close=Decimal(3))
+    )
+    athena.add_factors(
+        ("BRBRKN3", FIRST, SECOND, None, None, f"{LAST}: no event"), ("BRBRKN3", LAST, LAST, 1, 1, None)
+    )
+
+    def answer(last: dt.date) -> tuple[Any, ...]:
+        (row,) = athena.answer("total_return", f"DATE '{FIRST}'", f"DATE '{last}'", KINDS, "0")
+        return row["adjusted_return_percent"], row["total_return_percent"], row["reason"]
+
+    assert answer(SECOND) == (Decimal(10), Decimal(10), None)
+    assert answer(LAST) == (None, None, f"{LAST}: no event")
+    (moved,) = athena.answer("top_gainers_and_losers", f"DATE '{SECOND}'", KINDS, "0")
+    assert moved["change_percent"] == 10
+
+
+def test_prices_that_nobody_knows_of_are_no_answer(ex_day: Athena) -> None:
+    assert ex_day.answer("index_contribution", ON_LAST, prices="'adjust'") == []
