@@ -93,7 +93,7 @@ def _why_none(pipeline: Pipeline, sql: str) -> str:
     if _WEIGHTS.search(sql) and not any(day <= sessions[-1] for day in pipeline.portfolio_dates()):
         return f"no index portfolio of {sessions[-1]} or before"
     gap = _gap(sessions) if needs > 1 else None
-    return gap or f"nothing in the lake up to {sessions[-1]} is what it asks for"
+    return gap or f"nothing up to {sessions[-1]}"
 
 
 def _gap(sessions: Sequence[date]) -> str | None:

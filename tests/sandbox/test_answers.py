@@ -128,7 +128,7 @@ def test_a_query_without_rows_names_the_session_before_that_the_lake_lacks() -> 
 
 def test_a_query_without_rows_for_no_such_reason_is_none_and_not_the_end() -> None:
     lines = shown({"Rare": ("SELECT 1", rows()), "Usual": ("SELECT 2", rows(("a", "1")))}, sessions=1)
-    assert lines[2].startswith("  Rare   none: nothing in the lake up to 2025-03-28 is what it asks for")
+    assert lines[2].startswith("  Rare   none: nothing up to 2025-03-28")
     assert lines[3].startswith("  Usual     1 row")
 
 

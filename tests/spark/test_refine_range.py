@@ -83,11 +83,11 @@ class TestCompact:
         lake.put_session(SHIFTED, DAYS[1])
         lake.run_range(DAYS[0], DAYS[1], "--compact_only", "true")
 
-        files, partitions, sessions, (wide, _) = lake.state()
+        files, _, partitions, sessions, (wide, _) = lake.state()
         changed = {compact_key(day) for day in DAYS[:2]}
         assert {file for file, content in files.items() if before[0].get(file) != content} == changed
         assert [row["volume"] for row in lake.rows(compact_key())] == [D("30.00"), D("0.01")]
-        assert (partitions, wide) == (before[1], before[3][0])
+        assert (partitions, wide) == (before[2], before[4][0])
         assert sessions.keys() == {(str(day),) for day in DAYS[:2]}
 
     def test_alone_makes_no_wide_table(self, lake: Lake) -> None:
