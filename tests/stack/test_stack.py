@@ -455,6 +455,8 @@ def test_the_queries_name_the_tables_that_are_configured() -> None:
         '"lake"."daily"',
         '"lake"."daily_compact"',
         '"lake"."daily_compact$partitions"',
+        '"lake"."daily_events"',
+        '"lake"."daily_factors"',
         '"quotes"."cotahist"',
         '"quotes"."cotahist_revisions"',
     }

@@ -108,15 +108,6 @@ def test_an_issuer_is_known_to_its_own_call_as_long_as_it_is_listed() -> None:
     assert rows(source, "SIMULADA S/A") == 0
 
 
-def test_of_a_market_without_events_nothing_is_known() -> None:
-    class Plain:
-        """Not one of those that have corporate actions."""
-
-    source = SimulatedSource([LAST], Plain())  # type: ignore[arg-type]
-    assert supplement(source, "ZXAA") is None
-    assert rows(source, "SIMULADA 001") == 0
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     text = encode_session(LAST, [Quote()])
