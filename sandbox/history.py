@@ -1,7 +1,9 @@
 """History before a run's sessions, loaded as a user loads it: by `python -m scraper backfill`.
 
-B3's annual files go into the raw bucket and one range run of the job makes the compact table of them. What
-the daily path has ingested stays as it is, and a lake that has the sessions already loads nothing anew.
+A B3 that is served here is first asked for the corporate actions of all issuers that the raw quotes name; the
+real one, of which each is a call with a pause, is not. B3's annual files go into the raw bucket and one range
+run of the job makes the compact table of them. What the daily path has ingested stays as it is, and a lake
+that has the sessions already loads nothing anew.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ class Loading:
             if self._history:
                 show.line("the lake has all of it: nothing to load")
             return
-        show.line(f"python -m scraper {' '.join(self._command)}")
+        for command in self._commands:
+            show.line(f"python -m scraper {' '.join(command)}")
         with show.step("backfill", slow=True) as step:
             while not self._outcome.done():
                 step.doing(self._doing())
@@ -91,9 +94,10 @@ class Loading:
         self._thread.shutdown()
 
     @property
-    def _command(self) -> list[str]:
+    def _commands(self) -> list[list[str]]:
         days = ("--from", str(self._lacking[0]), "--to", str(self._lacking[-1]))
-        return ["backfill", *days, "--compact-only"]
+        of_actions = [] if self._b3 is None else [["backfill", "--corporate-actions"]]
+        return [*of_actions, ["backfill", *days, "--compact-only"]]
 
     def _doing(self) -> str:
         log = self._sandbox.aws.job_run_log(self._run_id) if self._run_id else None
@@ -101,12 +105,25 @@ class Loading:
         return (f"{self._said.partition(':')[0]}: {said[-1].strip()}" if said else self._said)[:80]
 
     def _load(self) -> tuple[int, list[str], list[str]]:
-        """Load the sessions; return the backfill's exit code, its results, and its lines of progress."""
+        """Load the sessions; return the exit code, the results, and the last command's lines of progress.
+
+        A command that fails is the last.
+        """
         if self._b3 is not None:
             prepare(self._b3, self._lacking)
+        results: list[str] = []
+        code, errors = 0, list[str]()
+        for command in self._commands:
+            code, told, errors = self._run(command)
+            results += told
+            if code or self._ended:
+                break
+        return code, results, errors
+
+    def _run(self, command: Sequence[str]) -> tuple[int, list[str], list[str]]:
         with (
             subprocess.Popen(
-                [sys.executable, "-m", "scraper", *self._command],
+                [sys.executable, "-m", "scraper", *command],
                 cwd=REPOSITORY,
                 env={**os.environ, **self._sandbox.names(self._b3)},
                 stdin=subprocess.DEVNULL,

@@ -193,9 +193,12 @@ def year(deployed: Deployed) -> Iterator[Year]:
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         function = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
-        environment.setenv("QUOTES_BASE_URL", function["Environment"]["Variables"]["QUOTES_BASE_URL"])
+        for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):  # one server is both
+            environment.setenv(name, function["Environment"]["Variables"]["QUOTES_BASE_URL"])
+        stack = ["--stack", names.work_group]
+        assert main(["backfill", "--corporate-actions", *stack]) == DONE
         span = ["--from", str(HISTORY[0]), "--to", str(HISTORY[-1])]
-        assert main(["backfill", *span, "--compact-only", "--stack", names.work_group]) == DONE
+        assert main(["backfill", *span, "--compact-only", *stack]) == DONE
         deployed.sandbox.refresh_lake()
         lake = deployed.sandbox.lake
         folders = {WIDE: lake / "refined", COMPACT: lake / "refined_compact", RAW: lake / "raw" / "cotahist"}

@@ -6,6 +6,7 @@ of the lake at the end: other tests ask for all of its sessions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -99,7 +100,14 @@ def test_a_session_of_history_has_the_sums_of_its_quotes_and_the_weights_of_the_
 def test_the_run_shows_the_command_and_that_both_tables_agree(with_history: WithHistory) -> None:
     shown = with_history.shown
     stage = shown[shown.index("History, 2025-02-24 to 2025-02-28") :]
-    assert stage[1] == "  python -m scraper backfill --from 2025-02-24 --to 2025-02-28 --compact-only"
+    assert stage[1:3] == [
+        "  python -m scraper backfill --corporate-actions",
+        "  python -m scraper backfill --from 2025-02-24 --to 2025-02-28 --compact-only",
+    ]
+    assert any(
+        re.fullmatch(r"  \d+ issuers asked by .* [1-9][\d,]* events new  .*  0 failed", line)
+        for line in stage
+    )
     quotes = [quote for session in HISTORY for quote in quotes_of(session)]
     volume = sum(quote.voltot for quote in quotes)
     sums = f"5 sessions, {len(quotes):,} quotes, volume {volume:,} BRL in both"
