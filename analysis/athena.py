@@ -31,6 +31,7 @@ from botocore.exceptions import (
 
 from analysis.style import Format
 from lake.currency import FIRST_IN_BRL
+from lake.names import adjustment_tables
 from operating.names import UsageError, stack_outputs
 from scraper.b3.calendar import KNOWN_DAYS, sessions_between
 
@@ -152,6 +153,8 @@ class Lake:
         database: The refined tables' database.
         table: The compact table: a row per session and stock.
         quotes: The raw table of quotes, with its database: what the refined rows have to add up to.
+        events: The table of corporate actions, held against distribution numbers.
+        factors: The table of what makes prices comparable.
     """
 
     stack: str
@@ -159,6 +162,8 @@ class Lake:
     database: str
     table: str
     quotes: str
+    events: str
+    factors: str
 
     @classmethod
     def find(cls, environment: Mapping[str, str] = os.environ) -> Lake:
@@ -177,12 +182,15 @@ class Lake:
                     "AWS_PROFILE and AWS_REGION lead to another account and region."
                 ) from error
         try:
+            events, factors, _ = adjustment_tables(outputs["RefinedTable"])
             return cls(
                 stack=stack,
                 work_group=outputs["WorkGroup"],
                 database=outputs["RefinedDatabase"],
                 table=outputs["RefinedCompactTable"],
                 quotes=f"{outputs['RawDatabase']}.cotahist",
+                events=events,
+                factors=factors,
             )
         except KeyError as error:
             raise LakeError(
@@ -235,6 +243,39 @@ class Lake:
             wanted=count,
             before=self.sessions[max(first - 1, begin)],
         )
+
+    def priced(self, prices: str) -> str:
+        """The compact table's rows with what makes their prices comparable, to stand in a FROM.
+
+        Args:
+            prices: `total_return` (what a holder has had, distributions reinvested), `adjusted` (in equal
+                shares) or `traded` (as they stand in the table).
+
+        Returns:
+            A subquery of the table's columns and of two more: `factor`, by which a price is to be multiplied,
+            and `base`: prices of one base can then be compared; others cannot, nor those without one. The
+            terms are those of the base, so to have those of a session divide by its factor.
+
+        Raises:
+            LakeError: `prices` is none of them.
+        """
+        if prices == "traded":
+            return f"(SELECT *, 1e0 AS factor, 'traded' AS base FROM {self.table})"  # noqa: S608 - our own names
+        bases = {"total_return": "total_return_base", "adjusted": "split_base"}
+        if prices not in bases:
+            raise LakeError(f"found prices {prices!r}, expected total_return, adjusted or traded")
+        base = bases[prices]
+        return f"""(
+            SELECT
+                priced.*,
+                spans.{base}_factor AS factor,
+                spans.isin || CAST(spans.{base} AS varchar) AS base
+            FROM {self.table} AS priced
+            LEFT JOIN {self.factors} AS spans
+                ON spans.isin = priced.isin
+                AND spans.first_session <= priced.trade_date
+                AND spans.last_session >= priced.trade_date
+        )"""  # noqa: S608 - our own names
 
     def query(self, sql: str, **values: object) -> pd.DataFrame:
         """Ask Athena.

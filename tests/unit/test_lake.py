@@ -19,6 +19,7 @@ from tests.unit.frames import weekdays
 NAMES = {
     "WorkGroup": "Group",
     "RefinedDatabase": "refined",
+    "RefinedTable": "bovespa_daily",
     "RefinedCompactTable": "daily_compact",
     "RawDatabase": "raw",
 }
@@ -39,7 +40,13 @@ def stack_with(outputs: dict[str, str]) -> str:
 
 def lake_of(sessions: list[date]) -> Lake:
     lake = Lake(
-        stack="Pipeline", work_group="Group", database="refined", table="daily", quotes="raw.cotahist"
+        stack="Pipeline",
+        work_group="Group",
+        database="refined",
+        table="daily",
+        quotes="raw.cotahist",
+        events="events",
+        factors="factors",
     )
     lake.__dict__["sessions"] = tuple(sessions)  # what it would have asked the catalog for
     return lake
@@ -54,7 +61,14 @@ def test_names_come_from_the_outputs_of_the_stack_that_the_environment_names(aws
         database="refined",
         table="daily_compact",
         quotes="raw.cotahist",
+        events="bovespa_events",
+        factors="bovespa_factors",
     )
+
+
+def test_prices_that_nobody_knows_of_are_refused() -> None:
+    with pytest.raises(LakeError, match="found prices 'adjust', expected total_return, adjusted or traded"):
+        lake_of([]).priced("adjust")
 
 
 def test_a_stack_that_there_is_not_is_named_and_so_is_what_to_set(aws: MiniStack) -> None:
