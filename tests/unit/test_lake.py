@@ -83,7 +83,7 @@ def test_without_a_name_it_is_the_stack_that_the_project_deploys(aws: MiniStack)
 
 def test_another_project_s_stack_is_told_by_what_it_lacks(aws: MiniStack) -> None:
     name = stack_with({"WorkGroup": "Group"})
-    with pytest.raises(LakeError, match=f"Stack {name} has no output 'RefinedDatabase'"):
+    with pytest.raises(LakeError, match=f"Stack {name} has no output 'RefinedTable'"):
         Lake.find({"STACK_NAME": name})
 
 
