@@ -674,8 +674,8 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "adjusted": (
             "Os preços são os do mercado à vista, como negociados; as variações contam o que ficou ex desde "
-            "o pregão anterior como reinvestido, bruto. Onde um evento não está provado, a variação é contra a "
-            "abertura."
+            "o pregão anterior como reinvestido, bruto. Onde um evento não está provado, a variação é contra "
+            "a abertura."
         ),
         "volume_note": (
             "O volume de um papel soma todos os seus mercados: opções, termo e fracionário contam para o "
