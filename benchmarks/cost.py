@@ -154,6 +154,7 @@ def measure(reports: Mapping[str, figures.Report]) -> Measured:
                 {
                     table: _scaled(query["name"], table, of_table, more_of[table])
                     for table, of_table in query["reads"].items()
+                    if of_table["objects"]
                 },
             )
             for query in reads["queries"]
