@@ -1170,7 +1170,9 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
             "average": "average {sessions}",
             "price": "[money]",
             "volume": "Volume in all markets, {unit}",
-            "empty": "{ticker} did not trade in the cash market in these sessions.",
+            "empty": (
+                "{ticker} did not trade in the cash market in these sessions, or its prices are not proven."
+            ),
             "alt": (
                 "Candles of {ticker}, {sessions} sessions from {first} to {last}. Last close [money] "
                 "{close}; lowest [money] {low}, highest [money] {high}."
@@ -1184,7 +1186,9 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
             "average": "média {sessions}",
             "price": "[money]",
             "volume": "Volume em todos os mercados, {unit}",
-            "empty": "{ticker} não foi negociado à vista nestes pregões.",
+            "empty": (
+                "{ticker} não foi negociado à vista nestes pregões, ou seus preços não estão provados."
+            ),
             "alt": (
                 "Candles de {ticker}, {sessions} pregões de {first} a {last}. Último fechamento [money] "
                 "{close}; mínima [money] {low}, máxima [money] {high}."
