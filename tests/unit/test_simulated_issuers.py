@@ -234,13 +234,17 @@ def raw_table(answers: Iterable[tuple[date, IssuerActions]]) -> pa.Table:
     """What the raw table holds of an issuer once the service has been asked on these days."""
     said = []
     for day, answer in answers:
-        seen = {"issuer": answer.issuer, "seen": day, "source": "the service"}
+        code = answer.issuer
         if answer.is_listed:
             body = json.dumps(encode_supplement(answer)).encode()
-            said.append(read_supplement(body, is_fund=answer.is_fund, **seen).table)
+            said.append(
+                read_supplement(
+                    body, issuer=code, is_fund=answer.is_fund, seen=day, source="the service"
+                ).table
+            )
         if not answer.is_fund:
             page = json.dumps(encode_cash_history(answer.history, page_size=10_000)).encode()
-            said.append(read_cash_history([page], **seen).table)
+            said.append(read_cash_history([page], issuer=code, seen=day, source="the service").table)
     return merge(said)
 
 
