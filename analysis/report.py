@@ -1,8 +1,9 @@
 """`python -m analysis.report`: a trading session as one HTML page, for those who open no notebook.
 
 The page holds everything that it shows: tables, and charts as SVG in light and dark, for wide screens and for
-phones. It asks nobody for anything, and its figures come from three queries of the lake: the session's stocks
-beside their previous closes, the sessions up to it, and the raw quotes that all of it has to add up to.
+phones. It asks nobody for anything, and its figures come from four queries of the lake: the session's stocks
+beside their previous closes, what went ex in it, the sessions up to it, and the raw quotes that all of it has
+to add up to. A change counts what went ex since as reinvested, as B3's own does.
 Nothing of the clock goes into it: the same lake, the same bytes.
 """
 
@@ -39,6 +40,9 @@ STOCKS = ("share", "unit")
 GAINERS, MOST_TRADED = 10, 15
 """Rows of the tables."""
 
+RETURNS = "total_return"
+"""Which prices changes are of; see `analysis.athena.Lake.priced`."""
+
 _MARKETS = ("cash", "odd_lot", "forward", "call", "put", "other")
 _HALF, _FULL = 6.4, 13.0  # inches of a chart that has half of a desktop's page, or all of it
 _PHONE = style.NARROW
@@ -52,10 +56,14 @@ class Session:
     Attributes:
         window: The session and those before it that the charts through time show.
         stocks: A row a stock: `ticker`, `company`, `security_type`, `currency`; `open`, `close` and
-            `previous_close`, that of the exchange's previous session, null where there is none; `trades`,
-            null where they are not known; `volume` and that of each market;
+            `previous_close`, that of the exchange's previous session less what went ex since, null where
+            there is none, or an event in between is not proven; `trades`, null where they are not known;
+            `volume` and that of each market;
             `next_expiry`, `days_to_expiry`, `option_series`; `index_weight` in percent, `sector`,
             `portfolio_date`; `lines`. The largest volume first.
+        events: A row for each event that went ex: `ticker`, `kind`, `status` and `reason` as in the table of
+            events; `ratio`, shares after for one before; `amount` per share, and `percent` of the close
+            before. By ticker.
         history: A row a session: `trade_date`, `advances`, `declines`, `unchanged`, null where the lake lacks
             the session before; `call_volume`, `put_volume`; `currency`; `missing_before`.
         raw_lines: Quotes of the session in the raw table.
@@ -65,6 +73,7 @@ class Session:
 
     window: Window
     stocks: pd.DataFrame
+    events: pd.DataFrame
     history: pd.DataFrame
     raw_lines: int
     raw_volume: Decimal
@@ -96,26 +105,42 @@ def read(lake: Lake, day: date | None) -> Session:
     stocks = lake.query(
         f"""
         WITH closes AS (
-            SELECT ticker, close AS previous_close
-            FROM {lake.table}
+            SELECT ticker, close, factor, base
+            FROM {lake.priced(RETURNS)} AS daily
             WHERE trade_date = :previous
                 AND trade_date < :day
                 AND cash_volume > 0
         )
         SELECT
             today.ticker, today.company, today.security_type, today.currency,
-            today.open, today.close, closes.previous_close,
+            today.open, today.close,
+            CASE
+                WHEN closes.base = today.base
+                    THEN CAST(CAST(closes.close AS double) * (closes.factor / today.factor) AS decimal(18, 6))
+            END AS previous_close,
             today.trades, today.volume,
             today.cash_volume, today.odd_lot_volume, today.forward_volume,
             today.call_volume, today.put_volume, today.other_volume,
             today.option_series, today.next_expiry, today.days_to_expiry,
             today.index_weight, today.sector, today.portfolio_date, today.lines
-        FROM {lake.table} AS today
+        FROM {lake.priced(RETURNS)} AS today
         LEFT JOIN closes ON closes.ticker = today.ticker
         WHERE today.trade_date = :day
         ORDER BY today.volume DESC, today.ticker
         """,  # noqa: S608 - our own names
         previous=window.previous if window.missing_before[window.last] == 0 else window.last,
+        day=window.last,
+    )
+    events = lake.query(
+        f"""
+        SELECT
+            ticker, kind, ratio, amount,
+            100 * CAST(amount AS double) / nullif(CAST(close_before AS double), 0) AS percent,
+            status, reason
+        FROM {lake.events}
+        WHERE ex_date = :day
+        ORDER BY ticker, kind, label, amount, payment_date
+        """,  # noqa: S608 - our own names
         day=window.last,
     )
     history = lake.query(
@@ -128,13 +153,15 @@ def read(lake: Lake, day: date | None) -> Session:
                 daily.trade_date,
                 daily.currency,
                 days.place,
-                daily.close,
+                CAST(daily.close AS double) * daily.factor AS close,
+                daily.base,
                 daily.security_type IN ('share', 'unit') AS is_stock,
-                lag(daily.close) OVER earlier AS previous_close,
+                lag(CAST(daily.close AS double) * daily.factor) OVER earlier AS previous_close,
+                lag(daily.base) OVER earlier AS previous_base,
                 lag(days.place) OVER earlier AS previous_place,
                 daily.call_volume,
                 daily.put_volume
-            FROM {lake.table} AS daily
+            FROM {lake.priced(RETURNS)} AS daily
             JOIN days ON days.day = daily.trade_date
             WHERE daily.trade_date >= :before
                 AND daily.trade_date <= :day
@@ -146,7 +173,8 @@ def read(lake: Lake, day: date | None) -> Session:
             SELECT
                 *,
                 CASE
-                    WHEN is_stock AND previous_place = place - 1 THEN sign(close - previous_close)
+                    WHEN is_stock AND previous_place = place - 1 AND previous_base = base
+                        THEN sign(close - previous_close)
                 END AS moved
             FROM sessions
         )
@@ -174,6 +202,7 @@ def read(lake: Lake, day: date | None) -> Session:
     return Session(
         window=window,
         stocks=stocks,
+        events=events,
         history=window.marked(history),
         raw_lines=int(raw["lines"]),
         raw_volume=Decimal(0) if pd.isna(raw["volume"]) else raw["volume"],
@@ -314,6 +343,7 @@ def page(session: Session, language: str) -> str:
         million=_MILLION,
         tables={"gainers": _records(gainers), "losers": _records(losers)},
         most_traded=_records(session.stocks.head(MOST_TRADED)),
+        events=_records(session.events.astype(object).where(session.events.notna(), None)),
         percents=percents,
         markets=sorted(markets.items(), key=lambda item: -item[1]),
         pictures=_pictures(session, traded, language),
@@ -481,7 +511,31 @@ _WORDS: dict[str, dict[str, str]] = {
         "change": "Change",
         "volume_mn": "Volume, [money] mn",
         "share": "Share",
-        "against_open": "against the open: no previous close",
+        "against_open": "against the open: no previous close, or not one that is proven to compare",
+        "ex": "Ex today",
+        "event": "Event",
+        "per_share": "Per share",
+        "of_close": "Of the close",
+        "standing": "Held against the quotes",
+        "no_events": "Nothing went ex in this session, or B3 has not told yet.",
+        "dividend": "dividend",
+        "interest": "interest on equity",
+        "income": "income",
+        "other_cash": "cash",
+        "split": "split",
+        "reverse_split": "reverse split",
+        "bonus": "bonus",
+        "subscription": "subscription right",
+        "spin_off": "spin-off",
+        "other_event": "other",
+        "nominal_update": "nominal update",
+        "unknown": "not stated by B3",
+        "for_one": "{ratio} for 1",
+        "proven": "proven",
+        "unsized": "without a size",
+        "unexplained": "not explained",
+        "unconfirmed": "not confirmed",
+        "contradicted": "contradicted by the price",
         "index": "The index",
         "money": "Where the money went",
         "most_traded": "Most traded",
@@ -515,7 +569,10 @@ _WORDS: dict[str, dict[str, str]] = {
             "IBOV members: the mean of the changes of {members} members, each by its weight in "
             "the portfolio of {portfolio}. It is not the index's own change, which this data does not hold."
         ),
-        "unadjusted": "Prices are those of the cash market, not adjusted for splits or dividends.",
+        "adjusted": (
+            "Prices are those of the cash market, as traded; changes count what went ex since the previous "
+            "session as reinvested, gross. Where an event is not proven, a change is against the open."
+        ),
         "volume_note": (
             "A stock's volume is that of all its markets: options, forwards and odd lots count to the stock "
             "that they are on. Sectors are B3's, as in the portfolio of the IBOV."
@@ -557,7 +614,31 @@ _WORDS: dict[str, dict[str, str]] = {
         "change": "Variação",
         "volume_mn": "Volume, [money] mi",
         "share": "Parte",
-        "against_open": "contra a abertura: sem fechamento anterior",
+        "against_open": "contra a abertura: sem fechamento anterior, ou sem prova de que se compare",
+        "ex": "Ex hoje",
+        "event": "Evento",
+        "per_share": "Por ação",
+        "of_close": "Do fechamento",
+        "standing": "Diante das cotações",
+        "no_events": "Nada ficou ex neste pregão, ou a B3 ainda não informou.",
+        "dividend": "dividendo",
+        "interest": "juros sobre capital próprio",
+        "income": "rendimento",
+        "other_cash": "dinheiro",
+        "split": "desdobramento",
+        "reverse_split": "grupamento",
+        "bonus": "bonificação",
+        "subscription": "direito de subscrição",
+        "spin_off": "cisão",
+        "other_event": "outro",
+        "nominal_update": "atualização",
+        "unknown": "não informado pela B3",
+        "for_one": "{ratio} por 1",
+        "proven": "provado",
+        "unsized": "sem tamanho",
+        "unexplained": "sem explicação",
+        "unconfirmed": "não confirmado",
+        "contradicted": "contrariado pelo preço",
         "index": "O índice",
         "money": "Para onde foi o dinheiro",
         "most_traded": "Mais negociados",
@@ -591,7 +672,11 @@ _WORDS: dict[str, dict[str, str]] = {
             "Ações do IBOV: a média das variações de {members} ações, cada uma com seu peso na "
             "carteira de {portfolio}. Não é a variação do próprio índice, que estes dados não contêm."
         ),
-        "unadjusted": "Os preços são os do mercado à vista, sem ajuste por desdobramentos ou proventos.",
+        "adjusted": (
+            "Os preços são os do mercado à vista, como negociados; as variações contam o que ficou ex desde "
+            "o pregão anterior como reinvestido, bruto. Onde um evento não está provado, a variação é contra "
+            "a abertura."
+        ),
         "volume_note": (
             "O volume de um papel soma todos os seus mercados: opções, termo e fracionário contam para o "
             "papel a que se referem. Os setores são os da B3, da carteira do IBOV."

@@ -13,6 +13,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from html import escape
 from io import StringIO
@@ -169,6 +170,13 @@ class Format:
         is_zero = not any(digit in text for digit in "123456789")
         sign = "" if is_zero else _MINUS if value < 0 else "+" if signed else ""
         return sign + text
+
+    def amount(self, value: Any) -> str:
+        """Per share, or shares for one: with two decimals, or as many as it has, such as 0.0123 or 1.50."""
+        if is_missing(value):
+            return "–"
+        digits = -int(Decimal(value).normalize().as_tuple().exponent)
+        return self.number(value, max(digits, 2))
 
     def percent(self, value: Any, decimals: int = 1, *, signed: bool = False) -> str:
         """Such as +1.2% or +1,2%."""

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from benchmarks.figures import table
 from lake import keys
+from lake.currency import FIRST_IN_BRL
 from refinement import arrow, files
 from refinement.adjustment.runs import SESSION_COLUMNS
 from refinement.adjustment.state import refresh
@@ -97,7 +98,7 @@ class Cost(NamedTuple):
 
 
 class Lake:
-    """A lake of some years up to `LAST`, whose papers pay a dividend every quarter."""
+    """A lake of some years up to `LAST`, whose papers pay a dividend every quarter, from the Real on."""
 
     def __init__(self, years: int) -> None:
         self.s3: Any = MemoryS3()
@@ -124,7 +125,7 @@ class Lake:
 
     def publish(self, day: date, before: date | None) -> None:
         """A session's compact file, with the columns that are read of it."""
-        if before:
+        if before and before >= FIRST_IN_BRL:  # of an amount of before the currency is not known
             for paper in self._chance.sample(range(PAPERS), round(PAPERS * RISES_A_YEAR / 250)):
                 self._number[paper] += 1
                 self._paid[paper].append(before)

@@ -50,28 +50,27 @@ every_price AS (
     WHERE daily.close > 0
         AND contains(split(replace(${security_types}, ' ', ''), ','), daily.security_type)
 ),
-newest AS (
+in_the_end AS (
     SELECT
-        ticker,
-        factor,
-        base
+        *,
+        max(CASE WHEN trade_date = last_session THEN base END) OVER (PARTITION BY ticker) AS last_base,
+        max(CASE WHEN trade_date = last_session THEN factor END) OVER (PARTITION BY ticker) AS last_factor
     FROM every_price
-    WHERE trade_date = last_session
 ),
 comparable AS (
     SELECT
-        every_price.trade_date,
-        every_price.last_session,
-        every_price.ticker,
-        every_price.company,
-        every_price.security_type,
-        every_price.currency,
-        every_price.close,
-        every_price.cash_volume,
-        CAST(every_price.high AS double) * (every_price.factor / newest.factor) AS high,
-        CAST(every_price.low AS double) * (every_price.factor / newest.factor) AS low
-    FROM every_price
-    JOIN newest ON newest.ticker = every_price.ticker AND newest.base = every_price.base
+        trade_date,
+        last_session,
+        ticker,
+        company,
+        security_type,
+        currency,
+        close,
+        cash_volume,
+        CAST(high AS double) * (factor / last_factor) AS high,
+        CAST(low AS double) * (factor / last_factor) AS low
+    FROM in_the_end
+    WHERE base = last_base
 ),
 prices AS (
     SELECT

@@ -43,17 +43,13 @@ prices AS (
 closes AS (
     -- In terms of the ticker's newest session among these
     SELECT
-        prices.*,
+        *,
         CASE
-            WHEN prices.base = newest.base THEN CAST(prices.close AS double) * (prices.factor / newest.factor)
+            WHEN first_value(base) OVER newest_first = base
+                THEN CAST(close AS double) * (factor / first_value(factor) OVER newest_first)
         END AS comparable
     FROM prices
-    CROSS JOIN (
-        SELECT
-            max_by(base, trade_date) AS base,
-            max_by(factor, trade_date) AS factor
-        FROM prices
-    ) AS newest
+    WINDOW newest_first AS (ORDER BY trade_date DESC)
 ),
 history AS (
     SELECT

@@ -389,7 +389,7 @@ def test_the_notebook_works_with_fewer_sessions_than_it_wants(lake: Lake) -> Non
 
 
 def test_the_report_has_the_figures_of_the_generated_quotes(
-    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lake: Lake, terms: Terms, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "page.html"
     assert report.main(["--language", "pt", "--output", str(path)]) == 0
@@ -400,11 +400,11 @@ def test_the_report_has_the_figures_of_the_generated_quotes(
     assert found["volume"] == session.raw_volume == sum(quote.voltot for quote in quotes)
     assert found["lines"] == session.raw_lines == len(quotes)
     assert found["trades"] == sum(quote.totneg for quote in quotes)
-    assert (found["advances"], found["declines"], found["unchanged"]) == breadth_by_hand()[DAYS[-1]]
+    assert (found["advances"], found["declines"], found["unchanged"]) == breadth_by_hand(terms)[DAYS[-1]]
     by_day = {row["trade_date"]: row for row in session.history.to_dict("records")}
     assert {
         day: (row["advances"], row["declines"], row["unchanged"]) for day, row in by_day.items()
-    } == breadth_by_hand()
+    } == breadth_by_hand(terms)
     assert by_day[DAYS[-5]]["put_volume"] == volume(DAYS[-5], "080")
     text = path.read_text(encoding="utf-8")
     shown = f"{sum(quote.voltot for quote in quotes):,.2f}".translate(str.maketrans(",.", ".,"))

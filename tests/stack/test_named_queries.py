@@ -84,6 +84,7 @@ FUNCTIONS = {
     "contains": f"{_TRINO}/array.html#contains",
     "count": f"{_TRINO}/aggregate.html#count",
     "day_of_week": f"{_TRINO}/datetime.html#day_of_week",
+    "first_value": f"{_TRINO}/window.html#first_value",
     "lag": f"{_TRINO}/window.html#lag",
     "last_value": f"{_TRINO}/window.html#last_value",
     "least": f"{_TRINO}/comparison.html#least",

@@ -182,6 +182,19 @@ def stock(ticker: str, **fields: Any) -> dict[str, Any]:
     return {**_STOCK, "ticker": ticker, **fields}
 
 
+def event(ticker: str, **fields: Any) -> dict[str, Any]:
+    """An event of the session: 0.50 of 10.00, proven, and what differs."""
+    proven = {
+        "kind": "dividend",
+        "ratio": None,
+        "amount": Decimal("0.50000000000"),
+        "percent": 5.0,
+        "status": "proven",
+        "reason": None,
+    }
+    return {"ticker": ticker, **proven, **fields}
+
+
 def session(stocks: list[dict[str, Any]], *, sessions: int = 2, **fields: Any) -> Session:
     """A session of these stocks, the last of so many; the raw quotes agree unless told otherwise."""
     frame = pd.DataFrame(stocks).astype({"trades": "Int64", "lines": "Int32", "days_to_expiry": "Int32"})
@@ -190,6 +203,7 @@ def session(stocks: list[dict[str, Any]], *, sessions: int = 2, **fields: Any) -
     values: dict[str, Any] = {
         "window": Window(sessions=days, wanted=60, before=days[0]),
         "stocks": frame,
+        "events": pd.DataFrame([event("ZXAA3")]),
         "history": history,
         "raw_lines": int(frame["lines"].sum()),
         "raw_volume": sum(frame["volume"], Decimal(0)),

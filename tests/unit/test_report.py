@@ -11,12 +11,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis import report
 from analysis.athena import Window
 from analysis.report import page, summary
-from tests.unit.frames import session, stock
+from refinement.columns import EVENT_COLUMNS
+from tests.unit.frames import event, session, stock
 
 SMALL = Decimal("999999.99")
 STOCKS = [
@@ -294,6 +296,57 @@ def test_the_page_says_that_sessions_are_missing_and_compares_with_none(
     images = [base64.b64decode(image["src"].partition(",")[2]).decode() for image in reader.images]
     shown = [" ".join(re.sub("<[^>]*>", " ", image).replace("\u00a0", " ").split()) for image in images]
     assert sum(chart in image for image in shown) == 2  # breadth and put/call
+
+
+@pytest.mark.parametrize(
+    ("language", "rows"),
+    [
+        (
+            "en",
+            [
+                ["ZXAA3", "dividend", "0.1235", "1.23%", "proven"],
+                ["ZXBB3", "split", "2.00 for 1", "–", "contradicted by the price *"],
+                ["ZXCC3", "not stated by B3", "–", "–", "not explained *"],
+            ],
+        ),
+        (
+            "pt",
+            [
+                ["ZXAA3", "dividendo", "0,1235", "1,23%", "provado"],
+                ["ZXBB3", "desdobramento", "2,00 por 1", "–", "contrariado pelo preço *"],
+                ["ZXCC3", "não informado pela B3", "–", "–", "sem explicação *"],
+            ],
+        ),
+    ],
+)
+def test_who_is_ex_is_told(language: str, rows: list[list[str]]) -> None:
+    split = {"kind": "split", "amount": None, "percent": None, "ratio": Decimal("2.00000000000")}
+    unknown = {"kind": "unknown", "amount": None, "percent": None}
+    events = [
+        event("ZXAA3", amount=Decimal("0.12350000000"), percent=1.234),
+        event("ZXBB3", status="contradicted", reason="the price speaks against it", **split),
+        event("ZXCC3", status="unexplained", reason="B3 states no event", **unknown),
+    ]
+    text = page(session(STOCKS, events=pd.DataFrame(events)), language)
+    assert Reader(text).tables["ex"][1:] == rows
+    assert 'title="the price speaks against it"' in text
+
+
+def test_every_kind_and_every_standing_of_an_event_has_words() -> None:
+    said = {field.name: field.comment for field in EVENT_COLUMNS}
+    kinds = re.findall(r"\b[a-z]+(?:_[a-z]+)?\b(?=,| \(| or|:)", said["kind"].replace("on equity, JCP", ""))
+    standings = re.findall(r"\bun\w+|proven|contradicted", said["status"])
+    assert (len(set(kinds)), len(set(standings))) == (12, 5)
+    for language in ("en", "pt"):
+        for kind in kinds:
+            page(session(STOCKS, events=pd.DataFrame([event("ZXAA3", kind=kind)])), language)
+        for status in standings:
+            page(session(STOCKS, events=pd.DataFrame([event("ZXAA3", status=status)])), language)
+
+
+def test_a_session_in_which_nothing_went_ex_says_so() -> None:
+    none = pd.DataFrame([event("ZXAA3")]).iloc[:0]
+    assert "Nothing went ex in this session" in Reader(page(session(STOCKS, events=none), "en")).text
 
 
 def test_breadth_and_movers_are_of_shares_and_units() -> None:

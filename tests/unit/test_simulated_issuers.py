@@ -1,13 +1,16 @@
 """What the simulated B3 knows of issuers, and that it is enough for the series that the oracle tells.
 
 A plain reading of the quotes and of the service's rows, which knows nothing of the market's steps, is held
-against the oracle paper by paper and session by session.
+against the oracle paper by paper and session by session; and so is the job's own, by the reader, the raw
+table's merge and `refinement.adjustment`.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,8 +19,15 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from refinement import arrow
+from refinement.adjustment import factors as job
+from refinement.adjustment import runs
+from refinement.adjustment.actions import Action, Book, rows_of
+from refinement.adjustment.factors import Adjusted, adjust
+from refinement.columns import COMPACT_COLUMNS
 from sandbox.b3.actions import Kind
 from sandbox.b3.formats import IssuerActions, Subscription, encode_cash_history, encode_supplement
 from sandbox.b3.issuers import UNSIZED_LABELS
@@ -25,6 +35,7 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.truth import Verdict, spans, verdicts
 from sandbox.b3.universe import Listing
 from scraper.b3.calendar import sessions_between
+from scraper.b3.corporate_actions.reader import merge, read_cash_history, read_supplement
 
 SESSIONS = sessions_between(date(2016, 1, 4), date(2025, 12, 30))
 """Ten years."""
@@ -43,6 +54,7 @@ class Lake:
     closes: dict[str, dict[date, Fraction]] = field(default_factory=lambda: defaultdict(dict))
     numbers: dict[str, dict[date, int]] = field(default_factory=lambda: defaultdict(dict))
     rights: dict[str, dict[date, str]] = field(default_factory=lambda: defaultdict(dict))
+    refined: dict[date, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     @cached_property
     def papers(self) -> dict[str, Listing]:
@@ -66,16 +78,25 @@ class Lake:
 def lake() -> Lake:
     market = SimulatedMarket(seed=8, tickers=50, quotes=120)
     found = Lake(market)
-    names = ("tpmerc", "codbdi", "codisi", "preult", "fatcot", "especi", "dismes")
+    names = ("tpmerc", "codbdi", "codisi", "preult", "fatcot", "especi", "dismes", "codneg")
     for session in SESSIONS:
         columns = market.columns(session)
-        for tpmerc, codbdi, isin, cents, fatcot, especi, dismes in zip(
+        for tpmerc, codbdi, isin, cents, fatcot, especi, dismes, codneg in zip(
             *(columns[name].tolist() for name in names), strict=True
         ):
             if tpmerc == b"010" and codbdi != b"10":
                 found.closes[isin.decode()][session] = Fraction(cents, 100 * fatcot)
                 found.numbers[isin.decode()][session] = dismes
                 found.rights[isin.decode()][session] = especi.decode()[4:8].strip()
+                found.refined[session].append(
+                    {
+                        "isin": isin.decode(),
+                        "ticker": codneg.decode().strip(),
+                        "share_class": especi.decode().strip(),
+                        "close": (Decimal(cents) / (100 * fatcot)).quantize(Decimal("0.000001")),
+                        "distribution_number": dismes,
+                    }
+                )
     return found
 
 
@@ -207,6 +228,67 @@ def test_where_there_are_factors_the_closes_times_them_are_the_truth_to_a_cent(l
                     rounding = 0.0051 / paper.fatcot * float(1 / closes[session] + 1 / closes[last])
                     assert told == pytest.approx(worth[session][isin] / newest, rel=rounding), (isin, session)
     assert checked > 2000
+
+
+def raw_table(answers: Iterable[tuple[date, IssuerActions]]) -> pa.Table:
+    """What the raw table holds of an issuer once the service has been asked on these days."""
+    said = []
+    for day, answer in answers:
+        code = answer.issuer
+        if answer.is_listed:
+            body = json.dumps(encode_supplement(answer)).encode()
+            said.append(
+                read_supplement(
+                    body, issuer=code, is_fund=answer.is_fund, seen=day, source="the service"
+                ).table
+            )
+        if not answer.is_fund:
+            page = json.dumps(encode_cash_history(answer.history, page_size=10_000)).encode()
+            said.append(read_cash_history([page], issuer=code, seen=day, source="the service").table)
+    return merge(said)
+
+
+@pytest.fixture(scope="module")
+def job_s_own(lake: Lake) -> Adjusted:
+    """Events and factors as the job makes them of the refined rows and of the raw table."""
+    actions: list[Action] = []
+    codes = {listing.code_on(day) for listing in lake.papers.values() for day in ASKED}
+    for code in sorted(codes):
+        asked = [(day, lake.market.corporate_actions(code, day)) for day in ASKED]
+        if answers := [(day, answer) for day, answer in asked if answer]:
+            actions += rows_of(raw_table(answers).to_pydict())
+    tables = {
+        day: pa.Table.from_pylist(rows, schema=arrow.schema(COMPACT_COLUMNS))
+        for day, rows in lake.refined.items()
+    }
+    return adjust(dict(runs.by_paper(runs.of_sessions(tables))), Book(actions), lake.refined)
+
+
+def test_the_job_s_factors_are_the_oracle_s_in_every_session_of_ten_years(
+    lake: Lake, job_s_own: Adjusted
+) -> None:
+    made: dict[str, list[job.Span]] = defaultdict(list)
+    for span in job_s_own.spans:
+        made[span.isin].append(span)
+    differing = []
+    checked: Counter[bool] = Counter()
+    for isin, paper in lake.papers.items():
+        closes = lake.closes[isin]
+        told = spans(lake.market, paper, first=min(closes), last=max(closes), asked=ASKED)
+        for session in closes:
+            (truth,) = [span for span in told if span.first <= session <= span.last]
+            (own,) = [span for span in made[isin] if span.first_session <= session <= span.last_session]
+            wanted = [truth.split_factor, truth.total_return_factor]
+            found = [own.split_factor, own.total_return_factor]
+            same = [
+                (a is None) == (b is None) and (a is None or b is None or math.isclose(a, b, rel_tol=1e-15))
+                for a, b in zip(wanted, found, strict=True)
+            ]
+            checked[truth.reason is None] += 1
+            if not all(same):
+                differing.append((isin, session, truth, own))
+    assert differing == []
+    assert min(checked.values()) > 10_000
 
 
 def test_about_half_of_the_papers_and_sessions_of_ten_years_are_covered(lake: Lake) -> None:

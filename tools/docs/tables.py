@@ -237,7 +237,18 @@ ADJUSTMENT_IN_PORTUGUESE = {
     ("bovespa_factors", "split_factor"): "Por quanto se multiplica um preço do trecho para estar em ações "
     f"{_SESSAO}; {_NAO_PROVAVEL}",
     ("bovespa_factors", "total_return_factor"): f"O mesmo, com os proventos reinvestidos; {_NAO_PROVAVEL}",
-    ("bovespa_factors", "reason"): "Por que um dos dois é nulo, em inglês",
+    ("bovespa_factors", "split_base"): "O pregão mais novo ao qual as razões levam sem interrupção: trechos "
+    "de uma mesma base podem ser comparados, interrompa-se a série depois como for; nulo onde nem os pregões "
+    "do próprio trecho podem",
+    ("bovespa_factors", "split_base_factor"): "Por quanto se multiplica um preço do trecho para estar em "
+    "ações de split_base",
+    ("bovespa_factors", "total_return_base"): "Como split_base, das razões e dos proventos",
+    ("bovespa_factors", "total_return_base_factor"): "Como split_base_factor, com os proventos "
+    "reinvestidos; leva a total_return_base",
+    (
+        "bovespa_factors",
+        "reason",
+    ): "Por que um dos dois primeiros é nulo, em inglês: o que vem logo depois do trecho",
     **{
         ("bovespa_daily_adjusted", f"{name}_adjusted"): f"{name} em ações {_SESSAO} [BRL]; {_NAO_PROVAVEL}, "
         "como diz adjustment_reason"
