@@ -882,7 +882,7 @@ def _label_ex_dates(sheet: Sheet, axes: Axes, marks: Sequence[_Mark]) -> None:
     hooks = []
     for mark in marks:
         x = left + (mark.place - low) / (high - low) * width
-        wide = sheet.text_width(mark.label, SMALL) + 4
+        wide = sheet.text_width(mark.label, SMALL) + 8
         hooks.append(_Hook(mark, x, min(x, right - wide), wide))
     newest = sorted(hooks, key=lambda hook: -hook.x)
     ratios = sorted(newest, key=lambda hook: not hook.mark.is_ratio)
