@@ -93,7 +93,7 @@ class Terms:
         if len(bases) > 1 or pd.isna(spans[0][base]):
             return None
         one, other = (span[f"{base}_factor"] for span in spans)
-        return float(closes()[ticker][earlier]) * (one / other)
+        return float(float(closes()[ticker][earlier]) * (one / other))
 
     def _span(self, ticker: str, day: date) -> dict[Any, Any]:
         spans = self._spans[cash(day)[ticker].codisi]
@@ -277,7 +277,7 @@ def test_the_index_has_weights_and_the_changes_of_the_session(executed: Executed
     assert {row["ticker"]: row["index_weight"] for row in found} == weights
     for row in found:
         by_day = closes()[row["ticker"]]
-        before = terms.close(row["ticker"], *DAYS[-2:]) if DAYS[-2] in by_day else None
+        before = terms.close(row["ticker"], DAYS[-2], DAYS[-1]) if DAYS[-2] in by_day else None
         if before is None:
             assert pd.isna(row["change_percent"])
         else:
