@@ -93,7 +93,11 @@ class Terms:
         if len(bases) > 1 or pd.isna(spans[0][base]):
             return None
         one, other = (span[f"{base}_factor"] for span in spans)
+<<<<<<< HEAD
         return float(float(closes()[ticker][earlier]) * (one / other))
+=======
+        return float(closes()[ticker][earlier]) * float(one / other)
+>>>>>>> refs/heads/notebooks
 
     def _span(self, ticker: str, day: date) -> dict[Any, Any]:
         spans = self._spans[cash(day)[ticker].codisi]
@@ -376,8 +380,9 @@ def test_the_pictures_are_the_same_bytes_again(lake: Lake, executed: Executed, t
     assert all(written[f"{name}-dark.svg"] != svg for name, svg in executed.shown.items())
 
 
-def test_the_notebook_works_with_fewer_sessions_than_it_wants(lake: Lake) -> None:
-    notebook = pictures.load({"SESSION": str(DAYS[2]), "LANGUAGE": "en"})
+def test_the_notebook_works_with_fewer_sessions_than_it_wants_and_with_prices_as_traded(lake: Lake) -> None:
+    as_traded = {"RETURNS": "traded", "LEVELS": "traded"}
+    notebook = pictures.load({"SESSION": str(DAYS[2]), "LANGUAGE": "en", **as_traded})
     pictures.execute(notebook)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     printed = "".join(output.get("text", "") for output in outputs)
@@ -386,6 +391,8 @@ def test_the_notebook_works_with_fewer_sessions_than_it_wants(lake: Lake) -> Non
     shown = pictures.pictures(notebook)
     assert len(shown) == 8
     assert "no index portfolio for this session" in shown["treemap"]  # history has no weights
+    for name in ("candles", "treemap", "risk"):
+        assert "not adjusted for splits or distributions" in shown[name]
 
 
 def test_the_report_has_the_figures_of_the_generated_quotes(

@@ -256,7 +256,7 @@ class Traded:
         one, other = (self._span(day, ticker) for day in (earlier, session))
         if (one["isin"], one[base]) != (other["isin"], other[base]) or one[base] is None:
             return None
-        return float(self.close(earlier, ticker) * (one[f"{base}_factor"] / other[f"{base}_factor"]))
+        return self.close(earlier, ticker) * float(one[f"{base}_factor"] / other[f"{base}_factor"])
 
     def _span(self, day: date, ticker: str) -> dict[str, Any]:
         spans = self.spans[self.cash[day][ticker].codisi]
