@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CALLS = 32  # in flight
-_ROUNDS = 10
+_ROUNDS, _ROUNDS_OF_ACTIONS = 10, 3
 _MADE_OF = b"made_of"
 _SCALES = {"ratio": 11, "amount": 11, "close_before": 6}
 IN_HAND = "in hand"
@@ -58,7 +58,9 @@ def refresh(
 ) -> Adjusted:
     """Make the tables of events and factors what the sessions and B3's corporate actions make them.
 
-    If another run has published meanwhile, once more: who writes last has seen what was there by then.
+    If another run has published meanwhile, once more: who writes last has seen what was there by then. Only
+    what B3 states may go on being written, as by a backfill of hours: after some tries the tables are of what
+    was found last, and the next run sees the rest.
 
     Args:
         s3: A client for many calls at a time.
@@ -70,20 +72,21 @@ def refresh(
         What the tables hold.
 
     Raises:
-        RefineError: Others went on publishing; or an object is not as it should be.
+        RefineError: Others went on publishing sessions; or an object is not as it should be.
     """
     state = _State(s3, raw_bucket, refined_bucket, in_hand or {})
     found = state.find()
-    for _ in range(_ROUNDS):
+    for tries in range(1, _ROUNDS + 1):
         adjusted = state.make(found)
         now = state.find()
         if now == found:
             return adjusted
+        if now.sessions == found.sessions and tries >= _ROUNDS_OF_ACTIONS:
+            log.line("corporate actions go on being written: those since are for the next run")
+            return adjusted
         log.line("sessions or corporate actions were published meanwhile: events and factors once more")
         found = now
-    raise RefineError(
-        f"others published sessions or corporate actions {_ROUNDS} times while events and factors were made"
-    )
+    raise RefineError(f"others published sessions {_ROUNDS} times while events and factors were made")
 
 
 class _State:

@@ -12,7 +12,15 @@ import boto3
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
-from sandbox.b3.server import B3Server, Document, PortfolioRequest, Source
+from sandbox.b3.server import (
+    ActionsSource,
+    B3Server,
+    CashHistoryRequest,
+    Document,
+    PortfolioRequest,
+    Source,
+    SupplementRequest,
+)
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline
 
@@ -25,16 +33,26 @@ MARKET = SimulatedMarket(seed=7, tickers=40, quotes=300)
 
 
 class ChangingSource:
-    """A B3 whose content a test can change while it is running."""
+    """A B3 whose content a test can change while it is running.
+
+    It knows no issuer, unless a test sets `actions`.
+    """
 
     def __init__(self, source: Source) -> None:
         self.now = source
+        self.actions: ActionsSource | None = None
 
     def quotes(self, name: str) -> Document | None:
         return self.now.quotes(name)
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         return self.now.portfolio(request)
+
+    def supplement(self, request: SupplementRequest) -> Document | None:
+        return self.actions.supplement(request) if self.actions else None
+
+    def cash_history(self, request: CashHistoryRequest) -> Document | None:
+        return self.actions.cash_history(request) if self.actions else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,6 +194,7 @@ def year(deployed: Deployed) -> Iterator[Year]:
     """History is loaded before the sessions of the daily path, and taken out again at the end."""
     names = deployed.sandbox.deployment
     served, deployed.b3.now = deployed.b3.now, SimulatedSource(YEAR, MARKET)
+    deployed.b3.actions = deployed.b3.now
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         function = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
@@ -220,7 +221,7 @@ def year(deployed: Deployed) -> Iterator[Year]:
         )
         remove_sessions(deployed, HISTORY)
         deployed.sandbox.refresh_lake()
-    deployed.b3.now = served
+    deployed.b3.now, deployed.b3.actions = served, None
 
 
 def literal(value: Any) -> str:

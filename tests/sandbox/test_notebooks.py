@@ -93,11 +93,7 @@ class Terms:
         if len(bases) > 1 or pd.isna(spans[0][base]):
             return None
         one, other = (span[f"{base}_factor"] for span in spans)
-<<<<<<< HEAD
-        return float(float(closes()[ticker][earlier]) * (one / other))
-=======
         return float(closes()[ticker][earlier]) * float(one / other)
->>>>>>> refs/heads/notebooks
 
     def _span(self, ticker: str, day: date) -> dict[Any, Any]:
         spans = self._spans[cash(day)[ticker].codisi]

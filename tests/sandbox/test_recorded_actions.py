@@ -19,9 +19,18 @@ import boto3
 import pytest
 
 from lake import keys
-from sandbox.b3.formats import HistoricCash, Quote, encode_cash_history, encode_session, zip_file
+from sandbox.b3.formats import (
+    HistoricCash,
+    IssuerActions,
+    Quote,
+    encode_cash_history,
+    encode_session,
+    encode_supplement,
+    zip_file,
+)
 from sandbox.b3.sources import RecordedFolder
 from sandbox.pipeline import ScraperFailedError
+from scraper.__main__ import DONE, main
 from scraper.daily.corporate_actions import Memory
 from scraper.raw.bucket import RawBucket
 from tests.leading import lead_to
@@ -66,8 +75,13 @@ def generated(folder: Path) -> tuple[str, str]:
     )
     interest = replace(paid, value=D("0.4702"), corporate_action="JRS CAP PROPRIO")
     (folder / ANSWERS).mkdir(parents=True)
-    path = folder / ANSWERS / "GetListedCashDividends_SIMULADA SA.json"
-    path.write_text(json.dumps(encode_cash_history([paid, interest])), encoding="utf-8")
+    issuer = IssuerActions(issuer="ZZAA", trading_name="SIMULADA S/A")
+    answers: dict[str, object] = {
+        "GetListedSupplementCompany_ZZAA.json": encode_supplement(issuer),
+        "GetListedCashDividends_SIMULADA SA.json": encode_cash_history([paid, interest]),
+    }
+    for name, answer in answers.items():
+        (folder / ANSWERS / name).write_text(json.dumps(answer), encoding="utf-8")
     return "ZZAA3", "BRZZAAACNOR0"
 
 
@@ -76,6 +90,16 @@ def real(folder: Path, b3_files: Path) -> tuple[str, str]:
     write_quotes(folder, "ABEV3", "BRABEVACNOR1", "AMBEV S/A")
     shutil.copytree(b3_files / ANSWERS, folder / ANSWERS)
     return "ABEV3", "BRABEVACNOR1"
+
+
+def load_history(deployed: Deployed) -> None:
+    """What a user does once: ask for all that B3 has of the issuers that the raw quotes name."""
+    with pytest.MonkeyPatch.context() as environment:
+        lead_to(deployed.sandbox.aws, environment)
+        for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):
+            environment.setenv(name, deployed.server.base_url)
+        stack = deployed.sandbox.deployment.work_group
+        assert main(["backfill", "--corporate-actions", "--refresh", "--stack", stack]) == DONE
 
 
 @pytest.fixture(params=["generated", pytest.param("real", marks=pytest.mark.real)])
@@ -91,9 +115,9 @@ def ex_date(
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         raw = RawBucket(deployed.sandbox.deployment.raw_bucket)
-        memory = raw.read_actions_memory()  # of sessions years later, in which these papers are long forgotten
+        memory = raw.read_actions_memory()  # of years later, when papers of these days are forgotten
         raw.write_actions_memory(Memory().to_json())
-    deployed.b3.now = RecordedFolder(tmp_path, DAYS[-1])
+    deployed.b3.now = deployed.b3.actions = RecordedFolder(tmp_path, DAYS[-1])
     before = pipeline.job_runs()
     try:
         for day in DAYS:
@@ -101,13 +125,16 @@ def ex_date(
             with pytest.raises(ScraperFailedError) as failed:  # there is no portfolio
                 pipeline.fire(pipeline.schedule(), morning)
             assert {file["source"] for file in failed.value.errors} == {"index_portfolio"}
+            if day == DAYS[0]:  # a morning asks for the supplement alone, which shows a year of cash
+                load_history(deployed)
         pipeline.watch_job_runs(DAYS, before, seen=lambda _run: None)
     finally:
-        deployed.b3.now = served
+        deployed.b3.now, deployed.b3.actions = served, None
     yield deployed, ticker, isin
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
-        boto3.client("s3").delete_object(Bucket=raw.name, Key=keys.corporate_actions(ticker[:4]))
+        bucket = deployed.sandbox.deployment.raw_bucket
+        boto3.client("s3").delete_object(Bucket=bucket, Key=keys.corporate_actions(ticker[:4]))
         raw.write_actions_memory(memory or Memory().to_json())
         remove_sessions(deployed, DAYS)
 

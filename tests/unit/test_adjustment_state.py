@@ -314,16 +314,39 @@ def test_where_others_never_stop_publishing_it_says_so(
 ) -> None:
     put_all(buckets)
     monkeypatch.setattr(state, "_ROUNDS", 2)
+    closes = iter(range(10, 99))
+
+    def publish(params: dict[str, Any], **_: Any) -> None:
+        if params["Key"] == FACTORS_KEY:
+            buckets.put_session(DAYS[4], [row(3 + next(closes), "9")])
+
+    buckets.s3.meta.events.register("provide-client-params.s3.PutObject", publish)
+    with pytest.raises(RefineError, match="others published sessions 2 times"):
+        buckets.refresh()
+    buckets.s3.meta.events.unregister("provide-client-params.s3.PutObject", publish)
+
+
+def test_who_writes_corporate_actions_for_hours_stops_no_run(
+    buckets: Buckets, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_all(buckets)
     amounts = iter(range(1, 99))
 
     def publish(params: dict[str, Any], **_: Any) -> None:
         if params["Key"] == EVENTS_KEY:
-            buckets.put_actions("ZZAA", [PAID._replace(rate=D(next(amounts)) / 8)])
+            buckets.put_actions("ZZAA", [PAID._replace(rate=D(next(amounts)) / 8), SPLIT])
 
     buckets.s3.meta.events.register("provide-client-params.s3.PutObject", publish)
-    with pytest.raises(RefineError, match="others published sessions or corporate actions 2 times"):
-        buckets.refresh()
+    buckets.refresh()
     buckets.s3.meta.events.unregister("provide-client-params.s3.PutObject", publish)
+    assert (
+        "corporate actions go on being written: those since are for the next run" in capsys.readouterr().out
+    )
+    # Of what was found by the third try, while the fourth amount was being written
+    assert [event["amount"] for event in buckets.rows(EVENTS_KEY)] == [D("0.25"), None]
+
+    buckets.refresh()
+    assert [event["amount"] for event in buckets.rows(EVENTS_KEY)] == [D("0.375"), None]
 
 
 def test_rows_in_hand_stand_for_their_session_s_file(buckets: Buckets) -> None:
