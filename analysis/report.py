@@ -174,7 +174,7 @@ def read(lake: Lake, day: date | None) -> Session:
                 *,
                 CASE
                     WHEN is_stock AND previous_place = place - 1 AND previous_base = base
-                        THEN sign(close - previous_close)
+                        THEN sign(round(close - previous_close, 6))
                 END AS moved
             FROM sessions
         )

@@ -35,9 +35,11 @@ from tests.leading import lead_to
 pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
 MARKET = SimulatedMarket(seed=5, tickers=120, quotes=500)
-KILLS = 20
+KILLS, KILLS_EACH_TIME = 20, 6
 DAYS = [date(2025, 9, 1) + timedelta(days=number) for number in range(KILLS // 2)]
-"""Each session's run is killed twice, its rerun in the midst of what the first has left."""
+"""Each session's run is killed twice, its rerun in the midst of what the first has left.
+
+`.ci/run` has the first three sessions: each kill takes half a minute."""
 BETWEEN_FILES_AND_CATALOG, TWICE_AT_ONCE, TIMED = (date(2025, 10, day) for day in (1, 2, 3))
 _SECONDS = 300
 _NAME = uuid4().hex[:8]
@@ -190,7 +192,13 @@ def _at_a_file(chance: random.Random) -> Callable[[Bench, date], bool]:
     return reached
 
 
-@pytest.mark.parametrize("number", range(KILLS))
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, marks=[pytest.mark.long_faults] if number >= KILLS_EACH_TIME else [])
+        for number in range(KILLS)
+    ],
+)
 def test_a_run_killed_at_a_moment_of_chance_and_run_again_leaves_the_lake_of_a_clean_run(
     benches: tuple[Bench, Bench], number: int
 ) -> None:

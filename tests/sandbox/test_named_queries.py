@@ -201,7 +201,7 @@ def year(deployed: Deployed) -> Iterator[Year]:
         for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):  # one server is both
             environment.setenv(name, function["Environment"]["Variables"]["QUOTES_BASE_URL"])
         stack = ["--stack", names.work_group]
-        assert main(["backfill", "--corporate-actions", *stack]) == DONE
+        assert main(["backfill", "--corporate-actions", "--refresh", *stack]) == DONE
         span = ["--from", str(HISTORY[0]), "--to", str(HISTORY[-1])]
         assert main(["backfill", *span, "--compact-only", *stack]) == DONE
         deployed.sandbox.refresh_lake()

@@ -73,7 +73,7 @@ def actions_known(deployed: Deployed) -> Iterator[None]:
     stack = deployed.sandbox.deployment.work_group
     with B3Server(SimulatedSource(DAYS, MARKET)) as b3, pytest.MonkeyPatch.context() as environment:
         environment.setenv("INDEX_BASE_URL", b3.base_url)
-        assert main(["backfill", "--corporate-actions", "--stack", stack]) == DONE
+        assert main(["backfill", "--corporate-actions", "--refresh", "--stack", stack]) == DONE
     yield
     bucket.objects.filter(Prefix=keys.CORPORATE_ACTIONS).delete()
 
