@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import adjustment, decade, handler_memory, range_run, reader, reader_year, reads
+from benchmarks import adjustment, coverage, decade, handler_memory, range_run, reader, reader_year, reads
 
 BENCHMARKS = {
     "reader": reader.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "decade": decade.main,
     "reads": reads.main,
     "adjustment": adjustment.main,
+    "coverage": coverage.main,
 }
 
 
