@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, localcontext
@@ -78,6 +79,8 @@ def spans(runs: Sequence[Run], told: History, lake: Lake) -> list[Span]:
     if not numbered:
         unnumbered = any(run.in_cash for run in runs)
         return [_unknown(isin, first, last, REFINED_BEFORE if unnumbered else NO_CASH_LINE)]
+    begun = sorted(run.first_session for run in numbered)
+    ended = sorted(run.last_session for run in numbered)
     split, total = _Chain(last), _Chain(last)
     found: list[Span] = []
     end = last
@@ -96,7 +99,8 @@ def spans(runs: Sequence[Run], told: History, lake: Lake) -> list[Span]:
             total.factor,
             "; ".join(reasons) or None,
         )
-        is_numbered = any(run.first_session <= end and run.last_session >= begin for run in numbered)
+        # Of the runs that had begun by its end, not all had ended before it
+        is_numbered = bisect_right(begun, end) > bisect_left(ended, begin)
         found.append(span if is_numbered or not span.reason else _unknown(isin, begin, end, span.reason))
 
     for cut in sorted(told.cuts, key=lambda cut: cut.session, reverse=True):
