@@ -31,8 +31,8 @@ calendar, and `${lake_sessions}`, a row for each session in the compact table, f
 A figure of "the day" is against the session whose number is 1 less, or null; never across a gap.
 
 A query that compares prices asks which by a parameter `prices`, and has the member `${prices_asked}`, which
-takes it; without a row if it is none of the three. What reads the compact table as `daily` then joins the
-table of factors by `${factors_of_prices}`, and has two columns for it:
+takes it; without a row if it is none of the three. What reads the compact table as `daily` joins the table of
+factors by `${factors}`, or with what was asked by `${factors_of_prices}`, and then has two columns for it:
 
     ${price_factor}     what brings a price of the row to the terms of its base: their ratio between two rows
                         of one base is what happened in between
@@ -104,7 +104,8 @@ lake_sessions AS (
     WHERE kinds.prices = ${prices}
 )""",
     "factors_of_prices": """CROSS JOIN asked
-    LEFT JOIN "${refined_database}"."${factors_table}" AS factors
+    ${factors}""",
+    "factors": """LEFT JOIN "${refined_database}"."${factors_table}" AS factors
         ON factors.isin = daily.isin
         AND factors.first_session <= daily.trade_date
         AND factors.last_session >= daily.trade_date""",

@@ -29,10 +29,7 @@ begins AS (
         factors.reason
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN first_session ON first_session.trade_date = daily.trade_date
-    LEFT JOIN "${refined_database}"."${factors_table}" AS factors
-        ON factors.isin = daily.isin
-        AND factors.first_session <= daily.trade_date
-        AND factors.last_session >= daily.trade_date
+    ${factors}
     WHERE daily.close > 0
 ),
 ends AS (
@@ -53,10 +50,7 @@ ends AS (
         factors.isin IS NULL AS is_without_factors
     FROM "${refined_database}"."${compact_table}" AS daily
     JOIN last_session ON last_session.trade_date = daily.trade_date
-    LEFT JOIN "${refined_database}"."${factors_table}" AS factors
-        ON factors.isin = daily.isin
-        AND factors.first_session <= daily.trade_date
-        AND factors.last_session >= daily.trade_date
+    ${factors}
     WHERE daily.close > 0
 ),
 stocks AS (
