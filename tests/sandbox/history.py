@@ -1,4 +1,8 @@
-"""History in the deployed pipeline: sessions of its market, by the year's file and one run of the job."""
+"""History in the deployed pipeline, by the commands that load it; what is loaded goes again.
+
+Sessions of its market come by the year's file and one run of the job, corporate actions by asking for each
+issuer. The environment has to lead to the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from datetime import date
 import boto3
 import pytest
 
+from lake import keys
+from sandbox.b3.server import ActionsSource
 from sandbox.b3.sources import SimulatedSource
 from scraper.__main__ import DONE, main
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
@@ -18,8 +24,7 @@ from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
 def loaded(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
     """The deployed pipeline with these sessions, too, in the compact table; afterwards without them again.
 
-    Other tests ask for the lake's last sessions, so what is loaded has to go. The environment has to lead to
-    the sandbox.
+    Other tests ask for the lake's last sessions, so what is loaded has to go.
 
     Args:
         deployed: The pipeline.
@@ -37,3 +42,27 @@ def loaded(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
     finally:
         deployed.b3.now = served
         remove_sessions(deployed, sessions)
+
+
+@contextmanager
+def actions_known(deployed: Deployed, source: ActionsSource) -> Iterator[None]:
+    """The deployed pipeline with what a source states of all issuers that the raw quotes name.
+
+    The next run of the job makes events and factors of it. Mornings meanwhile ask the same source.
+
+    Args:
+        deployed: The pipeline.
+        source: Who knows of corporate actions.
+    """
+    names = deployed.sandbox.deployment
+    deployed.b3.actions = source
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
+            command = ["backfill", "--corporate-actions", "--refresh", "--stack", names.work_group]
+            assert main(command) == DONE
+        yield
+    finally:
+        deployed.b3.actions = None
+        bucket = boto3.resource("s3").Bucket(names.raw_bucket)
+        bucket.objects.filter(Prefix=keys.CORPORATE_ACTIONS).delete()

@@ -26,14 +26,14 @@ from lake import keys
 from refinement import columns
 from sandbox.b3.sources import SimulatedSource
 from sandbox.pipeline import QueryResult
-from scraper.__main__ import DONE, main
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from stacks.named_query import NAMED_QUERIES, NamedQuery, Tables
 from tests.leading import lead_to
 from tests.sandbox import answers
 from tests.sandbox.answers import Lake
-from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
+from tests.sandbox.deployed import MARKET, SESSIONS, Deployed
+from tests.sandbox.history import actions_known, loaded
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -192,36 +192,30 @@ class Year:
 @pytest.fixture(scope="module")
 def year(deployed: Deployed) -> Iterator[Year]:
     """History is loaded before the sessions of the daily path, and taken out again at the end."""
-    names = deployed.sandbox.deployment
-    served, deployed.b3.now = deployed.b3.now, SimulatedSource(YEAR, MARKET)
-    deployed.b3.actions = deployed.b3.now
+    known = actions_known(deployed, SimulatedSource(YEAR, MARKET))
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
-        function = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
-        for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):  # one server is both
-            environment.setenv(name, function["Environment"]["Variables"]["QUOTES_BASE_URL"])
-        stack = ["--stack", names.work_group]
-        assert main(["backfill", "--corporate-actions", "--refresh", *stack]) == DONE
-        span = ["--from", str(HISTORY[0]), "--to", str(HISTORY[-1])]
-        assert main(["backfill", *span, "--compact-only", *stack]) == DONE
+        with known, loaded(deployed, HISTORY):
+            deployed.sandbox.refresh_lake()
+            lake = deployed.sandbox.lake
+            folders = {
+                WIDE: lake / "refined",
+                COMPACT: lake / "refined_compact",
+                RAW: lake / "raw" / "cotahist",
+            }
+            objects = {
+                EVENTS: lake / keys.EVENTS_FOLDER / keys.REFINED_FILE,
+                FACTORS: lake / keys.FACTORS_FOLDER / keys.REFINED_FILE,
+            }
+            events, factors = (pd.read_parquet(path, partitioning=None) for path in objects.values())
+            yield Year(
+                deployed=deployed,
+                saved=dict(deployed.pipeline.named_queries()),
+                lake=replace(Lake.of(MARKET, YEAR, SESSIONS[0]), events=events, factors=factors),
+                folders=folders,
+                objects=objects,
+            )
         deployed.sandbox.refresh_lake()
-        lake = deployed.sandbox.lake
-        folders = {WIDE: lake / "refined", COMPACT: lake / "refined_compact", RAW: lake / "raw" / "cotahist"}
-        objects = {
-            EVENTS: lake / keys.EVENTS_FOLDER / keys.REFINED_FILE,
-            FACTORS: lake / keys.FACTORS_FOLDER / keys.REFINED_FILE,
-        }
-        events, factors = (pd.read_parquet(path, partitioning=None) for path in objects.values())
-        yield Year(
-            deployed=deployed,
-            saved=dict(deployed.pipeline.named_queries()),
-            lake=replace(Lake.of(MARKET, YEAR, SESSIONS[0]), events=events, factors=factors),
-            folders=folders,
-            objects=objects,
-        )
-        remove_sessions(deployed, HISTORY)
-        deployed.sandbox.refresh_lake()
-    deployed.b3.now, deployed.b3.actions = served, None
 
 
 def literal(value: Any) -> str:

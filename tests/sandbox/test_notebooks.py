@@ -10,7 +10,6 @@ import math
 import pickle
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,22 +18,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import boto3
 import nbformat
 import pandas as pd
 import pytest
 
 from analysis import pictures, report
 from analysis.athena import Lake, LakeError
-from lake import keys
 from sandbox.b3.formats import Quote
-from sandbox.b3.server import B3Server
 from sandbox.b3.sources import SimulatedSource
-from scraper.__main__ import DONE, main
 from scraper.b3.calendar import sessions_between
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of
-from tests.sandbox.history import loaded
+from tests.sandbox.history import actions_known, loaded
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -62,20 +57,8 @@ def lake(deployed: Deployed) -> Iterator[Lake]:
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         environment.setenv("STACK_NAME", deployed.sandbox.deployment.work_group)
-        with actions_known(deployed), loaded(deployed, HISTORY):
+        with actions_known(deployed, SimulatedSource(DAYS, MARKET)), loaded(deployed, HISTORY):
             yield Lake.find()
-
-
-@contextmanager
-def actions_known(deployed: Deployed) -> Iterator[None]:
-    """What B3 states of the market's papers, in the raw bucket; afterwards it is gone again."""
-    bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
-    stack = deployed.sandbox.deployment.work_group
-    with B3Server(SimulatedSource(DAYS, MARKET)) as b3, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("INDEX_BASE_URL", b3.base_url)
-        assert main(["backfill", "--corporate-actions", "--refresh", "--stack", stack]) == DONE
-    yield
-    bucket.objects.filter(Prefix=keys.CORPORATE_ACTIONS).delete()
 
 
 class Terms:
