@@ -35,6 +35,7 @@ serializers.cloudpickle = cloudpickle  # type: ignore[attr-defined]  # it is the
 _JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")
 _BASE, _SPARK = "java.jsa", "spark.jsa"
+_OF_A_RUN = ("spark.executorEnv.", "spark.hadoop.fs.viewfs.mounttable.")
 _JAVA_SECONDS = 60
 _SESSION = date(2030, 1, 2)
 _LOG4J = """\
@@ -159,6 +160,12 @@ def connect(gateway: Path, buckets: Mapping[str, Path], settings: Mapping[str, s
         (port,) = struct.unpack(">i", told[:4])
         os.environ.update(PYSPARK_GATEWAY_PORT=str(port), PYSPARK_GATEWAY_SECRET=told[8:].decode())
         java = launch(conf)
+        # Of a run before, perhaps in another sandbox: buckets of the same name, keys of a role
+        java.jvm.org.apache.hadoop.fs.FileSystem.closeAll()
+        properties = java.jvm.java.lang.System.getProperties()
+        for name in properties.stringPropertyNames():
+            if name.startswith(_OF_A_RUN):
+                properties.remove(name)
         for name, value in {**_mounted(buckets), **workers, **settings}.items():
             java.jvm.java.lang.System.setProperty(name, value)
         return java
@@ -166,7 +173,7 @@ def connect(gateway: Path, buckets: Mapping[str, Path], settings: Mapping[str, s
     workers = {
         f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name.startswith("AWS_")
     }
-    # Also where there are none: Java has the former run's
+    # Also where there are none: Java has those of the process that has started it
     workers["spark.executorEnv.PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     os.environ.update(PYSPARK_PYTHON=sys.executable, PYSPARK_DRIVER_PYTHON=sys.executable)
     pyspark_context.launch_gateway = launch_gateway

@@ -3,24 +3,33 @@
 A Java that has just started loads Spark's classes and interprets them, which takes longer than a session's
 rows. In one that has refined before they are there, and compiled. Each run has a Python process and a Spark
 of its own in it; a run that does not end well takes it along, so that no run inherits another's fault.
+
+An emulator has its own. Several that follow one another, as in the tests, may borrow them from a process that
+outlives them (`lend`).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing.managers import BaseManager
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
 import pyspark
 
 from sandbox import local_spark
+
+LENDER = "SPARK_JAVAS"
+"""The variable that leads an emulator to a process that lends: a port and a key."""
 
 _GATEWAY = "gateway"
 
@@ -94,3 +103,90 @@ class SparkJava:
                 if self._log is not None:
                     self._log.write(said)
                     self._log.flush()
+
+
+class SparkJavas:
+    """Javas that job runs take in turn; one is started where none is idle."""
+
+    def __init__(self) -> None:
+        self._idle: list[SparkJava] = []
+        self._taken: dict[int, tuple[SparkJava, ExitStack]] = {}
+        self._numbers = itertools.count()
+        self._changing = threading.Lock()
+
+    def take(self, log: Path) -> tuple[int, Path]:
+        """Take one for a run.
+
+        Args:
+            log: The run's log, to which goes what Java says meanwhile.
+
+        Returns:
+            Its number, by which to give it back, and its gateway.
+        """
+        with self._changing:
+            while self._idle and not self._idle[-1].is_alive:
+                self._idle.pop().stop()
+            java = self._idle.pop() if self._idle else SparkJava.start()
+            number, until_given_back = next(self._numbers), ExitStack()
+            until_given_back.enter_context(java.logging_to(until_given_back.enter_context(log.open("ab"))))
+            self._taken[number] = (java, until_given_back)
+        return number, java.gateway
+
+    def give_back(self, number: int, *, ended_well: bool) -> None:
+        """Give one back after a run, for the next one to use; it ends if the run has not ended well."""
+        with self._changing:
+            java, until_given_back = self._taken.pop(number)
+            until_given_back.close()
+            if ended_well:
+                self._idle.append(java)
+            else:
+                java.stop()
+
+    def stop(self) -> None:
+        """End all, whatever they do."""
+        with self._changing:
+            for java in (*self._idle, *(java for java, _ in self._taken.values())):
+                java.stop()
+            self._idle.clear()
+
+
+class _Lender(BaseManager):
+    """Between a process that lends its Javas and those that borrow them."""
+
+
+class _Borrowed(SparkJavas):
+    """Javas of another process; they stay with it."""
+
+    def __init__(self, javas: SparkJavas) -> None:
+        self.take = javas.take  # type: ignore[method-assign]
+        self.give_back = javas.give_back  # type: ignore[method-assign]
+
+    def stop(self) -> None:
+        """Leave them as they are."""
+
+
+@contextmanager
+def lend() -> Iterator[None]:
+    """Lend Javas, during the block, to every emulator that is started from this process."""
+    javas = SparkJavas()
+    _Lender.register("javas", callable=lambda: javas, exposed=("take", "give_back"))
+    key = secrets.token_hex()
+    server: Any = _Lender(("127.0.0.1", 0), key.encode()).get_server()
+    threading.Thread(target=server.serve_forever, name="spark-javas", daemon=True).start()
+    os.environ[LENDER] = f"{server.address[1]}:{key}"
+    try:
+        yield
+    finally:
+        del os.environ[LENDER]
+        javas.stop()
+
+
+def available() -> SparkJavas:
+    """Those of the process that lends, if there is one; else some of one's own."""
+    if LENDER not in os.environ:
+        return SparkJavas()
+    port, _, key = os.environ[LENDER].partition(":")
+    _Lender.register("javas")
+    lender: Any = _Lender(("127.0.0.1", int(port)), key.encode())
+    lender.connect()
+    return _Borrowed(lender.javas())

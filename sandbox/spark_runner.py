@@ -37,11 +37,14 @@ from sandbox.owner import when_owner_ends
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+FAILED, FAILED_IN_SPARK = 3, 1
+"""How this process ends after an error: one of the job's own, or one that Spark or its Java has a part in."""
+
 _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
 
 
 def main() -> int:
-    """Run the job of the command line; 0 after success, 1 after an error."""
+    """Run the job of the command line; 0 after success, else `FAILED` or `FAILED_IN_SPARK`."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--job", required=True, help="the job's name")
     parser.add_argument("--script", required=True, help="s3:// address of the job's script")
@@ -49,14 +52,23 @@ def main() -> int:
     arguments, job_arguments = parser.parse_known_args()
     message_to_emulator = os.dup(1)
     os.dup2(2, 1)  # whatever the script or its JVM prints goes to the log
-    when_owner_ends(lambda: os._exit(1))
+    when_owner_ends(lambda: os._exit(FAILED_IN_SPARK))
     try:
         _run(arguments.job, arguments.script, arguments.mirror, job_arguments)
     except BaseException as error:  # noqa: BLE001  # whatever ends the job is the run's outcome
         traceback.print_exc()
         os.write(message_to_emulator, traceback.format_exception_only(error)[-1].strip().encode())
-        return 1
+        return FAILED_IN_SPARK if _is_of_spark(error) else FAILED
     return 0
+
+
+def _is_of_spark(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, is one of Spark or of what connects Python with its Java."""
+    while error is not None:
+        if type(error).__module__.partition(".")[0] in {"py4j", "pyspark"}:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from sandbox.ministack import MiniStack
+from sandbox.spark_java import lend
 from tests.leading import lead_to
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -30,6 +31,13 @@ def b3_files() -> Path:
     if not (folder / "InstDados").is_dir():
         pytest.skip(f"no real files of B3 in {folder}; set B3_FILES to the folder that holds InstDados/")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _javas() -> Iterator[None]:
+    """Spark's Java stays warm from one emulator to the next; none is started that no job run wants."""
+    with lend():
+        yield
 
 
 @pytest.fixture(scope="session")

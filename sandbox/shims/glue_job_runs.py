@@ -26,7 +26,7 @@ from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, ROLE_PREFIX, SPARK_GA
 from sandbox.shims import authorization
 
 if TYPE_CHECKING:
-    from sandbox.spark_java import SparkJava
+    from sandbox.spark_java import SparkJavas
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
 
@@ -45,7 +45,8 @@ class JobRuns:
         self._turn = threading.Lock()
         self._runs: list[dict[str, Any]] = []
         self._process: subprocess.Popen[bytes] | None = None
-        self._java: SparkJava | None = None
+        self._javas: SparkJavas | None = None
+        self._taken: int | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
     def execute(
@@ -84,12 +85,14 @@ class JobRuns:
                 run["JobRunState"] = "STOPPED"
         if self._process is not None:
             self._process.kill()
-        self._stop_java()
+        self._give_back(ended_well=False)
+        if self._javas is not None:
+            self._javas.stop()
 
-    def _stop_java(self) -> None:
-        java, self._java = self._java, None
-        if java is not None:
-            java.stop()
+    def _give_back(self, *, ended_well: bool) -> None:
+        number, self._taken = self._taken, None
+        if self._javas is not None and number is not None:
+            self._javas.give_back(number, ended_well=ended_well)
 
     def _run_job(
         self,
@@ -101,7 +104,8 @@ class JobRuns:
     ) -> tuple[str, str]:
         """The state in which the run ended and the message that tells why, empty after success."""
         # Imports Spark, which an emulator that runs no job does without
-        from sandbox.spark_java import SparkJava  # noqa: PLC0415
+        from sandbox import spark_java  # noqa: PLC0415
+        from sandbox.spark_runner import FAILED  # noqa: PLC0415
 
         log, minutes = self._logs / f"{run_id}.log", job["Timeout"]
         credentials = authorization.role_session(job["Role"])
@@ -115,17 +119,17 @@ class JobRuns:
         ]
         for name, value in arguments.items():
             command += [name, str(value)]
-        if self._java is None or not self._java.is_alive:
-            self._stop_java()
-            self._java = SparkJava.start()
-        with log.open("ab") as output, self._java.logging_to(output):
+        if self._javas is None:
+            self._javas = spark_java.available()
+        self._taken, gateway = self._javas.take(log)
+        with log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=REPOSITORY,
                 env={
                     **os.environ,
                     **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()},
-                    SPARK_GATEWAY: str(self._java.gateway),
+                    SPARK_GATEWAY: str(gateway),
                 },
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -136,12 +140,12 @@ class JobRuns:
                     process.wait(timeout=minutes * 60)  # not communicate(): it would close standard input
                 except subprocess.TimeoutExpired:
                     process.kill()
-                    self._stop_java()
+                    self._give_back(ended_well=False)
                     return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
                 message = process.stdout.read().decode() if process.stdout else ""
+        self._give_back(ended_well=process.returncode in (0, FAILED))
         if process.returncode == 0:
             return "SUCCEEDED", ""
-        self._stop_java()
         return "FAILED", message or f"the job's process ended with status {process.returncode}; see {log}"
 
 

@@ -511,11 +511,17 @@ boto3.client("s3").put_object(Bucket=bucket, Key="refined/a", Body=b"1")
 
 def test_runs_share_a_java_until_one_does_not_end_well(bucket: str, aws: MiniStack) -> None:
     script = """
-import sys
+import os, sys
 from pyspark.sql import SparkSession
 java = SparkSession.builder.getOrCreate()._jvm.java.lang
 java.System.err.println(f"Java {java.ProcessHandle.current().pid()}")
-assert "fail" not in sys.argv
+match sys.argv[-1]:
+    case "fail":
+        raise RuntimeError("the job's own")
+    case "fail in Spark":
+        SparkSession.builder.getOrCreate().sql("SELEC 1")
+    case "die":
+        os._exit(1)
 """
     glue = boto3.client("glue")
     job = make_job(bucket, script, data=bucket)
@@ -529,4 +535,8 @@ assert "fail" not in sys.argv
     first = java_of("SUCCEEDED")
     assert java_of("SUCCEEDED") == first
     assert java_of("FAILED", **{"--how": "fail"}) == first
-    assert java_of("SUCCEEDED") != first
+    assert java_of("FAILED", **{"--how": "fail in Spark"}) == first
+    second = java_of("SUCCEEDED")
+    assert second != first
+    assert java_of("FAILED", **{"--how": "die"}) == second
+    assert java_of("SUCCEEDED") != second

@@ -41,7 +41,7 @@ def spark(
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Djava.io.tmpdir={scratch} "
-            "-XX:-UsePerfData -XX:+UseSerialGC "
+            "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
             + " ".join(f'"{option}"' for option in local_spark.archive_options())
         ),
         "spark.local.dir": str(scratch),
