@@ -130,7 +130,8 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-test: $(if $(PART),setup,check spark-classes) ## every check and every test but those of faults, WITH=faults: these, too; PART=unit|stack|spark|sandbox: one folder's tests
+test: setup ## every check and every test but those of faults, WITH=faults: these, too; PART=unit|stack|spark|sandbox: one folder's tests
+	$(if $(PART),,@$(MAKE) -s --no-print-directory $(SPARK_CLASSES) & $(MAKE) -s --no-print-directory check && wait $$!)
 	@python -m pytest -n 2 --dist loadgroup -m "not long_faults$(if $(filter faults,$(WITH)),, and not faults)" $(PART:%=tests/%)
 
 test-faults: spark-classes ## break the pipeline in every way of docs/faults.md, a thousand events at once among them, and look what is left

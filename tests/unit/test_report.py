@@ -337,11 +337,11 @@ def test_every_kind_and_every_standing_of_an_event_has_words() -> None:
     kinds = re.findall(r"\b[a-z]+(?:_[a-z]+)?\b(?=,| \(| or|:)", said["kind"].replace("on equity, JCP", ""))
     standings = re.findall(r"\bun\w+|proven|contradicted", said["status"])
     assert (len(set(kinds)), len(set(standings))) == (12, 5)
+    events = pd.DataFrame(
+        [event("ZXAA3", kind=kind) for kind in kinds] + [event("ZXAA3", status=status) for status in standings]
+    )
     for language in ("en", "pt"):
-        for kind in kinds:
-            page(session(STOCKS, events=pd.DataFrame([event("ZXAA3", kind=kind)])), language)
-        for status in standings:
-            page(session(STOCKS, events=pd.DataFrame([event("ZXAA3", status=status)])), language)
+        page(session(STOCKS, events=events), language)
 
 
 def test_a_session_in_which_nothing_went_ex_says_so() -> None:

@@ -514,7 +514,8 @@ def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_septembe
         for listing in build_universe(1890, 149)
         for day in (date.min, date.max)
     }
-    sessions = sessions_between(date(2024, 1, 2), date(2026, 12, 30))
+    sessions = sessions_between(date(2024, 12, 2), date(2026, 1, 15))
+    rebalances = [day for day in REBALANCES if sessions[0] < day <= sessions[-1]]
     portfolios = [
         {isin[ticker]: units for ticker, units in quantities(market, session).items()} for session in sessions
     ]
@@ -524,9 +525,9 @@ def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_septembe
         split += sum(factor != 1 for factor in growth.values())
         if after != {paper: pytest.approx(units * growth[paper], abs=1) for paper, units in before.items()}:
             changed.append(session)
-    assert changed == REBALANCES
-    assert split > 10
-    for day in REBALANCES:
+    assert changed == rebalances
+    assert split > 5
+    for day in rebalances:
         before, after = (portfolios[sessions.index(day) + offset] for offset in (-1, 0))
         assert 1 <= len(after.keys() - before.keys()) <= 12, day
         assert abs(len(after) - len(before)) <= 2
