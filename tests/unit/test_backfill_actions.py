@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pytest
 
 from lake import keys
 from sandbox.b3.formats import CashDividend, HistoricCash, IssuerActions, Quote
 from sandbox.b3.server import CASH_HISTORY_PATH, Answer, B3Server, SupplementRequest, parse_actions_request
 from sandbox.b3.universe import isin_with_check_digit
-from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
+from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
+from scraper.b3.client import B3Client
 from scraper.daily.ingest import store_session
-from scraper.raw.bucket import RawBucket
+from scraper.raw.bucket import MergedActions, OvertakenError, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 FIRST, SECOND = date(2024, 11, 7), date(2024, 11, 8)
@@ -151,6 +154,49 @@ def test_what_was_asked_is_not_asked_again_but_for_new_names_and_sessions(
     assert asked(b3) == ["SAIU 1", "ZZCC", "CHEGOU 1"]
     assert main([*THIS, "--refresh"]) == DONE
     assert len(asked(b3)) == 12
+
+
+@pytest.mark.usefixtures("market")
+def test_what_is_said_of_an_issuer_is_written_once_however_many_answers_say_it(bucket: Bucket) -> None:
+    assert main(THIS) == DONE
+    written = Counter(key for key, _ in bucket.versions() if key.startswith(keys.CORPORATE_ACTIONS))
+    assert written == {keys.corporate_actions(issuer): 1 for issuer in ("ZZAA", "ZZBB", "ZZFF")}
+
+
+@pytest.mark.usefixtures("market")
+def test_what_an_issuer_was_answered_before_an_interruption_is_kept(
+    b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(B3Client, "cash_history_page", interrupt)
+        assert main(THIS) == INTERRUPTED
+    assert (asked(b3), rows(bucket, "ZZAA")) == (["ZZAA"], [("supplement", Decimal("0.5"))])
+    assert main(THIS) == DONE
+    assert asked(b3)[:4] == ["ANTIGA 1", "NOVA 1", "NOVA 2", "ZZBB"]
+    assert len(rows(bucket, "ZZAA")) == 151
+
+
+@pytest.mark.usefixtures("market")
+def test_an_issuer_whose_answers_are_not_written_is_asked_for_all_of_them_again(
+    b3: B3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    merge = RawBucket.merge_actions
+
+    def refuse_one(raw: RawBucket, issuer: str, said: pa.Table, **more: Any) -> MergedActions:
+        if issuer == "ZZBB":
+            raise OvertakenError("written by others")
+        return merge(raw, issuer, said, **more)
+
+    with monkeypatch.context() as refused:
+        refused.setattr(RawBucket, "merge_actions", refuse_one)
+        assert main(THIS) == FILES_FAILED
+    assert "ZZBB  failed  written by others" in capsys.readouterr().out
+    asked(b3)
+    assert main(THIS) == DONE
+    assert asked(b3) == ["ZZBB", "SAIU SA 1"]
 
 
 @pytest.mark.usefixtures("market")
