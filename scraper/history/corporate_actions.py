@@ -135,6 +135,20 @@ class Survey:
             issuer.names.setdefault(name, None)
 
 
+def survey_of(raw: RawBucket) -> Survey:
+    """How far the backfill of a bucket is.
+
+    Raises:
+        ValueError: What was kept of it is none of ours.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refuses.
+    """
+    kept = raw.read_actions_backfill()
+    try:
+        return Survey() if kept is None else Survey.from_json(kept)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"corporate_actions/backfill.json: {type(error).__name__}: {error}") from error
+
+
 def _text_of(day: date | None) -> str | None:
     return None if day is None else str(day)
 
@@ -181,11 +195,7 @@ class ActionsBackfill:
 
     def __init__(self, b3: B3Client, raw: RawBucket, *, today: date, refresh: bool = False) -> None:
         self._b3, self._raw, self._today = b3, raw, today
-        kept = raw.read_actions_backfill()
-        try:
-            self.survey = Survey() if kept is None else Survey.from_json(kept)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"corporate_actions/backfill.json: {type(error).__name__}: {error}") from error
+        self.survey = survey_of(raw)
         if refresh:
             self.survey.forget()
 
