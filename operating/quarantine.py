@@ -18,6 +18,7 @@ from scraper.b3.corporate_actions.address import Question, question_of
 from scraper.b3.corporate_actions.layout import Call
 from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.index_portfolio.address import index_of
+from scraper.daily.canary import Canary
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS, cash_history, store, supplement
 from scraper.daily.ingest import COTAHIST, INDEX_PORTFOLIO, Outcome, Result, store_portfolio, store_session
 from scraper.history.corporate_actions import survey_of
@@ -135,6 +136,7 @@ def _actions_of(raw: RawBucket, refused: Quarantined, question: Question, issuer
         issuer=issuer,
         rows=asked.new,
         oddities=asked.oddities,
+        news=Canary(raw).corporate_actions(day, pages),
     )
 
 

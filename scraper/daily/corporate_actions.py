@@ -41,6 +41,7 @@ from scraper.b3.corporate_actions.reader import (
 from scraper.b3.cotahist.layout import CASH_MARKET, FUND
 from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.oddities import Oddity
+from scraper.daily.canary import Canary
 from scraper.raw.bucket import Lineage, RawBucket
 from scraper.runtime.log_context import about
 
@@ -81,11 +82,13 @@ class Said:
 
     Attributes:
         calls: How many calls it took.
-        actions: What was read; None if B3 knows nothing of what was asked.
+        pages: The answers as B3 served them; none if it knows nothing of what was asked.
+        actions: What was read; None likewise.
         lineage: Where it comes from; None likewise.
     """
 
     calls: int
+    pages: tuple[bytes, ...] = ()
     actions: Actions | None = None
     lineage: Lineage | None = None
 
@@ -201,7 +204,7 @@ def cash_history(raw: RawBucket, issuer: str, pages: Sequence[bytes], *, address
 def _said(pages: Sequence[bytes], actions: Actions, address: str) -> Said:
     sha256 = hashlib.sha256(b"\n".join(pages)).hexdigest()
     lineage = Lineage(address, sha256, oddities=actions.oddities)
-    return Said(calls=len(pages), actions=actions, lineage=lineage)
+    return Said(calls=len(pages), pages=(*pages,), actions=actions, lineage=lineage)
 
 
 class _refusals:  # noqa: N801 - a context manager that reads as one
@@ -461,6 +464,7 @@ class Report:
         given_up: Rises that are not asked for any more.
         failures: What failed, in words.
         oddities: What was kept although it is odd.
+        pages: What was answered and read.
     """
 
     issuers: int = 0
@@ -472,6 +476,7 @@ class Report:
     given_up: list[Rise] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     oddities: list[Oddity] = field(default_factory=list)
+    pages: list[bytes] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -551,6 +556,10 @@ class CorporateActions:
 
         self._guarded(ask)
 
+    def news(self) -> tuple[str, ...]:
+        """What is new in the run's answers (see `scraper.daily.canary`)."""
+        return Canary(self._raw).corporate_actions(self._today, self.report.pages)
+
     def _guarded(self, work: Callable[[Memory], None]) -> None:
         """Do something with the memory and keep it; what fails, in words, since it is to cost no quotes."""
         started = self._clock()
@@ -593,6 +602,7 @@ class CorporateActions:
         self.report.new += asked.new
         self.report.unknown += asked.table is None
         self.report.oddities += asked.oddities
+        self.report.pages += said.pages
         logger.info("corporate actions of %s: %d new", code, asked.new)
 
     def _within_bounds(self, issuers: Iterable[str], started: float, files_left: int) -> Iterator[str]:

@@ -247,6 +247,7 @@ def _result_of_actions(actions: CorporateActions) -> Iterator[Result]:
         rows=report.new,
         message=str(report),
         oddities=tuple(report.oddities),
+        news=actions.news(),
         failures=len(report.failures),
     )
 

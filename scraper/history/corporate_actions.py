@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scraper.b3.client import B3Client
 from scraper.b3.corporate_actions.address import asked_name
 from scraper.b3.errors import ScraperError, message_of
+from scraper.daily.canary import Canary
 from scraper.daily.corporate_actions import Asked, Said, ask_cash_history, ask_supplement, store
 from scraper.history.backfill import Progress
 from scraper.raw.bucket import NamedIssuer, RawBucket
@@ -187,6 +188,7 @@ class ActionsBackfill:
 
     Attributes:
         survey: How far it is.
+        news: What is new in the answers so far, in words (see `scraper.daily.canary`).
 
     Raises:
         ValueError: What was kept of an earlier run is none of ours.
@@ -196,6 +198,8 @@ class ActionsBackfill:
     def __init__(self, b3: B3Client, raw: RawBucket, *, today: date, refresh: bool = False) -> None:
         self._b3, self._raw, self._today = b3, raw, today
         self.survey = survey_of(raw)
+        self.news: list[str] = []
+        self._pages: list[bytes] = []
         if refresh:
             self.survey.forget()
 
@@ -246,7 +250,9 @@ class ActionsBackfill:
             self.keep()
 
     def keep(self) -> None:
-        """Write how far it is."""
+        """Write how far it is, and find out what is new in the answers since it was last written."""
+        self.news += Canary(self._raw).corporate_actions(self._today, self._pages)
+        self._pages.clear()
         self._raw.write_actions_backfill(self.survey.to_json())
 
     def _load(self, code: str) -> IssuerResult:
@@ -259,6 +265,7 @@ class ActionsBackfill:
                 # By one write; also what came before a call that failed
                 asked = store(self._raw, code, [said for _, said in answers])
                 self._note(code, answers)
+                self._pages += (page for _, said in answers for page in said.pages)
         except (ScraperError, BotoCoreError, ClientError) as error:
             message = message_of(error)
         return IssuerResult(

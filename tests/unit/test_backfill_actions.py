@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -223,6 +224,22 @@ def test_one_that_fails_is_told_and_asked_again_by_the_same_command(
     asked(b3)
     assert main(THIS) == DONE
     assert asked(b3) == ["ANTIGA 1", "NOVA 1", "NOVA 2"]
+
+
+@pytest.mark.usefixtures("market")
+def test_what_is_new_in_the_answers_is_told_once(
+    shelves: Shelves, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = replace(historic("2.5"), corporate_action="BONUS")
+    shelves.put_actions(
+        IssuerActions(issuer="ZZBB", trading_name="SAIU S/A", is_listed=False, history=(odd,))
+    )
+    assert main(THIS) == DONE
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "new: corporate action label 'BONUS', in no table and not seen before (times: 1)"
+    )
+    assert main([*THIS, "--refresh"]) == DONE
+    assert "new: " not in capsys.readouterr().out
 
 
 def test_a_service_that_is_down_is_left_alone_and_what_was_taken_kept(
