@@ -273,8 +273,8 @@ def told_of(kind: str, name: str, times: int) -> str:
 def supplement(**row: Any) -> dict[str, Any]:
     """A company's answer with a dividend and a split, some fields replaced; None leaves one out."""
     isin = isin_with_check_digit("BRZZAAACNOR")
-    events = {"isin": isin, "last_date_prior": FRIDAY, "approved_on": FRIDAY}
-    (answer,) = encode_supplement(
+    events: dict[str, Any] = {"isin": isin, "last_date_prior": FRIDAY, "approved_on": FRIDAY}
+    answers: Any = encode_supplement(
         IssuerActions(
             issuer="ZZAA",
             trading_name="SIMULADA",
@@ -282,6 +282,7 @@ def supplement(**row: Any) -> dict[str, Any]:
             stock=(StockDividend(label="DESDOBRAMENTO", factor=Decimal(100), **events),),
         )
     )
+    (answer,) = answers
     for name in ("cashDividends", "stockDividends"):
         answer[name] = [
             {key: value for key, value in (each | row).items() if value is not None} for each in answer[name]
@@ -331,7 +332,7 @@ def test_the_answers_of_funds_and_of_cash_histories_are_known_but_for_what_is_ne
     bucket: Bucket,
 ) -> None:
     canary = Canary(RawBucket(bucket.name))
-    event = {"last_date_prior": FRIDAY, "approved_on": FRIDAY}
+    event: dict[str, Any] = {"last_date_prior": FRIDAY, "approved_on": FRIDAY}
     paid = HistoricCash(
         type_stock="ON",
         corporate_action="DIVIDENDO",
