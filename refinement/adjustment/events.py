@@ -281,7 +281,8 @@ class _Rise:
                 status = "contradicted" if denied or size.is_contradicted else "proven"
                 if status == "proven" and shown.reason:
                     status = "unsized"
-                self._tell(event, status, shown.reason, shown)
+                row = _row(self._after, ex_date, event, status, shown.reason, size=shown)
+                self._found.events.append(row)
                 ends = f"{ex_date}: {shown.reason}"
                 if shown.split is None:
                     split, split_reason = None, split_reason or ends
@@ -309,8 +310,8 @@ class _Rise:
     def _ex_date(self, event: Stated) -> dt.date:
         return self._lake.after(event.last_date_prior) or self._after.first_session
 
-    def _tell(self, event: Stated, status: str, reason: str, size: Size | None = None) -> None:
-        self._found.events.append(_row(self._after, self._ex_date(event), event, status, reason, size=size))
+    def _tell(self, event: Stated, status: str, reason: str) -> None:
+        self._found.events.append(_row(self._after, self._ex_date(event), event, status, reason))
 
     def _without_event(self, kind: str, status: str, reason: str | None) -> Event:
         is_proven = status == "proven"
@@ -405,7 +406,7 @@ def before_the_real(run: Run) -> bool:
 
 
 def _step(ratio: Decimal) -> Decimal:
-    return max(ratio, ONE / ratio)
+    return ratio if ratio >= ONE else ONE / ratio
 
 
 def _price(price: Decimal | None) -> str:
