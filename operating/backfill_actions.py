@@ -97,6 +97,8 @@ def _load(backfill: ActionsBackfill, show: Display) -> bool:
         f"{total['issuers']:,} issuers asked by {total['calls']:,} calls  {total['new']:,} events new  "
         f"{total['unknown']:,} unknown to B3  {total['failed']:,} failed"
     )
+    for news in backfill.news:
+        show.result(f"new: {news}")
     if failure:
         show.result(str(failure))
     return not (failure or total["failed"])

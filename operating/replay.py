@@ -20,10 +20,11 @@ from operating.ingest import line
 from operating.lake import Lake, RawObject, Session, counted
 from operating.names import Names, UsageError, add_stack_arguments, day, job_of
 from operating.progress import Display, display
-from operating.quarantine import take_portfolios, take_session
+from operating.quarantine import take_actions, take_portfolios, take_session
 from operating.range_run import SUCCEEDED, RangeRun, RangeRunError, RefineJob, State
 from operating.verdict import is_to_be_wide, sessions_to_be_wide
 from scraper.b3.calendar import day_in_sao_paulo, sessions_between
+from scraper.daily.corporate_actions import CORPORATE_ACTIONS
 from scraper.daily.ingest import COTAHIST, INDEX_PORTFOLIO, Outcome, Result, tell_refusals
 from scraper.daily.ingest import ingest as take
 from scraper.history.backfill import Span
@@ -51,7 +52,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         choices=(B3, RAW, QUARANTINE),
         default=B3,
         help=f"ask B3 again, for at most {MOST_FROM_B3} sessions; refine what raw holds; or read what was "
-        "refused again, of portfolios what was refused on those days (%(default)s)",
+        "refused again, of portfolios and corporate actions what was refused on those days (%(default)s)",
     )
     how.add_argument(
         "--compact-only",
@@ -156,7 +157,7 @@ def _from_b3(means: Means, days: Span, settings: Settings, *, wait: bool) -> tup
 
 
 def _from_quarantine(means: Means, days: Span, bucket: str, *, wait: bool) -> tuple[list[Started], bool]:
-    """Read what was refused again, portfolios first, and have the job run for each session once.
+    """Read what was refused again, the sessions last, and have the job run for each session once.
 
     Returns:
         The runs, and whether nothing was refused again.
@@ -167,17 +168,19 @@ def _from_quarantine(means: Means, days: Span, bucket: str, *, wait: bool) -> tu
     raw, known = RawBucket(bucket), {each.id for each in means.job.runs()}
     sessions = raw.quarantined_days(COTAHIST, days.first, days.last)
     runs = raw.quarantined_days(INDEX_PORTFOLIO, days.first, days.last)
-    if not sessions and not runs:
+    asked = raw.quarantined_days(CORPORATE_ACTIONS, days.first, days.last)
+    if not sessions and not runs and not asked:
         raise UsageError(f"Quarantine has nothing of {days.first} to {days.last}")
     _require_few(sessions, days, "leave some out by --from and --to")
     last_of_each: list[Result] = []
     takes = [partial(take_portfolios, raw, day) for day in runs]
+    takes += [partial(take_actions, raw, day) for day in asked]
     takes += [partial(take_session, raw, day) for day in sessions]
     for take_all in takes:
-        results: dict[str | None, Result] = {}  # of each index, or of the session, the last that was tried
-        for result in take_all():
+        results: dict[str, Result] = {}  # of each question, the last answer that was tried
+        for question, result in take_all():
             means.show.result(line(result, bucket))
-            results[result.index] = result
+            results[question] = result
         last_of_each += results.values()
     for result in last_of_each:
         if result.source == INDEX_PORTFOLIO and result.outcome is Outcome.NEW:
@@ -185,6 +188,12 @@ def _from_quarantine(means: Means, days: Span, bucket: str, *, wait: bool) -> tu
                 f"portfolio of {result.date}: sessions that were refined without it take it by "
                 f"python -m scraper replay --from {result.date} --to <last session> --source raw"
             )
+    issuers = {each.issuer for each in last_of_each if each.issuer and each.outcome is Outcome.NEW}
+    if issuers:
+        means.show.result(
+            f"corporate actions of {', '.join(sorted(issuers))}: events and factors take them by the job's "
+            "next run, such as python -m scraper replay --date <last session> --source raw"
+        )
     quotes = [each for each in last_of_each if each.source == COTAHIST]
     answer = Asked(
         [each.date for each in quotes if each.date and each.outcome is Outcome.NEW],

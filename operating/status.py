@@ -7,11 +7,11 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lake.currency import currency_of
 from operating.dead_letters import DeadLetters
-from operating.lake import Lake, RawObject, counted
+from operating.lake import Lake, RawObject, UnreadableError, counted
 from operating.names import Names, UsageError, add_stack_arguments, day, job_of, positive
 from operating.progress import Display, display
 from operating.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
@@ -30,6 +30,18 @@ _MOST_SESSIONS = 250
 _PATIENCE = 10
 """Sessions for which a rise of a distribution number may be unexplained before it is told."""
 _RISES_SHOWN = 3
+
+
+class Rises(NamedTuple):
+    """Rises of distribution numbers that are unexplained for too long.
+
+    Attributes:
+        overdue: Ex-date and ticker, the newest first.
+        problem: Why they are not known, and what to do; None if they are.
+    """
+
+    overdue: list[tuple[date, str]]
+    problem: str | None = None
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -59,7 +71,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         environment: The process's environment.
 
     Returns:
-        Whether all is well: every session in both tables or known to be none, and no dead letter.
+        Whether all is well: every session in both tables or known to be none, no dead letter, and a table of
+        events that can be read, if there is one.
 
     Raises:
         operating.names.UsageError: It could not begin.
@@ -72,12 +85,13 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         if not asked.json:
             for line in [*_table(verdicts), *_reasons(verdicts), *_rises_line(rises), _letters_line(waiting)]:
                 show.result(line)
-    is_well = all(verdict.is_fine for verdict in verdicts) and not waiting
+    is_well = all(verdict.is_fine for verdict in verdicts) and not waiting and rises.problem is None
     if asked.json:
         document = {
             "is_well": is_well,
             "dead_letters": waiting,
-            "unexplained_rises": len(rises),
+            "unexplained_rises": len(rises.overdue) if rises.problem is None else None,
+            "events_unreadable": rises.problem,
             "sessions": [_json(verdict) for verdict in verdicts],
         }
         json.dump(document, sys.stdout, indent=1, ensure_ascii=False)
@@ -87,7 +101,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
 
 def _look(
     asked: argparse.Namespace, environment: Mapping[str, str], show: Display
-) -> tuple[list[Verdict], int, list[tuple[date, str]]]:
+) -> tuple[list[Verdict], int, Rises]:
     """Look at the sessions and at what explains them; the verdicts, how many dead letters, overdue rises."""
     now = datetime.now(UTC)
     names = Names.find(asked, environment)
@@ -96,7 +110,7 @@ def _look(
     if asked.ask_b3:
         b3 = Settings.from_environment({**environment, "RAW_BUCKET": names.require("bucket")}).b3_client()
     raw, days = _days(lake, asked.to, asked.sessions, now)
-    rises = lake.unexplained_rises(sessions_before(_end(asked.to, now), _PATIENCE + 2)[0])
+    rises = _rises(lake, sessions_before(_end(asked.to, now), _PATIENCE + 2)[0], max(raw, default=None))
     tell = show.of("status")
     tell("look", 0, len(days))
     sessions = lake.look(days, raw, lambda done: tell("look", done, len(days)))
@@ -122,6 +136,15 @@ def _look(
     verdicts = [judge(session, surroundings) for session in sessions]
     show.ended("status")
     return verdicts, waiting, rises
+
+
+def _rises(lake: Lake, last: date, newest: date | None) -> Rises:
+    """The rises up to a day; if the events cannot be read, what to do: any run of the job makes them anew."""
+    try:
+        return Rises(lake.unexplained_rises(last))
+    except UnreadableError as error:
+        replay = f"python -m scraper replay --date {newest or '<session>'} --source raw"
+        return Rises([], f"events: {error}; the job makes them anew with any session: {replay}")
 
 
 def _end(last: date | None, now: datetime) -> datetime:
@@ -208,14 +231,17 @@ def _listed(days: Sequence[str]) -> str:
     return ", ".join(days) if len(days) <= 3 else f"{days[0]} to {days[-1]} ({len(days)} sessions)"
 
 
-def _rises_line(rises: Sequence[tuple[date, str]]) -> list[str]:
-    if not rises:
+def _rises_line(rises: Rises) -> list[str]:
+    if rises.problem is not None:
+        return [rises.problem]
+    if not rises.overdue:
         return []
-    newest = ", ".join(f"{ticker} ({day})" for day, ticker in rises[:_RISES_SHOWN])
-    more = ", ..." if len(rises) > _RISES_SHOWN else ""
+    newest = ", ".join(f"{ticker} ({day})" for day, ticker in rises.overdue[:_RISES_SHOWN])
+    more = ", ..." if len(rises.overdue) > _RISES_SHOWN else ""
+    count = counted(len(rises.overdue), "rise")
     return [
-        f"{counted(len(rises), 'rise')} of a distribution number unexplained for more than {_PATIENCE} "
-        f"sessions, the newest first: {newest}{more}"
+        f"{count} of a distribution number unexplained for more than {_PATIENCE} sessions, the newest first: "
+        f"{newest}{more}"
     ]
 
 

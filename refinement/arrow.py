@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,6 +14,14 @@ from refinement.columns import Field
 def schema(fields: Iterable[Field]) -> pa.Schema:
     """Arrow's schema for columns of a table."""
     return pa.schema([(name, _arrow_type(kind)) for name, kind, _ in fields])
+
+
+def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
+    """A column's values as Python has them, of equal ones one: to make each by itself takes long."""
+    encoded = column.combine_chunks().dictionary_encode()
+    known = [*encoded.dictionary.to_pylist(), None]
+    places = encoded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+    return [known[place] for place in places.tolist()]
 
 
 def _arrow_type(kind: str) -> pa.DataType:

@@ -12,6 +12,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cache, partial
 from typing import NamedTuple
 
 from lake.currency import FIRST_IN_BRL
@@ -79,6 +80,7 @@ KINDS = (
 before a split. A nominal update takes nothing from the holder; unknown is a rise of the distribution number
 with no event."""
 
+_RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 _HISTORY = "cash_history"
 _CASH = {"DIVIDENDO": "dividend", "JRS CAP PROPRIO": "interest", "RENDIMENTO": "income"}
 _STOCK = {
@@ -169,7 +171,7 @@ def _events(isin: str, rows: Iterable[Action]) -> list[Stated]:
 def _without_twins(answers: Iterable[Sequence[Stated]]) -> list[Stated]:
     """The events of several answers, those of one answer that another one has too but once."""
     found: list[Stated] = []
-    for answer in answers:
+    for answer in filter(None, answers):
         unmatched: dict[dt.date, list[Stated]] = defaultdict(list)
         for event in found:
             unmatched[event.last_date_prior].append(event)
@@ -198,15 +200,14 @@ def _in_order(events: Iterable[Stated]) -> list[Stated]:
     marked = []
     before: dict[tuple[object, ...], int] = defaultdict(int)
     for event in ordered:
-        alike: tuple[object, ...] = (*event._replace(is_by_class=False),)
+        alike: tuple[object, ...] = event._replace(is_by_class=False) if event.is_by_class else event
         same = (event.last_date_prior, event.kind, event.label)
         is_again = before[alike] > 0 and not event.problem
         is_many = event.amount is not None or event.problem != ""
+        is_more = is_many and before[same] > 0 and not is_again
+        repeats = is_again or is_more
         marked.append(
-            event._replace(
-                is_listed_again=is_again,
-                is_more_of_the_same=is_many and before[same] > 0 and not is_again,
-            )
+            event._replace(is_listed_again=is_again, is_more_of_the_same=is_more) if repeats else event
         )
         before[alike] += 1
         before[same] += 1
@@ -216,7 +217,7 @@ def _in_order(events: Iterable[Stated]) -> list[Stated]:
 def _order(event: Stated) -> tuple[object, ...]:
     return (
         event.last_date_prior,
-        KINDS.index(event.kind),
+        _RANKS[event.kind],
         event.label,
         event.amount or 0,
         event.ratio or 0,
@@ -228,13 +229,15 @@ def _order(event: Stated) -> tuple[object, ...]:
 
 
 def _event(isin: str, row: Action, last_date_prior: dt.date) -> Stated:
-    label = _plain(row.label)
-    given = Stated("other", row.label or "", last_date_prior, row.payment_date)
+    label = _plain(row.label or "")
+    given = partial(
+        Stated, label=row.label or "", last_date_prior=last_date_prior, payment_date=row.payment_date
+    )
     if row.category == "cash":
-        return _cash(given._replace(kind=_CASH.get(label, "other_cash")), row)
+        return _cash(given(kind=_CASH.get(label, "other_cash")), row)
     if row.category == "subscription":
-        return _subscription(given._replace(kind="subscription"), isin, row)
-    return _stock(given._replace(kind=_STOCK.get(label, "other")), isin, row)
+        return _subscription(given(kind="subscription"), isin, row)
+    return _stock(given(kind=_STOCK.get(label, "other")), isin, row)
 
 
 def _cash(event: Stated, row: Action) -> Stated:
@@ -264,9 +267,10 @@ def _stock(event: Stated, isin: str, row: Action) -> Stated:
     return event._replace(ratio=ratio)
 
 
-def _plain(label: str | None) -> str:
-    """A label in capitals, without accents, with single blanks."""
-    letters = unicodedata.normalize("NFKD", label or "").encode("ascii", "ignore").decode()
+@cache
+def _plain(label: str) -> str:
+    """A label in capitals, without accents, with single blanks. There are few, each of many events."""
+    letters = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
     return " ".join(letters.upper().split())
 
 

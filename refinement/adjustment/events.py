@@ -169,7 +169,11 @@ def _unconfirmed(event: Stated, levels: Sequence[Level], lake: Lake) -> Event:
     return _row(next(later, levels[-1].last), lake.after(day), event, "unconfirmed", reason)
 
 
-def _row(paper: Run, ex_date: dt.date | None, event: Stated, status: str, reason: str) -> Event:
+def _row(
+    paper: Run, ex_date: dt.date | None, event: Stated, status: str, reason: str, *, size: Size | None = None
+) -> Event:
+    """An event's row; without its size, what B3 states alone."""
+    amount = event.amount if size is None or event.offer is None else size.right
     return Event(
         isin=paper.isin,
         ticker=paper.ticker,
@@ -177,10 +181,10 @@ def _row(paper: Run, ex_date: dt.date | None, event: Stated, status: str, reason
         kind=event.kind,
         label=event.label or None,
         ratio=event.ratio,
-        amount=event.amount,
-        close_before=None,
-        split_factor=None,
-        total_return_factor=None,
+        amount=amount,
+        close_before=size and size.close,
+        split_factor=size and size.split,
+        total_return_factor=size and size.total,
         last_date_prior=event.last_date_prior,
         payment_date=event.payment_date,
         status=status,
@@ -257,10 +261,10 @@ class _Rise:
         sizes = _Sizes(self._before, self._lake, hidden=self._hidden)
         sized = [(event, sizes.of(event)) for event in events]
         ratio_denied, cash_denied = self._contradictions(sizes)
-        denied_reason = (
-            f"the price went from {_price(self._before.last_close)} to {_price(self._after.first_close)}, "
-            "which speaks against it"
-        )
+        denied_reason = ""
+        if ratio_denied or cash_denied:
+            before, after = _price(self._before.last_close), _price(self._after.first_close)
+            denied_reason = f"the price went from {before} to {after}, which speaks against it"
         for _, one_date in groupby(sized, lambda pair: pair[0].last_date_prior):
             pairs = list(one_date)
             ex_date = self._ex_date(pairs[0][0])
@@ -277,7 +281,8 @@ class _Rise:
                 status = "contradicted" if denied or size.is_contradicted else "proven"
                 if status == "proven" and shown.reason:
                     status = "unsized"
-                self._tell(event, status, shown.reason, shown)
+                row = _row(self._after, ex_date, event, status, shown.reason, size=shown)
+                self._found.events.append(row)
                 ends = f"{ex_date}: {shown.reason}"
                 if shown.split is None:
                     split, split_reason = None, split_reason or ends
@@ -295,7 +300,7 @@ class _Rise:
         if not before or not after or before < 0 or after < 0:
             return False, False
         without = _step(after / before)
-        split = _step(after * sizes.shares / before)
+        split = without if sizes.shares == ONE else _step(after * sizes.shares / before)
         ratio_denied = sizes.shares != ONE and split > max(LARGEST_STEP, without)
         if ratio_denied or sizes.price is None or sizes.price <= 0:
             return ratio_denied, False
@@ -305,16 +310,8 @@ class _Rise:
     def _ex_date(self, event: Stated) -> dt.date:
         return self._lake.after(event.last_date_prior) or self._after.first_session
 
-    def _tell(self, event: Stated, status: str, reason: str, size: Size | None = None) -> None:
-        row = _row(self._after, self._ex_date(event), event, status, reason)
-        if size is not None:
-            row = row._replace(
-                amount=event.amount if event.offer is None else size.right,
-                close_before=size.close,
-                split_factor=size.split,
-                total_return_factor=size.total,
-            )
-        self._found.events.append(row)
+    def _tell(self, event: Stated, status: str, reason: str) -> None:
+        self._found.events.append(_row(self._after, self._ex_date(event), event, status, reason))
 
     def _without_event(self, kind: str, status: str, reason: str | None) -> Event:
         is_proven = status == "proven"
@@ -409,7 +406,7 @@ def before_the_real(run: Run) -> bool:
 
 
 def _step(ratio: Decimal) -> Decimal:
-    return max(ratio, ONE / ratio)
+    return ratio if ratio >= ONE else ONE / ratio
 
 
 def _price(price: Decimal | None) -> str:

@@ -130,7 +130,7 @@ class _Chain(NamedTuple):
         """What leads from before a cut, where sessions end with `end`."""
         if of_cut is None:
             return _Chain(end, reason=why)
-        return self._replace(factor=self.factor * of_cut)
+        return self if of_cut == 1 else _Chain(self.base, self.factor * of_cut, self.reason)
 
 
 def _unknown(isin: str, first: dt.date, last: dt.date, reason: str) -> Span:

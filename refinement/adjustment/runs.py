@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lake.currency import FIRST_IN_BRL
+from refinement import arrow
 
 
 class Run(NamedTuple):
@@ -130,5 +131,5 @@ def _steps(values: NDArray[np.generic]) -> NDArray[np.bool_]:
 
 def by_paper(runs: pa.Table) -> Iterator[tuple[str, list[Run]]]:
     """The runs of each paper, `together`'s, as Python has them."""
-    rows = map(Run._make, zip(*(runs[name].to_pylist() for name in SCHEMA.names), strict=True))
+    rows = map(Run._make, zip(*(arrow.python_values(runs[name]) for name in SCHEMA.names), strict=True))
     return ((isin, list(own)) for isin, own in groupby(rows, attrgetter("isin")))

@@ -35,6 +35,7 @@ CALLS = 32  # in flight
 _ROUNDS, _ROUNDS_OF_ACTIONS = 10, 3
 _MADE_OF = b"made_of"
 _SCALES = {"ratio": 11, "amount": 11, "close_before": 6}
+_ACTIONS = arrow.schema(Field(name, ACTION_COLUMNS[name], "") for name in Action._fields)
 IN_HAND = "in hand"
 """Stands for the ETag of a session whose rows the run has before its file is written."""
 
@@ -159,11 +160,12 @@ class _State:
 
     def _actions(self, there: Iterable[str]) -> list[Action]:
         tables = aws.in_parallel(self._read_actions, there, CALLS)
-        return [action for table in tables for action in rows_of(table.to_pydict())]
+        table = pa.concat_tables([_ACTIONS.empty_table(), *tables])
+        return list(rows_of({name: arrow.python_values(table[name]) for name in _ACTIONS.names}))
 
     def _read_actions(self, key: str) -> pa.Table:
-        table = self._read(key, ACTION_COLUMNS, bucket=self._raw)
-        found = {field.name: arrow.glue_type(field.type) for field in table.schema}
+        file = self._open(key, self._raw)
+        found = {field.name: arrow.glue_type(field.type) for field in file.schema_arrow}
         problems = [
             f"column {name}: expected {kind}, found {found.get(name, 'none')}"
             for name, kind in ACTION_COLUMNS.items()
@@ -174,20 +176,22 @@ class _State:
                 f"s3://{self._raw}/{key} does not have the raw table's schema: {'; '.join(problems)}. Events "
                 "and factors are as they were; ask B3 for that issuer again with this version of the scraper."
             )
-        return table
+        return file.read(columns=_ACTIONS.names).select(_ACTIONS.names).cast(_ACTIONS)
 
-    def _read(self, key: str, columns: Iterable[str] = (), bucket: str = "") -> pa.Table:
-        """A Parquet object, or those of some columns that it has."""
-        bucket = bucket or self._refined
+    def _read(self, key: str, columns: Iterable[str] = ()) -> pa.Table:
+        """A Parquet object of the refined bucket, or those of some columns that it has."""
+        file = self._open(key, self._refined)
+        wanted = [name for name in columns if name in file.schema_arrow.names]
+        return file.read(columns=wanted or None)
+
+    def _open(self, key: str, bucket: str) -> pq.ParquetFile:
         body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         try:
-            file = pq.ParquetFile(pa.BufferReader(body))
+            return pq.ParquetFile(pa.BufferReader(body))
         except pa.ArrowInvalid as error:
             raise RefineError(
                 f"s3://{bucket}/{key} cannot be read as Parquet: {error}. Remove it, and run the job again."
             ) from error
-        wanted = [name for name in columns if name in file.schema_arrow.names]
-        return file.read(columns=wanted or None)
 
     def _put_runs(self, key: str, table: pa.Table, made_of: Mapping[str, dict[str, str]]) -> None:
         # Arrow's schema goes along: it has what the file was made of
@@ -198,7 +202,7 @@ class _State:
     def _write(self, key: str, rows: Iterable[tuple[Any, ...]], columns: tuple[Field, ...]) -> None:
         values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
         arrays = [
-            pa.array([_stored(value, field) for value in column], arrow.schema([field]).field(0).type)
+            pa.array(_stored(column, field), arrow.schema([field]).field(0).type)
             for field, column in zip(columns, values, strict=True)
         ]
         table = pa.Table.from_arrays(arrays, schema=arrow.schema(columns))
@@ -220,10 +224,11 @@ def _made_of(table: pa.Table) -> dict[str, dict[str, str]]:
     return made_of
 
 
-def _stored(value: Any, field: Field) -> Any:
-    """A value as a table has it: rounded to its decimals, or to a double."""
-    if not isinstance(value, Decimal):
-        return value
+def _stored(values: list[Any], field: Field) -> list[Any]:
+    """Values as a table has them: decimals rounded to those of their column, or to doubles."""
     if field.type == "double":
-        return float(value)
-    return value.quantize(Decimal(1).scaleb(-_SCALES[field.name]), ROUND_HALF_UP)
+        return [None if value is None else float(value) for value in values]
+    if field.name not in _SCALES:
+        return values
+    last = Decimal(1).scaleb(-_SCALES[field.name])
+    return [None if value is None else value.quantize(last, ROUND_HALF_UP) for value in values]

@@ -1,4 +1,4 @@
-"""A canary: what is new in B3's files, told once, before it breaks something.
+"""A canary: what is new in B3's files and answers, told once, before it breaks something.
 
 The readers accept codes of no table, since to refuse a session for one would lose it. So what is new goes on
 unseen until somebody's query is wrong. Here each file is held against what is known: the codes of B3's
@@ -16,7 +16,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -63,6 +63,45 @@ PORTFOLIO_FIELDS = frozenset(
 )
 """Names in GetPortfolioDay's answer, as seen from 2022 to 2026."""
 
+ACTION_FIELDS: Mapping[str, frozenset[str]] = {
+    "answer": _set(
+        "stockCapital quotedPerSharSince commonSharesForm preferredSharesForm hasCommom hasPreferred "
+        "roundLot tradingName numberCommonShares numberPreferredShares totalNumberShares code codeCVM "
+        "segment quotedPer form fund ifd tradingLot quantity "
+        "cashDividends stockDividends subscriptions page results"
+    ),
+    "page": _set("pageNumber pageSize totalRecords totalPages"),
+    "cashDividends": _set(
+        "assetIssued paymentDate rate relatedTo approvedOn isinCode label lastDatePrior remarks"
+    ),
+    "stockDividends": _set("assetIssued factor approvedOn isinCode label lastDatePrior remarks"),
+    "subscriptions": _set(
+        "assetIssued percentage priceUnit tradingPeriod subscriptionDate approvedOn isinCode label "
+        "lastDatePrior remarks"
+    ),
+    "results": _set(
+        "typeStock dateApproval valueCash ratio corporateAction lastDatePriorEx dateClosingPricePriorExDate "
+        "closingPricePriorExDate quotedPerShares corporateActionPrice lastDateTimePriorEx"
+    ),
+}
+"""Names in the answers of corporate actions, of companies and funds, by the part that has them, as seen in
+2026."""
+
+ACTION_LISTS = ("cashDividends", "stockDividends", "subscriptions", "results")
+"""The parts of `ACTION_FIELDS` that are lists of events."""
+
+ACTION_LABELS = frozenset(
+    {
+        *("DIVIDENDO", "JRS CAP PROPRIO", "RENDIMENTO"),
+        *("DESDOBRAMENTO", "BONIFICACAO", "GRUPAMENTO", "SUBSCRICAO"),
+        *("CIS RED CAP", "INCORPORACAO", "RESG TOTAL RV", "REST CAP ACOES"),
+    }
+)
+"""What B3 calls its events, as seen in 2026. Of another one it is to be found out whether it has a ratio."""
+
+_NOT_READ = frozenset({"lastDateTimePriorEx"})
+"""Of an event's fields; without them no column is poorer."""
+
 SESSIONS = 10
 """Sessions that a session's size and shares are held against."""
 FEWEST_SESSIONS = 5
@@ -87,6 +126,11 @@ CODES: Mapping[str, frozenset[str]] = {
     "TIPREG": RECORD_TYPES,
     "record length": frozenset({str(RECORD_LENGTH)}),
     "portfolio field": PORTFOLIO_FIELDS,
+    "corporate action field": frozenset(
+        f"{part}.{name}" for part, names in ACTION_FIELDS.items() for name in names
+    ),
+    "corporate action label": ACTION_LABELS,
+    "corporate action without": frozenset(),
 }
 """What is known without having been seen, by its kind."""
 
@@ -262,6 +306,23 @@ def _written(name: str, value: float) -> str:
     return f"BRL {value:,.0f}" if name == "volume" else f"{value:,.0f}"
 
 
+def _parts(page: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of an answer of corporate actions, each with the name of the part that it is of."""
+    content = json.loads(page)
+    content = json.loads(content) if isinstance(content, str) else content
+    for answer in content if isinstance(content, list) else [content]:
+        yield "answer", answer
+        if "page" in answer:
+            yield "page", answer["page"]
+        for name in ACTION_LISTS:
+            for row in answer.get(name) or ():
+                yield name, row
+
+
+def _shown_names(part: str, names: Iterable[str]) -> list[str]:
+    return [f"{part}.{name[:_SHOWN_CHARACTERS]}" for name in names]
+
+
 class Canary:
     """Holds the files of a run against what is known.
 
@@ -303,10 +364,27 @@ class Canary:
                 answer = json.loads(answer) if isinstance(answer, str) else answer
                 parts = [("answer", answer), ("page", answer["page"]), ("header", answer["header"])]
                 for name, part in [*parts, *(("results", row) for row in answer["results"])]:
-                    found.update(f"{name}.{key[:_SHOWN_CHARACTERS]}" for key in part)
+                    found.update(_shown_names(name, part))
             return memory.learn(day, {"portfolio field": found}, "times")
 
         return self._told(look)
+
+    def corporate_actions(self, day: date, pages: Sequence[bytes]) -> tuple[str, ...]:
+        """What is new in answers of corporate actions, which were read: names, those gone, labels."""
+
+        def look(memory: Memory) -> list[str]:
+            found = {kind: Counter[str]() for kind in CODES if kind.startswith("corporate action ")}
+            for page in pages:
+                for part, values in _parts(page):
+                    found["corporate action field"].update(_shown_names(part, values))
+                    if part in ACTION_LISTS:
+                        label = values.get("label", values.get("corporateAction"))
+                        found["corporate action label"][str(label)[:_SHOWN_CHARACTERS]] += 1
+                        gone = ACTION_FIELDS[part] - _NOT_READ - values.keys()
+                        found["corporate action without"].update(_shown_names(part, gone))
+            return memory.learn(day, found, "times")
+
+        return self._told(look) if pages else ()
 
     def _told(self, look: Callable[[Memory], list[str]]) -> tuple[str, ...]:
         """What a look finds; what fails, in words, since it is to cost no file."""

@@ -31,10 +31,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.b3.client import ACTIONS_DEADLINE, DEADLINE, Absent, B3Client
 from scraper.b3.corporate_actions.layout import issuer_of
-from scraper.b3.corporate_actions.reader import Actions, read_cash_history, read_supplement, total_pages
+from scraper.b3.corporate_actions.reader import (
+    Actions,
+    merge,
+    read_cash_history,
+    read_supplement,
+    total_pages,
+)
 from scraper.b3.cotahist.layout import CASH_MARKET, FUND
 from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.oddities import Oddity
+from scraper.daily.canary import Canary
 from scraper.raw.bucket import Lineage, RawBucket
 from scraper.runtime.log_context import about
 
@@ -70,6 +77,28 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What B3 says of an issuer, read and not yet written.
+
+    Attributes:
+        calls: How many calls it took.
+        pages: The answers as B3 served them; none if it knows nothing of what was asked.
+        actions: What was read; None likewise.
+        lineage: Where it comes from; None likewise.
+    """
+
+    calls: int
+    pages: tuple[bytes, ...] = ()
+    actions: Actions | None = None
+    lineage: Lineage | None = None
+
+    @property
+    def trading_name(self) -> str | None:
+        """NOMRES, where the answer has it."""
+        return None if self.actions is None else self.actions.trading_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What became of asking for an issuer.
 
@@ -77,23 +106,21 @@ class Asked:
         calls: How many calls it took.
         table: All that is known of the issuer now; None if B3 knows nothing of what was asked.
         new: Events that were not known before.
-        trading_name: NOMRES, where the answer has it.
         oddities: What was kept although it is odd.
     """
 
     calls: int
     table: pa.Table | None = None
     new: int = 0
-    trading_name: str | None = None
     oddities: tuple[Oddity, ...] = ()
 
 
-def ask_supplement(b3: B3Client, raw: RawBucket, issuer: str, *, is_fund: bool, today: date) -> Asked:
-    """Take what B3's supplement says of an issuer, by ISIN.
+def ask_supplement(b3: B3Client, raw: RawBucket, issuer: str, *, is_fund: bool, today: date) -> Said:
+    """Ask for what B3's supplement says of an issuer, by ISIN.
 
     Args:
         b3: Whom to ask.
-        raw: Where to write to.
+        raw: Where refused bytes go.
         issuer: Issuing code.
         is_fund: Whether the funds' call is asked.
         today: The day in São Paulo.
@@ -101,46 +128,83 @@ def ask_supplement(b3: B3Client, raw: RawBucket, issuer: str, *, is_fund: bool, 
     Raises:
         InvalidData: The answer was refused and lies in quarantine.
         DownloadError: B3 gave no usable answer.
-        OvertakenError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: It is not written.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 does not take refused bytes.
     """
     answer = b3.supplement(issuer, is_fund=is_fund)
     if isinstance(answer, Absent):
-        return Asked(calls=1)
-
-    def read() -> Actions:
-        return read_supplement(answer.content, issuer=issuer, is_fund=is_fund, seen=today, source=answer.url)
-
-    return _store(raw, issuer, [answer.content], read, address=answer.url, today=today)
+        return Said(calls=1)
+    return supplement(raw, issuer, answer.content, address=answer.url, is_fund=is_fund, today=today)
 
 
-def ask_cash_history(b3: B3Client, raw: RawBucket, issuer: str, trading_name: str, *, today: date) -> Asked:
-    """Take what B3 says that a company of that trading name has paid since 1995.
+def supplement(raw: RawBucket, issuer: str, body: bytes, *, address: str, is_fund: bool, today: date) -> Said:
+    """Read a supplement that was served.
+
+    Args:
+        raw: Where refused bytes go.
+        issuer: Issuing code that was asked for.
+        body: The answer.
+        address: Where it was served.
+        is_fund: Whether by the funds' call.
+        today: The day in São Paulo on which it was.
+
+    Raises:
+        InvalidData, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: As of
+            `ask_supplement`.
+    """
+    with _refusals(raw, [body], address, today):
+        actions = read_supplement(body, issuer=issuer, is_fund=is_fund, seen=today, source=address)
+    return _said([body], actions, address)
+
+
+def ask_cash_history(b3: B3Client, raw: RawBucket, issuer: str, trading_name: str, *, today: date) -> Said:
+    """Ask for what B3 says that a company of that trading name has paid since 1995.
 
     Args:
         b3: Whom to ask.
-        raw: Where to write to.
-        issuer: Issuing code that the rows are kept under.
+        raw: Where refused bytes go.
+        issuer: Issuing code that the rows are to be kept under.
         trading_name: NOMRES.
         today: The day in São Paulo.
 
     Raises:
-        InvalidData, DownloadError, OvertakenError, botocore.exceptions.BotoCoreError,
-        botocore.exceptions.ClientError: As of `ask_supplement`.
+        InvalidData, DownloadError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: As of
+            `ask_supplement`.
     """
     first = b3.cash_history_page(trading_name, 1)
     if isinstance(first, Absent):
-        return Asked(calls=1)
+        return Said(calls=1)
     pages = [first.content]
     # A page that is not there is one that the reader misses
     with _refusals(raw, pages, first.url, today):
         for number in range(2, total_pages(first.content, source=first.url) + 1):
             page = b3.cash_history_page(trading_name, number)
             pages.append(b"" if isinstance(page, Absent) else page.content)
+    return cash_history(raw, issuer, pages, address=first.url, today=today)
 
-    def read() -> Actions:
-        return read_cash_history(pages, issuer=issuer, seen=today, source=first.url)
 
-    return _store(raw, issuer, pages, read, address=first.url, today=today)
+def cash_history(raw: RawBucket, issuer: str, pages: Sequence[bytes], *, address: str, today: date) -> Said:
+    """Read a cash history that was served.
+
+    Args:
+        raw: Where refused bytes go.
+        issuer: Issuing code that the rows are to be kept under.
+        pages: The answers, in order.
+        address: Where the first one was served.
+        today: The day in São Paulo on which they were.
+
+    Raises:
+        InvalidData, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: As of
+            `ask_supplement`.
+    """
+    with _refusals(raw, pages, address, today):
+        actions = read_cash_history(pages, issuer=issuer, seen=today, source=address)
+    return _said(pages, actions, address)
+
+
+def _said(pages: Sequence[bytes], actions: Actions, address: str) -> Said:
+    sha256 = hashlib.sha256(b"\n".join(pages)).hexdigest()
+    lineage = Lineage(address, sha256, oddities=actions.oddities)
+    return Said(calls=len(pages), pages=(*pages,), actions=actions, lineage=lineage)
 
 
 class _refusals:  # noqa: N801 - a context manager that reads as one
@@ -164,29 +228,28 @@ class _refusals:  # noqa: N801 - a context manager that reads as one
             )
 
 
-def _store(
-    raw: RawBucket,
-    issuer: str,
-    pages: Sequence[bytes],
-    read: Callable[[], Actions],
-    *,
-    address: str,
-    today: date,
-) -> Asked:
-    with _refusals(raw, pages, address, today):
-        actions = read()
-    if actions.table.num_rows == 0:
-        return Asked(calls=len(pages), table=actions.table, trading_name=actions.trading_name)
-    sha256 = hashlib.sha256(b"\n".join(pages)).hexdigest()
-    lineage = Lineage(address, sha256, oddities=actions.oddities)
-    merged = raw.merge_actions(issuer, actions.table, lineage=lineage)
-    return Asked(
-        calls=len(pages),
-        table=merged.table,
-        new=merged.new,
-        trading_name=actions.trading_name,
-        oddities=actions.oddities,
-    )
+def store(raw: RawBucket, issuer: str, said: Sequence[Said]) -> Asked:
+    """Add what B3 says of an issuer, in however many answers, to what is known, by one write.
+
+    Args:
+        raw: Where to write to.
+        issuer: Issuing code.
+        said: The answers, of which the last one's lineage becomes the object's.
+
+    Raises:
+        OvertakenError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: It is not written.
+    """
+    calls = sum(each.calls for each in said)
+    tables = [each.actions.table for each in said if each.actions is not None]
+    lineages = [each.lineage for each in said if each.lineage is not None]
+    if not tables:
+        return Asked(calls=calls)
+    table = merge(tables)
+    if table.num_rows == 0:
+        return Asked(calls=calls, table=table)
+    oddities = tuple(oddity for lineage in lineages for oddity in lineage.oddities)
+    merged = raw.merge_actions(issuer, table, lineage=replace(lineages[-1], oddities=oddities))
+    return Asked(calls=calls, table=merged.table, new=merged.new, oddities=oddities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +464,7 @@ class Report:
         given_up: Rises that are not asked for any more.
         failures: What failed, in words.
         oddities: What was kept although it is odd.
+        pages: What was answered and read.
     """
 
     issuers: int = 0
@@ -412,6 +476,7 @@ class Report:
     given_up: list[Rise] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     oddities: list[Oddity] = field(default_factory=list)
+    pages: list[bytes] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -491,6 +556,10 @@ class CorporateActions:
 
         self._guarded(ask)
 
+    def news(self) -> tuple[str, ...]:
+        """What is new in the run's answers (see `scraper.daily.canary`)."""
+        return Canary(self._raw).corporate_actions(self._today, self.report.pages)
+
     def _guarded(self, work: Callable[[Memory], None]) -> None:
         """Do something with the memory and keep it; what fails, in words, since it is to cost no quotes."""
         started = self._clock()
@@ -518,7 +587,8 @@ class CorporateActions:
     def _ask_one(self, code: str, memory: Memory) -> None:
         is_fund = memory.issuers[code].is_fund
         try:
-            asked = ask_supplement(self._b3, self._raw, code, is_fund=is_fund, today=self._today)
+            said = ask_supplement(self._b3, self._raw, code, is_fund=is_fund, today=self._today)
+            asked = store(self._raw, code, [said])
         except (ScraperError, BotoCoreError, ClientError) as error:
             self.report.calls += 1
             self._in_a_row += 1
@@ -532,6 +602,7 @@ class CorporateActions:
         self.report.new += asked.new
         self.report.unknown += asked.table is None
         self.report.oddities += asked.oddities
+        self.report.pages += said.pages
         logger.info("corporate actions of %s: %d new", code, asked.new)
 
     def _within_bounds(self, issuers: Iterable[str], started: float, files_left: int) -> Iterator[str]:

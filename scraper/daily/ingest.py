@@ -81,6 +81,7 @@ class Result:
         outcome: What became of it.
         date: The session, or the portfolio's own date; None where it is not known.
         index: Code of the index; None for quotes.
+        issuer: Issuing code, where the corporate actions are those of one issuer.
         key: Key in the raw bucket of the content, or of the refused bytes.
         rows: Rows written; of corporate actions, those that were not known before.
         volume: Financial volume of the quotes written, in the session's currency (`lake.currency`).
@@ -99,6 +100,7 @@ class Result:
     outcome: Outcome
     date: date | None = None
     index: str | None = None
+    issuer: str | None = None
     key: str | None = None
     rows: int | None = None
     volume: Decimal | None = None
@@ -114,7 +116,9 @@ class Result:
     @property
     def name(self) -> str:
         """The file in words: "cotahist 2024-11-08", "index_portfolio IBOV 2024-07-16"."""
-        return " ".join(str(part) for part in (self.source, self.index, self.date) if part is not None)
+        return " ".join(
+            str(part) for part in (self.source, self.index, self.issuer, self.date) if part is not None
+        )
 
     @property
     def is_error(self) -> bool:
@@ -243,6 +247,7 @@ def _result_of_actions(actions: CorporateActions) -> Iterator[Result]:
         rows=report.new,
         message=str(report),
         oddities=tuple(report.oddities),
+        news=actions.news(),
         failures=len(report.failures),
     )
 

@@ -11,7 +11,7 @@ sessions and asks for new names alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,7 +22,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from scraper.b3.client import B3Client
 from scraper.b3.corporate_actions.address import asked_name
 from scraper.b3.errors import ScraperError, message_of
-from scraper.daily.corporate_actions import Asked, ask_cash_history, ask_supplement
+from scraper.daily.canary import Canary
+from scraper.daily.corporate_actions import Asked, Said, ask_cash_history, ask_supplement, store
 from scraper.history.backfill import Progress
 from scraper.raw.bucket import NamedIssuer, RawBucket
 
@@ -32,6 +33,9 @@ _KEPT_EVERY = 20
 """Issuers after which it is kept how far it is."""
 _FAILURES_IN_A_ROW = 5
 """After so many B3 is left alone."""
+
+Answer = tuple[str | None, Said]
+"""What B3 says, and of which trading name; None of a supplement."""
 
 
 class ServiceDownError(ScraperError):
@@ -132,6 +136,20 @@ class Survey:
             issuer.names.setdefault(name, None)
 
 
+def survey_of(raw: RawBucket) -> Survey:
+    """How far the backfill of a bucket is.
+
+    Raises:
+        ValueError: What was kept of it is none of ours.
+        botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: S3 refuses.
+    """
+    kept = raw.read_actions_backfill()
+    try:
+        return Survey() if kept is None else Survey.from_json(kept)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"corporate_actions/backfill.json: {type(error).__name__}: {error}") from error
+
+
 def _text_of(day: date | None) -> str | None:
     return None if day is None else str(day)
 
@@ -170,6 +188,7 @@ class ActionsBackfill:
 
     Attributes:
         survey: How far it is.
+        news: What is new in the answers so far, in words (see `scraper.daily.canary`).
 
     Raises:
         ValueError: What was kept of an earlier run is none of ours.
@@ -178,11 +197,9 @@ class ActionsBackfill:
 
     def __init__(self, b3: B3Client, raw: RawBucket, *, today: date, refresh: bool = False) -> None:
         self._b3, self._raw, self._today = b3, raw, today
-        kept = raw.read_actions_backfill()
-        try:
-            self.survey = Survey() if kept is None else Survey.from_json(kept)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"corporate_actions/backfill.json: {type(error).__name__}: {error}") from error
+        self.survey = survey_of(raw)
+        self.news: list[str] = []
+        self._pages: list[bytes] = []
         if refresh:
             self.survey.forget()
 
@@ -233,29 +250,49 @@ class ActionsBackfill:
             self.keep()
 
     def keep(self) -> None:
-        """Write how far it is."""
+        """Write how far it is, and find out what is new in the answers since it was last written."""
+        self.news += Canary(self._raw).corporate_actions(self._today, self._pages)
+        self._pages.clear()
         self._raw.write_actions_backfill(self.survey.to_json())
 
     def _load(self, code: str) -> IssuerResult:
-        issuer = self.survey.issuers[code]
-        asked: list[Asked] = []
-        message = None
+        answers: list[Answer] = []
+        asked, message = Asked(calls=0), None
         try:
-            if issuer.supplement is None:
-                answer = ask_supplement(self._b3, self._raw, code, is_fund=issuer.is_fund, today=self._today)
-                asked.append(answer)
-                issuer.supplement = self._today
-                if answer.trading_name:
-                    issuer.names.setdefault(asked_name(answer.trading_name), None)
-            for name in issuer.to_ask:
-                asked.append(ask_cash_history(self._b3, self._raw, code, name, today=self._today))
-                issuer.names[name] = self._today
+            try:
+                self._ask(code, answers)
+            finally:
+                # By one write; also what came before a call that failed
+                asked = store(self._raw, code, [said for _, said in answers])
+                self._note(code, answers)
+                self._pages += (page for _, said in answers for page in said.pages)
         except (ScraperError, BotoCoreError, ClientError) as error:
             message = message_of(error)
         return IssuerResult(
             issuer=code,
-            calls=sum(each.calls for each in asked) + (message is not None),
-            new=sum(each.new for each in asked),
-            is_known=any(each.table is not None and each.table.num_rows for each in asked),
+            calls=sum(said.calls for _, said in answers) + (message is not None),
+            new=asked.new,
+            is_known=asked.table is not None and asked.table.num_rows > 0,
             message=message,
         )
+
+    def _ask(self, code: str, answers: list[Answer]) -> None:
+        """Ask for what is not known of an issuer, adding each answer as it comes."""
+        issuer = self.survey.issuers[code]
+        if issuer.supplement is None:
+            said = ask_supplement(self._b3, self._raw, code, is_fund=issuer.is_fund, today=self._today)
+            answers.append((None, said))
+            if said.trading_name:
+                issuer.names.setdefault(asked_name(said.trading_name), None)
+        for name in issuer.to_ask:
+            said = ask_cash_history(self._b3, self._raw, code, name, today=self._today)
+            answers.append((name, said))
+
+    def _note(self, code: str, answers: Iterable[Answer]) -> None:
+        """Remember which questions of an issuer are answered, and the answers written."""
+        issuer = self.survey.issuers[code]
+        for name, _ in answers:
+            if name is None:
+                issuer.supplement = self._today
+            else:
+                issuer.names[name] = self._today

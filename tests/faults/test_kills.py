@@ -6,6 +6,7 @@ SIGKILL, to all of them.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -24,9 +25,12 @@ import boto3
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.b3.formats import encode_session
+from lake import keys
+from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
+from sandbox.b3.formats import encode_session, encode_supplement
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import REPOSITORY, MiniStack
+from scraper.b3.corporate_actions.reader import read_supplement
 from scraper.b3.cotahist.reader import read_session
 from scraper.raw.bucket import Lineage, RawBucket
 from tests.faults.proxy import Proxy
@@ -36,14 +40,19 @@ pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("kills")]
 
 MARKET = SimulatedMarket(seed=5, tickers=120, quotes=500)
 KILLS, KILLS_EACH_TIME = 20, 6
-DAYS = [date(2025, 9, 1) + timedelta(days=number) for number in range(KILLS // 2)]
+DAYS = [date(2025, 9, 5) + timedelta(days=number) for number in range(KILLS // 2)]
 """Each session's run is killed twice, its rerun in the midst of what the first has left.
 
-`.ci/run` has the first three sessions: each kill takes half a minute."""
+`.ci/run` has the first three sessions: each kill takes half a minute. Between each of them and `TIMED`, whose
+run is before, papers went ex."""
 BETWEEN_FILES_AND_CATALOG, TWICE_AT_ONCE, TIMED = (date(2025, 10, day) for day in (1, 2, 3))
 _SECONDS = 300
 _NAME = uuid4().hex[:8]
 RAW = f"raw-{_NAME}"
+
+TABLES = (EVENTS_KEY, FACTORS_KEY)
+Tables = dict[str, bytes | None]
+"""The objects of `TABLES`; None of one that is not there."""
 
 State = tuple[dict[str, str], set[tuple[str, ...]], set[tuple[str, ...]]]
 """ETag of each refined file; the partitions of the wide table; those of the compact one."""
@@ -130,9 +139,45 @@ class Bench:
         except glue.exceptions.EntityNotFoundException:
             return set()
 
+    def tables(self) -> Tables:
+        """What the last run has made of events and factors."""
+        return {key: _content(self.refined, key) for key in TABLES}
+
     def state(self, day: date) -> State:
         """All that a run leaves of a session."""
         return self.files(day), self.partitions(day), self.partitions(day, "_compact")
+
+
+def _content(bucket: str, key: str) -> bytes | None:
+    s3 = boto3.client("s3")
+    try:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return None
+
+
+def _made_at_once(
+    bench: Bench, other: Bench | None = None, day: date | None = None
+) -> dict[str, bytes | None]:
+    """The tables of events and factors made in one go of the sessions of a lake, and of one of another."""
+    s3, bucket = boto3.client("s3"), f"made-{uuid4().hex}"
+    s3.create_bucket(Bucket=bucket)
+    found = s3.list_objects_v2(Bucket=bench.refined, Prefix=keys.COMPACT).get("Contents", [])
+    sources = {item["Key"]: bench.refined for item in found}
+    if other is not None:
+        sources[f"{keys.COMPACT}{day}/{keys.REFINED_FILE}"] = other.refined
+    for key, source in sources.items():
+        s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": source, "Key": key})
+    refresh(s3, raw_bucket=RAW, refined_bucket=bucket)
+    return {key: _content(bucket, key) for key in TABLES}
+
+
+def _proven(tables: Tables) -> list[tuple[str, date]]:
+    """Kind and ex-date of the events that count."""
+    body = tables[EVENTS_KEY]
+    assert body is not None
+    rows = pq.read_table(BytesIO(body)).to_pylist()
+    return [(row["kind"], row["ex_date"]) for row in rows if row["status"] == "proven"]
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -164,11 +209,26 @@ def benches(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
         for day in (*DAYS, BETWEEN_FILES_AND_CATALOG, TWICE_AT_ONCE, TIMED):
             frame = read_session(encode_session(day, MARKET.session(day)), session=day, source="simulated")
             RawBucket(RAW).write_session(frame, session=day, lineage=Lineage("simulated", str(day)))
+        _put_actions()
         clean = _make_bench(emulator, folder, "clean")
         clean.run(DAYS[0], TWICE_AT_ONCE)
         killed = _make_bench(emulator, folder, "killed")
         seconds = killed.run(TIMED)
         yield clean, Bench(aws=emulator, name=killed.name, folder=killed.folder, seconds=seconds)
+
+
+def _put_actions() -> None:
+    """What B3 states of the market's issuers, into the raw bucket."""
+    issuers = {quote.codneg[:4] for day in DAYS for quote in MARKET.session(day) if quote.tpmerc == "010"}
+    for issuer in sorted(issuers):
+        actions = MARKET.corporate_actions(issuer, TIMED)
+        if actions is None or not actions.is_listed:
+            continue
+        body = json.dumps(encode_supplement(actions)).encode()
+        is_fund = actions.is_fund
+        said = read_supplement(body, issuer=issuer, is_fund=is_fund, seen=TIMED, source="simulated")
+        if said.table.num_rows:
+            RawBucket(RAW).merge_actions(issuer, said.table, lineage=Lineage("simulated", issuer))
 
 
 def _at_a_time(chance: random.Random) -> Callable[[Bench, date], bool]:
@@ -205,6 +265,7 @@ def test_a_run_killed_at_a_moment_of_chance_and_run_again_leaves_the_lake_of_a_c
     clean, bench = benches
     day, chance = DAYS[number // 2], random.Random(number)  # noqa: S311 - the same moments each time
     before, is_rerun = bench.state(day), bool(number % 2)
+    tables_before, tables_after = bench.tables(), _made_at_once(bench, clean, day)
     reached = (_at_a_time if is_rerun else _at_a_file)(chance)
     process = bench.start(day)
     while process.poll() is None and not reached(bench, day):
@@ -218,10 +279,14 @@ def test_a_run_killed_at_a_moment_of_chance_and_run_again_leaves_the_lake_of_a_c
     assert compact <= expected[2]
     assert all(_has_its_file(files, values) for values in partitions), "no partition leads nowhere"
     assert before[0].items() <= files.items(), "nothing that was there is lost"
+    for key, found in bench.tables().items():
+        assert found in (tables_before[key], tables_after[key]), "each table is as before, or as it should be"
 
     if is_rerun:
         bench.run(day)
         assert bench.state(day) == expected
+        assert bench.tables() == tables_after
+        assert _proven(tables_after)
 
 
 def _has_its_file(files: dict[str, str], values: tuple[str, ...]) -> bool:
@@ -243,6 +308,7 @@ def test_a_run_killed_between_files_and_catalog_shows_no_half_session_and_ends_a
     assert bench.state(day) == (expected[0], set(), set()), "every file, and no partition"
     bench.run(day)
     assert bench.state(day) == expected
+    assert bench.tables() == _made_at_once(bench)
 
 
 def test_two_runs_of_one_session_at_once_leave_the_lake_of_one(benches: tuple[Bench, Bench]) -> None:
@@ -250,6 +316,9 @@ def test_two_runs_of_one_session_at_once_leave_the_lake_of_one(benches: tuple[Be
     both = [bench.start(TWICE_AT_ONCE), bench.start(TWICE_AT_ONCE)]
     assert [process.wait(timeout=_SECONDS) for process in both] == [0, 0]
     assert bench.state(TWICE_AT_ONCE) == clean.state(TWICE_AT_ONCE)
+    tables = bench.tables()
+    assert tables == _made_at_once(bench)
+    assert ("dividend", TWICE_AT_ONCE) in _proven(tables)
 
 
 def test_the_lake_of_clean_runs_holds_every_quote(benches: tuple[Bench, Bench]) -> None:
@@ -262,3 +331,6 @@ def test_the_lake_of_clean_runs_holds_every_quote(benches: tuple[Bench, Bench]) 
         quotes = MARKET.session(day)
         assert sum(row["volume"] for row in rows) == sum(quote.voltot for quote in quotes)
         assert sum(row["lines"] for row in rows) == len(quotes)
+    tables = clean.tables()
+    assert tables == _made_at_once(clean)
+    assert {("dividend", DAYS[4]), ("split", BETWEEN_FILES_AND_CATALOG)} <= {*_proven(tables)}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from sandbox.b3.formats import Quote, encode_portfolio, encode_session, zip_file
 from scraper.b3.archive import MAX_DIRECTORY_BYTES
-from scraper.b3.corporate_actions.reader import MAX_BYTES
+from scraper.b3.corporate_actions.reader import MAX_BYTES, MAX_HISTORY_BYTES
 from scraper.b3.corporate_actions.reader import MAX_PAGES as MAX_HISTORY_PAGES
 from scraper.b3.cotahist.reader import MAX_RATIO
 from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES
@@ -205,6 +205,13 @@ def _history(**page: Any) -> bytes:
     )
 
 
+def _rows_of_nothing(pages: int) -> bytes:
+    """As large a page as there can be of so many that are alike, whose rows are as many as there can be."""
+    head = b'{"page":{"totalPages":%d,"totalRecords":%d},"results":['
+    rows = (MAX_BYTES - len(head) - 20) // len("{},")
+    return head % (pages, pages * rows) + b"{}," * (rows - 1) + b"{}]}"
+
+
 def _list_of(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 
@@ -322,7 +329,20 @@ FOUND = (
         partial(_with_row, cod="ZZ\x00A3"),
         'record 1, field results.cod: found "ZZ.u0000A3", expected at most 256 printable characters',
     ),
+    Case(
+        "pages of a history that are too much together",
+        ACTIONS,
+        lambda: HISTORY + PAGE_SEPARATOR.join([_rows_of_nothing(MAX_HISTORY_PAGES)] * MAX_HISTORY_PAGES),
+        f"found pages of [0-9]+ bytes, expected at most {MAX_HISTORY_BYTES}",
+    ),
+    Case(
+        "a page of rows that are none",
+        ACTIONS,
+        lambda: HISTORY + _rows_of_nothing(1),
+        "record 1, field results.quotedPerShares: found nothing, expected a text",
+    ),
 )
+
 
 TRIED = (
     # ZIPs

@@ -15,12 +15,13 @@ from typing import Any
 from benchmarks.figures import machine
 from benchmarks.measure import peak_bytes
 from sandbox.b3.formats import Quote, encode_session, zip_file
+from scraper.b3.corporate_actions.reader import MAX_BYTES, MAX_HISTORY_BYTES, read_cash_history
 from scraper.b3.cotahist.reader import MAX_SESSION_QUOTES, MAX_TEXT_BYTES, read_session, read_year
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES, read_portfolio
 from tests.fuzz.__main__ import keep
 from tests.fuzz.harness import SOURCE
-from tests.fuzz.seeds import SESSION, YEAR
+from tests.fuzz.seeds import ISSUER, SESSION, YEAR
 
 _STRIDE = 247
 _HEADER_AND_TRAILER = 2
@@ -33,7 +34,7 @@ def main() -> None:
         path = Path(folder, "largest.zip")
         quotes = min(MAX_SESSION_QUOTES, MAX_TEXT_BYTES // _STRIDE - _HEADER_AND_TRAILER)
         path.write_bytes(zip_file(_text(quotes), "COTAHIST.TXT"))
-        for name in ("daily", "annual", "portfolio"):
+        for name in ("daily", "annual", "portfolio", "actions"):
             with multiprocessing.get_context("spawn").Pool(1) as process:
                 measured[name] = process.apply(_measure, (name, path))
             print(name, measured[name], flush=True)
@@ -65,10 +66,25 @@ def _pages() -> list[bytes]:
     return [head + b"{}," * ((MAX_PAGE_BYTES - len(head) - 5) // 3) + b"{}]}" for head in heads]
 
 
+def _history() -> list[bytes]:
+    """As many pages as there can be of the largest, each of as many rows as there can be."""
+    row = (
+        '{"typeStock":"A","corporateAction":"A","dateApproval":"","valueCash":"%d","ratio":null,'
+        '"lastDatePriorEx":"","dateClosingPricePriorExDate":"","closingPricePriorExDate":"1",'
+        '"quotedPerShares":"1","corporateActionPrice":"1"}'
+    )
+    head = '{"page":{"totalPages":%d,"totalRecords":%d},"results":['
+    pages = MAX_HISTORY_BYTES // MAX_BYTES
+    rows = (MAX_BYTES - 2 * len(head)) // (len(row) + 5)
+    numbers = [range(page * rows, (page + 1) * rows) for page in range(pages)]
+    start = head % (pages, pages * rows)
+    return [(start + ",".join(row % number for number in page) + "]}").encode() for page in numbers]
+
+
 def _measure(name: str, path: Path) -> dict[str, Any]:
     read_session(encode_session(SESSION, [Quote()]), session=SESSION, source=SOURCE)  # what is loaded once
-    pages = _pages() if name == "portfolio" else []
-    data = b"" if name == "annual" else path.read_bytes()
+    pages = _pages() if name == "portfolio" else _history() if name == "actions" else []
+    data = path.read_bytes() if name == "daily" else b""
     before, started = peak_bytes(), time.process_time()
     rows = 0
     try:
@@ -77,6 +93,9 @@ def _measure(name: str, path: Path) -> dict[str, Any]:
                 rows = len(read_session(data, session=SESSION, source=SOURCE))
             case "annual":
                 rows = sum(batch.num_rows for _, batch in read_year(path, year=YEAR, source=SOURCE))
+            case "actions":
+                read = read_cash_history(pages, issuer=ISSUER, seen=SESSION, source=SOURCE)
+                rows = read.table.num_rows
             case _:
                 read_portfolio(pages, index="IBOV", source=SOURCE)
     except InvalidData:

@@ -309,6 +309,8 @@ _VALUES: tuple[Any, ...] = (
     *("A" * 257, "\ud800", "\x00", "\ufeff"),
 )
 
+_LISTS = ("results", "cashDividends", "stockDividends", "subscriptions")
+
 
 def _mutate_answers(answers: list[Any], rng: random.Random) -> None:
     at = rng.randrange(len(answers))
@@ -323,11 +325,11 @@ def _mutate_answers(answers: list[Any], rng: random.Random) -> None:
         case 3:
             rng.shuffle(answers)
         case 4:
-            rows = _rows(answers[at])
+            rows = rng.choice(_lists(answers[at]) or [[]])
             if rows:
                 rows.extend(copy.deepcopy(rng.choice(rows)) for _ in range(rng.choice([1, 3, 200])))
                 for number, row in enumerate(rows):
-                    if isinstance(row, dict) and rng.random() < 0.9:
+                    if isinstance(row, dict) and "cod" in row and rng.random() < 0.9:
                         row["cod"] = f"ZZ{number:03}3"
         case _:
             answers[at] = _changed(answers[at], rng)
@@ -345,7 +347,8 @@ def _changed(value: Any, rng: random.Random) -> Any:
         case 0:
             del value[key]
         case 1 if isinstance(value, dict):
-            value[rng.choice(["cod", "part", "page", "rate", "x", "\ud800"])] = copy.deepcopy(value[key])
+            names = ["cod", "part", "page", "rate", "label", "isinCode", "stockDividends", "x", "\ud800"]
+            value[rng.choice(names)] = copy.deepcopy(value[key])
         case 1:
             value.append(copy.deepcopy(value[key]))
         case _:
@@ -362,6 +365,13 @@ def _nested(rng: random.Random) -> Any:
     for _ in range(rng.choice([5, 7, 9, 50])):
         value = rng.choice([[value], {"a": value}])
     return value
+
+
+def _lists(answer: Any) -> list[list[Any]]:
+    """The lists of rows or events in an answer."""
+    answer = answer[0] if isinstance(answer, list) and answer else answer
+    named = (answer.get(name) for name in _LISTS) if isinstance(answer, dict) else ()
+    return [rows for rows in named if isinstance(rows, list)]
 
 
 def _rows(answer: Any) -> list[Any]:

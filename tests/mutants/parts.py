@@ -42,12 +42,19 @@ class Source:
 PARTS = {
     "readers": Part(
         layouts=(
+            (
+                "scraper/b3/*/layout.py",
+                "scraper/b3/*/reader.py",
+                "scraper/b3/*/records.py",
+                "scraper/b3/json_answer.py",
+            ),
             ("scraper/b3/*/layout.py", "scraper/b3/*/reader.py", "scraper/b3/*/records.py"),
             ("scraper/cotahist.py", "scraper/records.py", "scraper/portfolio.py"),
         ),
         tests=(
             "tests/unit/test_schema.py",
             "tests/unit/test_portfolio.py",
+            "tests/unit/test_corporate_actions.py",
             "tests/unit/test_cotahist_real.py",
             "tests/unit/test_read_year.py",
             "tests/unit/test_cotahist.py",
@@ -63,6 +70,7 @@ PARTS = {
         tests=(
             "tests/unit/test_client.py",
             "tests/unit/test_client_bounds.py",
+            "tests/unit/test_client_actions.py",
             "tests/unit/test_settings.py",
             "tests/unit/test_ingest.py",
             "tests/unit/test_canary.py",

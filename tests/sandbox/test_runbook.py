@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 import operating.range_run
 import operating.replay
 import operating.status
+from lake import keys
 from operating import teardown
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.server import Document, PortfolioRequest
@@ -216,6 +217,31 @@ def test_a_refused_file_is_found_with_its_reason_and_its_correction_replaces_the
     assert f"job run: {run.id} SUCCEEDED" in shown
     assert operator.figures(MONDAY) == figures_of(left)
     assert '"outcome"' in operator.does("scraper-errors", slice(1, 2))
+
+
+def test_rises_that_stay_unexplained_are_told_and_explained_by_asking_for_all_issuers(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of papers that went ex between the sessions of the lake, while nobody had asked for their issuers."""
+    deployed, raw = operator.deployed, operator.output("RawBucket")
+    set_clock(monkeypatch, datetime(2025, 4, 15, 11, 0, tzinfo=UTC))
+    before = operator.does("rises-unexplained", slice(0, 1))
+    assert looks_as_shown("rises-unexplained", before)
+    deployed.b3.actions = SimulatedSource(SESSIONS, MARKET)
+    try:
+        printed = operator.does("rises-unexplained", slice(1, 2), D=MONDAY)
+        assert re.search(r"events new .* 0 failed$", printed, re.MULTILINE)
+        assert f"{MONDAY}  " in printed.splitlines()[-1]
+        after = operator.does("rises-unexplained", slice(0, 1))
+        assert _rises(after) < _rises(before)
+    finally:
+        deployed.b3.actions = None
+        boto3.resource("s3").Bucket(raw).objects.filter(Prefix=keys.CORPORATE_ACTIONS).delete()
+
+
+def _rises(printed: str) -> int:
+    told = re.search(r"^(\d+) rises? of a distribution number", printed, re.MULTILINE)
+    return int(told[1]) if told else 0
 
 
 def _until(operator: Operator, anchor: str, text: str) -> str:

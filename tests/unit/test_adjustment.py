@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refinement import arrow
 from refinement.adjustment import runs
 from refinement.adjustment.actions import Action
 from refinement.adjustment.events import OTHER_CURRENCY, REFINED_BEFORE, Event
@@ -699,3 +701,22 @@ def test_spans_cover_each_session_once_and_events_come_out_in_any_order_alike(
     shuffled = list(stated)
     order.shuffle(shuffled)  # type: ignore[attr-defined]  # a Random
     assert of_one(DAYS, rows, shuffled) == (events, spans)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([D("1.50"), None, D("1.50"), D("-2.00")], pa.decimal128(18, 2)),
+        ([date(2026, 1, 2), None, date(2026, 1, 2)], pa.date32()),
+        (["ZZAA3", "", None, "ZZAA3"], pa.string()),
+        ([True, False, None], pa.bool_()),
+        ([3, None, 3], pa.int64()),
+        ([None, None], pa.string()),
+        ([], pa.decimal128(18, 2)),
+    ],
+)
+def test_a_column_s_values_are_those_that_arrow_has_whatever_its_pieces(
+    values: list[Any], kind: pa.DataType
+) -> None:
+    pieces = [pa.array(values[place : place + 1], kind) for place in range(len(values))]
+    assert arrow.python_values(pa.chunked_array(pieces, kind)) == values

@@ -149,6 +149,16 @@ def test_a_second_run_writes_nothing(buckets: Buckets) -> None:
     assert written == []
 
 
+def test_tables_that_were_damaged_are_made_anew(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    expected = buckets.tables()
+    for key in TABLES:
+        buckets.s3.put_object(Bucket=buckets.refined, Key=key, Body=b"<html>")
+    buckets.refresh()
+    assert buckets.tables() == expected
+
+
 def test_a_morning_reads_its_month_and_no_other_session_however_long_the_history(buckets: Buckets) -> None:
     for year in range(2016, 2026):
         for day in weekdays(date(year, 11, 3), 3):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pytest
 
 from lake import keys
 from sandbox.b3.formats import CashDividend, HistoricCash, IssuerActions, Quote
 from sandbox.b3.server import CASH_HISTORY_PATH, Answer, B3Server, SupplementRequest, parse_actions_request
 from sandbox.b3.universe import isin_with_check_digit
-from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
+from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
+from scraper.b3.client import B3Client
 from scraper.daily.ingest import store_session
-from scraper.raw.bucket import RawBucket
+from scraper.raw.bucket import MergedActions, OvertakenError, RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 
 FIRST, SECOND = date(2024, 11, 7), date(2024, 11, 8)
@@ -154,6 +158,49 @@ def test_what_was_asked_is_not_asked_again_but_for_new_names_and_sessions(
 
 
 @pytest.mark.usefixtures("market")
+def test_what_is_said_of_an_issuer_is_written_once_however_many_answers_say_it(bucket: Bucket) -> None:
+    assert main(THIS) == DONE
+    written = Counter(key for key, _ in bucket.versions() if key.startswith(keys.CORPORATE_ACTIONS))
+    assert written == {keys.corporate_actions(issuer): 1 for issuer in ("ZZAA", "ZZBB", "ZZFF")}
+
+
+@pytest.mark.usefixtures("market")
+def test_what_an_issuer_was_answered_before_an_interruption_is_kept(
+    b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(B3Client, "cash_history_page", interrupt)
+        assert main(THIS) == INTERRUPTED
+    assert (asked(b3), rows(bucket, "ZZAA")) == (["ZZAA"], [("supplement", Decimal("0.5"))])
+    assert main(THIS) == DONE
+    assert asked(b3)[:4] == ["ANTIGA 1", "NOVA 1", "NOVA 2", "ZZBB"]
+    assert len(rows(bucket, "ZZAA")) == 151
+
+
+@pytest.mark.usefixtures("market")
+def test_an_issuer_whose_answers_are_not_written_is_asked_for_all_of_them_again(
+    b3: B3Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    merge = RawBucket.merge_actions
+
+    def refuse_one(raw: RawBucket, issuer: str, said: pa.Table, **more: Any) -> MergedActions:
+        if issuer == "ZZBB":
+            raise OvertakenError("written by others")
+        return merge(raw, issuer, said, **more)
+
+    with monkeypatch.context() as refused:
+        refused.setattr(RawBucket, "merge_actions", refuse_one)
+        assert main(THIS) == FILES_FAILED
+    assert "ZZBB  failed  written by others" in capsys.readouterr().out
+    asked(b3)
+    assert main(THIS) == DONE
+    assert asked(b3) == ["ZZBB", "SAIU SA 1"]
+
+
+@pytest.mark.usefixtures("market")
 def test_the_plan_asks_and_writes_nothing(
     b3: B3Server, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +224,22 @@ def test_one_that_fails_is_told_and_asked_again_by_the_same_command(
     asked(b3)
     assert main(THIS) == DONE
     assert asked(b3) == ["ANTIGA 1", "NOVA 1", "NOVA 2"]
+
+
+@pytest.mark.usefixtures("market")
+def test_what_is_new_in_the_answers_is_told_once(
+    shelves: Shelves, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = replace(historic("2.5"), corporate_action="BONUS")
+    shelves.put_actions(
+        IssuerActions(issuer="ZZBB", trading_name="SAIU S/A", is_listed=False, history=(odd,))
+    )
+    assert main(THIS) == DONE
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "new: corporate action label 'BONUS', in no table and not seen before (times: 1)"
+    )
+    assert main([*THIS, "--refresh"]) == DONE
+    assert "new: " not in capsys.readouterr().out
 
 
 def test_a_service_that_is_down_is_left_alone_and_what_was_taken_kept(

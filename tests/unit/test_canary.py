@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,21 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lake.keys import CANARY_MEMORY
-from sandbox.b3.formats import Quote, encode_session, zip_file
+from sandbox.b3.formats import (
+    CashDividend,
+    HistoricCash,
+    IssuerActions,
+    Quote,
+    StockDividend,
+    Subscription,
+    encode_cash_history,
+    encode_session,
+    encode_supplement,
+    zip_file,
+)
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Answer, B3Server
+from sandbox.b3.universe import isin_with_check_digit
 from scraper.b3.calendar import SAO_PAULO
 from scraper.b3.client import B3Client
 from scraper.b3.cotahist.reader import read_text
@@ -26,10 +39,13 @@ from scraper.daily.canary import (
     FEWEST_SESSIONS,
     MARKETS,
     PORTFOLIO_FIELDS,
+    Canary,
     Memory,
     Profile,
     codes_of,
 )
+from scraper.daily.corporate_actions import CorporateActions, Issuer
+from scraper.daily.corporate_actions import Memory as ActionsMemory
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
@@ -247,6 +263,110 @@ def test_a_name_that_b3_adds_to_a_portfolio_is_told_once(run: Run, shelves: Shel
         )
 
 
+FIELD, LABEL, WITHOUT = (f"corporate action {kind}" for kind in ("field", "label", "without"))
+
+
+def told_of(kind: str, name: str, times: int) -> str:
+    return f"{kind} {name!r}, in no table and not seen before (times: {times})"
+
+
+def supplement(**row: Any) -> dict[str, Any]:
+    """A company's answer with a dividend and a split, some fields replaced; None leaves one out."""
+    isin = isin_with_check_digit("BRZZAAACNOR")
+    events: dict[str, Any] = {"isin": isin, "last_date_prior": FRIDAY, "approved_on": FRIDAY}
+    answers: Any = encode_supplement(
+        IssuerActions(
+            issuer="ZZAA",
+            trading_name="SIMULADA",
+            cash=(CashDividend(label="DIVIDENDO", rate=Decimal("0.5"), **events),),
+            stock=(StockDividend(label="DESDOBRAMENTO", factor=Decimal(100), **events),),
+        )
+    )
+    (answer,) = answers
+    for name in ("cashDividends", "stockDividends"):
+        answer[name] = [
+            {key: value for key, value in (each | row).items() if value is not None} for each in answer[name]
+        ]
+    return dict(answer)
+
+
+@pytest.fixture
+def ask(b3: B3Server, bucket: Bucket) -> Callable[[date, Any], Result]:
+    """A run that asks for an issuer of whom it has heard, and is answered so."""
+    raw = RawBucket(bucket.name)
+    client = B3Client(quotes_base_url=b3.base_url, index_base_url=b3.base_url, attempts=1, actions_pause=0)
+
+    def ask(today: date, answer: Any) -> Result:
+        issuers = {"ZZAA": Issuer(is_fund=False, traded=today)}
+        raw.write_actions_memory(ActionsMemory(issuers=issuers).to_json())
+        b3.script("/listedCompaniesProxy/", [Answer(body=json.dumps(answer).encode())])
+        actions = CorporateActions(client, raw, today=today, calls=1)
+        now = datetime.combine(today, datetime.min.time(), SAO_PAULO)
+        results = ingest(client, raw, now=now, index_codes=(), lookback_sessions=1, actions=actions)
+        (result,) = (each for each in results if each.source == "corporate_actions")
+        return result
+
+    return ask
+
+
+Ask = Callable[[date, Any], Result]
+
+
+def test_a_name_that_b3_adds_to_an_event_or_leaves_out_and_a_label_are_told_once(ask: Ask) -> None:
+    assert ask(DAYS[-3], [supplement()]).news == ()
+    other = supplement(label="CISAO PARCIAL", remarks=None, isTaxed="S") | {"isin": "", "subscriptions": None}
+    result = ask(DAYS[-2], json.dumps([other]))  # JSON within JSON
+    assert (result.outcome, result.rows) == (Outcome.NEW, 2)
+    assert result.news == (
+        told_of(FIELD, "answer.isin", 1),
+        told_of(FIELD, "cashDividends.isTaxed", 1),
+        told_of(FIELD, "stockDividends.isTaxed", 1),
+        told_of(LABEL, "CISAO PARCIAL", 2),
+        told_of(WITHOUT, "cashDividends.remarks", 1),
+        told_of(WITHOUT, "stockDividends.remarks", 1),
+    )
+    assert ask(DAYS[-1], [other]).news == ()
+
+
+def test_the_answers_of_funds_and_of_cash_histories_are_known_but_for_what_is_new(
+    bucket: Bucket,
+) -> None:
+    canary = Canary(RawBucket(bucket.name))
+    event: dict[str, Any] = {"last_date_prior": FRIDAY, "approved_on": FRIDAY}
+    paid = HistoricCash(
+        type_stock="ON",
+        corporate_action="DIVIDENDO",
+        value=Decimal(1),
+        closing_price=Decimal(10),
+        closing_price_date=FRIDAY,
+        **event,
+    )
+    page = encode_cash_history([paid, replace(paid, corporate_action="BONUS"), paid])
+    for row in page["results"]:
+        del row["lastDateTimePriorEx"]  # which no column is made of
+    del page["results"][2]["ratio"]
+    offer = Subscription(
+        isin=isin_with_check_digit("BRZZFFCTFOR"),
+        label="SUBSCRICAO",
+        percentage=Decimal(10),
+        price_unit=Decimal(5),
+        subscription_date=FRIDAY,
+        **event,
+    )
+    fund = IssuerActions(issuer="ZZFF", trading_name="FII ZZFF", is_fund=True, subscriptions=(offer,))
+    pages = [json.dumps(each).encode() for each in (page, encode_supplement(fund), [])]
+    assert canary.corporate_actions(FRIDAY, pages) == (
+        told_of(LABEL, "BONUS", 1),
+        told_of(WITHOUT, "results.ratio", 1),
+    )
+    assert canary.corporate_actions(FRIDAY, []) == ()
+
+
+def test_an_answer_that_the_canary_cannot_read_fails_the_canary_alone(bucket: Bucket) -> None:
+    (news,) = Canary(RawBucket(bucket.name)).corporate_actions(FRIDAY, [b'{"results": [1]}'])
+    assert news.startswith("the canary failed: TypeError")
+
+
 def test_a_damaged_file_teaches_no_more_than_some_codes() -> None:
     memory = Memory()
     quotes = table_of(*(Quote(codneg=f"ZZ{number}", codbdi=f"X{number}") for number in range(8)))
@@ -255,8 +375,18 @@ def test_a_damaged_file_teaches_no_more_than_some_codes() -> None:
     assert Memory.from_json(memory.to_json()) == memory
 
 
-def test_the_simulated_market_has_no_code_that_is_unknown() -> None:
-    quotes = SimulatedMarket().session(date(2026, 10, 30))
+def test_the_simulated_market_has_no_code_that_is_unknown(bucket: Bucket) -> None:
+    market = SimulatedMarket()
+    quotes = market.session(date(2026, 10, 30))
+    issuers = sorted({quote.codneg[:4] for quote in quotes if quote.tpmerc == "010"})
     assert {quote.tpmerc for quote in quotes} <= MARKETS
     assert {quote.codbdi for quote in quotes} <= BULLETIN_CODES
     assert "results.cod" in PORTFOLIO_FIELDS
+    pages = [
+        json.dumps(answer).encode()
+        for actions in map(partial(market.corporate_actions, as_of=date(2026, 10, 30)), issuers)
+        if actions is not None
+        for answer in (encode_supplement(actions), encode_cash_history(actions.history))
+    ]
+    assert len(pages) > 100
+    assert Canary(RawBucket(bucket.name)).corporate_actions(FRIDAY, pages) == ()

@@ -15,6 +15,9 @@ import pytest
 from sandbox.b3.server import CashHistoryRequest, SupplementRequest
 from sandbox.b3.sources import RecordedFolder
 from scraper.b3.corporate_actions.reader import Actions, read_cash_history, read_supplement, total_pages
+from scraper.daily.canary import Canary
+from scraper.raw.bucket import RawBucket
+from tests.unit.both_ends import Bucket
 
 pytestmark = pytest.mark.real
 
@@ -92,3 +95,20 @@ def test_a_recorded_history_is_read_whole(recorded: RecordedFolder) -> None:
     # Between two sessions of 2016 and 2021 its distribution number rose by 13
     assert sum(date(2016, 1, 4) <= day < date(2021, 6, 25) for day in days) == 13
     assert recorded.cash_history(replace(request, page_number=2)) is None
+
+
+def test_the_canary_knows_all_names_and_labels_of_the_answers(
+    recorded: RecordedFolder, bucket: Bucket
+) -> None:
+    request = CashHistoryRequest(trading_name="AMBEV SA", page_number=1, page_size=99)
+    documents = [
+        *(
+            recorded.supplement(SupplementRequest(issuer=issuer, is_fund=False))
+            for issuer in ("ITUB", "ABEV", "TAEE")
+        ),
+        recorded.supplement(SupplementRequest(issuer="HGLG", is_fund=True)),
+        recorded.cash_history(request),
+    ]
+    pages = [document.body for document in documents if document is not None]
+    assert pages
+    assert Canary(RawBucket(bucket.name)).corporate_actions(SEEN, pages) == ()

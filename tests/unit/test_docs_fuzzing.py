@@ -32,6 +32,7 @@ def test_each_reader_was_fuzzed_for_an_hour_without_a_finding() -> None:
 def test_nothing_took_more_than_is_stated() -> None:
     for name in fuzzing.READERS:
         assert FIGURES[name]["slowest_seconds"] <= harness.SECONDS / 10
+    for name in harness.HARNESSES:
         assert FIGURES["limits"][name]["memory_bytes"] <= harness.MEMORY_BYTES
 
 
@@ -52,6 +53,7 @@ def test_every_limit_is_the_readers_own() -> None:
         "portfolio.MAX_PAGES": portfolio.MAX_PAGES,
         "corporate_actions.MAX_BYTES": corporate_actions.MAX_BYTES,
         "corporate_actions.MAX_PAGES": corporate_actions.MAX_PAGES,
+        "corporate_actions.MAX_HISTORY_BYTES": corporate_actions.MAX_HISTORY_BYTES,
         "client.MAX_BYTES": client.MAX_BYTES,
         "client.YEAR_MAX_BYTES": client.YEAR_MAX_BYTES,
         "client.PAGE_MAX_BYTES": client.PAGE_MAX_BYTES,

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pyarrow.parquet as pq
 import pytest
 
+import scraper.b3.corporate_actions.reader
 import scraper.b3.cotahist.reader
-from sandbox.b3.formats import Quote, encode_session, zip_file
+from lake import keys
+from sandbox.b3.formats import CashDividend, HistoricCash, IssuerActions, Quote, encode_session, zip_file
 from sandbox.b3.server import B3Server
+from sandbox.b3.universe import isin_with_check_digit
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
+from scraper.b3.client import B3Client
+from scraper.b3.corporate_actions.address import of_supplement
+from scraper.b3.errors import InvalidData
+from scraper.daily.corporate_actions import ask_cash_history, ask_supplement
+from scraper.history.corporate_actions import Issuer, Survey
 from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 from tests.unit.operated import Operated
@@ -176,6 +186,107 @@ def test_a_portfolio_of_which_nobody_knows_the_index_is_a_failure_that_says_so(
     bucket.put(f"quarantine/index_portfolio/{FRIDAY}/ab.json", b"{}")
     assert main(REPLAY) == FILES_FAILED
     assert "does not say of which index it is" in capsys.readouterr().out
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, ask: Callable[[], object]) -> None:
+    """Ask B3 with readers that have yet to learn how large its answers of corporate actions are."""
+    with monkeypatch.context() as before:
+        before.setattr(scraper.b3.corporate_actions.reader, "MAX_BYTES", 10)
+        with pytest.raises(InvalidData):
+            ask()
+
+
+def actions_of(bucket: Bucket, issuer: str) -> list[tuple[str, Decimal | None, date]]:
+    table = RawBucket(bucket.name).read_actions(issuer)
+    assert table is not None
+    return [(row["call"], row["rate"], row["first_seen"]) for row in table.to_pylist()]
+
+
+def test_corporate_actions_of_companies_and_funds_are_read_from_quarantine_as_seen_on_their_day(
+    *,
+    bucket: Bucket,
+    b3: B3Server,
+    shelves: Shelves,
+    operated: Operated,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    raw, client = RawBucket(bucket.name), B3Client(index_base_url=b3.base_url, actions_pause=0)
+    for issuer, is_fund in (("ZZAA", False), ("ZZFF", True)):
+        isin = isin_with_check_digit(f"BR{issuer}ACNOR")
+        paid = CashDividend(
+            isin=isin, label="DIVIDENDO", rate=Decimal("0.5"), last_date_prior=FRIDAY, approved_on=FRIDAY
+        )
+        shelves.put_actions(
+            IssuerActions(issuer=issuer, trading_name="SIMULADA", is_fund=is_fund, cash=(paid,))
+        )
+        ask = partial(ask_supplement, client, raw, issuer, is_fund=is_fund, today=FRIDAY)
+        refuse(monkeypatch, ask)
+    assert main(REPLAY) == DONE
+    assert actions_of(bucket, "ZZAA") == [("supplement", Decimal("0.5"), FRIDAY)]
+    assert actions_of(bucket, "ZZFF") == [("funds", Decimal("0.5"), FRIDAY)]
+    assert bucket.metadata(keys.corporate_actions("ZZAA"))["source"].startswith(b3.base_url)
+    *taken, told = capsys.readouterr().out.splitlines()
+    assert sorted(" ".join(line.split()[:5]) for line in taken) == [
+        "corporate_actions ZZAA new 1 rows",
+        "corporate_actions ZZFF new 1 rows",
+    ]
+    assert told.startswith("corporate actions of ZZAA, ZZFF: events and factors take them by the job's next")
+    assert not operated.runs()
+    before = bucket.versions()
+    assert main(REPLAY) == DONE
+    assert bucket.versions() == before
+
+
+def test_a_cash_history_is_kept_in_all_its_pages_under_each_issuer_of_its_trading_name(
+    bucket: Bucket, b3: B3Server, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, client = RawBucket(bucket.name), B3Client(index_base_url=b3.base_url, actions_pause=0)
+    history = tuple(
+        HistoricCash(
+            type_stock="ON",
+            corporate_action="DIVIDENDO",
+            value=Decimal(number),
+            last_date_prior=FRIDAY,
+            approved_on=FRIDAY,
+            closing_price=Decimal(10),
+            closing_price_date=FRIDAY,
+        )
+        for number in range(1, 151)
+    )
+    shelves.put_actions(IssuerActions(issuer="ZZAA", trading_name="SIMULADA S/A", history=history))
+    with monkeypatch.context() as before:
+        before.setattr("scraper.b3.corporate_actions.reader._MAX_SHARES", 0)
+        with pytest.raises(InvalidData):
+            ask_cash_history(client, raw, "ZZAA", "SIMULADA S/A", today=FRIDAY)
+    assert main(REPLAY) == FILES_FAILED  # of whom it is, no quotes have said
+    bucket.put(keys.ACTIONS_BACKFILL, b"{}")
+    assert main(REPLAY) == FILES_FAILED
+    names = {"SIMULADA SA": None}
+    survey = Survey(issuers={code: Issuer(names={**names}) for code in ("ZZAA", "ZZBB")})
+    survey.issuers["ZZCC"] = Issuer(names={"OUTRA": None})
+    raw.write_actions_backfill(survey.to_json())
+    assert main(REPLAY) == DONE
+    values = [("cash_history", Decimal(number), FRIDAY) for number in range(1, 151)]
+    assert [actions_of(bucket, code) for code in ("ZZAA", "ZZBB")] == [values, values]
+    assert raw.read_actions("ZZCC") is None
+
+
+def test_corporate_actions_that_are_still_refused_or_of_nobody_are_failures_that_say_so(
+    bucket: Bucket, b3: B3Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = RawBucket(bucket.name)
+    address = of_supplement(b3.base_url, "ZZAA")
+    put = partial(raw.quarantine, source="corporate_actions", day=FRIDAY, extension="json", reason="odd")
+    put([b'[{"code": "ZZBB"}]'], address=address)
+    put([b"[]"], address="https://example.org/GetSomethingElse/e30=")
+    before = bucket.versions()
+    assert main(REPLAY) == FILES_FAILED
+    printed = capsys.readouterr().out
+    assert "corporate_actions ZZAA            invalid" in printed
+    assert "ZZAA, which was asked for" in printed
+    assert "of no issuer that is known, by its address, https://example.org/GetSomethingElse/" in printed
+    assert bucket.versions() == before
 
 
 def test_a_year_is_loaded_from_quarantine_up_to_the_day_before_it_was_refused(

@@ -128,7 +128,7 @@ def test_as_json_it_says_all_with_the_volume_as_text(
     for part in ("raw", "refined"):
         session[part].pop("written")
     session.pop("lag_hours")
-    assert found == {"is_well": True, "dead_letters": 0, "unexplained_rises": 0}
+    assert found == {"is_well": True, "dead_letters": 0, "unexplained_rises": 0, "events_unreadable": None}
     assert session == {
         "session": "2024-11-08",
         "state": "ok",
@@ -590,3 +590,25 @@ def test_rises_that_stay_unexplained_are_told_and_are_no_failure(
     )
     assert main([*LAST, "--json"]) == DONE
     assert json.loads("\n".join(printed()))["unexplained_rises"] == 2
+
+
+def test_events_that_cannot_be_read_are_named_with_what_to_do_and_the_rest_is_told(
+    ingest: Ingest, operated: Operated, printed: Printed
+) -> None:
+    ingest(FRIDAY, "1.10")
+    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
+    operated.refined.put("refined_events/part-00000.parquet", b"<html>")
+    assert main(LAST) == FILES_FAILED
+    state, (problem,) = state_and_reasons(printed())
+    assert state == "ok"
+    assert problem.startswith(
+        f"events: s3://{operated.refined.name}/refined_events/part-00000.parquet cannot be read as Parquet: "
+    )
+    assert problem.endswith(
+        f"; the job makes them anew with any session: python -m scraper replay --date {FRIDAY} --source raw"
+    )
+    assert main([*LAST, "--json"]) == FILES_FAILED
+    found = json.loads("\n".join(printed()))
+    assert (found["is_well"], found["unexplained_rises"]) == (False, None)
+    assert found["events_unreadable"] == problem
+    assert [session["state"] for session in found["sessions"]] == ["ok"]

@@ -11,7 +11,7 @@ is missing as null, and texts that only describe as null or as text.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -33,6 +33,9 @@ MAX_BYTES = 2**19
 
 MAX_PAGES = 60
 """Pages of a cash history, 99 rows each. Monthly cash of two classes since 1995 comes to eight."""
+
+MAX_HISTORY_BYTES = 2**22
+"""Bytes of all pages of a cash history: 99 rows of 330 bytes on each of `MAX_PAGES` come to half of that."""
 
 _NUMBER_TYPE = cast(pa.Decimal128Type, ACTION_SCHEMA.field("rate").type)
 _DECIMALS = re.compile(r"((?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)),([0-9]+)")
@@ -94,7 +97,7 @@ def read_supplement(body: bytes, *, issuer: str, is_fund: bool, seen: date, sour
     rows = [
         {"call": call, "category": category, **_of_supplement(fields, category, notes)}
         for name, category in _LISTS
-        for fields in _rows(answer, name)
+        for fields in _rows(_listed(answer, name), name, source)
     ]
     name = None if is_fund else answer.text_or_null("tradingName", notes)
     return Actions(_table(rows, issuer, seen), name or None, notes.oddities)
@@ -122,8 +125,13 @@ def read_cash_history(pages: Sequence[bytes], *, issuer: str, seen: date, source
     Raises:
         InvalidData: It names the row, counted from 1 over all pages, and B3's name of the field.
     """
+    size = sum(map(len, pages))
+    if size > MAX_HISTORY_BYTES:
+        raise InvalidData(
+            source=source, found=f"pages of {size} bytes", expected=f"at most {MAX_HISTORY_BYTES}"
+        )
     answers = [_page(page, source) for page in pages]
-    results = [row for answer in answers for row in _rows(answer, "results")]
+    results = [row for answer in answers for row in _listed(answer, "results")]
     for number, answer in enumerate(answers, start=1):
         total, records = _totals(answer)
         if (max(total, 1), records) != (len(answers), len(results)):
@@ -136,8 +144,7 @@ def read_cash_history(pages: Sequence[bytes], *, issuer: str, seen: date, source
     notes = Notes()
     rows = [
         {"call": Call.CASH_HISTORY, "category": Category.CASH, **_of_history(fields, notes)}
-        for number, fields in enumerate(results, start=1)
-        for fields in (Fields(fields.values, fields.name, source, number),)
+        for fields in _rows(results, "results", source)
     ]
     return Actions(_table(rows, issuer, seen), oddities=notes.oddities)
 
@@ -184,16 +191,21 @@ def _totals(answer: Fields) -> tuple[int, int]:
     return cast(int, total), cast(int, records)
 
 
-def _rows(answer: Fields, name: str) -> list[Fields]:
+def _listed(answer: Fields, name: str) -> list[object]:
+    """The list of that name; an empty one if it is null."""
     rows = answer.values.get(name, ...)
     if rows is None:
         return []
     if not isinstance(rows, list):
         raise answer.invalid(name, "a list of events")
-    return [
-        Fields.of(row, name=name, source=answer.source, record=number)
-        for number, row in enumerate(rows, start=1)
-    ]
+    return rows
+
+
+def _rows(rows: Iterable[object], name: str, source: str) -> Iterator[Fields]:
+    """Rows of a list one after another, as the first that is none ends the reading of however many."""
+    return (
+        Fields.of(row, name=name, source=source, record=number) for number, row in enumerate(rows, start=1)
+    )
 
 
 def _of_supplement(row: Fields, category: Category, notes: Notes) -> Row:
