@@ -166,7 +166,7 @@ class _Borrowed(SparkJavas):
 
 
 @contextmanager
-def lend() -> Iterator[None]:
+def lend() -> Iterator[SparkJavas]:
     """Lend Javas, during the block, to every emulator that is started from this process."""
     javas = SparkJavas()
     _Lender.register("javas", callable=lambda: javas, exposed=("take", "give_back"))
@@ -175,7 +175,7 @@ def lend() -> Iterator[None]:
     threading.Thread(target=server.serve_forever, name="spark-javas", daemon=True).start()
     os.environ[LENDER] = f"{server.address[1]}:{key}"
     try:
-        yield
+        yield javas
     finally:
         del os.environ[LENDER]
         javas.stop()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from sandbox.ministack import MiniStack
-from sandbox.spark_java import lend
+from sandbox.spark_java import SparkJavas, lend
 from tests.leading import lead_to
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -34,10 +34,10 @@ def b3_files() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _javas() -> Iterator[None]:
+def javas() -> Iterator[SparkJavas]:
     """Spark's Java stays warm from one emulator to the next; none is started that no job run wants."""
-    with lend():
-        yield
+    with lend() as javas:
+        yield javas
 
 
 @pytest.fixture(scope="session")

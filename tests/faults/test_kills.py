@@ -1,7 +1,7 @@
 """The job killed, at moments of chance and at chosen ones, and run again: the lake of clean runs, each time.
 
-Each run is a process of its own, with its JVM and its workers, as the sandbox starts it; the signal is
-SIGKILL, to all of them.
+A run that is killed is a process of its own, with its JVM and its workers; the signal is SIGKILL, to all of
+them. One that is to end well takes a JVM that is warm, as in the sandbox.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +29,8 @@ from lake import keys
 from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
 from sandbox.b3.formats import encode_session, encode_supplement
 from sandbox.b3.market import SimulatedMarket
-from sandbox.ministack import REPOSITORY, MiniStack
+from sandbox.ministack import REPOSITORY, SPARK_GATEWAY, MiniStack
+from sandbox.spark_java import SparkJavas
 from scraper.b3.corporate_actions.reader import read_supplement
 from scraper.b3.cotahist.reader import read_session
 from scraper.raw.bucket import Lineage, RawBucket
@@ -66,12 +67,14 @@ class Bench:
         aws: The emulator.
         name: Of the database, and in those of the buckets.
         folder: For the mirror of the raw bucket.
-        seconds: How long a run takes.
+        javas: For the runs that end well.
+        seconds: How long a run with a JVM of its own takes.
     """
 
     aws: MiniStack
     name: str
     folder: Path
+    javas: SparkJavas
     seconds: float = 0.0
 
     @property
@@ -80,7 +83,12 @@ class Bench:
         return f"refined-{self.name}"
 
     def start(
-        self, first: date, last: date | None = None, glue: str | None = None
+        self,
+        first: date,
+        last: date | None = None,
+        *,
+        glue: str | None = None,
+        java: Path | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a run in a process group of its own."""
         dates = (
@@ -99,7 +107,12 @@ class Bench:
         }
         command = [sys.executable, "-m", "sandbox.spark_runner", *dates]
         command += [part for pair in arguments.items() for part in pair]
-        environment = {**os.environ, **({"AWS_ENDPOINT_URL_GLUE": glue} if glue else {})}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(REPOSITORY),  # also where Java was started elsewhere
+            **({"AWS_ENDPOINT_URL_GLUE": glue} if glue else {}),
+            **({SPARK_GATEWAY: str(java)} if java else {}),
+        }
         return subprocess.Popen(
             command,
             cwd=REPOSITORY,
@@ -110,11 +123,12 @@ class Bench:
             start_new_session=True,
         )
 
-    def run(self, first: date, last: date | None = None) -> float:
-        """Run to the end; the seconds that it took."""
-        started = time.monotonic()
-        assert self.start(first, last).wait(timeout=_SECONDS) == 0
-        return time.monotonic() - started
+    def run(self, first: date, last: date | None = None) -> None:
+        """Run to the end."""
+        number, gateway = self.javas.take(self.folder / "java.log")
+        ended = self.start(first, last, java=gateway).wait(timeout=_SECONDS)
+        self.javas.give_back(number, ended_well=ended == 0)
+        assert ended == 0
 
     def files(self, day: date) -> dict[str, str]:
         """ETag of each refined file of a session, by key."""
@@ -185,15 +199,17 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _make_bench(aws: MiniStack, folder: Path, name: str) -> Bench:
-    bench = Bench(aws=aws, name=f"{name}{_NAME}", folder=folder / name)
+def _make_bench(aws: MiniStack, folder: Path, name: str, javas: SparkJavas) -> Bench:
+    bench = Bench(aws=aws, name=f"{name}{_NAME}", folder=folder / name, javas=javas)
     bench.folder.mkdir()
     boto3.client("s3").create_bucket(Bucket=bench.refined)
     return bench
 
 
 @pytest.fixture(scope="module")
-def benches(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Bench]]:
+def benches(
+    emulator: MiniStack, javas: SparkJavas, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Bench, Bench]]:
     """A lake of clean runs, and one without any yet."""
     folder = tmp_path_factory.mktemp("kills")
     with pytest.MonkeyPatch.context() as environment:
@@ -210,11 +226,12 @@ def benches(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
             frame = read_session(encode_session(day, MARKET.session(day)), session=day, source="simulated")
             RawBucket(RAW).write_session(frame, session=day, lineage=Lineage("simulated", str(day)))
         _put_actions()
-        clean = _make_bench(emulator, folder, "clean")
+        clean = _make_bench(emulator, folder, "clean", javas)
         clean.run(DAYS[0], TWICE_AT_ONCE)
-        killed = _make_bench(emulator, folder, "killed")
-        seconds = killed.run(TIMED)
-        yield clean, Bench(aws=emulator, name=killed.name, folder=killed.folder, seconds=seconds)
+        killed = _make_bench(emulator, folder, "killed", javas)
+        started = time.monotonic()
+        assert killed.start(TIMED).wait(timeout=_SECONDS) == 0
+        yield clean, replace(killed, seconds=time.monotonic() - started)
 
 
 def _put_actions() -> None:

@@ -338,7 +338,8 @@ def test_every_kind_and_every_standing_of_an_event_has_words() -> None:
     standings = re.findall(r"\bun\w+|proven|contradicted", said["status"])
     assert (len(set(kinds)), len(set(standings))) == (12, 5)
     events = pd.DataFrame(
-        [event("ZXAA3", kind=kind) for kind in kinds] + [event("ZXAA3", status=status) for status in standings]
+        [event("ZXAA3", kind=kind) for kind in kinds]
+        + [event("ZXAA3", status=status) for status in standings]
     )
     for language in ("en", "pt"):
         page(session(STOCKS, events=events), language)
