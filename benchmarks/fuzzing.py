@@ -22,7 +22,7 @@ READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
 """The readers that were fuzzed for an hour, in the document's order, by what they read."""
 
 WITHOUT_HOUR = {"actions": "a cash history"}
-"""Those whose hour is to come: that of corporate actions has had ten minutes."""
+"""Those whose hour is to come: that of corporate actions has had twice ten minutes."""
 
 
 def blocks(figures: Mapping[str, Any]) -> dict[str, str]:

@@ -715,8 +715,6 @@ def test_spans_cover_each_session_once_and_events_come_out_in_any_order_alike(
         ([], pa.decimal128(18, 2)),
     ],
 )
-def test_a_column_s_values_are_those_that_arrow_has_whatever_its_pieces(
-    values: list[Any], kind: pa.DataType
-) -> None:
+def test_a_column_s_values_are_those_that_arrow_has_whatever_its_pieces(values: list[Any], kind: Any) -> None:
     pieces = [pa.array(values[place : place + 1], kind) for place in range(len(values))]
     assert arrow.python_values(pa.chunked_array(pieces, kind)) == values
