@@ -31,7 +31,7 @@ def parquet(rows: pa.Table, options: Mapping[str, Any]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def put(s3: S3Client, bucket: str, key: str, body: bytes, there: tuple[int, str] | None) -> bool:
+def put(s3: S3Client, bucket: str, key: str, body: bytes, there: tuple[int, str] | None) -> str | None:
     """Put an object, unless it is there with the same bytes.
 
     Args:
@@ -42,11 +42,11 @@ def put(s3: S3Client, bucket: str, key: str, body: bytes, there: tuple[int, str]
         there: Size and ETag of the object that is there; None if there is none.
 
     Returns:
-        Whether it was put. In a bucket with a KMS key an ETag is no MD5: there it always is.
+        The ETag of what was put; None if it was there. In a bucket with a KMS key, where an ETag is no MD5,
+        it always is put.
     """
     digest = hashlib.md5(body, usedforsecurity=False)
     if there == (len(body), f'"{digest.hexdigest()}"'):
-        return False
+        return None
     checksum = base64.b64encode(digest.digest()).decode()
-    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum)
-    return True
+    return s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum)["ETag"]

@@ -181,7 +181,7 @@ def _write_session(
     }
 
     def put(key: str) -> bool:
-        return files.put(s3, bucket, key, bodies[key](), there.get(key))
+        return files.put(s3, bucket, key, bodies[key](), there.get(key)) is not None
 
     written = sum(threads.map(put, bodies))
     stale = sorted(there.keys() - bodies.keys())

@@ -168,7 +168,7 @@ def _adjust(s3: S3Client, glue: GlueClient, arguments: argparse.Namespace, done:
         RefineError: They were not; the sessions stay published.
     """
     try:
-        adjusted = state.refresh(s3, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket)
+        made = state.refresh(s3, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket)
         adjustment_tables.prepare(
             glue,
             database=arguments.refined_database,
@@ -181,9 +181,9 @@ def _adjust(s3: S3Client, glue: GlueClient, arguments: argparse.Namespace, done:
             f"{str(error).removesuffix('.')}. The sessions are published, {published}; "
             "events and factors are as before, or one of the two: run the job again for one of these."
         ) from error
-    by_status = Counter(event.status for event in adjusted.events)
+    by_status = Counter(made.events["status"].to_pylist())
     counts = ", ".join(f"{count:,} {status}" for status, count in sorted(by_status.items())) or "none"
-    log.line(f"events of corporate actions: {counts}; {len(adjusted.spans):,} spans with factors")
+    log.line(f"events of corporate actions: {counts}; {made.spans.num_rows:,} spans with factors")
 
 
 def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterator[tuple[list[dt.date], bool]]:

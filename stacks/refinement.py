@@ -321,10 +321,11 @@ def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
         # Spark writes by Hadoop's S3A, in parts, and asks first for what is there, the folder itself as well
         actions += ["s3:GetObject", "s3:AbortMultipartUpload"]
         written += sessions
-    # Of the sessions' files and of what it keeps of them the job makes what corporate actions do to prices
+    # What corporate actions do to prices the job makes of the sessions' files, of what it keeps of them, and of
+    # what it has made before
     grants = (
         (actions, written),
-        (["s3:GetObject"], [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, keys.RUNS_FOLDER)]),
+        (["s3:GetObject"], [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, *adjustment)]),
         (["s3:PutObject"], [f"{folder}/*" for folder in adjustment]),
     )
     role.add_to_policy(list_objects(bucket, *(f"{folder}/" for folder in folders)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
@@ -40,13 +40,20 @@ class Adjusted(NamedTuple):
     spans: list[Span]
 
 
-def adjust(papers: Mapping[str, Sequence[Run]], book: Book, sessions: Iterable[dt.date]) -> Adjusted:
-    """Events and factors of all papers.
+def adjust(
+    papers: Mapping[str, Sequence[Run]],
+    book: Book,
+    sessions: Iterable[dt.date],
+    *,
+    only: Set[str] | None = None,
+) -> Adjusted:
+    """Events and factors of papers.
 
     Args:
         papers: The runs of each, by session.
         book: What B3 states.
         sessions: The sessions of the lake.
+        only: Of which of them; the others are there as the papers of their issuers. Of all, by default.
     """
     lake = Lake(sessions)
     of_class: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -57,7 +64,7 @@ def adjust(papers: Mapping[str, Sequence[Run]], book: Book, sessions: Iterable[d
             of_class[issuer, kind or ""].add(isin)
     adjusted = Adjusted([], [])
     with localcontext(prec=_DIGITS):
-        for isin in sorted(papers):
+        for isin in sorted(papers if only is None else only):
             stated = book.of_paper(isin, issuers[isin], classes[isin])
             alone = all(len(of_class[issuer, classes[isin] or ""]) == 1 for issuer in issuers[isin])
             told = history(papers[isin], stated, lake, alone_in_class=alone)

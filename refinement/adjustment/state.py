@@ -5,7 +5,8 @@ month of its sessions' compact files, a year of its months, the tables of all ye
 corporate actions. With a year goes which files it was made of, by their ETags: where the bucket's differ, the
 month is made again. So it does not matter in which order sessions come, how often, or which run died.
 
-A morning reads the files of one month, its year's twelve objects, and one object a year of the history.
+A morning reads the files of one month, its year's twelve objects, and one object a year of the history; rows
+are made of the papers about which there is something new (`refinement.adjustment.kept`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
 
 from lake import keys
 from refinement import arrow, aws, files, log
-from refinement.adjustment import runs
+from refinement.adjustment import kept, runs
 from refinement.adjustment.actions import Action, Book, rows_of
-from refinement.adjustment.factors import Adjusted, adjust
+from refinement.adjustment.factors import adjust
 from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
 from refinement.errors import RefineError
 
@@ -50,13 +53,20 @@ class Files(NamedTuple):
     actions: dict[str, str]
 
 
+class Tables(NamedTuple):
+    """Events and factors of all papers, by paper and date: `EVENT_COLUMNS` and `FACTOR_COLUMNS`."""
+
+    events: pa.Table
+    spans: pa.Table
+
+
 def refresh(
     s3: S3Client,
     *,
     raw_bucket: str,
     refined_bucket: str,
     in_hand: Mapping[dt.date, pa.Table] | None = None,
-) -> Adjusted:
+) -> Tables:
     """Make the tables of events and factors what the sessions and B3's corporate actions make them.
 
     If another run has published meanwhile, once more: who writes last has seen what was there by then. Only
@@ -78,13 +88,13 @@ def refresh(
     state = _State(s3, raw_bucket, refined_bucket, in_hand or {})
     found = state.find()
     for tries in range(1, _ROUNDS + 1):
-        adjusted = state.make(found)
+        made = state.make(found)
         now = state.find()
         if now == found:
-            return adjusted
+            return made
         if now.sessions == found.sessions and tries >= _ROUNDS_OF_ACTIONS:
             log.line("corporate actions go on being written: those since are for the next run")
-            return adjusted
+            return made
         log.line("sessions or corporate actions were published meanwhile: events and factors once more")
         found = now
     raise RefineError(f"others published sessions {_ROUNDS} times while events and factors were made")
@@ -110,13 +120,62 @@ class _State:
         actions = {item["Key"]: item["ETag"] for item in listed if keys.ACTIONS_KEY.fullmatch(item["Key"])}
         return Files(dict(sorted(sessions.items())), actions)
 
-    def make(self, found: Files) -> Adjusted:
+    def make(self, found: Files) -> Tables:
         """Bring the runs up to date, and write both tables."""
-        papers = dict(runs.by_paper(self._runs(found.sessions)))
-        adjusted = adjust(papers, Book(self._actions(found.actions)), found.sessions)
-        self._write(EVENTS_KEY, adjusted.events, EVENT_COLUMNS)
-        self._write(FACTORS_KEY, adjusted.spans, FACTOR_COLUMNS)
-        return adjusted
+        of_all = self._runs(found.sessions)
+        papers = kept.papers_of(of_all)
+        former = self._former(found)
+        known = former.memory.actions if former else {}
+        changed = {key for key, tag in found.actions.items() if key not in known or known[key][0] != tag}
+        read = self._actions(changed)
+        names = {key: kept.names_in(read[key]) if key in read else known[key][1] for key in found.actions}
+        stale = set(papers)
+        if former:
+            gone = known.keys() - found.actions.keys()
+            before = [known[key][1] for key in (*gone, *(changed & known.keys()))]
+            stale = former.stale(papers, {name for key in changed for name in names[key]}.union(*before))
+        issuers = {issuer for isin in stale for issuer in papers[isin].issuers}
+        wanted = stale | issuers
+        read |= self._actions(key for key in names.keys() - read.keys() if not wanted.isdisjoint(names[key]))
+        beside = [isin for isin, paper in papers.items() if not issuers.isdisjoint(paper.issuers)]
+        of_some = of_all.filter(pc.is_in(of_all["isin"], value_set=pa.array(beside, pa.string())))
+        adjusted = adjust(
+            dict(runs.by_paper(of_some)), Book(_rows(read.values())), found.sessions, only=stale
+        )
+        made = Tables(_table(adjusted.events, EVENT_COLUMNS), _table(adjusted.spans, FACTOR_COLUMNS))
+        if former:
+            pairs = zip(former.kept(papers, stale), made, strict=True)
+            made = Tables(*(pa.concat_tables(pair).sort_by("isin").combine_chunks() for pair in pairs))
+        tags = {
+            key: self._write(key, files.parquet(table, files.COMPACT_FILE), f"{table.num_rows:,} rows")
+            for key, table in zip((EVENTS_KEY, FACTORS_KEY), made, strict=True)
+        }
+        actions = {key: (tag, names[key]) for key, tag in found.actions.items()}
+        memory = kept.Memory.of(tables=tags, sessions=found.sessions, actions=actions, papers=papers)
+        self._write(kept.MEMORY_KEY, memory.body(), "")
+        return made
+
+    def _former(self, found: Files) -> kept.Former | None:
+        """What the last run has made, if what it was made of is known, and sessions have only followed."""
+        listed = {item["Key"] for item in aws.objects(self._s3, self._refined, kept.MEMORY_KEY)}
+        if kept.MEMORY_KEY not in listed:
+            return None
+        memory = kept.Memory.read(
+            self._s3.get_object(Bucket=self._refined, Key=kept.MEMORY_KEY)["Body"].read()
+        )
+        if memory is None or not memory.has_sessions_before(list(found.sessions)):
+            return None
+        tables = []
+        for key, columns in ((EVENTS_KEY, EVENT_COLUMNS), (FACTORS_KEY, FACTOR_COLUMNS)):
+            try:
+                answer = self._s3.get_object(Bucket=self._refined, Key=key, IfMatch=memory.tables[key])
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("NoSuchKey", "PreconditionFailed"):
+                    return None
+                raise
+            table = pq.read_table(pa.BufferReader(answer["Body"].read()))
+            tables.append(table.cast(arrow.schema(columns)))
+        return kept.Former(memory, *tables)
 
     def _runs(self, sessions: Mapping[dt.date, dict[str, str]]) -> pa.Table:
         """The runs of all sessions, after those that are not as the sessions are were made again."""
@@ -158,10 +217,10 @@ class _State:
 
         return aws.in_parallel(rows, days, CALLS)
 
-    def _actions(self, there: Iterable[str]) -> list[Action]:
-        tables = aws.in_parallel(self._read_actions, there, CALLS)
-        table = pa.concat_tables([_ACTIONS.empty_table(), *tables])
-        return list(rows_of({name: arrow.python_values(table[name]) for name in _ACTIONS.names}))
+    def _actions(self, there: Iterable[str]) -> dict[str, pa.Table]:
+        """The rows of some objects of corporate actions, `_ACTIONS`, by key."""
+        found = sorted(there)
+        return dict(zip(found, aws.in_parallel(self._read_actions, found, CALLS), strict=True))
 
     def _read_actions(self, key: str) -> pa.Table:
         file = self._open(key, self._raw)
@@ -199,19 +258,29 @@ class _State:
         body = files.parquet(named, {"compression": files.COMPACT_FILE["compression"]})
         self._s3.put_object(Bucket=self._refined, Key=key, Body=body)
 
-    def _write(self, key: str, rows: Iterable[tuple[Any, ...]], columns: tuple[Field, ...]) -> None:
-        values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-        arrays = [
-            pa.array(_stored(column, field), arrow.schema([field]).field(0).type)
-            for field, column in zip(columns, values, strict=True)
-        ]
-        table = pa.Table.from_arrays(arrays, schema=arrow.schema(columns))
+    def _write(self, key: str, body: bytes, what: str) -> str:
+        """Put an object of the refined bucket, unless it is there; return its ETag."""
         there = {
             item["Key"]: (item["Size"], item["ETag"]) for item in aws.objects(self._s3, self._refined, key)
         }
-        body = files.parquet(table, files.COMPACT_FILE)
         written = files.put(self._s3, self._refined, key, body, there.get(key))
-        log.line(f"s3://{self._refined}/{key}: {table.num_rows:,} rows{'' if written else ', unchanged'}")
+        if what:
+            log.line(f"s3://{self._refined}/{key}: {what}{'' if written else ', unchanged'}")
+        return written or there[key][1]
+
+
+def _rows(actions: Iterable[pa.Table]) -> Iterator[Action]:
+    table = pa.concat_tables([_ACTIONS.empty_table(), *actions])
+    return rows_of({name: arrow.python_values(table[name]) for name in _ACTIONS.names})
+
+
+def _table(rows: Iterable[tuple[Any, ...]], columns: tuple[Field, ...]) -> pa.Table:
+    values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
+    arrays = [
+        pa.array(_stored(column, field), arrow.schema([field]).field(0).type)
+        for field, column in zip(columns, values, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=arrow.schema(columns))
 
 
 def _recorded(days: Mapping[dt.date, dict[str, str]]) -> dict[str, dict[str, str]]:

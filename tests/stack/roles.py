@@ -121,7 +121,10 @@ _JOB = (
     _list(RAW, "raw/*"),
     Grant(actions=("s3:GetObject",), resources=(f"{RAW}/raw/*",)),
     _list(REFINED, *(f"{folder}/*" for folder in _FOLDERS)),
-    Grant(actions=("s3:GetObject",), resources=(f"{REFINED}/refined_compact/*", f"{REFINED}/refined_runs/*")),
+    Grant(
+        actions=("s3:GetObject",),
+        resources=tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS if folder != "refined"),
+    ),
     Grant(actions=("s3:PutObject",), resources=tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS[2:])),
     Grant(actions=("s3:GetObject",), resources=(f"{ASSETS}/<hash>.zip",)),
     _JOB_CATALOG,

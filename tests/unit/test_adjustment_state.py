@@ -16,15 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.adjustment import MemoryS3
 from lake import keys
 from refinement import arrow
-from refinement.adjustment import state
+from refinement.adjustment import events, kept, state
 from refinement.adjustment.actions import Action
+from refinement.adjustment.kept import MEMORY_KEY
+from refinement.adjustment.runs import Run
 from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
 from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
 from refinement.errors import RefineError
 from sandbox.ministack import MiniStack
-from tests.fixtures.adjustment import ISIN, Row, action, row, session_table, stock, weekdays
+from tests.fixtures.adjustment import ISIN, Row, action, history, row, session_table, stock, weekdays
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -134,7 +137,8 @@ def test_the_tables_hold_what_the_sessions_and_the_actions_make(buckets: Buckets
         schema = pq.read_schema(pa.BufferReader(buckets.tables()[key]))
         assert schema == arrow.schema(columns)
     months = {f"{keys.RUNS}{name}.parquet" for name in ("2025-12", "2026-01", "2026-02")}
-    assert buckets.runs() == {*months, f"{keys.RUNS}2025.parquet", f"{keys.RUNS}2026.parquet"}
+    years = {f"{keys.RUNS}{name}.parquet" for name in ("2025", "2026")}
+    assert buckets.runs() == {*months, *years, MEMORY_KEY}
 
 
 def test_without_a_session_or_an_action_the_tables_are_empty(buckets: Buckets) -> None:
@@ -173,7 +177,8 @@ def test_a_morning_reads_its_month_and_no_other_session_however_long_the_history
     others = [key for key in read if not key.startswith(keys.COMPACT)]
     years = [f"{keys.RUNS}{year}.parquet" for year in range(2016, 2027)]
     months = [f"{keys.RUNS}{month}.parquet" for month in ("2026-01", "2026-02")]
-    assert sorted(others) == sorted([*years, *months, keys.corporate_actions("ZZAA")])
+    # Nothing is new of the paper, so what B3 states of it is not read
+    assert sorted(others) == sorted([*years, *months, MEMORY_KEY, *TABLES])
 
 
 def recorded(buckets: Buckets, operation: str, during: Callable[[], None]) -> list[str]:
@@ -270,13 +275,113 @@ def _market(place: int, chance: random.Random) -> list[Row]:
     ]
 
 
+def test_a_morning_makes_anew_the_papers_of_which_something_is_new(
+    buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def noted(runs: Sequence[Run], *rest: Any, **options: Any) -> events.History:
+        made.append(runs[0].ticker)
+        return events.history(runs, *rest, **options)
+
+    monkeypatch.setattr("refinement.adjustment.factors.history", noted)
+
+    def morning(day: date, **numbers: int) -> list[str]:
+        rows = [
+            row(n, "20", ticker=ticker, isin=f"BR{ticker[:4]}ACN{ticker[4]}R0")
+            for ticker, n in numbers.items()
+        ]
+        buckets.put_session(day, rows)
+        made.clear()
+        buckets.refresh()
+        return sorted(set(made))
+
+    days = weekdays(date(2026, 1, 26), 7)  # into February
+    assert morning(days[0], ZZAA3=1, ZZAA4=1, ZZBB3=5) == ["ZZAA3", "ZZAA4", "ZZBB3"]
+    assert morning(days[1], ZZAA3=1, ZZBB3=5) == []  # has traded on, or not at all
+    assert morning(days[2], ZZAA3=2, ZZAA4=1, ZZBB3=5) == ["ZZAA3", "ZZAA4"]  # of one issuer
+    buckets.put_actions(
+        "ZZBB", [action(issuer="ZZBB", isin="BRZZBBACN3R0", rate=D(1), last_date_prior=days[3])]
+    )
+    assert morning(days[3], ZZAA3=2, ZZAA4=1, ZZBB3=5) == ["ZZBB3"]
+    assert morning(days[4], ZZAA3=2, ZZAA4=1, ZZBB3=6) == ["ZZBB3"]  # it went ex
+    assert morning(days[5], ZZAA3=2, ZZAA4=1, ZZBB3=6) == []
+    assert morning(days[2], ZZAA3=2, ZZAA4=1, ZZBB3=7) == ["ZZBB3"]  # a session that was corrected
+    buckets.s3.delete_object(Bucket=buckets.refined, Key=f"{keys.COMPACT}{days[1]}/{keys.REFINED_FILE}")
+    assert morning(days[5], ZZAA3=2, ZZAA4=1, ZZBB3=6) == ["ZZAA3", "ZZAA4", "ZZBB3"]  # not as they were
+    body = buckets.s3.get_object(Bucket=buckets.refined, Key=MEMORY_KEY)["Body"].read()
+    other = body.replace(kept.code().encode(), b"0" * len(kept.code()))
+    buckets.s3.put_object(Bucket=buckets.refined, Key=MEMORY_KEY, Body=other)
+    assert morning(days[6], ZZAA3=2, ZZAA4=1, ZZBB3=6) == ["ZZAA3", "ZZAA4", "ZZBB3"]  # made by other code
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 10**6))
+def test_what_is_kept_is_what_would_be_made(seed: int) -> None:
+    """Mornings one after another, with all that may be new in one, and now and then something else."""
+    in_memory: Any = MemoryS3()  # of this many mornings the emulator's S3 would take minutes
+    buckets, chance = Buckets(in_memory), random.Random(seed)  # noqa: S311
+    days = weekdays(date(2025, 12, 24), 10)
+    ahead = weekdays(date(2025, 12, 22), 16)
+    papers = [
+        {"ticker": "ZZAA3", "isin": "BRZZAAACNOR0", "share_class": "ON"},
+        {"ticker": "ZZAA4", "isin": "BRZZAAACNPR0", "share_class": "PN"},
+        {"ticker": "ZZBB11", "isin": "BRZZBBCTF000", "share_class": "CI"},
+    ]
+    numbers = dict.fromkeys(range(len(papers)), 7)
+    stated: dict[str, list[Action]] = {}
+
+    def session() -> list[Row]:
+        rows = []
+        for place, paper in enumerate(papers):
+            numbers[place] += chance.choices((0, 1, 2, -1), (80, 14, 4, 2))[0]
+            if chance.random() < 0.03:
+                paper["ticker"] = f"ZZ{chance.choice('ABD') * 2}{paper['ticker'][4:]}"
+            kind = chance.choices(("cash", "no cash", "no number", "none"), (75, 8, 4, 13))[0]
+            number = numbers[place] if kind == "cash" else None
+            close = None if kind == "no cash" else f"{chance.randrange(500, 3000) / 100:.2f}"
+            if kind != "none":
+                rows.append(row(number, close, **paper))
+        return rows
+
+    def state_something() -> None:
+        issuer = chance.choice(("ZZAA", "ZZBB", "ZZDD"))
+        isin, day = chance.choice(papers)["isin"], chance.choice(ahead)
+        rate = D(chance.randrange(1, 300)) / 100
+        said = chance.choice(
+            (
+                action(issuer=issuer, isin=isin, rate=rate, last_date_prior=day),
+                stock("DESDOBRAMENTO", "100", day, issuer=issuer, isin=isin),
+                history("DIVIDENDO", str(rate), day, issuer=issuer, type_stock=chance.choice(("ON", "PN"))),
+            )
+        )
+        stated.setdefault(issuer, []).append(said)
+        buckets.put_actions(issuer, stated[issuer])
+
+    for place, day in enumerate(days):
+        buckets.put_session(day, session())
+        for _ in range(chance.choice((0, 0, 1, 2))):
+            state_something()
+        if place and chance.random() < 0.15:
+            buckets.put_session(chance.choice(days[:place]), session())
+        if stated and chance.random() < 0.05:
+            issuer = chance.choice(sorted(stated))
+            del stated[issuer]
+            buckets.s3.delete_object(Bucket=buckets.raw, Key=keys.corporate_actions(issuer))
+        buckets.refresh()
+        tables = buckets.tables()
+        buckets.s3.delete_object(Bucket=buckets.refined, Key=MEMORY_KEY)
+        buckets.refresh()
+        assert tables == buckets.tables(), day
+
+
 def test_a_run_that_died_anywhere_leaves_what_the_next_one_ends(
     buckets: Buckets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_all(buckets)
     buckets.refresh()
     expected = buckets.tables()
-    puts = 6  # a month and a year of 2025, two months and a year of 2026, a table: all but the last
+    puts = 7  # a month and a year of 2025, two months and a year of 2026, both tables: all but the memory
     for died_at in range(puts):
         again = Buckets(buckets.s3)
         put_all(again)
