@@ -315,7 +315,7 @@ def test_a_morning_makes_anew_the_papers_of_which_something_is_new(
     assert morning(days[6], ZZAA3=2, ZZAA4=1, ZZBB3=6) == ["ZZAA3", "ZZAA4", "ZZBB3"]  # made by other code
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6))
 def test_what_is_kept_is_what_would_be_made(seed: int) -> None:
     """Mornings one after another, with all that may be new in one, and now and then something else."""
