@@ -2,7 +2,7 @@
 
 `python -m benchmarks.adjustment`. Lakes of made-up papers lie in memory, behind the calls of S3 that
 the job makes, so that what is counted is the job's: its requests, the bytes that it reads, and its own
-seconds. Each lake is made whole once; then a session more is published, as every morning.
+seconds. Each lake is made whole once; then a session more is published, in which some papers go ex, as every morning.
 """
 
 from __future__ import annotations
@@ -126,12 +126,21 @@ class Lake:
         self._papers = pa.table([columns[name] for name in _SESSION.names], schema=_SESSION)
         before: date | None = None
         for day in self.sessions:
-            self.publish(day, before)
+            self._publish(day, before)
             before = day
         for paper, dates in self._paid.items():
             self._state(paper, dates)
 
-    def publish(self, day: date, before: date | None) -> None:
+    def next_session(self) -> None:
+        """A session more, and what B3 states of the papers that go ex in it."""
+        before = self.sessions[-1]
+        self.sessions.append(before + timedelta(days=1))
+        self._publish(self.sessions[-1], before)
+        for paper, dates in self._paid.items():
+            if dates and dates[-1] == before:
+                self._state(paper, dates)
+
+    def _publish(self, day: date, before: date | None) -> None:
         """A session's compact file, with the columns that are read of it."""
         if before and before >= FIRST_IN_BRL:  # of an amount of before the currency is not known
             for paper in self._chance.sample(range(PAPERS), round(PAPERS * RISES_A_YEAR / 250)):
@@ -177,8 +186,7 @@ def main() -> None:
     for years in YEARS:
         lake = Lake(years)
         whole = lake.refresh()
-        before = lake.sessions[-1]
-        lake.publish(before + timedelta(days=1), None)
+        lake.next_session()
         morning = lake.refresh()
         sessions = f"{len(lake.sessions):,}"
         for what, cost in (("whole, once", whole), ("a morning", morning)):

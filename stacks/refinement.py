@@ -321,8 +321,8 @@ def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
         # Spark writes by Hadoop's S3A, in parts, and asks first for what is there, the folder itself as well
         actions += ["s3:GetObject", "s3:AbortMultipartUpload"]
         written += sessions
-    # Of the sessions' files, of what it keeps of them, and of what it made before, the job makes what corporate
-    # actions do to prices
+    # The job makes what corporate actions do to prices of the sessions' files, of what it keeps of
+    # them, and of what it made before
     grants = (
         (actions, written),
         (["s3:GetObject"], [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, *adjustment)]),
