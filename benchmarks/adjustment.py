@@ -2,7 +2,8 @@
 
 `python -m benchmarks.adjustment`. Lakes of made-up papers lie in memory, behind the calls of S3 that
 the job makes, so that what is counted is the job's: its requests, the bytes that it reads, and its own
-seconds. Each lake is made whole once; then a session more is published, in which some papers go ex, as every morning.
+seconds. Each lake is made whole once; then a session more is published, in which some papers go ex, as every
+morning.
 """
 
 from __future__ import annotations
