@@ -42,7 +42,7 @@ ACTIONS_ASKED, ACTIONS_SECONDS = 80, 2.5
 7,300 a year) and a twentieth of a thousand; the pause of two seconds, and an answer."""
 JOB_LISTS, JOB_GETS = 8, 20
 """Assumed, of a job run: listings of raw and refined folders; footers and column chunks of the raw files."""
-ADJUSTING_SECONDS, ADJUSTING_LISTS, ADJUSTING_GETS = 3, 7, 1_032
+ADJUSTING_SECONDS, ADJUSTING_LISTS, ADJUSTING_GETS = 1, 9, 51
 """Measured, of a morning of a lake of a year with 1,000 papers (`python -m benchmarks.adjustment`)."""
 CATALOG_PARTITIONS_A_CALL, CATALOG_OTHER_CALLS = 100, 20
 """The job's; the others are assumed: databases, tables, partitions that are there."""
@@ -196,7 +196,8 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         ),
         _repeated(
             "S3 GET by the job",
-            f"{gets:,} of a session, most of them an object of corporate actions an issuer",
+            f"{gets:,} of a session: footers and columns of raw files, what is kept of the sessions before, "
+            "corporate actions of issuers of which something is new",
             session=gets * get,
         ),
         Line(
