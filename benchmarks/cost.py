@@ -43,8 +43,8 @@ ACTIONS_ASKED, ACTIONS_SECONDS = 80, 2.5
 JOB_LISTS, JOB_GETS = 8, 20
 """Assumed, of a job run: listings of raw and refined folders; footers and column chunks of the raw files."""
 ADJUSTING_SECONDS, ADJUSTING_PUTS, ADJUSTING_GETS = 1, 14, 51
-"""Measured, of a morning of a lake of a year with 1,000 papers (`python -m benchmarks.adjustment`): PUT and LIST
-together, which cost the same."""
+"""Measured, of a morning of a lake of a year with 1,000 papers (`python -m benchmarks.adjustment`); PUT and
+LIST, which cost the same, together."""
 CATALOG_PARTITIONS_A_CALL, CATALOG_OTHER_CALLS = 100, 20
 """The job's; the others are assumed: databases, tables, partitions that are there."""
 LOG_BYTES_A_DAY = 2_000_000
