@@ -108,7 +108,7 @@ def _prepare_view(glue: GlueClient, database: str, refined_table: str) -> None:
             glue.create_table(DatabaseName=database, TableInput=wanted)
         log.line(f"view {database}.{wanted['Name']} created")
         return
-    if there.get("ViewOriginalText") != wanted["ViewOriginalText"]:
+    if any(there.get(part) != wanted[part] for part in ("ViewOriginalText", "Description")):
         glue.update_table(DatabaseName=database, TableInput=wanted)
         log.line(f"view {database}.{wanted['Name']} updated")
 
@@ -125,7 +125,10 @@ def _existing_view(glue: GlueClient, database: str, refined_table: str) -> Any:
 
 
 def _view(database: str, refined_table: str) -> Any:
-    """A view as Athena stores those that it makes: its text and its columns, in Base64."""
+    """A view as Athena stores those that it makes: its text and its columns, in Base64.
+
+    Its description says no more than its comment: Trino takes the one for the other, and knows a view by it.
+    """
     _, _, name = adjustment_tables(refined_table)
     columns = (*COMPACT_COLUMNS, *COMPACT_KEYS, *ADJUSTED_COLUMNS)
     definition = {
@@ -135,12 +138,12 @@ def _view(database: str, refined_table: str) -> Any:
         "columns": [
             {"name": field.name, "type": _TRINO_TYPES.get(field.type, field.type)} for field in columns
         ],
+        "runAsInvoker": True,  # it has no owner, whose permissions Trino would ask for
     }
     encoded = base64.b64encode(json.dumps(definition).encode()).decode()
     return {
         "Name": name,
-        "Description": f"The rows of {refined_table}{COMPACT_SUFFIX}, with prices adjusted for what proven "
-        "corporate actions did to them.",
+        "Description": _IS_VIEW["comment"],
         "TableType": "VIRTUAL_VIEW",
         "Parameters": dict(_IS_VIEW),
         "PartitionKeys": [],

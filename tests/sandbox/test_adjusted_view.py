@@ -138,12 +138,15 @@ def test_the_catalog_has_the_view_as_athena_keeps_its_own(prices: Prices) -> Non
     columns = (*COMPACT_COLUMNS, *COMPACT_KEYS, *ADJUSTED_COLUMNS)
     assert (view["TableType"], view["Parameters"]["presto_view"]) == ("VIRTUAL_VIEW", "true")
     assert view["ViewExpandedText"] == "/* Presto View */"
+    # By this comment Trino knows a view, and it takes a description for the comment
+    assert (view["Parameters"]["comment"], view["Description"]) == ("Presto View", "Presto View")
     assert [(each["Name"], each["Type"]) for each in view["StorageDescriptor"]["Columns"]] == [
         (name, kind) for name, kind, _ in columns
     ]
     text = view["ViewOriginalText"].removeprefix("/* Presto View: ").removesuffix(" */")
     definition = json.loads(b64decode(text))
     assert (definition["catalog"], definition["schema"]) == ("awsdatacatalog", prices.database)
+    assert definition["runAsInvoker"] is True
     spelling = {"string": "varchar", "int": "integer"}
     assert definition["columns"] == [
         {"name": name, "type": spelling.get(kind, kind)} for name, kind, _ in columns
@@ -162,6 +165,10 @@ def test_a_view_of_before_is_brought_up_to_date_and_one_that_is_right_left_alone
     before = prices.view()
     prices.prepare()
     assert prices.view() == before
+    described: Any = {**old, "ViewOriginalText": wanted, "Description": "The rows of the compact table"}
+    prices.glue.update_table(DatabaseName=prices.database, TableInput=described)
+    prices.prepare()
+    assert prices.view()["Description"] == before["Description"]
 
 
 def test_a_table_in_the_place_of_the_view_is_refused_before_anything_is_written(prices: Prices) -> None:
