@@ -45,6 +45,8 @@ EVENTS_FOLDER, FACTORS_FOLDER = "refined_events", "refined_factors"
 RUNS_FOLDER = "refined_runs"
 """Of what the job keeps of the sessions to make them of; no table."""
 RUNS = f"{RUNS_FOLDER}/"
+ADJUSTMENT_MEMORY = f"{RUNS}tables.json"
+"""What the tables of events and factors were made of when they were made last."""
 TABLE_FOLDERS = (WIDE_FOLDER, COMPACT_FOLDER, EVENTS_FOLDER, FACTORS_FOLDER)
 """Of the refined tables."""
 REFINED_FOLDERS = (*TABLE_FOLDERS, RUNS_FOLDER)

@@ -157,9 +157,15 @@ class _Lender(BaseManager):
 class _Borrowed(SparkJavas):
     """Javas of another process; they stay with it."""
 
-    def __init__(self, javas: SparkJavas) -> None:
-        self.take = javas.take  # type: ignore[method-assign]
-        self.give_back = javas.give_back  # type: ignore[method-assign]
+    def __init__(self, lender: Any) -> None:
+        self._lender = lender
+
+    def take(self, log: Path) -> tuple[int, Path]:
+        taken: tuple[int, Path] = self._lender.take(log)
+        return taken
+
+    def give_back(self, number: int, *, ended_well: bool) -> None:
+        self._lender.give_back(number, ended_well=ended_well)
 
     def stop(self) -> None:
         """Leave them as they are."""

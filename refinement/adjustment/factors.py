@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from refinement.adjustment.actions import Book, class_of
 from refinement.adjustment.events import REFINED_BEFORE, Event, History, Lake, history
-from refinement.adjustment.runs import Run
+from refinement.adjustment.runs import ISSUER_LETTERS, Run
 
 _DIGITS = 60
 NO_CASH_LINE = "no cash line in any session, and so no distribution number"
-_ISSUER_LETTERS = 4
 
 
 class Span(NamedTuple):
@@ -58,7 +57,7 @@ def adjust(
     lake = Lake(sessions)
     of_class: dict[tuple[str, str], set[str]] = defaultdict(set)
     classes = {isin: class_of(runs[-1].share_class) for isin, runs in papers.items()}
-    issuers = {isin: {run.ticker[:_ISSUER_LETTERS] for run in runs} for isin, runs in papers.items()}
+    issuers = {isin: {run.ticker[:ISSUER_LETTERS] for run in runs} for isin, runs in papers.items()}
     for isin, kind in classes.items():
         for issuer in issuers[isin]:
             of_class[issuer, kind or ""].add(isin)

@@ -23,11 +23,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake import keys
+from refinement.adjustment.runs import ISSUER_LETTERS
 
-MEMORY_KEY = f"{keys.RUNS}tables.json"
 _CODE = ("refinement", "refinement.adjustment")
-_ISSUER_LETTERS = 4
 _ENDS = ("last_session", "last_close")
 
 
@@ -76,7 +74,7 @@ def papers_of(runs: pa.Table) -> dict[str, Paper]:
         join(*texts, "\t").to_pylist(),
         in_cash.tolist(),
         runs["last_session"].cast(pa.string()).to_pylist(),
-        pc.utf8_slice_codeunits(runs["ticker"], 0, _ISSUER_LETTERS).to_pylist(),
+        pc.utf8_slice_codeunits(runs["ticker"], 0, ISSUER_LETTERS).to_pylist(),
         runs["number"].is_valid().to_pylist(),
         strict=True,
     )

@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from lake.currency import FIRST_IN_BRL
 from refinement import arrow
 
+ISSUER_LETTERS = 4
+"""Of a ticker, the issuing code."""
+
 
 class Run(NamedTuple):
     """Sessions of a paper's cash line, one after another, with the same distribution number.

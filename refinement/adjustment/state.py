@@ -124,7 +124,8 @@ class _State:
         """Bring the runs up to date, and write both tables."""
         of_all = self._runs(found.sessions)
         papers = kept.papers_of(of_all)
-        former = self._former(found)
+        there = self._there()
+        former = self._former(found, there)
         known = former.memory.actions if former else {}
         changed = {key for key, tag in found.actions.items() if key not in known or known[key][0] != tag}
         read = self._actions(changed)
@@ -147,30 +148,39 @@ class _State:
             pairs = zip(former.kept(papers, stale), made, strict=True)
             made = Tables(*(pa.concat_tables(pair).sort_by("isin").combine_chunks() for pair in pairs))
         tags = {
-            key: self._write(key, files.parquet(table, files.COMPACT_FILE), f"{table.num_rows:,} rows")
+            key: self._write(key, files.parquet(table, files.COMPACT_FILE), there, f"{table.num_rows:,} rows")
             for key, table in zip((EVENTS_KEY, FACTORS_KEY), made, strict=True)
         }
         actions = {key: (tag, names[key]) for key, tag in found.actions.items()}
         memory = kept.Memory.of(tables=tags, sessions=found.sessions, actions=actions, papers=papers)
-        self._write(kept.MEMORY_KEY, memory.body(), "")
+        self._write(keys.ADJUSTMENT_MEMORY, memory.body(), there)
         return made
 
-    def _former(self, found: Files) -> kept.Former | None:
+    def _there(self) -> dict[str, tuple[int, str]]:
+        """Size and ETag of what the last run has made, as far as it is there."""
+        return {
+            item["Key"]: (item["Size"], item["ETag"])
+            for key in (EVENTS_KEY, FACTORS_KEY, keys.ADJUSTMENT_MEMORY)
+            for item in aws.objects(self._s3, self._refined, key)
+        }
+
+    def _former(self, found: Files, there: Mapping[str, tuple[int, str]]) -> kept.Former | None:
         """What the last run has made, if what it was made of is known, and sessions have only followed."""
-        listed = {item["Key"] for item in aws.objects(self._s3, self._refined, kept.MEMORY_KEY)}
-        if kept.MEMORY_KEY not in listed:
+        if keys.ADJUSTMENT_MEMORY not in there:
             return None
-        memory = kept.Memory.read(
-            self._s3.get_object(Bucket=self._refined, Key=kept.MEMORY_KEY)["Body"].read()
-        )
+        remembered = self._s3.get_object(Bucket=self._refined, Key=keys.ADJUSTMENT_MEMORY)
+        memory = kept.Memory.read(remembered["Body"].read())
         if memory is None or not memory.has_sessions_before(list(found.sessions)):
+            return None
+        # By the listing: to ask for what is not there is denied to who may list some folders alone
+        if any(key not in there or there[key][1] != tag for key, tag in memory.tables.items()):
             return None
         tables = []
         for key, columns in ((EVENTS_KEY, EVENT_COLUMNS), (FACTORS_KEY, FACTOR_COLUMNS)):
             try:
                 answer = self._s3.get_object(Bucket=self._refined, Key=key, IfMatch=memory.tables[key])
             except ClientError as error:
-                if error.response["Error"]["Code"] in ("NoSuchKey", "PreconditionFailed"):
+                if error.response["Error"]["Code"] == "PreconditionFailed":  # another run has made it since
                     return None
                 raise
             table = pq.read_table(pa.BufferReader(answer["Body"].read()))
@@ -258,11 +268,8 @@ class _State:
         body = files.parquet(named, {"compression": files.COMPACT_FILE["compression"]})
         self._s3.put_object(Bucket=self._refined, Key=key, Body=body)
 
-    def _write(self, key: str, body: bytes, what: str) -> str:
+    def _write(self, key: str, body: bytes, there: Mapping[str, tuple[int, str]], what: str = "") -> str:
         """Put an object of the refined bucket, unless it is there; return its ETag."""
-        there = {
-            item["Key"]: (item["Size"], item["ETag"]) for item in aws.objects(self._s3, self._refined, key)
-        }
         written = files.put(self._s3, self._refined, key, body, there.get(key))
         if what:
             log.line(f"s3://{self._refined}/{key}: {what}{'' if written else ', unchanged'}")

@@ -21,7 +21,6 @@ from lake import keys
 from refinement import arrow
 from refinement.adjustment import events, kept, state
 from refinement.adjustment.actions import Action
-from refinement.adjustment.kept import MEMORY_KEY
 from refinement.adjustment.runs import Run
 from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
 from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
@@ -138,7 +137,7 @@ def test_the_tables_hold_what_the_sessions_and_the_actions_make(buckets: Buckets
         assert schema == arrow.schema(columns)
     months = {f"{keys.RUNS}{name}.parquet" for name in ("2025-12", "2026-01", "2026-02")}
     years = {f"{keys.RUNS}{name}.parquet" for name in ("2025", "2026")}
-    assert buckets.runs() == {*months, *years, MEMORY_KEY}
+    assert buckets.runs() == {*months, *years, keys.ADJUSTMENT_MEMORY}
 
 
 def test_without_a_session_or_an_action_the_tables_are_empty(buckets: Buckets) -> None:
@@ -163,6 +162,15 @@ def test_tables_that_were_damaged_are_made_anew(buckets: Buckets) -> None:
     assert buckets.tables() == expected
 
 
+def test_a_table_that_is_gone_is_made_anew_without_asking_for_it(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    expected = buckets.tables()
+    buckets.s3.delete_object(Bucket=buckets.refined, Key=EVENTS_KEY)
+    assert EVENTS_KEY not in recorded(buckets, "GetObject", buckets.refresh)
+    assert buckets.tables() == expected
+
+
 def test_a_morning_reads_its_month_and_no_other_session_however_long_the_history(buckets: Buckets) -> None:
     for year in range(2016, 2026):
         for day in weekdays(date(year, 11, 3), 3):
@@ -178,7 +186,7 @@ def test_a_morning_reads_its_month_and_no_other_session_however_long_the_history
     years = [f"{keys.RUNS}{year}.parquet" for year in range(2016, 2027)]
     months = [f"{keys.RUNS}{month}.parquet" for month in ("2026-01", "2026-02")]
     # Nothing is new of the paper, so what B3 states of it is not read
-    assert sorted(others) == sorted([*years, *months, MEMORY_KEY, *TABLES])
+    assert sorted(others) == sorted([*years, *months, keys.ADJUSTMENT_MEMORY, *TABLES])
 
 
 def recorded(buckets: Buckets, operation: str, during: Callable[[], None]) -> list[str]:
@@ -309,9 +317,9 @@ def test_a_morning_makes_anew_the_papers_of_which_something_is_new(
     assert morning(days[2], ZZAA3=2, ZZAA4=1, ZZBB3=7) == ["ZZBB3"]  # a session that was corrected
     buckets.s3.delete_object(Bucket=buckets.refined, Key=f"{keys.COMPACT}{days[1]}/{keys.REFINED_FILE}")
     assert morning(days[5], ZZAA3=2, ZZAA4=1, ZZBB3=6) == ["ZZAA3", "ZZAA4", "ZZBB3"]  # not as they were
-    body = buckets.s3.get_object(Bucket=buckets.refined, Key=MEMORY_KEY)["Body"].read()
+    body = buckets.s3.get_object(Bucket=buckets.refined, Key=keys.ADJUSTMENT_MEMORY)["Body"].read()
     other = body.replace(kept.code().encode(), b"0" * len(kept.code()))
-    buckets.s3.put_object(Bucket=buckets.refined, Key=MEMORY_KEY, Body=other)
+    buckets.s3.put_object(Bucket=buckets.refined, Key=keys.ADJUSTMENT_MEMORY, Body=other)
     assert morning(days[6], ZZAA3=2, ZZAA4=1, ZZBB3=6) == ["ZZAA3", "ZZAA4", "ZZBB3"]  # made by other code
 
 
@@ -370,7 +378,7 @@ def test_what_is_kept_is_what_would_be_made(seed: int) -> None:
             buckets.s3.delete_object(Bucket=buckets.raw, Key=keys.corporate_actions(issuer))
         buckets.refresh()
         tables = buckets.tables()
-        buckets.s3.delete_object(Bucket=buckets.refined, Key=MEMORY_KEY)
+        buckets.s3.delete_object(Bucket=buckets.refined, Key=keys.ADJUSTMENT_MEMORY)
         buckets.refresh()
         assert tables == buckets.tables(), day
 
