@@ -32,7 +32,7 @@ from sandbox.ministack import REPOSITORY
 # PySpark 3.5 carries one of 2022, which loses itself in the functions of Python 3.14
 serializers.cloudpickle = cloudpickle  # type: ignore[attr-defined]  # it is there, by an import
 
-_JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
+JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")
 _BASE, _SPARK = "java.jsa", "spark.jsa"
 _OF_A_RUN = ("spark.executorEnv.", "spark.hadoop.fs.viewfs.mounttable.")
@@ -91,7 +91,7 @@ def java_environment(
 ) -> dict[str, str]:
     """The variables that have `spark-submit` start a Java with the sandbox's settings; as `configure`."""
     options = [
-        *_JAVA,
+        *JAVA,
         *(archive_options() if archive is None else archive),
         f"-Djava.io.tmpdir={scratch}",
         f"-Dlog4j2.configurationFile={(scratch / 'log4j2.properties').as_uri()}",
@@ -216,7 +216,7 @@ def make_archive() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
             base, spark = Path(scratch, _BASE), Path(scratch, _SPARK)
-            _call(_JAVA_OF_SPARK, *_JAVA[:2], f"-XX:SharedArchiveFile={base}", "-Xshare:dump", made=base)
+            _call(_JAVA_OF_SPARK, *JAVA[:2], f"-XX:SharedArchiveFile={base}", "-Xshare:dump", made=base)
             base.replace(folder / _BASE)
             options = (f"-XX:SharedArchiveFile={folder / _BASE}", f"-XX:ArchiveClassesAtExit={spark}")
             _call(sys.executable, "-m", "sandbox.local_spark", *options, made=spark)

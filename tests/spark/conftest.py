@@ -39,10 +39,9 @@ def spark(
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": (
-            f"-Duser.timezone=UTC -Djava.io.tmpdir={scratch} "
-            "-XX:-UsePerfData -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "
-            + " ".join(f'"{option}"' for option in local_spark.archive_options())
+        "spark.driver.extraJavaOptions": " ".join(
+            f'"{option}"'
+            for option in (*local_spark.JAVA, f"-Djava.io.tmpdir={scratch}", *local_spark.archive_options())
         ),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
