@@ -14,11 +14,14 @@ NEW_BASE = "new base: not to be held against the session before"
 
 LEVEL_COLUMNS = (
     Column("index_code", "string", "Code of the index, such as IBOV"),
-    Column("trade_date", "date", "Session (day and month of the cell, year of the request)"),
-    Column("level", "decimal(18,2)", "Close of the session [points], as B3 published it (rateValue1..12)"),
-    Column("note", "string", "Why it is not to be held against the year's level before; else null"),
+    Column("trade_date", "date", "Trading session"),
+    Column("level", "decimal(18,2)", "Close of the session [points], as B3 published it then"),
+    Column(
+        "note", "string", "Why it is not to be held against the level before, as after a new base; else null"
+    ),
 )
-"""Raw table `index_level`, an object an index and year; in brackets B3's own names.
+"""Raw table `index_level`, an object an index and year. B3's rows are days of the month, of a level a
+month.
 
 B3 divided the IBOV by ten, or by a hundred, several times up to 1997, and currencies changed. Its levels are
 as they were published, so that a return across such a day is none: `note` has `NEW_BASE` there.
