@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def _check_levels(data: bytes) -> None:
     found = pa.Table.from_pandas(read.frame, schema=LEVEL_SCHEMA).to_pylist()
     _require({row["index_code"] for row in found} <= {"IBOV"}, "another index")
     _require([(row["trade_date"], row["level"]) for row in found] == expected, "other levels than the cells'")
-    pairs = zip(expected, expected[1:], strict=False)
+    pairs = pairwise(expected)
     steps = [
         NEW_BASE if after > 2 * before or 2 * after < before else None for (_, before), (_, after) in pairs
     ]

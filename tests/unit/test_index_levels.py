@@ -168,7 +168,7 @@ def test_what_is_no_such_answer_is_refused_by_what_was_found_and_expected(
 def test_a_cell_that_is_not_there_is_refused() -> None:
     answer = json.loads(grid())
     del answer["results"][8]["rateValue11"]
-    with pytest.raises(InvalidData, match="record 9, field results.rateValue11: found nothing"):
+    with pytest.raises(InvalidData, match=r"record 9, field results\.rateValue11: found nothing"):
         read(json.dumps(answer).encode())
 
 
@@ -236,7 +236,7 @@ def test_the_server_asks_for_what_b3_asks_for() -> None:
     encoded = of_year("", "IBOV", 2024).rpartition("/")[2]
     assert parse_levels_request(encoded) == LevelsRequest(index="IBOV", year=2024)
     for other in ("e30=", "eyJpbmRleCI6IkEiLCJ5ZWFyIjoiMSIsImxhbmd1YWdlIjoiZW4tdXMifQ==", "%"):
-        with pytest.raises(ValueError, match="lacks|expected pt-br|Base64"):
+        with pytest.raises(ValueError, match=r"lacks|expected pt-br|Base64"):
             parse_levels_request(other)
 
 
