@@ -128,11 +128,11 @@ class SimulatedSource:
         return _JSON(body=json.dumps(pages[request.page_number - 1], ensure_ascii=False).encode())
 
     def levels(self, request: LevelsRequest) -> Document | None:
-        """The levels of one of `INDICES`, of the sessions that there are; None of a year that has none."""
+        """The levels of one of `INDICES`, of the sessions that there are in a year, if any."""
         days = [
             day for day in self._sessions.values() if day.year == request.year and day <= self.actions_as_of
         ]
-        if request.index not in INDICES or not days:
+        if request.index not in INDICES:
             return None
         with self._generating:
             levels = {day: self._market.level(day, request.index) for day in days}

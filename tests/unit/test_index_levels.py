@@ -213,7 +213,7 @@ def test_the_simulated_b3_serves_the_sessions_of_a_year_that_are_known_and_null_
 
     assert served("IBOV", 2024) == [THURSDAY]
     assert served("SMLL", 2023) == [date(2023, 12, 28)]
-    assert served("IBOV", 2022) is None
+    assert served("IBOV", 2022) == []
     assert served("XXXX", 2024) is None
 
 
