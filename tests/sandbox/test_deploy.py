@@ -143,10 +143,12 @@ class TestDeployed:
         self, deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         begun = [StringIO(), StringIO()]
-        with start(tmp_path / "one", b3=deployed.server, lookback=1, show=Show(begun[0])):
+        with start(tmp_path / "one", b3=deployed.server, lookback=len(SESSIONS), show=Show(begun[0])):
             pass  # deployed, if no test before has done it
         monkeypatch.setattr(Cdk, "_run", lambda *_, **__: pytest.fail("the CDK was called"))
-        with start(tmp_path / "other", b3=deployed.server, lookback=1, show=Show(begun[1])) as sandbox:
+        with start(
+            tmp_path / "other", b3=deployed.server, lookback=len(SESSIONS), show=Show(begun[1])
+        ) as sandbox:
             lead_to(sandbox.aws, monkeypatch)
             pipeline = Pipeline(sandbox.deployment)
             assert boto3.client("s3").list_objects_v2(Bucket=sandbox.deployment.raw_bucket)["KeyCount"] == 0
