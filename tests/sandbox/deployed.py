@@ -17,6 +17,8 @@ from sandbox.b3.server import (
     B3Server,
     CashHistoryRequest,
     Document,
+    LevelsRequest,
+    LevelsSource,
     PortfolioRequest,
     Source,
     SupplementRequest,
@@ -47,6 +49,9 @@ class ChangingSource:
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         return self.now.portfolio(request)
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        return self.now.levels(request) if isinstance(self.now, LevelsSource) else None
 
     def supplement(self, request: SupplementRequest) -> Document | None:
         return self.actions.supplement(request) if self.actions else None
