@@ -89,7 +89,15 @@ def _by_trino(run_ddl: Execute, trino: Trino, threads: ThreadPoolExecutor) -> Ex
 
         def run() -> None:
             trino.wait_until_ready()
-            ask(trino.address, sql, answer, database=database, is_unwanted=is_unwanted, prepared=prepared)
+            ask(
+                trino.address,
+                sql,
+                answer,
+                database=database,
+                token=query_id,
+                is_unwanted=is_unwanted,
+                prepared=prepared,
+            )
 
         try:
             await asyncio.get_running_loop().run_in_executor(threads, run)

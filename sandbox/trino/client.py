@@ -19,6 +19,7 @@ from sandbox.trino.server import CATALOG
 _USER = "athena"
 _BUSY = (502, 503, 504)
 _BUSY_SECONDS = 0.1
+_NO_NODES, _NODES_SECONDS = "NO_NODES_AVAILABLE", 30
 _SECONDS = 60
 """How long Trino may take for a page; it answers within a second, with an empty one if need be."""
 
@@ -33,11 +34,13 @@ class QueryFailedError(Exception):
     """Trino could not answer; the message is `<name of the error>: <what it says>`.
 
     Attributes:
+        name: The name of the error.
         is_users: Whether the query is at fault.
     """
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         super().__init__(f"{error['errorName']}: {error['message']}")
+        self.name: str = error["errorName"]
         self.is_users = error["errorType"] == "USER_ERROR"
 
 
@@ -66,16 +69,21 @@ def ask(
     answer: Answer,
     *,
     database: str,
+    token: str,
     is_unwanted: Callable[[], bool],
     prepared: Mapping[str, str] | None = None,
 ) -> None:
     """Run a query to its end.
+
+    A Trino that has just started knows itself as a node that can read only some seconds later; a query that
+    comes too early is asked again.
 
     Args:
         address: Trino's.
         sql: The query.
         answer: Where to put what it answers, as it comes.
         database: The one of tables that are named without one.
+        token: By which to find the query among Trino's (`session.traceToken`).
         is_unwanted: Is asked, page by page, whether the query is to be stopped.
         prepared: Statements that `EXECUTE` may name.
 
@@ -88,12 +96,25 @@ def ask(
         "X-Trino-Catalog": CATALOG,
         "X-Trino-Schema": database,
         "X-Trino-Time-Zone": "UTC",
+        "X-Trino-Trace-Token": token,
     }
     if prepared:
         headers["X-Trino-Prepared-Statement"] = ",".join(
             f"{quote(name)}={quote(statement)}" for name, statement in prepared.items()
         )
-    page = _call("POST", f"{address}/v1/statement", sql.encode(), headers)
+    deadline = time.monotonic() + _NODES_SECONDS
+    while True:
+        try:
+            _run(_call("POST", f"{address}/v1/statement", sql.encode(), headers), answer, is_unwanted)
+        except QueryFailedError as error:
+            if error.name != _NO_NODES or time.monotonic() > deadline:
+                raise
+            time.sleep(_BUSY_SECONDS)
+        else:
+            return
+
+
+def _run(page: Any, answer: Answer, is_unwanted: Callable[[], bool]) -> None:
     while True:
         answer.statistics = page["stats"]
         if error := page.get("error"):

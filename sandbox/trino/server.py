@@ -21,6 +21,9 @@ CATALOG = "awsdatacatalog"
 """The name of the Glue Data Catalog in Athena's queries."""
 
 LOG = "trino.log"
+ADDRESS = "address"
+"""The file in Trino's folder that says where it listens."""
+
 _START_SECONDS = 120
 _POLL_SECONDS = 0.2
 
@@ -108,7 +111,7 @@ class Trino:
         config = folder / "etc" / "config.properties"
         config.write_text(_CONFIG.format(folder=folder, port=port, plugins=installation.plugins))
         levels = folder / "etc" / "log.properties"
-        levels.write_text("io.trino=WARN\nio.airlift=WARN\norg.glassfish=ERROR\n")
+        levels.write_text("Bootstrap=WARN\nio.trino=WARN\nio.airlift=WARN\n")
         (folder / "etc" / "catalog" / f"{CATALOG}.properties").write_text(
             _CATALOG.format(endpoint=endpoint, region=REGION, key=key, secret=secret)
         )
@@ -122,7 +125,9 @@ class Trino:
             process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT
             )
-        return cls(address=f"http://127.0.0.1:{port}", log=log, _process=process)
+        address = f"http://127.0.0.1:{port}"
+        (folder / ADDRESS).write_text(address)
+        return cls(address=address, log=log, _process=process)
 
     def wait_until_ready(self) -> None:
         """Wait until it takes queries.
