@@ -26,7 +26,7 @@ from operating.learner_lab import SETTINGS
 from sandbox.b3.server import B3Server, Source
 from sandbox.console import Show
 from sandbox.deploy import Cdk, Deployment
-from sandbox.ministack import REPOSITORY, MiniStack, UncleanFolderError
+from sandbox.ministack import DUCKDB, REPOSITORY, MiniStack, UncleanFolderError
 from sandbox.mirror import BucketMirror
 from sandbox.request import LAB, LIVE, SCRIPT, VISUAL, Request
 
@@ -83,6 +83,7 @@ def start(
     job: str = SCRIPT,
     settings: Mapping[str, str] = MappingProxyType({}),
     lab: bool = False,
+    engine: str = DUCKDB,
 ) -> Iterator[Sandbox]:
     """Start the emulator and deploy the stack.
 
@@ -94,6 +95,7 @@ def start(
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
         settings: Further settings of the stack, by their names in `cdk.json`.
         lab: Whether the account is one of a Learner Lab.
+        engine: What answers Athena's queries.
 
     Raises:
         sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
@@ -111,7 +113,7 @@ def start(
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
     with ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
-            aws = running.enter_context(_emulator(folder, show, lab=lab))
+            aws = running.enter_context(_emulator(folder, show, lab=lab, engine=engine))
             step.outcome = aws.endpoint
         begins = "bucket for assets, cdk" if context.get("existing_role") else "cdk bootstrap,"
         with show.step(f"{begins} synth, deploy", slow=True) as step:
@@ -176,10 +178,10 @@ def _empty(folder: Path) -> None:
 
 
 @contextmanager
-def _emulator(folder: Path, show: Show, *, lab: bool = False) -> Iterator[MiniStack]:
+def _emulator(folder: Path, show: Show, *, lab: bool = False, engine: str = DUCKDB) -> Iterator[MiniStack]:
     """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
-        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab, engine=engine)
         if half_deployed := _half_deployed(aws):
             aws.stop()
             show.warning(
@@ -190,7 +192,7 @@ def _emulator(folder: Path, show: Show, *, lab: bool = False) -> Iterator[MiniSt
         show.warning("the last run was killed and its state is lost: begins with an empty lake")
     if half_deployed:
         _empty(folder)
-        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab, engine=engine)
     with aws:
         yield aws
 

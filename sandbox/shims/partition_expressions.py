@@ -77,7 +77,11 @@ class _Reader:
         self._places = {name.lower(): place for place, name in enumerate(keys)}
         self._types = [_TYPES.get(kind.lower().partition("(")[0]) for kind in keys.values()]
 
-    def condition(self, tree: exp.Expr) -> Condition:  # noqa: PLR0911 - a case each
+    def condition(self, tree: exp.Expr) -> Condition:
+        asked = self._plain(tree)
+        return _not(asked) if tree.args.get("negate") else asked  # as NOT LIKE is one
+
+    def _plain(self, tree: exp.Expr) -> Condition:  # noqa: PLR0911 - a case each
         match tree:
             case exp.Paren():
                 return self.condition(tree.this)
