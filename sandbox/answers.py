@@ -43,8 +43,7 @@ def ask(pipeline: Pipeline, show: Show, *, engine: str) -> None:
     Raises:
         StageError: There are no named queries, or some failed.
     """
-    show.heading("Athena, named queries")
-    show.line(f"answered by {engine}")
+    show.heading(f"Athena ({engine}), named queries")
     queries = pipeline.named_queries()
     if not queries:
         raise StageError(
