@@ -184,7 +184,7 @@ cost: setup ## write docs/cost.md anew, from what the benchmarks measured and th
 bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot
 	@python -m benchmarks reader_year
 
-fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio|actions MINUTES=60
+fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio|actions|levels MINUTES=60
 	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt -c constraints.txt
 	@.venv-fuzz/bin/python -m tests.fuzz $(READER) --minutes $(MINUTES)

@@ -33,10 +33,11 @@ STARTER_SECONDS = 2
 """Assumed: the starter imports boto3 and makes one call."""
 GLUE_WORKERS = 2
 """G.1X, a DPU each (`glue_worker_count`)."""
-SCRAPER_REQUESTS = 60
-"""Assumed, of each run: what it asks of ten sessions in both buckets and of the portfolio, priced as LIST."""
-RAW_PUTS = 2
-"""Of a session: quotes and portfolio."""
+SCRAPER_REQUESTS = 64
+"""Assumed, of each run: what it asks of ten sessions in both buckets and of portfolio and levels of an index,
+priced as LIST."""
+RAW_PUTS = 3
+"""Of a session: quotes, portfolio and levels."""
 ACTIONS_ASKED, ACTIONS_SECONDS = 80, 2.5
 """Assumed, of a session: issuers asked for corporate actions, some 30 for a rise of a distribution number (of
 7,300 a year) and a twentieth of a thousand; the pause of two seconds, and an answer."""

@@ -21,7 +21,7 @@ FIGURES = DOCS / "figures" / "fuzz.json"
 READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
 """The readers that were fuzzed for an hour, in the document's order, by what they read."""
 
-WITHOUT_HOUR = {"actions": "a cash history"}
+WITHOUT_HOUR = {"actions": "a cash history", "levels": "levels of a year"}
 """Those whose hour is to come: that of corporate actions has had twice ten minutes."""
 
 
@@ -73,6 +73,7 @@ def _limits(limits: Mapping[str, Any]) -> str:
         "annual": "the same as one session of a year",
         "portfolio": "{size:.1f} MB of JSON, refused at its end",
         "actions": "{size:.1f} MB of JSON, {rows:,} rows",
+        "levels": "{size:.2f} MB of JSON, {rows:,} rows",
     }
     rows = [
         [

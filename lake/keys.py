@@ -17,6 +17,7 @@ COTAHIST = f"{RAW}cotahist/"
 COTAHIST_REVISIONS = f"{RAW}cotahist_revisions/"
 INDEX_PORTFOLIO = f"{RAW}index_portfolio/"
 CORPORATE_ACTIONS = f"{RAW}corporate_actions/"
+INDEX_LEVELS = f"{RAW}index_level/"
 """What the keys of a raw table begin with."""
 SESSIONS = f"{COTAHIST}trade_date="
 REVISIONS = f"{COTAHIST_REVISIONS}trade_date="
@@ -69,6 +70,8 @@ PORTFOLIO_KEY = re.compile(rf"{PORTFOLIOS}{_DAY}/([A-Z0-9]+)\.parquet")
 """Groups: the portfolio's date, the index."""
 ACTIONS_KEY = re.compile(rf"{CORPORATE_ACTIONS}([A-Z0-9]{{4}})\.parquet")
 """Groups: the issuing code."""
+LEVELS_KEY = re.compile(rf"{INDEX_LEVELS}([A-Z0-9]+)_(\d{{4}})\.parquet")
+"""Groups: the index, the year."""
 WIDE_KEY = re.compile(rf"{WIDE}([^/]+)/ticker=([^/]+)/{_FILE}")
 """Groups: the date, and the ticker as it is escaped."""
 YEAR_OF_RUNS_KEY = re.compile(rf"{RUNS}(\d{{4}})\.parquet")
@@ -110,6 +113,11 @@ def portfolio(index: str, day: date) -> str:
 def corporate_actions(issuer: str) -> str:
     """The key of what B3 has said of an issuer's corporate actions."""
     return f"{CORPORATE_ACTIONS}{issuer}.parquet"
+
+
+def index_levels(index: str, year: int) -> str:
+    """The key of an index's levels of a year."""
+    return f"{INDEX_LEVELS}{index}_{year}.parquet"
 
 
 def month_of_runs(session: date) -> str:

@@ -56,12 +56,6 @@ ALARM_MONTH, FREE_ALARMS = Decimal("0.10"), 10
 DASHBOARD_MONTH, FREE_DASHBOARDS = Decimal("3.00"), 3
 """A dashboard of up to 50 metrics for a month, and how many cost nothing. Source: as above."""
 
-SCHEDULER_FREE_INVOCATIONS = 14_000_000
-"""Invocations by EventBridge Scheduler in a month that cost nothing.
-Source: aws.amazon.com/eventbridge/pricing."""
-SCHEDULER_INVOCATION = Decimal("1.00") / 1_000_000
-"""An invocation beyond those. Source: as above."""
-
 SAO_PAULO = "sa-east-1"
 _SAO_PAULO = {
     "S3_PUT": Decimal("0.007") / 1000,

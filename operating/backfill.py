@@ -1,6 +1,7 @@
 """`python -m scraper backfill`: the command, from its arguments to the range run of the Glue job.
 
-With `--corporate-actions` it is another one (`operating.backfill_actions`).
+With `--corporate-actions` or `--index-levels` it is another one (`operating.backfill_actions`,
+`operating.backfill_levels`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lake.currency import told
 from operating import aws_prices as prices
-from operating import backfill_actions
+from operating import backfill_actions, backfill_levels
 from operating.estimate import (
     DOWNLOAD_BYTES_A_SECOND,
     WIDE_RECOMMENDED_SESSIONS,
@@ -41,6 +42,7 @@ from operating.range_run import (
 )
 from scraper.b3.calendar import day_in_sao_paulo
 from scraper.b3.errors import ScraperError
+from scraper.b3.index_level.layout import FIRST_YEAR as LEVELS_SINCE
 from scraper.b3.oddities import told as oddities_told
 from scraper.daily.ingest import COTAHIST
 from scraper.history.backfill import (
@@ -87,6 +89,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--corporate-actions",
         action="store_true",
         help="in place of quotes, what the issuers that the raw quotes name have paid, split and offered",
+    )
+    days.add_argument(
+        "--index-levels",
+        action="store_true",
+        help=f"in place of quotes, the closes of indices, by years; B3 has the IBOV's since {LEVELS_SINCE}",
+    )
+    days.add_argument(
+        "--index",
+        metavar="CODES",
+        help="with --index-levels: the indices, as IBOV,SMLL (INDEX_CODES, else IBOV)",
     )
     days.add_argument("--to", dest="last", type=_days, metavar="WHEN", help="last one (the current year)")
     days.add_argument("--refresh", action="store_true", help="load finished years, or issuers, again")
@@ -149,8 +161,12 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     today = day_in_sao_paulo(datetime.now(UTC))
     if asked.corporate_actions:
         return backfill_actions.run(asked, environment, today)
+    if asked.index_levels:
+        return backfill_levels.run(asked, environment, today)
     if asked.first is None:
-        raise UsageError("--from is missing: the first year or day to load, or --corporate-actions")
+        raise UsageError(
+            "--from is missing: the first year or day to load, or --corporate-actions or --index-levels"
+        )
     wanted = _tasks(asked.first, asked.last, today)
     names = Names.find(asked, environment)
     settings = Settings.from_environment({**environment, "RAW_BUCKET": names.bucket or ""})

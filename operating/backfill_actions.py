@@ -60,16 +60,20 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str], today: date) 
 
 
 def _refuse_what_is_of_quotes(asked: argparse.Namespace) -> None:
-    of_quotes = {
-        "--from": asked.first,
-        "--to": asked.last,
+    others = {"--from": asked.first, "--to": asked.last, "--index": asked.index}
+    given = [*of_quotes(asked), *(name for name, value in others.items() if value)]
+    if given:
+        raise UsageError(f"--corporate-actions goes without {', '.join(given)}: it takes all issuers")
+
+
+def of_quotes(asked: argparse.Namespace) -> list[str]:
+    """What of the command's arguments was given that is of quotes alone."""
+    arguments = {
         "--via lambda": asked.via == "lambda",
         "--source quarantine": asked.source == "quarantine",
         "--refine": asked.refine,
     }
-    given = [name for name, value in of_quotes.items() if value]
-    if given:
-        raise UsageError(f"--corporate-actions goes without {', '.join(given)}: it takes all issuers")
+    return [name for name, value in arguments.items() if value]
 
 
 def _tell_what_is_left(backfill: ActionsBackfill, show: Display, *, is_local: bool) -> None:

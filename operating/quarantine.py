@@ -3,7 +3,8 @@
 It goes the way of a fresh download: the same checks, the same writes, the address where B3 served it as its
 source. What the daily path has written since is left as it is, as B3 served that later; a backfilled session
 gives way to its daily file, as always; corporate actions are added to what is known, as of the day on which
-B3 showed them. What is read stays in quarantine until its 90 days are over.
+B3 showed them; the levels of a year take the place of those that were there. What is read stays in quarantine
+until its 90 days are over.
 """
 
 from __future__ import annotations
@@ -17,10 +18,20 @@ from scraper.b3.client import Absent, FoundFile, Progress
 from scraper.b3.corporate_actions.address import Question, question_of
 from scraper.b3.corporate_actions.layout import Call
 from scraper.b3.errors import InvalidData, ScraperError, message_of
+from scraper.b3.index_level.address import question_of as levels_question_of
 from scraper.b3.index_portfolio.address import index_of
 from scraper.daily.canary import Canary
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS, cash_history, store, supplement
-from scraper.daily.ingest import COTAHIST, INDEX_PORTFOLIO, Outcome, Result, store_portfolio, store_session
+from scraper.daily.ingest import (
+    COTAHIST,
+    INDEX_LEVEL,
+    INDEX_PORTFOLIO,
+    Outcome,
+    Result,
+    store_levels,
+    store_portfolio,
+    store_session,
+)
 from scraper.history.corporate_actions import survey_of
 from scraper.raw.bucket import Quarantined, RawBucket
 
@@ -70,6 +81,34 @@ def take_portfolios(raw: RawBucket, day: date) -> Iterator[Tried]:
             yield index, result
             if result.outcome is not Outcome.INVALID:
                 taken.add(index)
+
+
+def take_levels(raw: RawBucket, day: date) -> Iterator[Tried]:
+    """Read the refused levels of a day, the newest first, of each index and year until one is read.
+
+    Args:
+        raw: The raw bucket.
+        day: The day on which B3 served them.
+
+    Yields:
+        A result for each that was tried.
+    """
+    taken = set[str]()
+    for refused in raw.quarantined(INDEX_LEVEL, day.isoformat()):
+        question = levels_question_of(refused.address)
+        if question is None:
+            message = f"{refused.key}: its address, {refused.address}, does not say of which index it is"
+            yield refused.key, _failed(INDEX_LEVEL, refused, message)
+            continue
+        asked = f"levels of {question.code} in {question.year}"
+        if asked not in taken:
+            (content,) = raw.read_quarantined(refused)
+            result = store_levels(
+                raw, *question, content, address=refused.address, today=day, served=refused.kept
+            )
+            yield asked, result
+            if result.outcome is not Outcome.INVALID:
+                taken.add(asked)
 
 
 def take_actions(raw: RawBucket, day: date) -> Iterator[Tried]:

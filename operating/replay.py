@@ -20,12 +20,12 @@ from operating.ingest import line
 from operating.lake import Lake, RawObject, Session, counted
 from operating.names import Names, UsageError, add_stack_arguments, day, job_of
 from operating.progress import Display, display
-from operating.quarantine import take_actions, take_portfolios, take_session
+from operating.quarantine import take_actions, take_levels, take_portfolios, take_session
 from operating.range_run import SUCCEEDED, RangeRun, RangeRunError, RefineJob, State
 from operating.verdict import is_to_be_wide, sessions_to_be_wide
 from scraper.b3.calendar import day_in_sao_paulo, sessions_between
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
-from scraper.daily.ingest import COTAHIST, INDEX_PORTFOLIO, Outcome, Result, tell_refusals
+from scraper.daily.ingest import COTAHIST, INDEX_LEVEL, INDEX_PORTFOLIO, Outcome, Result, tell_refusals
 from scraper.daily.ingest import ingest as take
 from scraper.history.backfill import Span
 from scraper.raw.bucket import RawBucket
@@ -52,7 +52,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         choices=(B3, RAW, QUARANTINE),
         default=B3,
         help=f"ask B3 again, for at most {MOST_FROM_B3} sessions; refine what raw holds; or read what was "
-        "refused again, of portfolios and corporate actions what was refused on those days (%(default)s)",
+        "refused again, of portfolios, levels and corporate "
+        "actions what was refused on those days (%(default)s)",
     )
     how.add_argument(
         "--compact-only",
@@ -169,11 +170,13 @@ def _from_quarantine(means: Means, days: Span, bucket: str, *, wait: bool) -> tu
     sessions = raw.quarantined_days(COTAHIST, days.first, days.last)
     runs = raw.quarantined_days(INDEX_PORTFOLIO, days.first, days.last)
     asked = raw.quarantined_days(CORPORATE_ACTIONS, days.first, days.last)
-    if not sessions and not runs and not asked:
+    levels = raw.quarantined_days(INDEX_LEVEL, days.first, days.last)
+    if not (sessions or runs or asked or levels):
         raise UsageError(f"Quarantine has nothing of {days.first} to {days.last}")
     _require_few(sessions, days, "leave some out by --from and --to")
     last_of_each: list[Result] = []
     takes = [partial(take_portfolios, raw, day) for day in runs]
+    takes += [partial(take_levels, raw, day) for day in levels]
     takes += [partial(take_actions, raw, day) for day in asked]
     takes += [partial(take_session, raw, day) for day in sessions]
     for take_all in takes:

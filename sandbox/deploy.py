@@ -26,8 +26,10 @@ from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack, without_aw
 from stacks.arguments import REFUSED
 
 _CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
-_OUTPUTS = "outputs.json"
-_INPUTS = "cdk.inputs"  # of the cloud assembly beside it
+# Names in a `Cdk`'s folder
+OUTPUTS = "outputs.json"
+ASSEMBLY = "cdk.out"
+INPUTS = "cdk.inputs"  # of the cloud assembly beside it
 _DEPLOYED = "deployed.json"  # in the emulator's folder, so that it goes with what is deployed
 # Not of the app: what it does not read, and what is made from the rest
 _OTHERS = {"build", "cdk.out", "node_modules", "reports", "tests", "docs", "benchmarks", "__pycache__"}
@@ -68,7 +70,7 @@ class Deployment:
 
 def deployed_stack(folder: Path) -> str:
     """Name of the stack that was last deployed from a `Cdk`'s folder."""
-    (name,) = json.loads((folder / _OUTPUTS).read_text())
+    (name,) = json.loads((folder / OUTPUTS).read_text())
     return str(name)
 
 
@@ -83,7 +85,7 @@ class Cdk:
     def __init__(self, aws: MiniStack, folder: Path) -> None:
         self._aws = aws
         self._folder = folder
-        self._assembly = folder / "cdk.out"
+        self._assembly = folder / ASSEMBLY
         executables = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         self._environment = {
             **without_aws(os.environ),
@@ -104,7 +106,7 @@ class Cdk:
         Raises:
             DeployError: A step failed.
         """
-        inputs, outputs = _inputs(context), self._folder / _OUTPUTS
+        inputs, outputs = digest_of(context), self._folder / OUTPUTS
         if self._is_deployed(inputs):
             progress("unchanged")
         else:
@@ -144,7 +146,7 @@ class Cdk:
         )
 
     def _synth(self, inputs: str, context: Mapping[str, str]) -> None:
-        of = self._folder / _INPUTS
+        of = self._folder / INPUTS
         if of.exists() and of.read_text() == inputs and self._assembly.is_dir():
             return
         of.unlink(missing_ok=True)
@@ -155,7 +157,7 @@ class Cdk:
     def _is_deployed(self, inputs: str) -> bool:
         """Whether the stack is what these inputs made of it when `deploy` was last at work on it."""
         remembered = self._aws.folder / _DEPLOYED
-        if not remembered.exists() or not (self._folder / _OUTPUTS).exists():
+        if not remembered.exists() or not (self._folder / OUTPUTS).exists():
             return False
         try:
             return bool(json.loads(remembered.read_text()) == [inputs, *self._state()])
@@ -205,7 +207,7 @@ def _reason(command: str, said: Sequence[str]) -> str:
     return f"cdk {command} failed: {(errors or lines or ['it said nothing'])[-1].rstrip('.')}"
 
 
-def _inputs(context: Mapping[str, str]) -> str:
+def digest_of(context: Mapping[str, str]) -> str:
     """A digest of what the cloud assembly is made from: files, settings, and what makes it of them."""
     digest = hashlib.sha256(repr([sys.version, metadata.version("aws-cdk-lib"), _CDK]).encode())
     for name, value in sorted(context.items()):

@@ -25,7 +25,8 @@ from lake import keys
 from operating.learner_lab import SETTINGS
 from sandbox.b3.server import B3Server, Source
 from sandbox.console import Show
-from sandbox.deploy import Cdk, Deployment
+from sandbox.deploy import ASSEMBLY, INPUTS, OUTPUTS, Cdk, Deployment, digest_of
+from sandbox.deployed import Images
 from sandbox.ministack import DUCKDB, REPOSITORY, MiniStack, UncleanFolderError
 from sandbox.mirror import BucketMirror
 from sandbox.request import LAB, LIVE, SCRIPT, VISUAL, Request
@@ -33,6 +34,8 @@ from sandbox.request import LAB, LIVE, SCRIPT, VISUAL, Request
 HOME = REPOSITORY / ".sandbox"
 AWS = "aws"
 """Where in a sandbox's folder the emulator keeps everything."""
+
+_IMAGE = (AWS, OUTPUTS, INPUTS, ASSEMBLY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def start(
     lab: bool = False,
     engine: str = DUCKDB,
 ) -> Iterator[Sandbox]:
-    """Start the emulator and deploy the stack.
+    """Start the emulator and deploy the stack, or take one that was deployed of the same files and settings.
 
     Args:
         folder: Where it keeps everything.
@@ -111,14 +114,29 @@ def start(
     }
     if b3:
         context |= {"quotes_base_url": b3.base_url, "index_base_url": b3.base_url}
+    images = Images(HOME / "deployed", _IMAGE)
+    digest = digest_of({**context, "in a lab": str(lab)})
+    is_empty = not (folder / AWS).exists()
+    is_restored = is_empty and images.restore(digest, folder)
     with ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
-            aws = running.enter_context(_emulator(folder, show, lab=lab, engine=engine))
+            first = DUCKDB if is_empty and not is_restored else engine  # it is started again below
+            aws = running.enter_context(_emulator(folder, show, lab=lab, engine=first))
             step.outcome = aws.endpoint
         begins = "bucket for assets, cdk" if context.get("existing_role") else "cdk bootstrap,"
-        with show.step(f"{begins} synth, deploy", slow=True) as step:
+        with show.step(f"{begins} synth, deploy", slow=not is_restored) as step:
             deployment = Cdk(aws, folder).deploy(context, step.doing)
             step.outcome = f"stack {deployment.work_group}"
+            if is_restored:
+                step.outcome += ", as an earlier run has deployed it"
+            elif is_empty:
+                running.close()  # it writes what it keeps when it ends
+                try:
+                    images.keep(digest, folder)
+                except OSError as error:
+                    show.warning(f"the next empty lake will be deployed anew: {error}")
+                again = _emulator(folder, show, lab=lab, port=_port_of(aws), engine=engine)
+                aws = running.enter_context(again)
         yield Sandbox(folder=folder, aws=aws, deployment=deployment)
 
 
@@ -178,10 +196,12 @@ def _empty(folder: Path) -> None:
 
 
 @contextmanager
-def _emulator(folder: Path, show: Show, *, lab: bool = False, engine: str = DUCKDB) -> Iterator[MiniStack]:
+def _emulator(
+    folder: Path, show: Show, *, lab: bool = False, port: int = 0, engine: str = DUCKDB
+) -> Iterator[MiniStack]:
     """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
-        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab, engine=engine)
+        aws = MiniStack.start(folder / AWS, port, enforce_permissions=True, lab=lab, engine=engine)
         if half_deployed := _half_deployed(aws):
             aws.stop()
             show.warning(
@@ -195,6 +215,12 @@ def _emulator(folder: Path, show: Show, *, lab: bool = False, engine: str = DUCK
         aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab, engine=engine)
     with aws:
         yield aws
+
+
+def _port_of(aws: MiniStack) -> int:
+    """The port of an emulator that has ended; 0 if somebody else has it by now."""
+    port = int(aws.endpoint.rpartition(":")[2])
+    return port if _is_free(port) else 0
 
 
 def _half_deployed(aws: MiniStack) -> str | None:

@@ -22,6 +22,7 @@ from sandbox.pipeline import JobRun, Pipeline, ScraperFailedError, StageError
 from sandbox.request import LIVE, RECORDED, SIMULATED, Request
 from scraper.b3.calendar import SAO_PAULO
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
+from scraper.daily.ingest import INDEX_LEVEL, INDEX_PORTFOLIO
 
 Summary = dict[str, Any]
 """What the scraper tells of one file (see `scraper.daily.ingest.Result.summary`)."""
@@ -83,10 +84,10 @@ def _scrape(pipeline: Pipeline, request: Request, show: Show) -> list[date]:
             try:
                 answer = pipeline.fire(schedule, morning)
             except ScraperFailedError as error:
-                lacking = _lacking_portfolios(request, error)
+                lacking = _lacking_of_indices(request, error)
                 answer = [file for file in error.files if file not in error.errors]
             taken = [file["outcome"] for file in answer if file["source"] != CORPORATE_ACTIONS]
-            step.outcome = _tally([*taken, *["no portfolio"] * len(lacking)])
+            step.outcome = _tally([*taken, *["lacking"] * len(lacking)])
         files += answer
     _show_files(pipeline, files, show)
     for reason in lacking:
@@ -101,8 +102,8 @@ def _scrape(pipeline: Pipeline, request: Request, show: Show) -> list[date]:
     return [date.fromisoformat(file["date"]) for file in quotes if file["outcome"] == "new"]
 
 
-def _lacking_portfolios(request: Request, error: ScraperFailedError) -> list[str]:
-    """What to say if the run failed for nothing but portfolios that a folder of recorded files lacks.
+def _lacking_of_indices(request: Request, error: ScraperFailedError) -> list[str]:
+    """What to say if the run failed for nothing but what a folder of recorded files lacks of its indices.
 
     Raises:
         StageError: It failed for something else, too.
@@ -110,13 +111,15 @@ def _lacking_portfolios(request: Request, error: ScraperFailedError) -> list[str
     source = request.source() if request.kind == RECORDED else None
     reasons, others = [], []
     for file in error.errors:
-        name = None
-        if isinstance(source, RecordedFolder) and file["source"] == "index_portfolio":
-            name = source.lacks_portfolio(file["index"])
+        what, name = "", None
+        if isinstance(source, RecordedFolder) and file["source"] == INDEX_PORTFOLIO:
+            what, name = "portfolio", source.lacks_portfolio(file["index"])
+        elif isinstance(source, RecordedFolder) and file["source"] == INDEX_LEVEL:
+            what, name = "levels", source.lacks_levels(file["index"])
         if name is None:
             others.append(file)
         else:
-            reasons.append(f"no portfolio of the {file['index']}: {request.b3} has no {name}")
+            reasons.append(f"no {what} of the {file['index']}: {request.b3} has no {name}")
     if reasons and not others:
         return reasons
     if not others:

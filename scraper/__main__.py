@@ -26,7 +26,7 @@ _COMMANDS = (
         ingest,
         "take what the raw bucket lacks",
         "Take the portfolio of each index, then the quotes of the last session and of every recent one that "
-        "the raw bucket lacks. Content that is there is not written again.",
+        "the raw bucket lacks, then the levels of each index. Content that is there is not written again.",
     ),
     (
         "backfill",

@@ -22,6 +22,7 @@ from lake import keys
 from scraper.b3.columns import Column as RawColumn
 from scraper.b3.corporate_actions.layout import ACTION_COLUMNS
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 
 _COTAHIST_BEGIN = "1986-01-01"
@@ -31,7 +32,7 @@ _PORTFOLIO_BEGIN = "2010-01-01"
 class Catalog(Construct):
     """The database with the raw tables.
 
-    They are `cotahist`, `cotahist_revisions`, `index_portfolio` and `corporate_actions`.
+    They are `cotahist`, `cotahist_revisions`, `index_portfolio`, `index_level` and `corporate_actions`.
 
     Attributes:
         database: The database.
@@ -45,7 +46,7 @@ class Catalog(Construct):
             self,
             "Database",
             database_name=database_name,
-            description="B3's data as published: session quotes, index portfolios, corporate actions",
+            description="B3's data as published: quotes, portfolios and levels of indices, corporate actions",
             removal_policy=RemovalPolicy.DESTROY,
         )
         self._build_table(
@@ -72,6 +73,12 @@ class Catalog(Construct):
             partition=("portfolio_date", "Session that the portfolio opens"),
             # On days without a session B3 dates the portfolio by the next one
             values=(_PORTFOLIO_BEGIN, "NOW+14DAYS"),
+            raw_bucket=raw_bucket,
+        )
+        self._build_table(
+            "index_level",
+            description="Closes of indices, by session, as B3 published them, a file an index and year",
+            columns=LEVEL_COLUMNS,
             raw_bucket=raw_bucket,
         )
         self._build_table(

@@ -81,8 +81,8 @@ class Config:
             has every session all the same. The Data Catalog charges for partitions beyond its first million
             objects, and the refined table has some 1,400 a session, in each of its two indexes once more.
         quotes_base_url: Address below which B3 serves COTAHIST.
-        index_base_url: Address below which B3 serves index portfolios and corporate actions.
-        index_codes: Indices whose portfolios are taken, the IBOV among them, such as IBOV and SMLL.
+        index_base_url: Address below which B3 serves portfolios and levels of indices, and corporate actions.
+        index_codes: Indices whose portfolios and levels are taken, the IBOV among them, as IBOV and SMLL.
         lookback_sessions: How many sessions back a run looks for missing ones.
         corporate_actions_calls: How many calls for corporate actions a run makes at most, at two seconds
             each, for four minutes; 0 for none.

@@ -32,11 +32,8 @@ if TYPE_CHECKING:
 OWNER_TAG = "cloudformation:stack-id"
 """The tag of a job that names the stack whose it is."""
 
-ANSWER_BYTES = 4096
-"""The most that CloudFormation reads of an answer."""
-
 _CLOUDFORMATION_S_OWN = {"ServiceToken", "ServiceTimeout"}
-_REASON_CHARACTERS = 500  # of which JSON makes at most six bytes each
+_REASON_CHARACTERS = 500  # JSON makes at most six bytes of each, and 4,096 are read of an answer
 _SECONDS_TO_ANSWER = 15.0
 _DELIVERY_PAUSES = (1.0, 2.0, 4.0)
 _IAM_PAUSES = (2.0, 4.0, 8.0, 16.0)

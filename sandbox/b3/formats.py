@@ -1,4 +1,4 @@
-"""Writes B3's two formats: the COTAHIST quote file and the answer of the index portfolio call.
+"""Writes B3's formats: the COTAHIST quote file, and the answers of its calls.
 
 Written from the layouts alone, independently of the code that reads them, so that an error of the reader
 cannot hide in its own mirror image.  Values that do not fit their field are refused, never truncated or
@@ -7,7 +7,7 @@ rounded.  Nothing of the clock goes in: the same input gives the same bytes.
 
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal, Inexact, InvalidOperation
@@ -360,6 +360,38 @@ def encode_portfolio(
         }
         for number, page in enumerate(pages, start=1)
     ]
+
+
+def encode_levels(levels: Mapping[date, Decimal]) -> dict[str, Any]:
+    """Write the answer with an index's levels of a year in Portuguese: a grid of days and months.
+
+    As in B3's, the lowest and the highest level of each month stand beside it, as those of day 0.
+
+    Args:
+        levels: By session, all of one year, with at most two decimals.
+
+    Raises:
+        ValueError: they are of several years, or a level has more decimals.
+    """
+    if len({day.year for day in levels}) > 1:
+        raise ValueError("the levels are of several years, and an answer has one")
+    of_months = [
+        {day.day: level for day, level in levels.items() if day.month == month} for month in range(1, 13)
+    ]
+    return {
+        "min": _levels_of(0, [min(of_month.values(), default=None) for of_month in of_months]),
+        "max": _levels_of(0, [max(of_month.values(), default=None) for of_month in of_months]),
+        "results": [_levels_of(day, [of_month.get(day) for of_month in of_months]) for day in range(1, 32)],
+    }
+
+
+def _levels_of(day: int, levels: Sequence[Decimal | None]) -> dict[str, int | str | None]:
+    """A row of the grid, with a cell a month."""
+    cells = {
+        f"rateValue{month}": None if level is None else _brazilian(level, 2)
+        for month, level in enumerate(levels, start=1)
+    }
+    return {"day": day, **cells}
 
 
 def _portfolio_result(

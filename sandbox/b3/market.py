@@ -213,6 +213,16 @@ class SimulatedMarket:
             for n, weight in zip(members, thousandths, strict=True)
         ]
 
+    def level(self, day: date, index: str = IBOV) -> Decimal:
+        """The level of an index at the close of a day [points], to the hundredth.
+
+        Raises:
+            ValueError: the day is before EPOCH.
+        """
+        of_index = self._index_of(index)
+        value = float(self._prices.closes(day) @ of_index.quantities(day))
+        return Decimal(round(value * 10**10 / of_index.reductor_units)).scaleb(-2)
+
     def truth(self, day: date) -> dict[str, float]:
         """What a unit of each paper of the market's first day is worth, in BRL, by ISIN.
 

@@ -1,7 +1,8 @@
 """An HTTP server on loopback that answers as B3's two hosts do, and as badly as a test asks it to.
 
-`/InstDados/SerHist/...` is bvmf.bmfbovespa.com.br; `/indexProxy/...`, `/listedCompaniesProxy/...` and
-`/fundsProxy/...` are sistemaswebb3-listados.b3.com.br.
+`/InstDados/SerHist/...` is bvmf.bmfbovespa.com.br; `/indexProxy/...`,
+`/indexStatisticsProxy/...`, `/listedCompaniesProxy/...` and `/fundsProxy/...` are
+sistemaswebb3-listados.b3.com.br.
 What it serves comes from a `Source` (see sandbox.b3.sources); `B3Server.script` puts other answers in front.
 """
 
@@ -27,6 +28,7 @@ from urllib.parse import unquote, urlsplit
 
 QUOTES_PATH = "/InstDados/SerHist/"
 PORTFOLIO_PATH = "/indexProxy/indexCall/GetPortfolioDay/"
+LEVELS_PATH = "/indexStatisticsProxy/IndexCall/GetPortfolioDay/"
 SUPPLEMENT_PATH = "/listedCompaniesProxy/CompanyCall/GetListedSupplementCompany/"
 CASH_HISTORY_PATH = "/listedCompaniesProxy/CompanyCall/GetListedCashDividends/"
 FUND_SUPPLEMENT_PATH = "/fundsProxy/fundsCall/GetListedSupplementFunds/"
@@ -66,6 +68,14 @@ class PortfolioRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LevelsRequest:
+    """What the address of an index's levels of a year asks for."""
+
+    index: str
+    year: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupplementRequest:
     """What the address of an issuer's supplement asks for; `is_fund` says by which call."""
 
@@ -84,6 +94,8 @@ class CashHistoryRequest:
 
 _NOTHING = Document(body=b"", content_type="application/json; charset=utf-8")
 """What B3 answers of an issuer that it does not know: with status 200."""
+_NO_LEVELS = Document(body=b"null", content_type="application/json; charset=utf-8")
+"""What B3 answers of an index that it does not know: likewise."""
 
 
 class Source(Protocol):
@@ -94,6 +106,14 @@ class Source(Protocol):
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """One page of an index portfolio as JSON, None where there is none."""
+
+
+@runtime_checkable
+class LevelsSource(Protocol):
+    """A source that serves levels of indices, too; of others B3 knows no index."""
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        """The levels of an index in a year, as JSON; None where B3 knows none."""
 
 
 @runtime_checkable
@@ -250,6 +270,12 @@ class B3Server:
             except ValueError as error:
                 return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
             document = self._source.portfolio(request)
+        elif path.startswith(LEVELS_PATH):
+            try:
+                document = _levels(self._source, path)
+            except ValueError as error:
+                return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
+            document = document or _NO_LEVELS
         elif path.startswith(_ACTIONS_PATHS):
             try:
                 document = _actions(self._source, path)
@@ -288,6 +314,33 @@ def parse_portfolio_request(encoded: str) -> PortfolioRequest:
     ):
         raise ValueError(f"expected pt-br, segment 1 or 2, page number and size of at least 1, not {asked}")
     return request
+
+
+def parse_levels_request(encoded: str) -> LevelsRequest:
+    """Decode the last part of the address of an index's levels.
+
+    Raises:
+        ValueError: it is not the Base64 of a JSON object with the call's parameters, in pt-br.
+    """
+    asked = _asked(encoded)
+    try:
+        request = LevelsRequest(index=str(asked["index"]), year=int(asked["year"]))
+        language = asked["language"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{asked} lacks {error}") from error
+    if language != "pt-br":
+        raise ValueError(f"expected pt-br, not {asked}")
+    return request
+
+
+def _levels(source: Source, path: str) -> Document | None:
+    """The answer of the call for levels.
+
+    Raises:
+        ValueError: The address asks for none.
+    """
+    request = parse_levels_request(path.removeprefix(LEVELS_PATH))
+    return source.levels(request) if isinstance(source, LevelsSource) else None
 
 
 def _actions(source: Source, path: str) -> Document | None:

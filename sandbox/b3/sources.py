@@ -14,6 +14,7 @@ from sandbox.b3.formats import (
     daily_member_name,
     daily_zip_name,
     encode_cash_history,
+    encode_levels,
     encode_portfolio,
     encode_session,
     encode_supplement,
@@ -21,7 +22,13 @@ from sandbox.b3.formats import (
 )
 from sandbox.b3.index import INDICES
 from sandbox.b3.market import SimulatedMarket
-from sandbox.b3.server import CashHistoryRequest, Document, PortfolioRequest, SupplementRequest
+from sandbox.b3.server import (
+    CashHistoryRequest,
+    Document,
+    LevelsRequest,
+    PortfolioRequest,
+    SupplementRequest,
+)
 from sandbox.b3.years import annual_zip_name, write_year
 
 _ZIP = partial(Document, content_type="application/x-zip-compressed")
@@ -31,10 +38,11 @@ _QUOTE_FILE = re.compile(r"COTAHIST_[ADM]\d{4,8}\.ZIP", re.IGNORECASE)
 PORTFOLIO_SEGMENT = "2"
 """The segment of a portfolio that the scraper asks for: the one with sectors."""
 _PORTFOLIO_FILE = "GetPortfolioDay_{index}_segment{segment}_DD-MM-YY.json"
+_LEVELS_FILE = "GetPortfolioDay_{index}_{year}"
 
 
 class SimulatedSource:
-    """Serves a simulated market: sessions by day and by year, portfolios of its indices, corporate actions.
+    """Serves a simulated market: sessions by day and by year, its indices, corporate actions.
 
     A file is generated when it is first asked for. The ZIP of a year has the sessions that there are of it;
     it is kept on disk, in a temporary folder that goes with the source.
@@ -44,7 +52,8 @@ class SimulatedSource:
         market: The market.
         portfolio_as_of: Date of the portfolio. By default the first session, so that every session served has
             a portfolio dated on or before it.
-        actions_as_of: The day as of which corporate actions are known. By default the last session.
+        actions_as_of: The day as of which corporate actions and levels are known. By default the last
+            session.
 
     Attributes:
         portfolio_as_of: The same. B3 serves no portfolio but the present one, so whoever plays through time
@@ -118,6 +127,17 @@ class SimulatedSource:
             return None
         return _JSON(body=json.dumps(pages[request.page_number - 1], ensure_ascii=False).encode())
 
+    def levels(self, request: LevelsRequest) -> Document | None:
+        """The levels of one of `INDICES`, of the sessions that there are in a year, if any."""
+        days = [
+            day for day in self._sessions.values() if day.year == request.year and day <= self.actions_as_of
+        ]
+        if request.index not in INDICES:
+            return None
+        with self._generating:
+            levels = {day: self._market.level(day, request.index) for day in days}
+        return _JSON(body=json.dumps(encode_levels(levels)).encode())
+
     def supplement(self, request: SupplementRequest) -> Document | None:
         """What B3 knows of an issuer of the market; of one that has left it, nothing."""
         actions = self._actions(request.issuer)
@@ -162,9 +182,10 @@ class RecordedFolder:
     Quotes are `InstDados/SerHist/COTAHIST_*.ZIP`. Portfolios are
     `indexProxy/GetPortfolioDay_{index}_segment{1|2}_{DD-MM-YY}.json`, of which B3 would serve only one on a
     day: here it is the newest dated on or before `session`, and where there is none the oldest. Files may lie
-    in the folder itself, too. Corporate actions are `listedCompaniesProxy/CompanyCall/<call>_<issuer or
-    trading name>[_<page>].json` and `fundsProxy/fundsCall/GetListedSupplementFunds_<issuer>.json`; of others
-    B3 knows nothing.
+    in the folder itself, too. Levels are
+    `indexStatisticsProxy/IndexCall/GetPortfolioDay_{index}_{year}.json`. Corporate actions are
+    `listedCompaniesProxy/CompanyCall/<call>_<issuer or trading name>[_<page>].json` and
+    `fundsProxy/fundsCall/GetListedSupplementFunds_<issuer>.json`; of others B3 knows nothing.
 
     Args:
         folder: The folder.
@@ -177,6 +198,7 @@ class RecordedFolder:
     def __init__(self, folder: Path, session: date) -> None:
         self._quotes = quote_files(folder)
         self._places = (folder, folder / "indexProxy")
+        self._statistics = folder / "indexStatisticsProxy" / "IndexCall"
         self._companies = folder / "listedCompaniesProxy" / "CompanyCall"
         self._funds = folder / "fundsProxy" / "fundsCall"
         self._session = session
@@ -202,6 +224,10 @@ class RecordedFolder:
         newest = max((day for day in recorded if day <= self._session), default=min(recorded))
         return _JSON(body=recorded[newest].read_bytes())
 
+    def levels(self, request: LevelsRequest) -> Document | None:
+        """The recorded levels of an index in a year."""
+        return _recorded(self._statistics, _LEVELS_FILE.format(index=request.index, year=request.year))
+
     def supplement(self, request: SupplementRequest) -> Document | None:
         """The recorded answer for an issuer."""
         if request.is_fund:
@@ -221,6 +247,11 @@ class RecordedFolder:
         if self._portfolios(index, PORTFOLIO_SEGMENT):
             return None
         return _PORTFOLIO_FILE.format(index=index, segment=PORTFOLIO_SEGMENT)
+
+    def lacks_levels(self, index: str) -> str | None:
+        """The name under which levels would be served, if the folder has none of that index and session."""
+        name = _LEVELS_FILE.format(index=index, year=self._session.year)
+        return None if _recorded(self._statistics, name) else f"{name}.json"
 
     def _portfolios(self, index: str, segment: str) -> dict[date, Path]:
         name = re.compile(rf"GetPortfolioDay_{re.escape(index)}_segment{segment}_(\d\d-\d\d-\d\d)\.json")

@@ -12,7 +12,7 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Derives the Arrow schema of a raw table from its columns.
 
     Args:
-        columns: `COTAHIST_COLUMNS`, `PORTFOLIO_COLUMNS` or `ACTION_COLUMNS`.
+        columns: `COTAHIST_COLUMNS`, `PORTFOLIO_COLUMNS`, `ACTION_COLUMNS` or `LEVEL_COLUMNS`.
 
     Returns:
         The same columns in the same order: string, bigint (int64), int (int32), date (date32), decimal

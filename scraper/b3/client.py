@@ -1,4 +1,4 @@
-"""Downloads from B3: quotes of a session or a year, pages of an index portfolio, corporate actions.
+"""Downloads from B3: quotes of a session or a year, portfolios and levels of indices, corporate actions.
 
 A download ends in one of three ways: `Found` with B3's bytes (`FoundFile` where they are too many to hold),
 `Absent` with the reason when B3 answers that there is no such file, or `DownloadError` when B3 gave no usable
@@ -34,6 +34,7 @@ from scraper.b3.archive import DAMAGED, open_archive
 from scraper.b3.corporate_actions import address as corporate_actions
 from scraper.b3.cotahist import address as cotahist
 from scraper.b3.errors import ScraperError
+from scraper.b3.index_level import address as index_level
 from scraper.b3.index_portfolio import address as index_portfolio
 
 ATTEMPTS = 5
@@ -46,12 +47,12 @@ DEADLINE = 50.0
 MAX_BYTES = 32 * 2**20
 """Bytes of one body. A session's ZIP has under one million."""
 PAGE_MAX_BYTES = 2**20
-"""Bytes of a page of a portfolio, or of an answer on corporate actions. A page of 120 constituents has some
-20,000, and all pages are held at once."""
+"""Bytes of a page of a portfolio, or of an answer on levels or corporate actions. A page of 120
+constituents has some 20,000, and all pages are held at once."""
 ACTIONS_DEADLINE = 30.0
-"""Seconds for an answer on corporate actions with all attempts and pauses: of them there are many."""
+"""Seconds for an answer on levels or corporate actions with all attempts and pauses: they are many."""
 ACTIONS_PAUSE = 2.0
-"""Seconds between two calls for corporate actions, attempts included: so B3 was seen to bear it."""
+"""Seconds between two calls for levels or corporate actions, attempts included: so B3 was seen to bear it."""
 YEAR_DEADLINE = 1800.0
 """Seconds for a year's ZIP with all attempts and pauses: 100 MB at 60 kB/s. A host that sends nothing is left
 after `READ_TIMEOUT` as for any other download."""
@@ -210,7 +211,7 @@ class B3Client:
         max_bytes: Bytes that one body may have.
         year_deadline: Seconds for the download of a year.
         year_max_bytes: Bytes that the body of a year may have.
-        actions_pause: Seconds between two calls for corporate actions.
+        actions_pause: Seconds between two calls for levels or corporate actions.
         sleep: Waits for so many seconds.
         jitter: A number in [0, 1), evenly distributed.
         clock: Seconds that only ever increase.
@@ -324,6 +325,22 @@ class B3Client:
             )
         return answer
 
+    def levels(self, index: str, year: int) -> Found:
+        """The levels of an index in a year, as JSON, `null` if B3 knows none; it waits for its turn.
+
+        Args:
+            index: Code of the index, such as IBOV.
+            year: The year.
+
+        Raises:
+            RefusedError: A page of HTML came in its place.
+            DownloadError: B3 gave no usable answer.
+        """
+        answer = self._fetch_actions(index_level.of_year(self._index_base_url, index, year))
+        if isinstance(answer, Absent):
+            raise DownloadError(f"{answer.url}: {answer.reason}, expected JSON, null where B3 knows no level")
+        return answer
+
     def supplement(self, issuer: str, *, is_fund: bool = False) -> Found | Absent:
         """What B3 knows of an issuer's corporate actions by ISIN, as JSON; it waits for its turn.
 
@@ -360,7 +377,7 @@ class B3Client:
         )
 
     def _fetch_actions(self, url: str) -> Found | Absent:
-        """An answer on corporate actions, some seconds after the last one."""
+        """An answer on levels or corporate actions, some seconds after the last one."""
         limits = self._actions_limits
         if self._actions_asked is not None:
             pause = self._actions_asked + limits.pause - self._clock()

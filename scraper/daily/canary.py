@@ -87,6 +87,16 @@ ACTION_FIELDS: Mapping[str, frozenset[str]] = {
 """Names in the answers of corporate actions, of companies and funds, by the part that has them, as seen in
 2026."""
 
+LEVEL_FIELDS = frozenset(
+    {"answer.min", "answer.max", "answer.results"}
+    | {
+        f"{part}.{name}"
+        for part in ("min", "max", "results")
+        for name in ("day", *(f"rateValue{month}" for month in range(1, 13)))
+    }
+)
+"""Names in the answer with the levels of a year, as seen in 2026."""
+
 ACTION_LISTS = ("cashDividends", "stockDividends", "subscriptions", "results")
 """The parts of `ACTION_FIELDS` that are lists of events."""
 
@@ -126,6 +136,7 @@ CODES: Mapping[str, frozenset[str]] = {
     "TIPREG": RECORD_TYPES,
     "record length": frozenset({str(RECORD_LENGTH)}),
     "portfolio field": PORTFOLIO_FIELDS,
+    "level field": LEVEL_FIELDS,
     "corporate action field": frozenset(
         f"{part}.{name}" for part, names in ACTION_FIELDS.items() for name in names
     ),
@@ -366,6 +377,21 @@ class Canary:
                 for name, part in [*parts, *(("results", row) for row in answer["results"])]:
                     found.update(_shown_names(name, part))
             return memory.learn(day, {"portfolio field": found}, "times")
+
+        return self._told(look)
+
+    def levels(self, day: date, body: bytes) -> tuple[str, ...]:
+        """What is new in the levels of a year, which were read: names that B3 has added."""
+
+        def look(memory: Memory) -> list[str]:
+            answer = json.loads(body)
+            answer = json.loads(answer) if isinstance(answer, str) else answer
+            extremes = [(name, answer.get(name) or {}) for name in ("min", "max")]
+            parts = [("answer", answer), *extremes, *(("results", row) for row in answer["results"])]
+            found: Counter[str] = Counter()
+            for name, part in parts:
+                found.update(_shown_names(name, part))
+            return memory.learn(day, {"level field": found}, "times")
 
         return self._told(look)
 

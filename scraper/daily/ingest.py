@@ -1,8 +1,9 @@
 """One run of the scraper: from what B3 serves to what the raw bucket holds.
 
 A run takes the portfolios first, so that they are there when the quotes' arrival starts the Glue job, then
-the quotes of D-1, then those of every other recent session that the raw bucket lacks. Each file is for
-itself: one that fails is reported, and the others go on. Corporate actions of papers that a session shows to
+the quotes of D-1, then those of every other recent session that the raw bucket lacks, then the levels of the
+indices, of the year of D-1 whole, unless the bucket has that of D-1 already. Each file is for itself: one
+that fails is reported, and the others go on. Corporate actions of papers that a session shows to
 have gone ex are taken before its quotes are written (`scraper.daily.corporate_actions`), others at the end.
 
 Which days have a session is B3's word: a day of the calendar for which B3 has no file is no error, and B3 is
@@ -27,10 +28,12 @@ from typing import Any
 import pandas as pd
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lake.keys import index_levels as levels_key
 from scraper.b3.calendar import closed_weekdays, day_in_sao_paulo, sessions_before
 from scraper.b3.client import Absence, Absent, B3Client, RefusedError
 from scraper.b3.cotahist.reader import open_text, read_text
 from scraper.b3.errors import InvalidData, ScraperError, message_of
+from scraper.b3.index_level.reader import read_levels
 from scraper.b3.index_portfolio.reader import read_portfolio, total_pages
 from scraper.b3.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.daily.canary import Canary
@@ -41,6 +44,7 @@ from scraper.runtime.settings import Settings
 
 COTAHIST = "cotahist"
 INDEX_PORTFOLIO = "index_portfolio"
+INDEX_LEVEL = "index_level"
 
 _SEVERAL = 2
 """Pages in one run that are no coincidence."""
@@ -77,9 +81,10 @@ class Result:
     """What a run did with one file.
 
     Attributes:
-        source: `COTAHIST` or `INDEX_PORTFOLIO`, or `CORPORATE_ACTIONS` for all those of a run.
+        source: `COTAHIST`, `INDEX_PORTFOLIO` or `INDEX_LEVEL`, or `CORPORATE_ACTIONS` for all those of a run.
         outcome: What became of it.
-        date: The session, or the portfolio's own date; None where it is not known.
+        date: The session, of levels the last that there is, or the portfolio's own date; None where it is not
+            known.
         index: Code of the index; None for quotes.
         issuer: Issuing code, where the corporate actions are those of one issuer.
         key: Key in the raw bucket of the content, or of the refused bytes.
@@ -175,6 +180,7 @@ def run(
         now=now,
         session=session,
         index_codes=settings.index_codes,
+        level_codes=settings.index_codes,
         lookback_sessions=settings.lookback_sessions,
         actions=actions,
     )
@@ -187,6 +193,7 @@ def ingest(
     now: datetime,
     session: date | None = None,
     index_codes: Sequence[str],
+    level_codes: Sequence[str] = (),
     lookback_sessions: int,
     actions: CorporateActions | None = None,
 ) -> Iterator[Result]:
@@ -200,6 +207,7 @@ def ingest(
             and every session that is missing from the bucket among the last `lookback_sessions`; B3 is also
             asked for the weekdays among them that the calendar takes for holidays.
         index_codes: Indices whose portfolios are taken.
+        level_codes: Indices whose levels are taken.
         lookback_sessions: How many sessions up to D-1 are to be in the bucket.
         actions: Takes corporate actions; None leaves them out.
 
@@ -221,12 +229,15 @@ def ingest(
             yield _result_of(partial(_take_portfolio, b3, raw, index, today), INDEX_PORTFOLIO, index=index)
         days = [asked_for, *(day for day in before if day not in present)]
         for left, day in zip(reversed(range(len(days))), days, strict=True):
-            ask = partial(actions.session, day, files_left=left) if actions else None
+            ask = partial(actions.session, day, files_left=left + len(level_codes)) if actions else None
             take = partial(_take_session, b3, raw, day, today, before_writing=ask)
             with about(session_date=day):
                 result = _result_of(take, COTAHIST, date=day)
             is_stored = day in present or result.outcome in {Outcome.NEW, Outcome.UNCHANGED}
             yield replace(result, is_stored=is_stored)
+        for index in level_codes:
+            take = partial(_take_levels, b3, raw, index, asked_for, today, anew=session is not None)
+            yield _result_of(take, INDEX_LEVEL, index=index)
         if actions:
             if session is None:
                 actions.finish()
@@ -453,6 +464,79 @@ def _refuse_portfolio(
         pages, source=INDEX_PORTFOLIO, day=today, extension="json", address=address, reason=str(error)
     )
     return Result(source=INDEX_PORTFOLIO, outcome=Outcome.INVALID, index=index, key=key, message=str(error))
+
+
+def _take_levels(
+    b3: B3Client, raw: RawBucket, index: str, session: date, today: date, *, anew: bool
+) -> Result:
+    """The levels of a session's year, if the bucket lacks that of the session or they are wanted anew."""
+    until = raw.levels_until(index, session.year)
+    # What a level of a day to come would be, were there one, must not keep the next mornings from asking
+    if until is not None and session <= until <= today and not anew:
+        key = levels_key(index, session.year)
+        return Result(source=INDEX_LEVEL, outcome=Outcome.UNCHANGED, index=index, date=until, key=key)
+    answer = b3.levels(index, session.year)
+    result = store_levels(raw, index, session.year, answer.content, address=answer.url, today=today)
+    if result.outcome is Outcome.NO_SESSION:
+        message = f"{result.message}; is {index} an index of B3?"
+        return replace(result, outcome=Outcome.FAILED, message=message)
+    if not result.is_error and (result.date is None or result.date < session):
+        message = f"B3 has no level of {index} of {session} yet"
+        return replace(result, date=result.date or session, message=message)
+    return result
+
+
+def store_levels(
+    raw: RawBucket,
+    index: str,
+    year: int,
+    content: bytes,
+    *,
+    address: str,
+    today: date,
+    served: datetime | None = None,
+) -> Result:
+    """Read the levels of an index in a year and write them, or put their bytes into quarantine.
+
+    The outcome is "no session" if B3 knows no such index, or not in that year, and "not yet published" if it
+    knows it and has no level yet.
+
+    Args:
+        raw: Where to write to.
+        index: Code of the index.
+        year: The year.
+        content: The answer, as B3 served it.
+        address: Where it was served.
+        today: The day on which it was.
+        served: When, if not now: what was written since then is left as it is.
+    """
+    result = partial(Result, source=INDEX_LEVEL, index=index)
+    try:
+        levels = read_levels(content, index=index, year=year, source=address)
+    except InvalidData as error:
+        key = raw.quarantine(
+            [content], source=INDEX_LEVEL, day=today, extension="json", address=address, reason=str(error)
+        )
+        return result(outcome=Outcome.INVALID, key=key, message=str(error))
+    if levels is None:
+        message = f"{address}: B3 knows no level of {index} in {year}"
+        return result(outcome=Outcome.NO_SESSION, message=message)
+    if levels.last is None:
+        message = f"{address}: B3 has no level of {index} in {year}"
+        return result(outcome=Outcome.NOT_YET_PUBLISHED, message=message)
+    lineage = Lineage(address, _sha256(content), oddities=levels.oddities, last_session=levels.last)
+    result = partial(result, date=levels.last, sha256=lineage.sha256)
+    if known := raw.find_levels(index, year, lineage):
+        return result(outcome=Outcome.UNCHANGED, key=known)
+    if later := _superseded(raw.levels_written(index).get(year), served):
+        return result(outcome=Outcome.SUPERSEDED, message=later)
+    return result(
+        outcome=Outcome.NEW,
+        key=raw.write_levels(levels.frame, index=index, year=year, lineage=lineage),
+        rows=len(levels.frame),
+        oddities=levels.oddities,
+        news=Canary(raw).levels(levels.last, content),
+    )
 
 
 def _superseded(written: datetime | None, served: datetime | None) -> str | None:

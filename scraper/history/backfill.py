@@ -312,8 +312,6 @@ class Outcome(StrEnum):
 
     LOADED = "loaded"
     """Its sessions are in the raw bucket, and so is the manifest."""
-    FINISHED = "finished"
-    """An earlier load has done what is asked; nothing was asked of B3."""
     NOT_YET_PUBLISHED = "not yet published"
     """The current year has had no session yet, and B3 no file."""
     INVALID = "invalid"
@@ -331,7 +329,7 @@ class YearResult:
         outcome: What became of it.
         manifest: What is loaded of it; None where nothing was, this time.
         seconds: How long it took.
-        message: Why, unless it was loaded or finished.
+        message: Why, unless it was loaded.
         key: Where in the raw bucket the refused ZIP lies.
     """
 

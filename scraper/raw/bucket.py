@@ -7,8 +7,9 @@ Its keys are the contract with the starter function, the Glue job and the raw ta
 - `raw/cotahist_revisions/`: the lines in which the daily and the annual file of a session differ
 - `raw/index_portfolio/`: of each portfolio's date a file an index
 - `raw/corporate_actions/`: of each issuer all that B3 has said, merged as it comes
+- `raw/index_level/`: of each index and year the levels, as B3 served them last
 - `quarantine/<source>/YYYY-MM-DD/<SHA-256>.<extension>`, of a year's file `quarantine/<source>/YYYY/...`;
-  the day is the session's, or that of the run that was served a portfolio
+  the day is the session's, or that of the run that was served what is no session's
 - `backfill/`: what was loaded of a year, or why it was not; `canary/`: what the canary has seen;
   `corporate_actions/`: of which issuers corporate actions were asked for, and what each paper's last
   distribution number was
@@ -44,6 +45,7 @@ from scraper.b3.corporate_actions.layout import issuer_of
 from scraper.b3.corporate_actions.reader import merge
 from scraper.b3.cotahist.layout import CASH_MARKET, COTAHIST_COLUMNS, FUND
 from scraper.b3.errors import ScraperError
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from scraper.b3.oddities import Oddity, TrailerCount, told
 
@@ -55,6 +57,9 @@ READER_VERSION = "2"
 
 TRAILER_COUNT, ODDITIES = "trailer-count", "oddities"
 """Names in an object's metadata and its Parquet footer; what readers of version 1 wrote has neither."""
+
+LAST_SESSION = "last-session"
+"""Likewise, of levels: the last session that there is one of."""
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIONS = 32
@@ -81,12 +86,14 @@ class Lineage:
             anew, or of the portfolio's pages.
         trailer_count: What the trailer counts; None of a portfolio.
         oddities: What of the file was kept although it is odd.
+        last_session: Of levels, the last session; None of all else.
     """
 
     source: str
     sha256: str
     trailer_count: TrailerCount | None = None
     oddities: tuple[Oddity, ...] = ()
+    last_session: date | None = None
 
     def metadata(self) -> dict[str, str]:
         """As key-value metadata, with the version of the readers."""
@@ -95,6 +102,8 @@ class Lineage:
             metadata[TRAILER_COUNT] = self.trailer_count
         if self.oddities:
             metadata[ODDITIES] = told(self.oddities)
+        if self.last_session is not None:
+            metadata[LAST_SESSION] = self.last_session.isoformat()
         return metadata
 
     def is_of(self, metadata: Mapping[str, str]) -> bool:
@@ -347,6 +356,47 @@ class RawBucket:
         """
         key = keys.portfolio(index, portfolio_date)
         self._write(portfolio, key, PORTFOLIO_COLUMNS, lineage)
+        return key
+
+    def levels_until(self, index: str, year: int) -> date | None:
+        """The last session of a year that the bucket has a level of an index of; None if there is none."""
+        key = keys.index_levels(index, year)
+        if not self._exists(key):
+            return None
+        last = self._s3.head_object(Bucket=self._name, Key=key)["Metadata"].get(LAST_SESSION)
+        return None if last is None else date.fromisoformat(last)
+
+    def levels_written(self, index: str) -> dict[int, datetime]:
+        """The years that the bucket has levels of an index of, and when those were written."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=f"{keys.INDEX_LEVELS}{index}_"
+        )
+        return {
+            int(match[2]): item["LastModified"]
+            for page in pages
+            for item in page.get("Contents", [])
+            if (match := keys.LEVELS_KEY.fullmatch(item["Key"]))
+        }
+
+    def find_levels(self, index: str, year: int, lineage: Lineage) -> str | None:
+        """The key that holds exactly this content of a year's levels; None if it is to be written."""
+        key = keys.index_levels(index, year)
+        return key if self._exists(key) and self._holds(key, lineage) else None
+
+    def write_levels(self, levels: pd.DataFrame, *, index: str, year: int, lineage: Lineage) -> str:
+        """Write the levels of an index, in place of those of that year.
+
+        Args:
+            levels: At least one row, with the columns of `LEVEL_COLUMNS`.
+            index: Code of the index.
+            year: The year.
+            lineage: Where they come from.
+
+        Returns:
+            The key that was written.
+        """
+        key = keys.index_levels(index, year)
+        self._write(levels, key, LEVEL_COLUMNS, lineage)
         return key
 
     def read_actions(self, issuer: str) -> pa.Table | None:

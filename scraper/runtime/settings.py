@@ -33,8 +33,9 @@ class Settings:
         refined_bucket: Name of the refined bucket (`REFINED_BUCKET`), by which a run sees that a session was
             not refined; None where it is not to look.
         quotes_base_url: Scheme and host of B3's quotes (`QUOTES_BASE_URL`).
-        index_base_url: Scheme and host of B3's index portfolios and corporate actions (`INDEX_BASE_URL`).
-        index_codes: Indices whose portfolios are fetched (`INDEX_CODES`, separated by commas).
+        index_base_url: Scheme and host of B3's portfolios and levels of indices, and of corporate actions
+            (`INDEX_BASE_URL`).
+        index_codes: Indices whose portfolios and levels are fetched (`INDEX_CODES`, separated by commas).
         lookback_sessions: How many sessions up to D-1 are looked after (`LOOKBACK_SESSIONS`).
         corporate_actions_calls: How many calls a run may make for corporate actions, none if it is not to
             ask (`CORPORATE_ACTIONS_CALLS`).

@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sandbox.b3.formats import Quote, encode_portfolio, encode_session, zip_file
+from sandbox.b3.formats import Quote, encode_levels, encode_portfolio, encode_session, zip_file
 from scraper.b3.archive import MAX_DIRECTORY_BYTES
 from scraper.b3.corporate_actions.reader import MAX_BYTES, MAX_HISTORY_BYTES
 from scraper.b3.corporate_actions.reader import MAX_PAGES as MAX_HISTORY_PAGES
 from scraper.b3.cotahist.reader import MAX_RATIO
+from scraper.b3.index_level.reader import MAX_BYTES as MAX_LEVELS_BYTES
 from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES
 from tests.fixtures.b3 import SMALL_PORTFOLIO
 from tests.fuzz.harness import SESSION_QUOTES, TEXT_BYTES
@@ -48,6 +49,7 @@ class Case(NamedTuple):
 QUOTES = ("daily", "annual")
 PORTFOLIO = ("portfolio",)
 ACTIONS = ("actions",)
+LEVELS = ("levels",)
 
 _TEXT = encode_session(SESSION, [Quote()])
 _DAMAGED = r"found a damaged ZIP \("
@@ -210,6 +212,35 @@ def _rows_of_nothing(pages: int) -> bytes:
     head = b'{"page":{"totalPages":%d,"totalRecords":%d},"results":['
     rows = (MAX_BYTES - len(head) - 20) // len("{},")
     return head % (pages, pages * rows) + b"{}," * (rows - 1) + b"{}]}"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Levels
+# ---------------------------------------------------------------------------------------------------------
+def _with_level(level: object) -> bytes:
+    """A year that has that level on its last day of May alone."""
+    answer = encode_levels({})
+    answer["results"][30]["rateValue5"] = level
+    return json.dumps(answer).encode()
+
+
+_NO_LEVELS: tuple[object, ...] = (
+    *(
+        "1" * 256 + ",00",
+        "0,00",
+        "1,0",
+        "1",
+        "1,234",
+        "1,2,3",
+        "1.23,00",
+        "-1,00",
+        "NaN",
+        "٣,٠٠",
+        1.5,
+        [],
+        {},
+    ),
+)
 
 
 def _list_of(depth: int) -> bytes:
@@ -512,6 +543,34 @@ TRIED = (
         ACTIONS,
         partial(_history, totalPages=10**9),
         f"field page.totalPages: found 1000000000, expected at most {MAX_HISTORY_PAGES}",
+    ),
+    # Levels
+    *(
+        Case(f"{body[:12]!r} of levels", LEVELS, partial(bytes, body), "found")
+        for body in (
+            b"",
+            b"{}",
+            b"[]",
+            b"1",
+            b'"null',
+            b'{"results": [[]]}',
+            b'{"results": [{"day": 1e999}]}',
+        )
+    ),
+    Case("levels of nobody", LEVELS, lambda: b"null", None),
+    Case("null in a text", LEVELS, lambda: b'"null"', None),
+    *(
+        Case(
+            f"a level of {level!r}"[:60],
+            LEVELS,
+            partial(_with_level, level),
+            "record 31, field results.rateV",
+        )
+        for level in _NO_LEVELS
+    ),
+    Case("a level without an extreme to it", LEVELS, partial(_with_level, "1,00"), None),
+    Case(
+        "an answer that is too much", LEVELS, lambda: _list_of(2**16), f"expected at most {MAX_LEVELS_BYTES}"
     ),
     Case("a history that lacks rows", ACTIONS, partial(_history, totalRecords=1), "found 0 pages and 1 rows"),
 )

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from scraper.b3.corporate_actions.reader import (
 from scraper.b3.cotahist import reader as cotahist
 from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session, read_year
 from scraper.b3.errors import InvalidData
+from scraper.b3.index_level.layout import NEW_BASE
+from scraper.b3.index_level.reader import LEVEL_SCHEMA, read_levels
 from scraper.b3.index_portfolio import reader as portfolio
 from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, read_portfolio, total_pages
 from tests.fuzz import naive, seeds
@@ -212,6 +215,31 @@ def _check_portfolio(data: bytes) -> None:
     _require(len({row["ticker"] for row in rows}) == len(rows), "a ticker twice")
 
 
+def _check_levels(data: bytes) -> None:
+    with _within_time():
+        try:
+            read = read_levels(data, index="IBOV", year=YEAR, source=SOURCE)
+        except InvalidData as error:
+            _check_message(error)
+            return
+    expected = naive.levels(data, YEAR)
+    _require((read is None) == (expected is None), "an index that B3 knows taken for another, or the reverse")
+    if read is None or expected is None:
+        return
+    types = [column.pyarrow_dtype for column in read.frame.dtypes]
+    _require(list(read.frame.columns) == LEVEL_SCHEMA.names, "other columns than the schema's")
+    _require(types == LEVEL_SCHEMA.types, "other types than the schema's")
+    found = pa.Table.from_pandas(read.frame, schema=LEVEL_SCHEMA).to_pylist()
+    _require({row["index_code"] for row in found} <= {"IBOV"}, "another index")
+    _require([(row["trade_date"], row["level"]) for row in found] == expected, "other levels than the cells'")
+    pairs = pairwise(expected)
+    steps = [
+        NEW_BASE if after > 2 * before or 2 * after < before else None for (_, before), (_, after) in pairs
+    ]
+    _require([row["note"] for row in found[1:]] == steps, "other changes of base than there are")
+    _require(read.last == (expected[-1][0] if expected else None), "another last session")
+
+
 def read_actions(data: bytes) -> Actions:
     """What the reader makes of an input of corporate actions, called as the scraper calls it.
 
@@ -280,6 +308,13 @@ HARNESSES = {
             _check_actions,
             seeds.actions,
             ("scraper/b3/corporate_actions/reader.py", "scraper/b3/json_answer.py"),
+            frozenset(),
+        ),
+        Harness(
+            "levels",
+            _check_levels,
+            seeds.levels,
+            ("scraper/b3/index_level/reader.py", "scraper/b3/json_answer.py"),
             frozenset(),
         ),
     )

@@ -5,19 +5,24 @@ Each in a process of its own; what it took goes into `docs/figures/fuzz.json`, t
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import random
 import tempfile
 import time
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import machine
 from benchmarks.measure import peak_bytes
-from sandbox.b3.formats import Quote, encode_session, zip_file
+from sandbox.b3.formats import Quote, encode_levels, encode_session, zip_file
 from scraper.b3.corporate_actions.reader import MAX_BYTES, MAX_HISTORY_BYTES, read_cash_history
 from scraper.b3.cotahist.reader import MAX_SESSION_QUOTES, MAX_TEXT_BYTES, read_session, read_year
 from scraper.b3.errors import InvalidData
+from scraper.b3.index_level.reader import MAX_BYTES as MAX_LEVELS_BYTES
+from scraper.b3.index_level.reader import read_levels
 from scraper.b3.index_portfolio.reader import MAX_PAGE_BYTES, MAX_PAGES, read_portfolio
 from tests.fuzz.__main__ import keep
 from tests.fuzz.harness import SOURCE
@@ -34,7 +39,7 @@ def main() -> None:
         path = Path(folder, "largest.zip")
         quotes = min(MAX_SESSION_QUOTES, MAX_TEXT_BYTES // _STRIDE - _HEADER_AND_TRAILER)
         path.write_bytes(zip_file(_text(quotes), "COTAHIST.TXT"))
-        for name in ("daily", "annual", "portfolio", "actions"):
+        for name in ("daily", "annual", "portfolio", "actions", "levels"):
             with multiprocessing.get_context("spawn").Pool(1) as process:
                 measured[name] = process.apply(_measure, (name, path))
             print(name, measured[name], flush=True)
@@ -81,9 +86,19 @@ def _history() -> list[bytes]:
     return [(start + ",".join(row % number for number in page) + "]}").encode() for page in numbers]
 
 
+def _levels() -> list[bytes]:
+    """A year with a level on each day, as large as it can be for what is beside them."""
+    days = [date(YEAR, 1, 1) + timedelta(day) for day in range(366)]
+    answer = encode_levels({day: Decimal("9999999999999999.99") for day in days})
+    text = json.dumps(answer)
+    return [
+        (text[:-1] + ', "more": [' + "{}," * ((MAX_LEVELS_BYTES - len(text) - 16) // 3) + "{}]}").encode()
+    ]
+
+
 def _measure(name: str, path: Path) -> dict[str, Any]:
     read_session(encode_session(SESSION, [Quote()]), session=SESSION, source=SOURCE)  # what is loaded once
-    pages = _pages() if name == "portfolio" else _history() if name == "actions" else []
+    pages = {"portfolio": _pages, "actions": _history, "levels": _levels}.get(name, list)()
     data = path.read_bytes() if name == "daily" else b""
     before, started = peak_bytes(), time.process_time()
     rows = 0
@@ -96,6 +111,9 @@ def _measure(name: str, path: Path) -> dict[str, Any]:
             case "actions":
                 read = read_cash_history(pages, issuer=ISSUER, seen=SESSION, source=SOURCE)
                 rows = read.table.num_rows
+            case "levels":
+                levels = read_levels(pages[0], index="IBOV", year=YEAR, source=SOURCE)
+                rows = 0 if levels is None else len(levels.frame)
             case _:
                 read_portfolio(pages, index="IBOV", source=SOURCE)
     except InvalidData:

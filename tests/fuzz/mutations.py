@@ -99,9 +99,30 @@ def mutate_actions(data: bytes, rng: random.Random, change: RandomBytes, limit: 
     return call + mutate_portfolio(data[1:], rng, change, max(limit - 1, 0))
 
 
+def mutate_levels(data: bytes, rng: random.Random, change: RandomBytes, limit: int) -> bytes:
+    """Another year of levels, or something that is none any more."""
+    try:
+        answer = json.loads(data)
+        answer = json.loads(answer) if isinstance(answer, str) else answer
+        rows = {number: row for number, row in enumerate(answer["results"]) if isinstance(row, dict)}
+        extremes = {name: answer[name] for name in ("min", "max")}
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return change(data, limit)
+    if not rows or rng.random() < 0.4:
+        return mutate_portfolio(data, rng, change, limit)
+    for _ in range(rng.choice([1, 2, 30])):
+        month, text = rng.randrange(1, 13), rng.choice(_LEVELS)
+        rows[rng.choice([*rows])][f"rateValue{month}"] = text
+        for extreme in extremes.values():
+            if isinstance(extreme, dict) and rng.random() < 0.8:
+                extreme[f"rateValue{month}"] = rng.choice([text, None])
+    return _encode(answer, rng)[:limit]
+
+
 def mutation_of(reader: str) -> Callable[[bytes, random.Random, RandomBytes, int], bytes]:
     """What changes the inputs of a reader."""
-    return {"portfolio": mutate_portfolio, "actions": mutate_actions}.get(reader, mutate_cotahist)
+    of_json = {"portfolio": mutate_portfolio, "actions": mutate_actions, "levels": mutate_levels}
+    return of_json.get(reader, mutate_cotahist)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -308,6 +329,8 @@ _VALUES: tuple[Any, ...] = (
     *("30/02/2025", "31/12/9999", "01/01/1900", "08/11/2024", "0,00000000001", "1.234,56700000000", "1.234"),
     *("A" * 257, "\ud800", "\x00", "\ufeff"),
 )
+
+_LEVELS = ("1,00", "1.234,56", "999.999,99", "0,01", "1234,56", "1,234.56", "0,00", "12.34,56", None, "", " ")
 
 _LISTS = ("results", "cashDividends", "stockDividends", "subscriptions")
 

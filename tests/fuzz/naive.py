@@ -177,6 +177,19 @@ def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
     ]
 
 
+def levels(body: bytes, year: int) -> list[tuple[date, Decimal]] | None:
+    """The levels of an answer that a reader has taken, in order; None of null. Nothing is checked."""
+    answer = _json(body)
+    if answer is None:
+        return None
+    return sorted(
+        (date(year, month, row["day"]), Decimal(re.sub(r"[.,]", "", text)).scaleb(-2))
+        for row in answer["results"]
+        for month in range(1, 13)
+        if (text := (row[f"rateValue{month}"] or "").strip())
+    )
+
+
 _ROW: Row = {
     "issuer": None,
     "call": None,

@@ -20,6 +20,7 @@ from sandbox.b3.formats import (
     StockDividend,
     Subscription,
     encode_cash_history,
+    encode_levels,
     encode_portfolio,
     encode_session,
     encode_supplement,
@@ -189,6 +190,26 @@ def actions() -> list[bytes]:
         HISTORY + json.dumps(encode_cash_history(history)).encode(),
         HISTORY + PAGE_SEPARATOR.join(pages),
         HISTORY + json.dumps(encode_cash_history([])).encode(),
+    ]
+
+
+def levels() -> list[bytes]:
+    """Levels of a year: of each format and encoding, none, of a new base, without extremes, and null."""
+    days = [date(YEAR, 1, 31), date(YEAR, 2, 1), date(YEAR, 2, 29), date(YEAR, 12, 30)]
+    answer = encode_levels(
+        dict(zip(days, map(Decimal, ("1234567.89", "0.01", "999.99", "1000.00")), strict=True))
+    )
+    plain = json.dumps(answer)
+    english = plain.replace(",", ";").replace(".", ",").replace('";', '",').replace(";", ".")
+    return [
+        plain.encode(),
+        plain.replace(",89", ",90").replace("1.234.567,90", " 1234567,90 ").encode(),
+        english.replace(". ", ", ").encode(),
+        json.dumps(plain).encode(),
+        plain.encode("utf-16"),
+        json.dumps(answer | {"min": None, "max": {}}).encode(),
+        json.dumps(encode_levels({})).encode(),
+        b"null",
     ]
 
 

@@ -14,6 +14,7 @@ import pytest
 from scraper.b3.corporate_actions.reader import ACTION_SCHEMA, Actions
 from scraper.b3.cotahist.reader import read_session, read_year
 from scraper.b3.errors import InvalidData
+from scraper.b3.index_level.reader import read_levels
 from scraper.b3.index_portfolio.reader import read_portfolio
 from tests.fuzz import cases, harness
 from tests.fuzz.cases import FOUND, TRIED, Case
@@ -39,6 +40,8 @@ def refusal(data: bytes, reader: str, folder: Path) -> str | None:
             list(read_year(path, year=YEAR, source=SOURCE, max_text_bytes=TEXT_BYTES))
         elif reader == "actions":
             harness.read_actions(data)
+        elif reader == "levels":
+            read_levels(data, index="IBOV", year=YEAR, source=SOURCE)
         else:
             read_portfolio(data.split(PAGE_SEPARATOR), index="IBOV", source=SOURCE)
     except InvalidData as error:
@@ -122,6 +125,7 @@ def test_a_seed_is_read_and_not_refused(reader: str, tmp_path: Path) -> None:
             lambda *_, **__: Actions(ACTION_SCHEMA.empty_table()),
             id="events that are missing",
         ),
+        pytest.param("levels", "read_levels", lambda *_, **__: None, id="levels that are missing"),
     ],
 )
 def test_a_harness_finds_a_reader_that_is_broken(

@@ -55,6 +55,7 @@ PARTS = {
             "tests/unit/test_schema.py",
             "tests/unit/test_portfolio.py",
             "tests/unit/test_corporate_actions.py",
+            "tests/unit/test_index_levels.py",
             "tests/unit/test_cotahist_real.py",
             "tests/unit/test_read_year.py",
             "tests/unit/test_cotahist.py",

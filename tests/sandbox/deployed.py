@@ -21,6 +21,8 @@ from sandbox.b3.server import (
     B3Server,
     CashHistoryRequest,
     Document,
+    LevelsRequest,
+    LevelsSource,
     PortfolioRequest,
     Source,
     SupplementRequest,
@@ -55,6 +57,9 @@ class ChangingSource:
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         return self.now.portfolio(request)
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        return self.now.levels(request) if isinstance(self.now, LevelsSource) else None
 
     def supplement(self, request: SupplementRequest) -> Document | None:
         return self.actions.supplement(request) if self.actions else None

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.formats import zip_file
-from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.pipeline import StageError
 from scraper.__main__ import DONE, FILES_FAILED, main
@@ -47,6 +47,9 @@ class Damaged:
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         return SimulatedSource(SESSIONS, MARKET).portfolio(request)
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        return SimulatedSource([REFUSED], MARKET).levels(request)
 
 
 @pytest.fixture(scope="module")

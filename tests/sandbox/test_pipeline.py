@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
-from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, StageError
@@ -91,13 +91,14 @@ def test_the_schedule_runs_every_morning_in_sao_paulo(deployed: Deployed) -> Non
     assert json.loads(schedule.input_at(MORNING_AFTER)) == {"scheduled_time": "2025-03-14T10:00:00Z"}
 
 
-def test_one_firing_takes_every_missing_session_and_the_portfolio(deployed: Deployed) -> None:
+def test_one_firing_takes_every_missing_session_the_portfolio_and_the_levels(deployed: Deployed) -> None:
     files = [file for file in deployed.files if file["source"] != CORPORATE_ACTIONS]
     outcomes = {(file["source"], file["date"], file["outcome"]) for file in files}
     assert outcomes == {
         ("index_portfolio", "2025-03-12", "new"),
         ("cotahist", "2025-03-12", "new"),
         ("cotahist", "2025-03-13", "new"),
+        ("index_level", "2025-03-13", "new"),
     }
 
 
@@ -239,7 +240,7 @@ class Republished:
     def __init__(self, session: date, without: str) -> None:
         self.session = session
         self.left = [quote for quote in quotes_of(session) if quote.codisi != without]
-        self._portfolios = SimulatedSource(SESSIONS, MARKET)
+        self._indices = SimulatedSource(SESSIONS, MARKET)
 
     def quotes(self, name: str) -> Document | None:
         if name != daily_zip_name(self.session):
@@ -252,7 +253,10 @@ class Republished:
         )
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
-        return self._portfolios.portfolio(request)
+        return self._indices.portfolio(request)
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        return self._indices.levels(request)
 
 
 def test_a_ticker_that_b3_takes_back_goes_from_the_bucket_and_the_catalog(

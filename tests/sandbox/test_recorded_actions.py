@@ -139,9 +139,9 @@ def ex_date(
 
     def come(day: date) -> None:
         morning = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC).replace(hour=10)
-        with pytest.raises(ScraperFailedError) as failed:  # there is no portfolio
+        with pytest.raises(ScraperFailedError) as failed:  # there is neither portfolio nor level
             pipeline.fire(pipeline.schedule(), morning)
-        assert {file["source"] for file in failed.value.errors} == {"index_portfolio"}
+        assert {file["source"] for file in failed.value.errors} == {"index_portfolio", "index_level"}
 
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)

@@ -52,6 +52,8 @@ def test_a_folder_with_nothing_but_a_session_s_quotes_goes_through_without_weigh
     lines = [line.strip() for line in shown.getvalue().splitlines()]
     lacking = "GetPortfolioDay_IBOV_segment2_DD-MM-YY.json"
     assert f"no portfolio of the IBOV: {folder} has no {lacking}" in lines
+    levels = f"GetPortfolioDay_IBOV_{ALONE.year}.json"
+    assert f"no levels of the IBOV: {folder} has no {levels}" in lines
     assert any(
         line.endswith(f"later than session {ALONE}: its index weights and sectors stay null")
         for line in lines

@@ -26,7 +26,7 @@ import operating.status
 from lake import keys
 from operating import teardown
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
-from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.deploy import Cdk
 from sandbox.pipeline import JobRun
@@ -62,6 +62,9 @@ class B3:
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         return self._market.portfolio(request)
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        return self._market.levels(request)
 
 
 @dataclass(frozen=True, kw_only=True)

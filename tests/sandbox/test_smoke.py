@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from operating import smoke
-from sandbox.b3.server import Document, PortfolioRequest
+from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from tests.sandbox.deployed import MARKET, Deployed, remove_sessions
 
@@ -25,6 +25,9 @@ class Silent:
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         return SimulatedSource([SESSION], MARKET).portfolio(request)
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        return SimulatedSource([SESSION], MARKET).levels(request)
 
 
 @pytest.fixture

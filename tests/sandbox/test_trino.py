@@ -323,7 +323,7 @@ def narrow_projection(athena: Athena) -> Iterator[None]:
     }
     (name,) = (each for each in kept["Parameters"] if each.endswith(".range"))
     narrow: Any = {**kept["Parameters"], name: "2024-01-01,2025-03-31"}
-    glue.update_table(DatabaseName=RAW[0], TableInput={**kept, "Parameters": narrow})
+    glue.update_table(DatabaseName=RAW[0], TableInput=kept | {"Parameters": narrow})
     yield
     glue.update_table(DatabaseName=RAW[0], TableInput=kept)
 

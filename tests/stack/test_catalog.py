@@ -21,7 +21,7 @@ def test_the_stack_owns_the_raw_database_and_not_the_refined_one(document: dict[
     ((logical_id, database),) = resources(document, "AWS::Glue::Database")
 
     assert database["Properties"]["DatabaseInput"]["Name"] == "bovespa"
-    for name in ("cotahist", "cotahist_revisions", "index_portfolio", "corporate_actions"):
+    for name in ("cotahist", "cotahist_revisions", "index_portfolio", "index_level", "corporate_actions"):
         assert text_of(_table(document, name)["DatabaseName"]) == f"<{logical_id}>"
 
 
@@ -93,6 +93,20 @@ def test_portfolios_have_exact_weights(document: dict[str, Any]) -> None:
     }
 
 
+def test_levels_are_exact_and_in_no_partition(document: dict[str, Any]) -> None:
+    table = _table(document, "index_level")["TableInput"]
+    columns = table["StorageDescriptor"]["Columns"]
+
+    assert table.get("PartitionKeys", []) == []
+    assert text_of(table["StorageDescriptor"]["Location"]).endswith(">/raw/index_level/")
+    assert {column["Name"]: column["Type"] for column in columns} == {
+        "index_code": "string",
+        "trade_date": "date",
+        "level": "decimal(18,2)",
+        "note": "string",
+    }
+
+
 def test_corporate_actions_have_exact_amounts_and_no_partition(document: dict[str, Any]) -> None:
     table = _table(document, "corporate_actions")["TableInput"]
     columns = table["StorageDescriptor"]["Columns"]
@@ -111,7 +125,7 @@ def test_corporate_actions_have_exact_amounts_and_no_partition(document: dict[st
 
 
 def test_the_raw_tables_are_read_as_parquet(document: dict[str, Any]) -> None:
-    for name in ("cotahist", "cotahist_revisions", "index_portfolio", "corporate_actions"):
+    for name in ("cotahist", "cotahist_revisions", "index_portfolio", "index_level", "corporate_actions"):
         descriptor = _table(document, name)["TableInput"]["StorageDescriptor"]
         assert descriptor["InputFormat"] == "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
         assert descriptor["SerdeInfo"]["SerializationLibrary"] == (

@@ -24,12 +24,13 @@ from sandbox.b3.formats import (
     daily_member_name,
     daily_zip_name,
     encode_cash_history,
+    encode_levels,
     encode_portfolio,
     encode_session,
     encode_supplement,
     zip_file,
 )
-from sandbox.b3.server import CashHistoryRequest, Document, PortfolioRequest, SupplementRequest
+from sandbox.b3.server import CashHistoryRequest, Document, LevelsRequest, PortfolioRequest, SupplementRequest
 from sandbox.b3.years import annual_zip_name, write_year
 
 if TYPE_CHECKING:
@@ -42,12 +43,15 @@ class Shelves:
     Attributes:
         files: ZIPs by their name.
         pages: Pages of a portfolio by the index's code.
+        levels_of: Levels by session, by the index's code; of the IBOV, and of an index of which there is a
+            portfolio, there are none yet.
         actions: What is known of issuers, by their codes.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.pages: dict[str, list[bytes]] = {}
+        self.levels_of: dict[str, dict[date, Decimal]] = {"IBOV": {}}
         self.actions: dict[str, IssuerActions] = {}
 
     def put_session(self, session: date, *quotes: Quote) -> None:
@@ -78,6 +82,7 @@ class Shelves:
             for ticker, weight in weights.items()
         ]
         answers = encode_portfolio(day, rows, page_size=page_size)
+        self.levels_of.setdefault(index, {})
         self.pages[index] = [json.dumps(answer).encode() for answer in answers]
 
     def quotes(self, name: str) -> Document | None:
@@ -89,6 +94,13 @@ class Shelves:
         if request.page_number > len(pages):
             return None
         return Document(body=pages[request.page_number - 1], content_type="application/json")
+
+    def levels(self, request: LevelsRequest) -> Document | None:
+        levels = self.levels_of.get(request.index)
+        if levels is None:
+            return None
+        of_year = {day: level for day, level in levels.items() if day.year == request.year}
+        return Document(body=json.dumps(encode_levels(of_year)).encode(), content_type="application/json")
 
     def put_actions(self, actions: IssuerActions) -> None:
         self.actions[actions.issuer] = actions

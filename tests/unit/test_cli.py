@@ -36,7 +36,7 @@ def test_ingest_prints_what_it_did_and_where(
     shelves.put_portfolio(date(2024, 7, 16), "ZZAA3", "ZZBB4")
     assert main(["ingest", "--date", "2024-11-08", "--bucket", bucket.name]) == DONE
     printed = capsys.readouterr()
-    portfolio, quotes = (line.split("  ") for line in printed.out.splitlines())
+    portfolio, quotes, levels = (line.split("  ") for line in printed.out.splitlines())
     assert [portfolio[0], *[part.strip() for part in portfolio[1:] if part]] == [
         "index_portfolio IBOV 2024-07-16",
         "new",
@@ -51,7 +51,14 @@ def test_ingest_prints_what_it_did_and_where(
         "trailer counts all records",
         f"s3://{bucket.name}/{DAILY}",
     ]
-    assert printed.err.splitlines() == ["index_portfolio IBOV: asking B3", "cotahist 2024-11-08: asking B3"]
+    assert [part.strip() for part in levels if part] == [
+        "index_level IBOV 2024-11-08",
+        "not yet published",
+        "B3 has no level of IBOV of 2024-11-08 yet",
+    ]
+    assert printed.err.splitlines() == [
+        f"{name}: asking B3" for name in ("index_portfolio IBOV", "cotahist 2024-11-08", "index_level IBOV")
+    ]
 
 
 def test_the_bucket_may_come_from_the_stack(

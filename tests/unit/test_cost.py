@@ -73,11 +73,11 @@ def test_the_job_is_billed_for_its_start_and_its_work_on_both_workers() -> None:
 def test_each_file_is_a_put_and_each_scraper_run_asks_what_is_there() -> None:
     puts = _lines()["S3 PUT and LIST"]
 
-    # 1,383 wide, a compact, 2 raw, 8 listings, 13 for events and factors, 2 for each of 80 issuers;
-    # 60 requests in each of 3 runs; 0.005 USD a thousand
-    assert puts.day == Decimal("0.007835") + Decimal("0.0009")
-    assert puts.month == 21 * Decimal("0.007835") + 30 * Decimal("0.0009")
-    assert puts.year == 252 * Decimal("0.007835") + 365 * Decimal("0.0009")
+    # 1,383 wide, a compact, 3 raw, 8 listings, 13 for events and factors, 2 for each of 80 issuers;
+    # 64 requests in each of 3 runs; 0.005 USD a thousand
+    assert puts.day == Decimal("0.00784") + Decimal("0.00096")
+    assert puts.month == 21 * Decimal("0.00784") + 30 * Decimal("0.00096")
+    assert puts.year == 252 * Decimal("0.00784") + 365 * Decimal("0.00096")
 
 
 def test_storage_grows_with_every_session_of_the_year() -> None:

@@ -9,6 +9,7 @@ from benchmarks import fuzzing
 from scraper.b3 import archive, client
 from scraper.b3.corporate_actions import reader as corporate_actions
 from scraper.b3.cotahist import reader as cotahist
+from scraper.b3.index_level import reader as index_level
 from scraper.b3.index_portfolio import reader as portfolio
 from tests.fuzz import harness
 
@@ -54,6 +55,7 @@ def test_every_limit_is_the_readers_own() -> None:
         "corporate_actions.MAX_BYTES": corporate_actions.MAX_BYTES,
         "corporate_actions.MAX_PAGES": corporate_actions.MAX_PAGES,
         "corporate_actions.MAX_HISTORY_BYTES": corporate_actions.MAX_HISTORY_BYTES,
+        "index_level.MAX_BYTES": index_level.MAX_BYTES,
         "client.MAX_BYTES": client.MAX_BYTES,
         "client.YEAR_MAX_BYTES": client.YEAR_MAX_BYTES,
         "client.PAGE_MAX_BYTES": client.PAGE_MAX_BYTES,

@@ -41,14 +41,16 @@ def function(b3: B3Server, bucket: Bucket, log: Log, monkeypatch: pytest.MonkeyP
 def test_a_morning_takes_the_portfolio_and_the_sessions(bucket: Bucket, shelves: Shelves) -> None:
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(date(2024, 11, 11), "ZZAA3")
+    shelves.levels_of["IBOV"] = {FRIDAY: Decimal("50100.80")}
     summary = handler(MONDAY_MORNING, CONTEXT)
     assert json.loads(json.dumps(summary)) == summary
     assert [(item["source"], item["date"], item["outcome"]) for item in summary] == [
         ("index_portfolio", "2024-11-11", "new"),
         ("cotahist", "2024-11-08", "new"),
         ("cotahist", "2024-11-07", "no session"),
+        ("index_level", "2024-11-08", "new"),
     ]
-    assert [item["key"] for item in summary if "key" in item] == bucket.keys()[::-1]
+    assert sorted(item["key"] for item in summary if "key" in item) == bucket.keys()
 
 
 def test_a_late_invocation_still_means_the_day_that_it_was_scheduled_for(
@@ -68,6 +70,7 @@ def test_a_date_takes_exactly_that_session(shelves: Shelves) -> None:
     assert [(item["source"], item["date"]) for item in summary] == [
         ("index_portfolio", "2024-11-08"),
         ("cotahist", "2003-02-12"),
+        ("index_level", "2003-02-12"),
     ]
 
 
@@ -87,7 +90,7 @@ def test_what_failed_is_raised_after_the_rest_is_done(bucket: Bucket, b3: B3Serv
     with pytest.raises(IngestError) as raised:
         handler(MONDAY_MORNING, CONTEXT)
     message = str(raised.value)
-    assert message.startswith("2 of 3 files were not ingested. index_portfolio IBOV: failed: ")
+    assert message.startswith("2 of 4 files were not ingested. index_portfolio IBOV: failed: ")
     assert " | cotahist 2024-11-08: invalid: " in message
     assert [key.split("/")[0] for key in bucket.keys()] == ["quarantine", "raw"]  # noqa: SIM118 - a method of ours
 
@@ -130,6 +133,7 @@ def test_each_result_is_a_json_line_of_the_log(shelves: Shelves, log: Log) -> No
         ("INFO", "index_portfolio IBOV 2024-11-08: new", "2024-11-08"),
         ("INFO", "cotahist 2024-11-08: new", "2024-11-08"),
         ("INFO", "cotahist 2024-11-07: no session", "2024-11-07"),
+        ("INFO", "index_level IBOV 2024-11-08: not yet published", "2024-11-08"),
     ]
 
 
@@ -243,7 +247,7 @@ def test_what_is_new_is_logged_returned_and_counted_once_and_fails_nothing(
 ) -> None:
     shelves.put_session(FRIDAY, Quote(tpmerc="099", codbdi="Z9"))
     shelves.put_portfolio(FRIDAY, "ZZAA3")
-    _, friday, _ = handler(MONDAY_MORNING, CONTEXT)
+    _, friday, *_ = handler(MONDAY_MORNING, CONTEXT)
     told = [
         f"{kind}, in no table and not seen before (quotes: 1)" for kind in ("TPMERC '099'", "CODBDI 'Z9'")
     ]

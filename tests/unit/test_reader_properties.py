@@ -22,6 +22,7 @@ from sandbox.b3.formats import (
     LAYOUT,
     PortfolioRow,
     Quote,
+    encode_levels,
     encode_portfolio,
     encode_quote,
     encode_session,
@@ -30,6 +31,8 @@ from sandbox.b3.formats import (
 from scraper.b3.cotahist import reader as cotahist
 from scraper.b3.cotahist.reader import read_session, read_text, read_year
 from scraper.b3.errors import InvalidData
+from scraper.b3.index_level.layout import NEW_BASE
+from scraper.b3.index_level.reader import read_levels
 from scraper.b3.index_portfolio.reader import read_portfolio, total_pages
 from tests.fixtures.quotes import QUOTES, as_read
 from tests.fuzz import naive
@@ -311,3 +314,58 @@ def test_any_json_in_the_place_of_a_value_is_refused_or_says_the_same(
     }
     kept = [name for name in before.columns if name != changed.get(key)]
     assert after[kept].equals(before[kept])
+
+
+# --- levels
+
+
+@settings(max_examples=100)
+@given(
+    levels=st.dictionaries(
+        st.dates(date(2024, 1, 1), date(2024, 12, 31)),
+        st.integers(1, 10**18 - 1).map(lambda hundredths: Decimal(hundredths).scaleb(-2)),
+        max_size=40,
+    ),
+    in_english=st.booleans(),
+    nested=st.booleans(),
+)
+def test_any_levels_come_back_exactly_in_either_language_and_say_where_the_base_is_another(
+    levels: dict[date, Decimal], in_english: bool, nested: bool
+) -> None:
+    answer = encode_levels(levels)
+    if in_english:
+        for row in (answer["min"], answer["max"], *answer["results"]):
+            cells = {name: text for name, text in row.items() if isinstance(text, str)}
+            row |= {name: text.translate(str.maketrans(",.", ".,")) for name, text in cells.items()}
+    text = json.dumps(answer)
+    read = read_levels(
+        json.dumps(text).encode() if nested else text.encode(), index="IBOV", year=2024, source=SOURCE
+    )
+    assert read is not None
+    assert dict(zip(read.frame["trade_date"], read.frame["level"], strict=True)) == levels
+    days = sorted(levels)
+    stepped = {
+        day for before, day in itertools.pairwise(days) if not 0.5 <= levels[day] / levels[before] <= 2
+    }
+    noted = read.frame["note"] == NEW_BASE
+    assert {*read.frame["trade_date"][noted.fillna(value=False).to_numpy(dtype=bool)]} == stepped
+
+
+@given(value=_JSON, data=st.data())
+def test_whatever_stands_in_a_cell_it_is_refused_or_the_other_levels_are_as_they_were(
+    value: Any, data: st.DataObject
+) -> None:
+    levels = {date(2024, 5, day): Decimal(day) for day in (2, 3, 6)}
+    answer = encode_levels(levels) | {"min": None, "max": None}
+    day, month = data.draw(st.integers(1, 31)), data.draw(st.integers(1, 12))
+    answer["results"][day - 1][f"rateValue{month}"] = value
+    try:
+        read = read_levels(json.dumps(answer).encode(), index="IBOV", year=2024, source=SOURCE)
+    except InvalidData as error:
+        assert str(error).startswith(SOURCE)  # noqa: PT017 - or it is read
+        return
+    assert read is not None
+    found = dict(zip(read.frame["trade_date"], read.frame["level"], strict=True))
+    changed = {date(2024, month, day)} if (month, day) not in {(2, 30), (2, 31)} and day <= 30 else set()
+    others = {each: level for each, level in levels.items() if each not in changed}
+    assert {each: level for each, level in found.items() if each not in changed} == others

@@ -40,7 +40,7 @@ from scraper.b3.corporate_actions.reader import merge, read_cash_history, read_s
 SESSIONS = sessions_between(date(2016, 1, 4), date(2025, 12, 30))
 """Ten years."""
 
-ASKED = [SESSIONS[0] + timedelta(days=days) for days in range(0, 3_800, 60)]
+ASKED = [SESSIONS[0] + timedelta(days=days) for days in range(0, 3_800, 150)]
 """The service is asked now and then, and what it said is kept."""
 
 Key = tuple[str, str, date]

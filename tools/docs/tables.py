@@ -14,6 +14,7 @@ from typing import NamedTuple
 from refinement import columns
 from scraper.b3.corporate_actions.layout import ACTION_COLUMNS
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from tools.docs.markers import replaced
 
@@ -67,6 +68,13 @@ SOURCES = {
     "distribution_number": "DISMES",
 }
 """Where each refined column comes from: fields of COTAHIST, or of the index portfolio (lower case)."""
+
+_LEVEL_SOURCES = {
+    "index_code": "request",
+    "trade_date": "request, day, rateValue1..12",
+    "level": "rateValue1..12",
+    "note": "rateValue1..12",
+}
 
 _ACTION_SOURCES = {
     "issuer": "code",
@@ -170,6 +178,8 @@ PORTUGUESE = {
     "dismes": "Número de distribuição do papel",
     # Raw table of the portfolio
     "index_code": "Código do índice, como IBOV",
+    "level": "Fechamento do pregão [pontos], como a B3 o publicou na época",
+    "note": "Por que não se compara com o nível anterior, como depois de uma base nova; senão nulo",
     "asset": "Nome resumido da empresa",
     "weight": "Peso no índice [por cento]",
     "sector_weight": "Peso do setor [por cento]; nulo sem setor",
@@ -303,6 +313,10 @@ def tables() -> dict[str, list[Row]]:
                 for column in PORTFOLIO_COLUMNS
             ),
         ],
+        "index_level": [
+            Row(column.name, column.glue_type, column.comment, _LEVEL_SOURCES[column.name])
+            for column in LEVEL_COLUMNS
+        ],
         "corporate_actions": [
             Row(column.name, column.glue_type, _without_source(column.comment), _ACTION_SOURCES[column.name])
             for column in ACTION_COLUMNS
@@ -337,6 +351,8 @@ def _portuguese(table: str, row: Row) -> Row:
         meaning = "Pregão, a partição"
     if (table, row.name) == ("index_portfolio", "portfolio_date"):
         meaning = "Data da própria carteira, a partição"
+    if (table, row.name) == ("index_level", "trade_date"):
+        meaning = "Pregão"
     if (table, row.name) == ("index_portfolio", "ticker"):
         meaning = "Código do componente"
     if (table, row.name) == ("index_portfolio", "sector"):

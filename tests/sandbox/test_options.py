@@ -1,4 +1,4 @@
-"""A deployment with a KMS key of its own: it is deployed, and a session goes through all the same.
+"""A deployment with a KMS key of its own and Athena for Apache Spark: a session goes through all the same.
 
 The emulator's CloudFormation leaves the encryption of buckets out, and its S3 asks KMS for nothing: of both
 the template says what there is (`tests/stack/test_encryption.py`).
@@ -6,10 +6,15 @@ the template says what there is (`tests/stack/test_encryption.py`).
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from io import StringIO
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -23,22 +28,22 @@ from tests.leading import lead_to
 from tests.sandbox.at_work import roles_at_work
 from tests.sandbox.deployed import MARKET
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("own key sandbox")]
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("options sandbox")]
 
 SESSION, MORNING = date(2025, 3, 12), datetime(2025, 3, 13, 10, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, list[JobRun]]]:
+def deployed_so(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, list[JobRun]]]:
     """The sandbox after a session, and its job run."""
     with (
         B3Server(SimulatedSource([SESSION], MARKET)) as b3,
         start(
-            tmp_path_factory.mktemp("key"),
+            tmp_path_factory.mktemp("options"),
             b3=b3,
             lookback=1,
             show=Show(StringIO()),
-            settings={"kms_key": "create"},
+            settings={"kms_key": "create", "athena_notebook": "true"},
         ) as sandbox,
         pytest.MonkeyPatch.context() as variables,
     ):
@@ -49,7 +54,7 @@ def own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox,
 
 
 @pytest.fixture
-def key(own_key: tuple[Sandbox, list[JobRun]]) -> str:
+def key(deployed_so: tuple[Sandbox, list[JobRun]]) -> str:
     """The ARN of the stack's one key."""
     kms = boto3.client("kms")
     found: str
@@ -62,17 +67,19 @@ def key(own_key: tuple[Sandbox, list[JobRun]]) -> str:
     return found
 
 
-def test_a_session_goes_through_with_the_roles_of_the_stack(own_key: tuple[Sandbox, list[JobRun]]) -> None:
-    sandbox, job_runs = own_key
+def test_a_session_goes_through_with_the_roles_of_the_stack(
+    deployed_so: tuple[Sandbox, list[JobRun]],
+) -> None:
+    sandbox, job_runs = deployed_so
     assert [(run.trade_date, run.state, run.message) for run in job_runs] == [(str(SESSION), "SUCCEEDED", "")]
     refused = [call for role in roles_at_work(sandbox).values() for call in role.calls if not call["allowed"]]
     assert refused == []
 
 
 def test_queue_logs_and_query_results_are_encrypted_by_the_key(
-    own_key: tuple[Sandbox, list[JobRun]], key: str
+    deployed_so: tuple[Sandbox, list[JobRun]], key: str
 ) -> None:
-    names = own_key[0].deployment
+    names = deployed_so[0].deployment
     queue = boto3.client("sqs").get_queue_attributes(
         QueueUrl=names.dead_letter_queue, AttributeNames=["KmsMasterKeyId"]
     )
@@ -85,3 +92,41 @@ def test_queue_logs_and_query_results_are_encrypted_by_the_key(
     workgroup: Any = boto3.client("athena").get_work_group(WorkGroup=names.work_group)["WorkGroup"]
     results = workgroup["Configuration"]["ResultConfiguration"]
     assert results["EncryptionConfiguration"] == {"EncryptionOption": "SSE_KMS", "KmsKey": key}
+
+
+@pytest.fixture
+def outputs(deployed_so: tuple[Sandbox, list[JobRun]]) -> dict[str, str]:
+    """The stack's outputs."""
+    (stack,) = json.loads((deployed_so[0].folder / "outputs.json").read_text()).values()
+    return dict(stack)
+
+
+def test_the_workgroup_runs_spark_as_the_role_and_keeps_its_results_in_our_bucket(
+    outputs: dict[str, str],
+) -> None:
+    found = boto3.client("athena").get_work_group(WorkGroup=outputs["SparkWorkGroup"])["WorkGroup"]
+    configuration: dict[str, Any] = dict(found["Configuration"])
+    assert found["Name"] == "BovespaPipeline-spark"
+    assert configuration["EngineVersion"]["SelectedEngineVersion"] == "PySpark engine version 3"
+    location = configuration["ResultConfiguration"]["OutputLocation"]
+    assert location == f"s3://{outputs['QueryResultsBucket']}/results/spark"
+    role = boto3.client("iam").get_role(RoleName=configuration["ExecutionRole"].rpartition("/")[2])
+    (statement,) = role["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "athena.amazonaws.com"}
+
+
+def test_the_charts_of_the_output_are_a_zip_that_python_imports(
+    outputs: dict[str, str], tmp_path: Path
+) -> None:
+    where = urlsplit(outputs["SparkCharts"])
+    archive = tmp_path / "charts.zip"
+    boto3.client("s3").download_file(where.netloc, where.path.lstrip("/"), str(archive))
+    done = subprocess.run(
+        [sys.executable, "-c", "from analysis import charts; print(charts.__file__)"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(archive), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(archive / "analysis" / "charts.py")
