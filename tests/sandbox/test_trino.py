@@ -257,9 +257,8 @@ def files_needed(engine: Engine, year: Year, stem: str, *, prepared: bool) -> di
         # The session's file once more, to find the most traded ticker
         files.setdefault(COMPACT, []).extend(engine.files(COMPACT, year.lake.sessions[-1], None))
     # What a query names several times, it reads as often
-    named = Counter(
-        reading.table for reading in partitions.readings(filled(stem, values, prepared=prepared), COLUMNS)
-    )
+    sql = filled(stem, values, prepared=prepared)
+    named = Counter(reading.table for reading in partitions.readings(sql, COLUMNS, with_objects=True))
     return files | {table: [path] * named[table[1]] for table, path in year.objects.items()}
 
 
@@ -321,6 +320,7 @@ def narrow_projection(athena: Athena) -> Iterator[None]:
         name: table[name]
         for name in ("Name", "TableType", "StorageDescriptor", "PartitionKeys", "Parameters")
     }
+    kept["Parameters"] = {name: str(value).lower() for name, value in kept["Parameters"].items()}
     (name,) = (each for each in kept["Parameters"] if each.endswith(".range"))
     narrow: Any = {**kept["Parameters"], name: "2024-01-01,2025-03-31"}
     glue.update_table(DatabaseName=RAW[0], TableInput=kept | {"Parameters": narrow})
