@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from sandbox.arguments import DUCKDB
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import (
@@ -30,7 +31,6 @@ from sandbox.b3.server import (
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import Sandbox, start
-from sandbox.ministack import DUCKDB
 from sandbox.pipeline import JobRun, Pipeline
 from tests.leading import lead_to
 

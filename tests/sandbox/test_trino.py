@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import partitions
-from sandbox.ministack import TRINO
+from sandbox.arguments import TRINO
 from sandbox.shims.trino_engine import CUT_OFF, STOPPED
 from sandbox.trino.installation import installed
 from sandbox.trino.server import ADDRESS
