@@ -44,7 +44,7 @@ RUNS = 3
 ROUNDS = 5
 SLOW_ROUNDS = 2
 
-QUIET_SHARE, QUIET_SECONDS, PATIENCE_SECONDS = 0.1, 0.5, 10.0
+QUIET_SHARE, QUIET_SECONDS, PATIENCE_SECONDS = 0.1, 0.5, 4.0
 """Quiet: less than this share of the processors was busy for so long; how long a reading waits for that."""
 
 GOAL_UNZIPPING = 1.0
@@ -104,7 +104,7 @@ def contenders(former: str | None = None) -> list[Contender]:
         Contender("DuckDB by hand", "by hand", "by_hand", "duckdb"),
         Contender("DuckDB by hand, unzipped before", "by hand", "by_hand", "duckdb"),
         Contender("b3cotahist", "library", "b3cotahist", "b3cotahist"),
-        Contender("b3fileparser (polars)", "library", "b3fileparser", "b3fileparser"),
+        Contender("b3fileparser (polars)", "library", "b3fileparser", "b3fileparser", SLOW_ROUNDS),
         Contender("b3fileparser (pandas)", "library", "b3fileparser", "b3fileparser", SLOW_ROUNDS),
         Contender("b3quant", "library", "b3quant", "b3quant", SLOW_ROUNDS),
     ]
