@@ -320,7 +320,8 @@ def narrow_projection(athena: Athena) -> Iterator[None]:
         name: table[name]
         for name in ("Name", "TableType", "StorageDescriptor", "PartitionKeys", "Parameters")
     }
-    kept["Parameters"] = {name: str(value).lower() for name, value in kept["Parameters"].items()}
+    given = kept["Parameters"].items()  # of which MiniStack keeps one as no text
+    kept["Parameters"] = {name: "false" if value is False else value for name, value in given}
     (name,) = (each for each in kept["Parameters"] if each.endswith(".range"))
     narrow: Any = {**kept["Parameters"], name: "2024-01-01,2025-03-31"}
     glue.update_table(DatabaseName=RAW[0], TableInput=kept | {"Parameters": narrow})
