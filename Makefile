@@ -40,6 +40,7 @@ MINUTES ?= 60
 COUNT ?= 100
 SEED ?= 1
 WITH ?=
+FORMER ?=
 
 .PHONY: help setup spark-classes sandbox report notebook pictures test test-trino test-faults check lint types synth preflight deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
 
@@ -181,8 +182,8 @@ bench: spark-classes ## the benchmarks, beside what a user would pick instead
 cost: setup ## write docs/cost.md anew, from what the benchmarks measured and the prices
 	@python -m benchmarks.cost
 
-bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot
-	@python -m benchmarks reader_year
+bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot; FORMER=<commit>: beside that commit's
+	@python -m benchmarks.reader_year $(if $(FORMER),--former $(FORMER))
 
 fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio|actions|levels MINUTES=60
 	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz

@@ -18,7 +18,8 @@ from benchmarks import figures
 from operating import aws_prices as prices
 from operating.estimate import CATALOG_OBJECTS_A_TICKER, Load, Refinement, load_of, refinement_of, total
 from operating.range_run import START_SECONDS
-from scraper.history.backfill import Span, tasks
+from scraper.history.backfill import tasks
+from scraper.history.span import Span
 from scraper.runtime.metrics import Metric
 
 TICKERS, QUOTES = 1_383, 12_226
