@@ -12,8 +12,10 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -21,7 +23,7 @@ from analysis.language import LANGUAGES
 from sandbox.b3.server import B3Server
 from sandbox.console import Show
 from sandbox.engines import have
-from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
+from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, sessions_of, start
 from sandbox.failures import explain, require_b3
 from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import DUCKDB, ENGINES, REPOSITORY
@@ -137,6 +139,7 @@ def _run_pipeline(
         folder = prepare_folder(request, fresh=fresh, show=show)
         log = folder / "failure.log"
         with (
+            _java(request, folder),
             b3_server(request.source(), folder) as server,
             start(
                 folder,
@@ -167,6 +170,15 @@ def _run_pipeline(
         show.failure(explain(error, log))
         return 1
     return 0
+
+
+def _java(request: Request, folder: Path) -> AbstractContextManager[None]:
+    """A Java for the job, which starts while the stack is deployed; none if there is nothing to refine."""
+    if {*request.sessions} <= {*sessions_of(folder, "refined_compact")}:
+        return nullcontext()
+    from sandbox.spark_java import one_begun  # noqa: PLC0415 - and Spark with it
+
+    return one_begun()
 
 
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
