@@ -25,6 +25,7 @@ import boto3
 from botocore.config import Config
 
 from operating.learner_lab import ROLE as LAB_ROLE
+from sandbox.arguments import DUCKDB
 from sandbox.learner_lab import PEOPLE, session_credentials
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,9 +38,6 @@ MARK = "in-use"  # is there while it works, and says at which endpoint
 MIRROR = "mirror"
 JOB_RUNS = "job-runs"
 DECISIONS = "decisions.jsonl"
-
-DUCKDB, TRINO = ENGINES = ("duckdb", "trino")
-"""What can answer Athena's queries."""
 
 ROLE_PREFIX = "JOB_ROLE_"
 """What the names of the variables begin with that hold the credentials of a job's role."""

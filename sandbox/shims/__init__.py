@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.ministack import DECISIONS, DUCKDB, JOB_RUNS, MIRROR, TRINO
+from sandbox.arguments import DUCKDB, TRINO
+from sandbox.ministack import DECISIONS, JOB_RUNS, MIRROR
 from sandbox.shims import (
     athena_sql,
     authorization,

@@ -11,11 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
+from sandbox.arguments import SIMULATED
 from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, StageError
-from sandbox.request import SIMULATED, Request
+from sandbox.request import Request
 from sandbox.run import run
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
 

@@ -25,11 +25,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import partitions
+from sandbox.arguments import TRINO
 from sandbox.b3.sources import SimulatedSource
 from sandbox.deploy import OUTPUTS, Deployment, digest_of
 from sandbox.deployed import Images
 from sandbox.environment import AWS, HOME, Sandbox
-from sandbox.ministack import TRINO, MiniStack
+from sandbox.ministack import MiniStack
 from sandbox.shims.trino_engine import CUT_OFF, STOPPED
 from sandbox.trino.installation import installed
 from sandbox.trino.server import ADDRESS

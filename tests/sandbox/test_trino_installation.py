@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sandbox.ministack import DUCKDB, TRINO, EmulatorError, MiniStack
+from sandbox.arguments import DUCKDB, TRINO
+from sandbox.ministack import EmulatorError, MiniStack
 from sandbox.trino import installation
 from sandbox.trino.installation import (
     JARS,
