@@ -31,6 +31,7 @@ from pyspark.sql import SparkSession
 from benchmarks import figures, partitions
 from lake import keys
 from refinement import columns
+from refinement.members import of_session
 from refinement.publish import _write_session
 from refinement.transform import transform
 from sandbox.b3.market import SimulatedMarket
@@ -52,7 +53,13 @@ REVISIONS = "cotahist_revisions"
 EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
 """An object each, of which nothing is counted."""
 NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
-TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
+TABLES = Tables(
+    refined_database="default",
+    refined_table=WIDE,
+    compact_table=COMPACT,
+    raw_database="bovespa",
+    joined_index="IBOV",
+)
 COLUMNS = {
     "default": {
         WIDE: {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
@@ -273,15 +280,16 @@ def _most_traded(rows: pa.Table, sessions: int) -> str:
 def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
     """The files as the job writes them: compact, of a month also wide, and of one ticker always."""
     bucket, of_ticker = SizesOnly(), SizesOnly()
+    none = of_session(sessions[0], rows, {})  # the members of indices are not read here
     with ThreadPoolExecutor(1) as threads:
         for number, session in enumerate(sessions, 1):
             if number % 50 == 0:
                 _tell(f"writing session {number} of {len(sessions)} ...")
             own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
             compact_only = not MONTH[0] <= session <= MONTH[1]
-            _write_session(cast(Any, bucket), threads, "", own, compact_only=compact_only)
+            _write_session(cast(Any, bucket), threads, "", own, none, compact_only=compact_only)
             one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
-            _write_session(cast(Any, of_ticker), threads, "", one, compact_only=False)
+            _write_session(cast(Any, of_ticker), threads, "", one, none, compact_only=False)
     return bucket.files | {key: file for key, file in of_ticker.files.items() if key[0] == WIDE}
 
 

@@ -133,6 +133,7 @@ NAMES = Tables(
     refined_table="bovespa_daily",
     compact_table="bovespa_daily_compact",
     raw_database="bovespa",
+    joined_index="IBOV",
 )
 QUERIES = {query.stem: query for query in NamedQuery.read_all(NAMES)}
 WIDE, COMPACT, RAW, REVISIONS = (

@@ -66,7 +66,13 @@ WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
 EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
 TYPES = {"string": "varchar"}
 """DuckDB's names of types that it calls otherwise."""
-TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
+TABLES = Tables(
+    refined_database="default",
+    refined_table=WIDE,
+    compact_table=COMPACT,
+    raw_database="bovespa",
+    joined_index="IBOV",
+)
 QUERIES = {path.stem: NamedQuery.read(path, TABLES) for path in FILES}
 
 # The three sessions around Easter; Friday the 29th is a holiday

@@ -54,6 +54,7 @@ _TABLES = Tables(
     refined_table="bovespa_daily",
     compact_table="bovespa_daily_compact",
     raw_database="bovespa",
+    joined_index="IBOV",
 )
 _DEFAULTS = {
     "${last_session}": Text("the last session", "o último pregão"),
