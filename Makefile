@@ -34,13 +34,15 @@ JOB ?= script
 STACK_ARGS ?=
 LAB ?=
 LAKE ?= sandbox
+ENGINE ?= duckdb
 READER ?= daily
 MINUTES ?= 60
 COUNT ?= 100
 SEED ?= 1
 WITH ?=
+FORMER ?=
 
-.PHONY: help setup spark-classes sandbox report notebook pictures test test-faults check lint types synth preflight deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
+.PHONY: help setup spark-classes sandbox report notebook pictures test test-trino test-faults check lint types synth preflight deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,9 +93,9 @@ ifeq ($(LAB),1)
 IN_LAB := --lab
 endif
 
-sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual STACK_ARGS="-c ..." LAB=1: in a Learner Lab
+sandbox: setup ## run the pipeline here: DATE=2026-11-19 SESSIONS=3 HISTORY=64 B3=simulated|live|<folder> JOB=script|visual ENGINE=duckdb|trino STACK_ARGS="-c ..." LAB=1: in a Learner Lab
 	@$(MAKE) $(SPARK_CLASSES) >build/spark-classes.log 2>&1 & # while the stack is deployed, which leaves a core idle
-	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" $(IN_LAB) --sessions "$(SESSIONS)" \
+	@python -m sandbox run --b3 "$(B3)" --job "$(JOB)" --engine "$(ENGINE)" $(IN_LAB) --sessions "$(SESSIONS)" \
 	  $(if $(HISTORY),--history "$(HISTORY)") $(if $(DATE),--date "$(DATE)") $(STACK_ARGS)
 
 # A LANGUAGE that is said here, not the one of GNU gettext that the environment may have
@@ -101,11 +103,11 @@ ifeq ("$(origin LANGUAGE)","command line")
 IN_LANGUAGE := --language "$(LANGUAGE)"
 endif
 
-report: setup ## the report of a session: DATE=2026-11-19 LANGUAGE=en|pt LAKE=sandbox|aws (your account, STACK_NAME=BovespaPipeline)
+report: setup ## the report of a session: DATE=2026-11-19 LANGUAGE=en|pt LAKE=sandbox|aws (your account, STACK_NAME=BovespaPipeline) ENGINE=duckdb|trino
 ifeq ($(LAKE),aws)
 	@STACK_NAME="$(or $(STACK_NAME),BovespaPipeline)" python -m analysis.report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
 else ifeq ($(LAKE),sandbox)
-	@python -m sandbox report $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
+	@python -m sandbox report --engine "$(ENGINE)" $(if $(DATE),--date "$(DATE)") $(IN_LANGUAGE)
 else
 	@echo "LAKE is $(LAKE), expected sandbox or aws" >&2; exit 2
 endif
@@ -115,9 +117,9 @@ $(NOTEBOOK): $(PACKAGES) requirements-notebook.txt
 	@$(call install,-r requirements-notebook.txt)
 	@rm -rf $(DOWNLOADS) && touch $@
 
-notebook: setup ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more: LANGUAGE=en|pt
+notebook: setup ## the charts in JupyterLab, on the sandbox's lake with 64 sessions or more: LANGUAGE=en|pt ENGINE=duckdb|trino
 	@$(MAKE) -s --no-print-directory $(NOTEBOOK)
-	@python -m sandbox notebook $(IN_LANGUAGE)
+	@python -m sandbox notebook --engine "$(ENGINE)" $(IN_LANGUAGE)
 
 pictures: setup ## the charts as files, of the sandbox's lake with 64 sessions or more
 	@python -m sandbox pictures
@@ -130,9 +132,13 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-test: setup ## every check and every test but those of faults, WITH=faults: these, too; PART=unit|stack|spark|sandbox: one folder's tests
+test: setup ## every check and every test but those of faults and of Trino, WITH=faults: faults, too; PART=unit|stack|spark|sandbox: one folder's tests
 	$(if $(PART),,@$(MAKE) -s --no-print-directory $(SPARK_CLASSES) & $(MAKE) -s --no-print-directory check && wait $$!)
-	@python -m pytest -n 2 --dist loadgroup -m "not long_faults$(if $(filter faults,$(WITH)),, and not faults)" $(PART:%=tests/%)
+	@python -m pytest -n 2 --dist loadgroup -m "not long_faults and not trino$(if $(filter faults,$(WITH)),, and not faults)" $(PART:%=tests/%)
+
+test-trino: spark-classes ## every named query on a Trino, which is what Athena is made of: its rows, and what it physically reads
+	@python -m sandbox.trino
+	@python -m pytest -n 0 -m trino
 
 test-faults: spark-classes ## break the pipeline in every way of docs/faults.md, a thousand events at once among them, and look what is left
 	@python -m pytest -n 2 --dist loadgroup -m "faults or long_faults"
@@ -176,8 +182,8 @@ bench: spark-classes ## the benchmarks, beside what a user would pick instead
 cost: setup ## write docs/cost.md anew, from what the benchmarks measured and the prices
 	@python -m benchmarks.cost
 
-bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot
-	@python -m benchmarks reader_year
+bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot; FORMER=<commit>: beside that commit's
+	@python -m benchmarks.reader_year $(if $(FORMER),--former $(FORMER))
 
 fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio|actions|levels MINUTES=60
 	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz

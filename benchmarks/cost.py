@@ -18,7 +18,8 @@ from benchmarks import figures
 from operating import aws_prices as prices
 from operating.estimate import CATALOG_OBJECTS_A_TICKER, Load, Refinement, load_of, refinement_of, total
 from operating.range_run import START_SECONDS
-from scraper.history.backfill import Span, tasks
+from scraper.history.backfill import tasks
+from scraper.history.span import Span
 from scraper.runtime.metrics import Metric
 
 TICKERS, QUOTES = 1_383, 12_226
@@ -95,7 +96,7 @@ class Measured:
 
 
 class Reads(NamedTuple):
-    """What a query reads of a table: objects, GET requests at most, and bytes of footers and columns."""
+    """What a query reads of a table, at most: objects, GET requests, and bytes, those of whole files."""
 
     objects: float
     requests: float
@@ -466,12 +467,11 @@ when they are opened, and a copy has none."""
 def _scaled(name: str, table: str, reads: Mapping[str, Any], more: float) -> Reads:
     if table != "wide":
         # Columns grow, footers do not
-        scanned = reads["footer_bytes"] + reads["column_bytes"] * more
+        scanned = reads["footer_bytes"] + (reads["file_bytes"] - reads["footer_bytes"]) * more
         return Reads(reads["objects"], reads["requests"], scanned)
     # A query for one ticker opens as many files however many tickers there are
     more = 1 if name.startswith(("one ticker", "ticker_")) else more
-    scanned = reads["footer_bytes"] + reads["column_bytes"]
-    return Reads(reads["objects"] * more, reads["requests"] * more, scanned * more)
+    return Reads(reads["objects"] * more, reads["requests"] * more, reads["file_bytes"] * more)
 
 
 def _is_named(query: str) -> bool:

@@ -46,10 +46,13 @@ class Reading(NamedTuple):
     left: str
 
 
-def readings(sql: str, schema: Schema) -> list[Reading]:
+def readings(sql: str, schema: Schema, *, with_objects: bool = False) -> list[Reading]:
     """Every reading of a table in a query. A name of its WITH is worked out as often as it is used.
 
-    Tables without the key, which are one object each, are left out.
+    Args:
+        sql: The query.
+        schema: The tables.
+        with_objects: Whether also of tables without the key, which are one object each.
     """
     known: dict[str, Any] = {
         database: {**tables, **{f"{table}{METADATA}": {KEY: "date"} for table in tables}}
@@ -61,7 +64,7 @@ def readings(sql: str, schema: Schema) -> list[Reading]:
         raise ValueError(f"not a query: {sql}")
     found = _readings(root, _catalog_only(root))
     keyed = {table for tables in schema.values() for table, fields in tables.items() if KEY in fields}
-    return [reading for reading in found if reading.table in keyed]
+    return [reading for reading in found if with_objects or reading.table in keyed]
 
 
 def sessions_read(reading: Reading, sessions: Mapping[tuple[str, str], Iterable[date]]) -> set[date]:

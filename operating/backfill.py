@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lake.currency import told
 from operating import aws_prices as prices
 from operating import backfill_actions, backfill_levels
+from operating.arguments import FUNCTION_JOBS, JOBS, QUARANTINE
 from operating.estimate import (
     DOWNLOAD_BYTES_A_SECOND,
     WIDE_RECOMMENDED_SESSIONS,
@@ -28,7 +29,7 @@ from operating.estimate import (
     refinement_of,
     total,
 )
-from operating.names import Names, UsageError, add_stack_arguments, job_of, positive
+from operating.names import Names, UsageError, job_of
 from operating.progress import Display, display
 from operating.quarantine import QuarantinedYear
 from operating.range_run import (
@@ -41,114 +42,37 @@ from operating.range_run import (
     settle,
 )
 from scraper.b3.calendar import day_in_sao_paulo
+from scraper.b3.cotahist.layout import FIRST_YEAR
 from scraper.b3.errors import ScraperError
-from scraper.b3.index_level.layout import FIRST_YEAR as LEVELS_SINCE
 from scraper.b3.oddities import told as oddities_told
 from scraper.daily.ingest import COTAHIST
 from scraper.history.backfill import (
-    FIRST_YEAR,
     LoadYear,
     Manifest,
     Progress,
-    Span,
     Surveyed,
     Task,
     YearResult,
     load_year,
     load_years,
     loader,
-    span_of,
     survey,
     tasks,
 )
 from scraper.history.handler import invoke
+from scraper.history.span import Span, span_of
 from scraper.raw.bucket import Quarantined, RawBucket
 from scraper.runtime.settings import Settings
 
-JOBS = 2
-"""Years at a time on this machine: 150 MB of memory, and 100 MB a year. Peaks of 235, 335 and 415 MB were
-measured for one, two and three years of 2.3 million quotes."""
 MOST_REVISED = 10
 """Sessions of a year whose differences are shown."""
-B3, QUARANTINE = "b3", "quarantine"
-FUNCTION_JOBS = 4
-"""Years at a time as invocations of the function."""
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    days = command.add_argument_group("what")
-    days.add_argument(
-        "--from",
-        dest="first",
-        type=_days,
-        metavar="WHEN",
-        help=f"first year or day, as 1986 or 2024-03-01; B3 has files since {FIRST_YEAR}",
-    )
-    days.add_argument(
-        "--corporate-actions",
-        action="store_true",
-        help="in place of quotes, what the issuers that the raw quotes name have paid, split and offered",
-    )
-    days.add_argument(
-        "--index-levels",
-        action="store_true",
-        help=f"in place of quotes, the closes of indices, by years; B3 has the IBOV's since {LEVELS_SINCE}",
-    )
-    days.add_argument(
-        "--index",
-        metavar="CODES",
-        help="with --index-levels: the indices, as IBOV,SMLL (INDEX_CODES, else IBOV)",
-    )
-    days.add_argument("--to", dest="last", type=_days, metavar="WHEN", help="last one (the current year)")
-    days.add_argument("--refresh", action="store_true", help="load finished years, or issuers, again")
-    days.add_argument(
-        "--source",
-        choices=(B3, QUARANTINE),
-        default=B3,
-        help="B3's annual files, or those that were refused and lie in quarantine (%(default)s)",
-    )
-    days.add_argument(
-        "--accept-gaps", action="store_true", help="take a file that lacks many consecutive sessions"
-    )
-    how = command.add_argument_group("how")
-    how.add_argument(
-        "--dry-run", action="store_true", help="say what it would load, how long and at what cost"
-    )
-    how.add_argument(
-        "--via",
-        choices=("local", "lambda"),
-        default="local",
-        help="load on this machine, or by the stack's function, a year an invocation",
-    )
-    how.add_argument(
-        "--jobs",
-        type=positive,
-        metavar="N",
-        help=f"years at a time: {JOBS} here, at 100 MB of memory each; {FUNCTION_JOBS} by the function",
-    )
-    refine = command.add_argument_group("the range run of the Glue job")
-    refine.add_argument(
-        "--compact-only", action="store_true", help="make the compact table alone: for deep history"
-    )
-    refine.add_argument(
-        "--refine",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="run the job although nothing is new, or not at all; else for what is new",
-    )
-    refine.add_argument("--no-wait", action="store_true", help="do not wait for the run's end")
-    names = command.add_argument_group("where")
-    add_stack_arguments(names)
-    names.add_argument("--job", metavar="NAME", help="the Glue job (GLUE_JOB_NAME)")
-    names.add_argument("--function", metavar="NAME", help="the backfill's function (BACKFILL_FUNCTION)")
 
 
 def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """Run the command.
 
     Args:
-        asked: What `add_arguments` declares.
+        asked: What `operating.arguments.backfill` declares.
         environment: The process's environment.
 
     Returns:
@@ -487,13 +411,3 @@ def _years(count: int) -> str:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-
-
-def _days(text: str) -> Span:
-    """A year, or a day, as the days that it has."""
-    try:
-        if text.isdecimal() and len(text) == 4:
-            return Span(date(int(text), 1, 1), date(int(text), 12, 31))
-        return Span(date.fromisoformat(text), date.fromisoformat(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a year or a day as YYYY-MM-DD") from None

@@ -28,7 +28,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str], today: date) 
     """Run the command.
 
     Args:
-        asked: What `operating.backfill.add_arguments` declares.
+        asked: What `operating.arguments.backfill` declares.
         environment: The process's environment.
         today: The day in São Paulo.
 

@@ -15,7 +15,8 @@ from decimal import Decimal
 from operating import aws_prices as prices
 from operating.range_run import Size, size_of
 from scraper.b3.calendar import sessions_between
-from scraper.history.backfill import Span, Task
+from scraper.history.backfill import Task
+from scraper.history.span import Span
 
 QUOTES_A_SESSION = {2003: 551, 2016: 1_743, 2021: 7_518, 2024: 12_226, 2026: 23_000}
 """By year: sessions that were measured, between them in proportion, before them as in the first."""

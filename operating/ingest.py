@@ -8,25 +8,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from lake.currency import currency_of
-from operating.names import Names, add_stack_arguments, day
+from operating.names import Names
 from scraper.b3.oddities import told
 from scraper.daily.ingest import Result
 from scraper.daily.ingest import run as ingest
 from scraper.runtime.settings import Settings
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    command.add_argument("--date", type=day, metavar="YYYY-MM-DD", help="the one session to take quotes of")
-    command.add_argument("--index", metavar="CODES", help="indices, as IBOV,SMLL (INDEX_CODES, else IBOV)")
-    add_stack_arguments(command)
-
-
 def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """Run the command.
 
     Args:
-        asked: What `add_arguments` declares.
+        asked: What `operating.arguments.ingest` declares.
         environment: The process's environment.
 
     Returns:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
 import boto3
 from botocore.exceptions import ClientError
@@ -20,27 +19,6 @@ from scraper.b3.errors import ScraperError
 
 class UsageError(ScraperError):
     """The command cannot begin as it was asked; the message says what to ask instead."""
-
-
-def add_stack_arguments(where: argparse._ActionsContainer) -> None:
-    """Declare the arguments by which a command finds the raw bucket."""
-    where.add_argument("--stack", metavar="NAME", help="the stack, whose outputs name the rest (STACK_NAME)")
-    where.add_argument("--bucket", metavar="NAME", help="the raw bucket (RAW_BUCKET)")
-
-
-def positive(text: str) -> int:
-    """A number of at least 1, as an argument's type."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
-    return int(text)
-
-
-def day(text: str) -> date:
-    """A day, as an argument's type."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a day as YYYY-MM-DD") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from scraper.b3.errors import ScraperError
-from scraper.history.backfill import Manifest, Span
+from scraper.history.backfill import Manifest
+from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
 
 if TYPE_CHECKING:

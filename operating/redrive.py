@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 
 from operating.dead_letters import DeadLetters, Letter
 from operating.lake import counted
-from operating.names import Names, UsageError, add_stack_arguments, positive
+from operating.names import Names, UsageError
 from operating.progress import Display, display
 
 if TYPE_CHECKING:
@@ -33,19 +33,11 @@ _HIDDEN_SECONDS = 900
 """For how long a message is hidden from others, and from this command, while it is worked on."""
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    command.add_argument("--dry-run", action="store_true", help="say what there is, and leave it there")
-    command.add_argument("--limit", type=positive, metavar="N", help="at most so many messages (all)")
-    names = command.add_argument_group("where")
-    add_stack_arguments(names)
-
-
 def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """Run the command.
 
     Args:
-        asked: What `add_arguments` declares.
+        asked: What `operating.arguments.redrive` declares.
         environment: The process's environment.
 
     Returns:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 
+from operating.arguments import MOST_FROM_B3, QUARANTINE, RAW
 from operating.estimate import refinement_of
 from operating.ingest import line
 from operating.lake import Lake, RawObject, Session, counted
-from operating.names import Names, UsageError, add_stack_arguments, day, job_of
+from operating.names import Names, UsageError, job_of
 from operating.progress import Display, display
 from operating.quarantine import take_actions, take_levels, take_portfolios, take_session
 from operating.range_run import SUCCEEDED, RangeRun, RangeRunError, RefineJob, State
@@ -27,43 +28,14 @@ from scraper.b3.calendar import day_in_sao_paulo, sessions_between
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
 from scraper.daily.ingest import COTAHIST, INDEX_LEVEL, INDEX_PORTFOLIO, Outcome, Result, tell_refusals
 from scraper.daily.ingest import ingest as take
-from scraper.history.backfill import Span
+from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
 from scraper.runtime.settings import Settings
 
-B3, RAW, QUARANTINE = "b3", "raw", "quarantine"
-MOST_FROM_B3 = 31
-"""Sessions that B3 is asked for at most: each that comes anew has a job run of its own."""
 EVENT_SECONDS = 300.0
 """From a raw object to its job run: Lambda tries three times, one minute and two apart."""
 POLL_SECONDS = 2.0
 """From one look for the run that an arrival starts to the next."""
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    days = command.add_argument_group("what")
-    days.add_argument("--date", type=day, metavar="YYYY-MM-DD", help="the one session")
-    days.add_argument("--from", dest="first", type=day, metavar="YYYY-MM-DD", help="first day of a range")
-    days.add_argument("--to", dest="last", type=day, metavar="YYYY-MM-DD", help="last day of the range")
-    how = command.add_argument_group("how")
-    how.add_argument(
-        "--source",
-        choices=(B3, RAW, QUARANTINE),
-        default=B3,
-        help=f"ask B3 again, for at most {MOST_FROM_B3} sessions; refine what raw holds; or read what was "
-        "refused again, of portfolios, levels and corporate "
-        "actions what was refused on those days (%(default)s)",
-    )
-    how.add_argument(
-        "--compact-only",
-        action="store_true",
-        help="make the compact table alone, as for deep history; from raw only",
-    )
-    how.add_argument("--no-wait", action="store_true", help="do not wait for the runs' ends, nor check")
-    names = command.add_argument_group("where")
-    add_stack_arguments(names)
-    names.add_argument("--job", metavar="NAME", help="the Glue job (GLUE_JOB_NAME)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +74,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """Run the command.
 
     Args:
-        asked: What `add_arguments` declares.
+        asked: What `operating.arguments.replay` declares.
         environment: The process's environment.
 
     Returns:

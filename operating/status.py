@@ -10,9 +10,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lake.currency import currency_of
+from operating.arguments import MOST_SESSIONS
 from operating.dead_letters import DeadLetters
 from operating.lake import Lake, RawObject, UnreadableError, counted
-from operating.names import Names, UsageError, add_stack_arguments, day, job_of, positive
+from operating.names import Names, UsageError, job_of
 from operating.progress import Display, display
 from operating.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
 from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, sessions_before
@@ -21,12 +22,10 @@ from scraper.runtime.settings import Settings
 if TYPE_CHECKING:
     pass
 
-SESSIONS = 10
 _RUN_PAGES = 5
 """Pages of job runs, 200 in each."""
 _PEEK_SECONDS = 2
 _MOST_LETTERS = 100
-_MOST_SESSIONS = 250
 _PATIENCE = 10
 """Sessions for which a rise of a distribution number may be unexplained before it is told."""
 _RISES_SHOWN = 3
@@ -44,30 +43,11 @@ class Rises(NamedTuple):
     problem: str | None = None
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    command.add_argument(
-        "--sessions",
-        type=positive,
-        default=SESSIONS,
-        metavar="N",
-        help=f"how many of the calendar (%(default)s, at most {_MOST_SESSIONS}); raw may have others between",
-    )
-    command.add_argument(
-        "--to", type=day, metavar="YYYY-MM-DD", help="the last one (yesterday's, or today's)"
-    )
-    command.add_argument("--ask-b3", action="store_true", help="ask B3 for each session that raw lacks")
-    command.add_argument("--json", action="store_true", help="as one JSON object")
-    names = command.add_argument_group("where")
-    add_stack_arguments(names)
-    names.add_argument("--job", metavar="NAME", help="the Glue job (GLUE_JOB_NAME)")
-
-
 def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     """Run the command.
 
     Args:
-        asked: What `add_arguments` declares.
+        asked: What `operating.arguments.status` declares.
         environment: The process's environment.
 
     Returns:
@@ -78,8 +58,8 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         operating.names.UsageError: It could not begin.
         botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError: AWS refuses.
     """
-    if asked.sessions > _MOST_SESSIONS:
-        raise UsageError(f"--sessions: found {asked.sessions}, expected at most {_MOST_SESSIONS}")
+    if asked.sessions > MOST_SESSIONS:
+        raise UsageError(f"--sessions: found {asked.sessions}, expected at most {MOST_SESSIONS}")
     with display() as show:
         verdicts, waiting, rises = _look(asked, environment, show)
         if not asked.json:

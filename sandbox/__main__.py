@@ -12,18 +12,21 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
 from analysis.language import LANGUAGES
 from sandbox.b3.server import B3Server
 from sandbox.console import Show
-from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, start
+from sandbox.engines import have
+from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, sessions_of, start
 from sandbox.failures import explain, require_b3
 from sandbox.kept import KeptLake, NoLakeError, execute
-from sandbox.ministack import REPOSITORY
+from sandbox.ministack import DUCKDB, ENGINES, REPOSITORY
 from sandbox.request import (
     ENOUGH_SESSIONS,
     LIVE,
@@ -74,6 +77,7 @@ def main() -> int:
             settings=arguments.context,
             fresh=arguments.fresh,
             lab=arguments.lab,
+            engine=arguments.engine,
             stay=arguments.command == "up",
         )
     show = Show(sys.stderr)  # standard output is the command's
@@ -81,7 +85,9 @@ def main() -> int:
     if arguments.command == "report":
         day = ["--date", str(arguments.date)] if arguments.date else []
         language = ["--language", arguments.language] if arguments.language else []
-        return _run_command([*python, "analysis.report", *day, *language, *more], show)
+        return _run_command(
+            [*python, "analysis.report", *day, *language, *more], show, engine=arguments.engine
+        )
     if arguments.command == "pictures":
         return _run_command([*python, "analysis.pictures", *more], show, sessions=NOTEBOOK_SESSIONS)
     if arguments.command == "notebook":
@@ -92,7 +98,9 @@ def main() -> int:
         quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=")
         lab = [*python, "jupyterlab", *quiet, "notebooks/pregao.ipynb", *more]
         variables = {"LANGUAGE": arguments.language} if arguments.language else {}
-        return _run_command(lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables)
+        return _run_command(
+            lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables, engine=arguments.engine
+        )
     return _run_command(more, show)
 
 
@@ -107,6 +115,7 @@ def _run_pipeline(
     settings: Sequence[str] = (),
     fresh: bool = False,
     lab: bool = False,
+    engine: str = DUCKDB,
     stay: bool = False,
 ) -> int:
     started = time.monotonic()
@@ -121,13 +130,16 @@ def _run_pipeline(
             job=job,
             settings=settings,
             lab=lab,
+            engine=engine,
         )
         if request.kind == LIVE:
             require_b3()
         _announce(request, show)
+        have(engine, show)
         folder = prepare_folder(request, fresh=fresh, show=show)
         log = folder / "failure.log"
         with (
+            _java(request, folder),
             b3_server(request.source(), folder) as server,
             start(
                 folder,
@@ -137,6 +149,7 @@ def _run_pipeline(
                 job=request.job,
                 settings=request.settings,
                 lab=request.lab,
+                engine=request.engine,
             ) as sandbox,
         ):
             sandbox.aws.enter()
@@ -159,6 +172,15 @@ def _run_pipeline(
     return 0
 
 
+def _java(request: Request, folder: Path) -> AbstractContextManager[None]:
+    """A Java for the job, which starts while the stack is deployed; none if there is nothing to refine."""
+    if {*request.sessions} <= {*sessions_of(folder, "refined_compact")}:
+        return nullcontext()
+    from sandbox.spark_java import one_begun  # noqa: PLC0415 - and Spark with it
+
+    return one_begun()
+
+
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """The arguments, and what comes after `--`, which is another command's."""
     own, more = list(argv), []
@@ -178,6 +200,7 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         each.add_argument(
             "--language", choices=LANGUAGES, help="of words and numbers; by default the locale's"
         )
+        _add_engine(each)
     commands.add_parser("pictures", help=f"python -m analysis.pictures on that lake; {on_lake}")
     arguments = parser.parse_args(own)
     if more and arguments.command in ("run", "up"):
@@ -220,7 +243,18 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lab", action="store_true", help="in an account as a Learner Lab's, in which nobody makes a role"
     )
+    _add_engine(parser)
     parser.add_argument("--fresh", action="store_true", help="begin with an empty lake")
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=DUCKDB,
+        help="what answers Athena's queries (%(default)s); trino is what Athena is made of, and is fetched "
+        "when it is first asked for",
+    )
 
 
 def _day(text: str) -> date:
@@ -236,12 +270,14 @@ def _run_command(
     *,
     sessions: int = 1,
     variables: Mapping[str, str] = MappingProxyType({}),
+    engine: str = DUCKDB,
 ) -> int:
     """Run a command on the kept lake, which is first given as many sessions as the command needs."""
     try:
         if sessions > 1 and (code := _have_sessions(sessions, show)):
             return code
-        with KeptLake.find().open(show) as environment:
+        have(engine, show)
+        with KeptLake.find().open(show, engine=engine) as environment:
             return execute(command, {**environment, **variables})
     except KeyboardInterrupt:
         return 130

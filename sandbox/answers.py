@@ -29,16 +29,21 @@ _UNBROKEN = "\N{NO-BREAK SPACE}"
 _NUMBERS = {"tinyint", "smallint", "integer", "bigint", "float", "double", "decimal"}  # of Athena's types
 
 
-def ask(pipeline: Pipeline, show: Show) -> None:
+def ask(pipeline: Pipeline, show: Show, *, engine: str) -> None:
     """Run the named queries, several at a time as a user's console would, and show them in their order.
 
     A query without rows is no failure: the reason stands in its line. One that fails is told, too, and the
     others go on.
 
+    Args:
+        pipeline: The pipeline.
+        show: Where to show them.
+        engine: The name of what answers.
+
     Raises:
         StageError: There are no named queries, or some failed.
     """
-    show.heading("Athena, named queries")
+    show.heading(f"Athena ({engine}), named queries")
     queries = pipeline.named_queries()
     if not queries:
         raise StageError(

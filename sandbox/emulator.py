@@ -14,18 +14,18 @@ from pathlib import Path
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from sandbox.ministack import MARK
+from sandbox.ministack import DUCKDB, ENGINES, MARK
 from sandbox.owner import when_owner_ends
 
 
-async def _serve(socket_fd: int, folder: Path, lab_role: str | None) -> list[str]:
+async def _serve(socket_fd: int, folder: Path, lab_role: str | None, engine: str) -> list[str]:
     """Serve until the owner ends; return what could not be kept."""
     # MiniStack reads its settings from the environment when it is imported, not when it starts
     from ministack.app import app  # noqa: PLC0415
 
     from sandbox import shims  # noqa: PLC0415  # imports MiniStack's services
 
-    installed = shims.install(folder, lab_role=lab_role)
+    installed = shims.install(folder, lab_role=lab_role, engine=engine)
     loop = asyncio.get_running_loop()
     owner_gone = asyncio.Event()
     when_owner_ends(lambda: loop.call_soon_threadsafe(owner_gone.set))
@@ -33,6 +33,8 @@ async def _serve(socket_fd: int, folder: Path, lab_role: str | None) -> list[str
     async def shutdown() -> None:
         await owner_gone.wait()
         installed.job_runs.stop()
+        if installed.trino is not None:
+            installed.trino.stop()
 
     config = Config()
     config.bind = [f"fd://{socket_fd}"]
@@ -49,8 +51,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, required=True, help="folder for state and logs")
     parser.add_argument("--remove", type=Path, required=True, help="folder to remove at the end")
     parser.add_argument("--lab-role", help="the one role of an account that lets nobody make another")
+    parser.add_argument("--engine", choices=ENGINES, default=DUCKDB, help="what answers Athena's queries")
     arguments = parser.parse_args()
-    if asyncio.run(_serve(arguments.socket, arguments.folder, arguments.lab_role)):
+    if asyncio.run(_serve(arguments.socket, arguments.folder, arguments.lab_role, arguments.engine)):
         return 1  # the mark stays, and tells that the state is not to be trusted
     (arguments.folder / MARK).unlink()
     shutil.rmtree(arguments.remove)

@@ -27,7 +27,7 @@ from sandbox.b3.server import B3Server, Source
 from sandbox.console import Show
 from sandbox.deploy import ASSEMBLY, INPUTS, OUTPUTS, Cdk, Deployment, digest_of
 from sandbox.deployed import Images
-from sandbox.ministack import REPOSITORY, MiniStack, UncleanFolderError
+from sandbox.ministack import DUCKDB, REPOSITORY, MiniStack, UncleanFolderError
 from sandbox.mirror import BucketMirror
 from sandbox.request import LAB, LIVE, SCRIPT, VISUAL, Request
 
@@ -86,6 +86,7 @@ def start(
     job: str = SCRIPT,
     settings: Mapping[str, str] = MappingProxyType({}),
     lab: bool = False,
+    engine: str = DUCKDB,
 ) -> Iterator[Sandbox]:
     """Start the emulator and deploy the stack, or take one that was deployed of the same files and settings.
 
@@ -97,6 +98,7 @@ def start(
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
         settings: Further settings of the stack, by their names in `cdk.json`.
         lab: Whether the account is one of a Learner Lab.
+        engine: What answers Athena's queries.
 
     Raises:
         sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
@@ -118,7 +120,8 @@ def start(
     is_restored = is_empty and images.restore(digest, folder)
     with ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
-            aws = running.enter_context(_emulator(folder, show, lab=lab))
+            first = DUCKDB if is_empty and not is_restored else engine  # it is started again below
+            aws = running.enter_context(_emulator(folder, show, lab=lab, engine=first))
             step.outcome = aws.endpoint
         begins = "bucket for assets, cdk" if context.get("existing_role") else "cdk bootstrap,"
         with show.step(f"{begins} synth, deploy", slow=not is_restored) as step:
@@ -132,7 +135,8 @@ def start(
                     images.keep(digest, folder)
                 except OSError as error:
                     show.warning(f"the next empty lake will be deployed anew: {error}")
-                aws = running.enter_context(_emulator(folder, show, lab=lab, port=_port_of(aws)))
+                again = _emulator(folder, show, lab=lab, port=_port_of(aws), engine=engine)
+                aws = running.enter_context(again)
         yield Sandbox(folder=folder, aws=aws, deployment=deployment)
 
 
@@ -192,10 +196,12 @@ def _empty(folder: Path) -> None:
 
 
 @contextmanager
-def _emulator(folder: Path, show: Show, *, lab: bool = False, port: int = 0) -> Iterator[MiniStack]:
+def _emulator(
+    folder: Path, show: Show, *, lab: bool = False, port: int = 0, engine: str = DUCKDB
+) -> Iterator[MiniStack]:
     """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
-        aws = MiniStack.start(folder / AWS, port, enforce_permissions=True, lab=lab)
+        aws = MiniStack.start(folder / AWS, port, enforce_permissions=True, lab=lab, engine=engine)
         if half_deployed := _half_deployed(aws):
             aws.stop()
             show.warning(
@@ -206,7 +212,7 @@ def _emulator(folder: Path, show: Show, *, lab: bool = False, port: int = 0) -> 
         show.warning("the last run was killed and its state is lost: begins with an empty lake")
     if half_deployed:
         _empty(folder)
-        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab)
+        aws = MiniStack.start(folder / AWS, enforce_permissions=True, lab=lab, engine=engine)
     with aws:
         yield aws
 

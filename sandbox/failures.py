@@ -18,6 +18,7 @@ from sandbox.kept import NoLakeError
 from sandbox.ministack import REPOSITORY, EmulatorError
 from sandbox.pipeline import StageError
 from sandbox.request import RequestError
+from sandbox.trino.installation import TrinoUnavailableError
 from scraper.b3.cotahist import address
 
 _B3_SECONDS = 10
@@ -30,7 +31,7 @@ def explain(error: Exception, log: Path) -> str:
         error: What was raised, being handled.
         log: The file for the details.
     """
-    if isinstance(error, NoLakeError | EmulatorError | DeployError):
+    if isinstance(error, NoLakeError | EmulatorError | DeployError | TrinoUnavailableError):
         return _short(str(error))
     if isinstance(error, StageError):
         details = "\n\n".join([str(error), error.details])

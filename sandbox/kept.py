@@ -18,8 +18,10 @@ from typing import Self
 
 from sandbox.console import Show
 from sandbox.deploy import deployed_stack
+from sandbox.engines import NAMES
 from sandbox.environment import AWS, HOME, sessions_of
 from sandbox.ministack import (
+    DUCKDB,
     FolderInUseError,
     MiniStack,
     UncleanFolderError,
@@ -90,11 +92,12 @@ class KeptLake:
         return f"{span}, {self.folder.name}"
 
     @contextmanager
-    def open(self, show: Show) -> Iterator[dict[str, str]]:
+    def open(self, show: Show, *, engine: str = DUCKDB) -> Iterator[dict[str, str]]:
         """Have AWS run on what was kept, while the context lasts.
 
         Args:
             show: Where to show what happens.
+            engine: What is to answer Athena's queries; a sandbox that is up has its own.
 
         Yields:
             The environment for commands: this process's, less what leads to another AWS, plus what leads to
@@ -106,8 +109,9 @@ class KeptLake:
         """
         with ExitStack() as running:
             with show.step(f"AWS emulator ({self.describe()})") as step:
-                endpoint = self._endpoint(running)
-                step.outcome = endpoint
+                answers = "the engine of the sandbox that is up" if self.is_up else NAMES[engine]
+                endpoint = self._endpoint(running, engine)
+                step.outcome = f"{endpoint}, where Athena is {answers}"
             names = {"STACK_NAME": self._stack()}
             yield {**without_aws(os.environ), **aws_environment(endpoint, lab=self.lab), **names}
 
@@ -119,9 +123,10 @@ class KeptLake:
                 "the last run was ended before its stack was deployed: run `make sandbox` again"
             ) from error
 
-    def _endpoint(self, running: ExitStack) -> str:
+    def _endpoint(self, running: ExitStack, engine: str) -> str:
         try:
-            return running.enter_context(MiniStack.start(self.folder / AWS, lab=self.lab)).endpoint
+            aws = MiniStack.start(self.folder / AWS, lab=self.lab, engine=engine)
+            return running.enter_context(aws).endpoint
         except FolderInUseError:
             endpoint = MiniStack.endpoint_at_work(self.folder / AWS)
             if endpoint is None:

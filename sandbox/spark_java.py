@@ -114,6 +114,11 @@ class SparkJavas:
         self._numbers = itertools.count()
         self._changing = threading.Lock()
 
+    def begin(self) -> None:
+        """Start one, which gets ready while something else is done."""
+        with self._changing:
+            self._idle.append(SparkJava.start())
+
     def take(self, log: Path) -> tuple[int, Path]:
         """Take one for a run.
 
@@ -185,6 +190,17 @@ def lend() -> Iterator[SparkJavas]:
     finally:
         del os.environ[LENDER]
         javas.stop()
+
+
+@contextmanager
+def one_begun() -> Iterator[None]:
+    """Lend a Java that starts now to the emulators of the block, unless another process lends some."""
+    if LENDER in os.environ:
+        yield
+        return
+    with lend() as javas:
+        javas.begin()
+        yield
 
 
 def available() -> SparkJavas:

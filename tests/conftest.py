@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def b3_files() -> Path:
     if not (folder / "InstDados").is_dir():
         pytest.skip(f"no real files of B3 in {folder}; set B3_FILES to the folder that holds InstDados/")
     return folder
+
+
+@pytest.fixture(scope="module", params=["isal.isal_zlib", "zlib"])
+def inflater(request: pytest.FixtureRequest) -> Iterator[None]:
+    """ZIPs are inflated by each of the two libraries that may do it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scraper.b3.archive.INFLATER", import_module(request.param))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

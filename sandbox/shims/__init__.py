@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sandbox.ministack import DECISIONS, JOB_RUNS, MIRROR
+from sandbox.ministack import DECISIONS, DUCKDB, JOB_RUNS, MIRROR, TRINO
 from sandbox.shims import (
     athena_sql,
     authorization,
     dead_letters,
+    glue_descriptors,
     glue_job_runs,
     glue_jobs,
     glue_partitions,
@@ -26,10 +28,14 @@ from sandbox.shims import (
     partitions_table,
     prepared_statements,
     query_results,
+    result_types,
     schedules,
     stack_resources,
     views,
 )
+
+if TYPE_CHECKING:
+    from sandbox.trino.server import Trino
 
 MINISTACK_VERSION = "1.5.33"
 
@@ -45,22 +51,26 @@ class Installed:
     Attributes:
         job_runs: Executes the Glue job runs; to be stopped when the service ends.
         save_failures: Tells afterwards what of the state was not written.
+        trino: Answers Athena's queries, if it is the engine; to be stopped when the service ends.
     """
 
     job_runs: glue_job_runs.JobRuns
     save_failures: kept_state.SaveFailures
+    trino: Trino | None
 
 
-def install(folder: Path, *, lab_role: str | None = None) -> Installed:
+def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) -> Installed:
     """Put every shim in place. To be called before MiniStack serves.
 
     Args:
         folder: The emulator's own folder; job runs keep their logs and their mirror of the buckets in it.
         lab_role: The one role of an account in which nobody can make another; None for an account of one's
             own.
+        engine: What answers Athena's queries.
 
     Raises:
         UnsupportedMiniStackError: Another version of MiniStack is installed.
+        sandbox.trino.installation.TrinoUnavailableError: Trino is to answer, and is not installed.
     """
     installed = version("ministack")
     if installed != MINISTACK_VERSION:
@@ -71,6 +81,7 @@ def install(folder: Path, *, lab_role: str | None = None) -> Installed:
     athena_sql.install()
     dead_letters.install()
     authorization.install(folder / DECISIONS)
+    glue_descriptors.install()
     glue_jobs.install()
     glue_partitions.install()
     named_queries.install()
@@ -79,6 +90,7 @@ def install(folder: Path, *, lab_role: str | None = None) -> Installed:
     partitions_table.install()
     prepared_statements.install()
     query_results.install()
+    result_types.install()
     schedules.install()
     stack_resources.install()
     views.install()  # before what translates
@@ -87,4 +99,11 @@ def install(folder: Path, *, lab_role: str | None = None) -> Installed:
     return Installed(
         job_runs=glue_job_runs.install(logs=folder / JOB_RUNS, mirror=folder / MIRROR),
         save_failures=kept_state.install(),
+        trino=_trino(folder / TRINO) if engine == TRINO else None,
     )
+
+
+def _trino(folder: Path) -> Trino:
+    from sandbox.shims import trino_engine  # noqa: PLC0415 - which another engine does without
+
+    return trino_engine.install(folder)

@@ -4,22 +4,24 @@ MiniStack answers GetPartitions with every partition of the table at once, drops
 is given, and takes an index twice. It compares each new partition with every other, one after another, so
 that a year of them would take hours, and may lose some when two calls at once change a table's.
 
-Of Glue's expressions, these are understood: comparisons of a key with a literal, joined by AND. They compare
-texts, which for dates and names is their order. Another one is refused.
+Those of a segment are found, too, as Trino asks for them: MiniStack answers each segment with all. It looks
+for each of several partitions among all, one after another; there may be a thousand of eighty thousand.
 """
 
 from __future__ import annotations
 
 import base64
-import operator
-import re
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 from ministack.core.responses import error_response_json, get_account_id, json_response
 from ministack.services import glue as service
+
+from sandbox.shims import glue_descriptors
+from sandbox.shims.partition_expressions import UnsupportedExpressionError, condition
 
 Request = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
@@ -28,15 +30,6 @@ Call = Callable[[Request], Answer]
 
 _PAGE = 1000  # the most, and as many as Glue answers with unless it is asked for fewer
 _OK = 200
-_COMPARISON = re.compile(r"\s*(\w+)\s*(=|<>|<=|>=|<|>)\s*'((?:[^']|'')*)'\s*", re.ASCII)
-_OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _CHANGES = ("_create_partition", "_batch_create_partition", "_batch_update_partition", "_delete_partition")
 
 glue: Any = service  # MiniStack has no types
@@ -45,6 +38,7 @@ glue: Any = service  # MiniStack has no types
 def install() -> None:
     """Have the partition calls answer as Glue's do."""
     glue._get_partitions = _get_partitions
+    glue._batch_get_partition = _batch_get_partition
     glue._batch_create_partition = _batch_create_partition
     turn = threading.Lock()
     for name in _CHANGES:
@@ -61,26 +55,40 @@ def _get_partitions(request: Request) -> Answer:
     table = glue._tables.get(_table(request))
     if table is None:
         return _no_table(request)
-    names = [key["Name"] for key in table["PartitionKeys"]]
-    comparisons = []
-    for part in re.split(r"\bAND\b", request.get("Expression") or "", flags=re.IGNORECASE):
-        comparison = _COMPARISON.fullmatch(part)
-        if comparison and comparison[1] in names:
-            compare, literal = _OPERATORS[comparison[2]], comparison[3].replace("''", "'")
-            comparisons.append((names.index(comparison[1]), compare, literal))
-        elif part:
-            return error_response_json("InvalidInputException", f"Unsupported expression: {part}", 400)
+    keys = {key["Name"]: key.get("Type", "string") for key in table["PartitionKeys"]}
+    try:
+        is_meant = condition(request.get("Expression") or "", keys)
+    except UnsupportedExpressionError as error:
+        return error_response_json("InvalidInputException", str(error), 400)
     found: list[Partition] = [
         partition
         for partition in glue._partitions.get(_table(request), [])
-        if all(compare(partition["Values"][place], literal) for place, compare, literal in comparisons)
+        if _is_of(partition, request.get("Segment")) and is_meant(partition["Values"])
     ]
     start = int(base64.b64decode(request["NextToken"])) if request.get("NextToken") else 0
     end = start + min(request.get("MaxResults") or _PAGE, _PAGE)
+    glue_descriptors.complete(found[start:end])
     answer: dict[str, Any] = {"Partitions": found[start:end]}
     if end < len(found):
         answer["NextToken"] = base64.b64encode(str(end).encode()).decode()
     return _answer(answer)
+
+
+def _is_of(partition: Partition, segment: Request | None) -> bool:
+    """Whether a partition is of a segment, of which each is in one; without a segment, all are meant."""
+    if segment is None:
+        return True
+    number = zlib.crc32("/".join(partition["Values"]).encode()) % int(segment["TotalSegments"])
+    return number == int(segment["SegmentNumber"])
+
+
+def _batch_get_partition(request: Request) -> Answer:
+    there = {tuple(each["Values"]): each for each in glue._partitions.get(_table(request), [])}
+    wanted = request["PartitionsToGet"]
+    found = [there[values] for each in wanted if (values := tuple(each["Values"])) in there]
+    glue_descriptors.complete(found)
+    missing = [each for each in wanted if tuple(each["Values"]) not in there]
+    return _answer({"Partitions": found, "UnprocessedKeys": missing})
 
 
 def _batch_create_partition(request: Request) -> Answer:

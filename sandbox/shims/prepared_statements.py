@@ -26,10 +26,11 @@ Properties = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
 _OK = 200
-_EXECUTE = re.compile(
+EXECUTE = re.compile(
     r"""\s*EXECUTE\s+(?P<name>"[^"]+"|[\w@:]+)(?:\s+USING\s+(?P<values>.+?))?\s*;?\s*""",
     re.IGNORECASE | re.DOTALL,
 )
+"""A query that calls a prepared statement: its `name`, perhaps in quotes, and its `values`, if any."""
 
 athena: Any = service  # MiniStack has no types
 
@@ -93,7 +94,7 @@ def _with_parameters(start: Callable[[Properties], Answer]) -> Callable[[Propert
 
 def _filled(asked: str, values: Sequence[str], work_group: str) -> str:
     """A query with its values in place of its question marks."""
-    execute = _EXECUTE.fullmatch(asked)
+    execute = EXECUTE.fullmatch(asked)
     if execute is None:
         return _replaced(asked, values)
     name = execute["name"].strip('"')

@@ -88,11 +88,18 @@ class Notes:
         self, field: str, what: str, example: object, *, count: int = 1, first_record: int | None = None
     ) -> None:
         """Count values of a field that are odd; the first ones told give record and example."""
-        known = self._found.get((field, what))
-        self._found[field, what] = (
-            replace(known, count=known.count + count)
-            if known
-            else Oddity(field, what, count, first_record, ascii(example))
+        self._add(Oddity(field, what, count, first_record, ascii(example)))
+
+    def take_over(self, later: Self) -> None:
+        """Tell what others tell of a later part of the file."""
+        self.trailer_count = later.trailer_count or self.trailer_count
+        for oddity in later.oddities:
+            self._add(oddity)
+
+    def _add(self, oddity: Oddity) -> None:
+        known = self._found.get((oddity.field, oddity.what))
+        self._found[oddity.field, oddity.what] = (
+            replace(known, count=known.count + oddity.count) if known else oddity
         )
 
 

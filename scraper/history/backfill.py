@@ -42,16 +42,15 @@ from lake.currency import totals
 from scraper.b3.calendar import sessions_between
 from scraper.b3.client import Absence, Absent, B3Client, FoundFile, RefusedError, refusal
 from scraper.b3.client import Progress as DownloadProgress
+from scraper.b3.cotahist.layout import FIRST_YEAR
 from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, count_of_year, read_year
 from scraper.b3.errors import InvalidData, ScraperError, message_of
 from scraper.b3.oddities import Notes, Oddity, TrailerCount, as_json
 from scraper.daily.canary import codes_of, news_of, unknown_codes
 from scraper.daily.ingest import COTAHIST
 from scraper.history.revisions import Revision, difference, revision_of
+from scraper.history.span import Span, span_of
 from scraper.raw.bucket import READER_VERSION, Lineage, Partition, RawBucket, encode_session
-
-FIRST_YEAR = 1986
-"""COTAHIST's first year."""
 
 LONGEST_GAP = 5
 """Consecutive sessions of the calendar that a file may lack. In 1990 the exchange was closed for as long; a
@@ -88,26 +87,6 @@ class YearSource(Protocol):
 
 class BackfillError(ScraperError):
     """A year could not be loaded, by no fault of its file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Days from the first to the last, both included."""
-
-    first: date
-    last: date
-
-    def __contains__(self, day: object) -> bool:
-        return isinstance(day, date) and self.first <= day <= self.last
-
-    def covers(self, other: Span) -> bool:
-        """Whether it holds every day of the other."""
-        return self.first <= other.first and other.last <= self.last
-
-
-def span_of(days: Collection[date]) -> Span | None:
-    """The shortest span that holds the days; None of no day."""
-    return Span(min(days), max(days)) if days else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,13 @@ from scraper.history.backfill import (
     BackfillError,
     Outcome,
     Progress,
-    Span,
     Task,
     YearResult,
     load_years,
     loader,
     read_manifest,
 )
+from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
 from scraper.runtime.metrics import Metric
 from scraper.runtime.settings import Settings

@@ -71,20 +71,24 @@ history AS (
         last_20 AS (ORDER BY trade_date ROWS BETWEEN 19 PRECEDING AND CURRENT ROW),
         last_200 AS (ORDER BY trade_date ROWS BETWEEN 199 PRECEDING AND CURRENT ROW)
 )
+-- The mean of doubles is beside the exact one by less than the tenth digit: rounded to that first, it is exact,
+-- and a half is rounded up, in whatever order an engine has added
 SELECT
     trade_date,
     ticker,
     currency,
     CAST(close AS decimal(18, 4)) AS close,
     CAST(comparable AS decimal(18, 4)) AS close_adjusted,
-    CAST(CASE WHEN closes_5 = 5 THEN average_5 END AS decimal(18, 4)) AS average_5,
+    CAST(CAST(CASE WHEN closes_5 = 5 THEN average_5 END AS decimal(28, 10)) AS decimal(18, 4)) AS average_5,
     CASE WHEN closes_5 = 5 THEN missing_5 END AS missing_5,
-    CAST(CASE WHEN closes_20 = 20 THEN average_20 END AS decimal(18, 4)) AS average_20,
+    CAST(CAST(CASE WHEN closes_20 = 20 THEN average_20 END AS decimal(28, 10)) AS decimal(18, 4)) AS average_20,
     CASE WHEN closes_20 = 20 THEN missing_20 END AS missing_20,
-    CAST(CASE WHEN closes_200 = 200 THEN average_200 END AS decimal(18, 4)) AS average_200,
+    CAST(CAST(CASE WHEN closes_200 = 200 THEN average_200 END AS decimal(28, 10)) AS decimal(18, 4))
+        AS average_200,
     CASE WHEN closes_200 = 200 THEN missing_200 END AS missing_200,
     volume,
-    CAST(CASE WHEN volumes_20 = 20 THEN average_volume_20 END AS decimal(24, 2)) AS average_volume_20
+    CAST(CAST(CASE WHEN volumes_20 = 20 THEN average_volume_20 END AS decimal(28, 4)) AS decimal(24, 2))
+        AS average_volume_20
 FROM history
 WHERE sessions_ago < 50
 ORDER BY trade_date DESC

@@ -286,8 +286,9 @@ _COTAHIST = ("scraper/b3/cotahist/reader.py", "scraper/b3/cotahist/records.py", 
 _OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
 _OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
 _OF_YEARS = {
-    *("read_year", "_sessions", "_starts", "_joined", "_blocks", "_is_blank", "count_of_year", "_peek"),
-    *(f"_blocks.<locals>.{name}" for name in ("read", "first", "take")),
+    *("read_year", "_quotes", "_ahead", "_sessions", "_starts", "_joined", "_is_blank", "count_of_year"),
+    *("_pieces", *(f"_pieces.<locals>.{name}" for name in ("read", "take"))),
+    "read_year.<locals>.decode",
     "_require_session_of_at_most",
 }
 

@@ -49,6 +49,7 @@ def refusal(data: bytes, reader: str, folder: Path) -> str | None:
     return None
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize(("case", "reader"), EACH)
 def test_a_case_is_refused_in_the_words_that_fit_it_or_read(
     case: Case, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -86,12 +87,14 @@ def test_every_file_of_the_corpus_belongs_to_a_case() -> None:
 # --- the harness itself: what it must not let pass
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("reader", HARNESSES)
 def test_a_harness_is_content_with_every_seed(reader: str) -> None:
     for seed in HARNESSES[reader].seeds():
         HARNESSES[reader].check(seed)
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("reader", HARNESSES)
 def test_a_reader_stands_what_the_mutations_make_of_the_seeds(reader: str) -> None:
     mutate = mutation_of(reader)

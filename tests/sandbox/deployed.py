@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
@@ -23,8 +27,12 @@ from sandbox.b3.server import (
     Source,
     SupplementRequest,
 )
-from sandbox.environment import Sandbox
+from sandbox.b3.sources import SimulatedSource
+from sandbox.console import Show
+from sandbox.environment import Sandbox, start
+from sandbox.ministack import DUCKDB
 from sandbox.pipeline import JobRun, Pipeline
+from tests.leading import lead_to
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
@@ -79,6 +87,30 @@ class Deployed:
     server: B3Server
     files: list[dict[str, Any]]
     job_runs: list[JobRun]
+
+
+@contextmanager
+def deploying(folder: Path, *, engine: str = DUCKDB) -> Iterator[Deployed]:
+    """The stack, deployed, with `SESSIONS` taken from the simulated market by one firing of the schedule.
+
+    Args:
+        folder: An empty folder.
+        engine: What answers Athena's queries in it.
+    """
+    b3 = ChangingSource(SimulatedSource(SESSIONS, MARKET))
+    with (
+        B3Server(b3) as server,
+        start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO()), engine=engine) as sandbox,
+    ):
+        with pytest.MonkeyPatch.context() as environment:
+            lead_to(sandbox.aws, environment)
+            pipeline = Pipeline(sandbox.deployment)
+            files = pipeline.fire(pipeline.schedule(), MORNING_AFTER)
+            job_runs = pipeline.watch_job_runs(SESSIONS, before=[], seen=lambda _run: None)
+            sandbox.refresh_lake()
+        yield Deployed(
+            sandbox=sandbox, pipeline=pipeline, b3=b3, server=server, files=files, job_runs=job_runs
+        )
 
 
 def quotes_of(session: date) -> list[Quote]:

@@ -59,7 +59,7 @@ def show_answers(
     if isinstance(sessions, int):
         sessions = sessions_before(datetime(2025, 3, 29, 12, tzinfo=UTC), sessions)
     answers = Answers({**queries}, sessions, {*portfolios}, SimpleNamespace(work_group="Group"))
-    ask(cast(Pipeline, answers), Show(out))
+    ask(cast(Pipeline, answers), Show(out), engine="DuckDB")
 
 
 def shown(
@@ -148,5 +148,5 @@ def test_a_query_that_fails_is_told_and_the_others_answer_before_the_run_fails()
 @pytest.mark.xdist_group("sandbox")
 def test_the_queries_that_are_shown_are_queries_of_the_stack(in_sandbox: Deployed) -> None:
     out = StringIO()
-    ask(in_sandbox.pipeline, Show(out))
+    ask(in_sandbox.pipeline, Show(out), engine="DuckDB")
     assert {*SHOWN} <= {*out.getvalue().splitlines()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -190,8 +191,8 @@ class Year:
         return frame
 
 
-@pytest.fixture(scope="module")
-def year(deployed: Deployed) -> Iterator[Year]:
+@contextmanager
+def a_year(deployed: Deployed) -> Iterator[Year]:
     """History is loaded before the sessions of the daily path, and taken out again at the end."""
     known = actions_known(deployed, SimulatedSource(YEAR, MARKET))
     with pytest.MonkeyPatch.context() as environment:
@@ -217,6 +218,12 @@ def year(deployed: Deployed) -> Iterator[Year]:
                 objects=objects,
             )
         deployed.sandbox.refresh_lake()
+
+
+@pytest.fixture(scope="module")
+def year(deployed: Deployed) -> Iterator[Year]:
+    with a_year(deployed) as every_session:
+        yield every_session
 
 
 def literal(value: Any) -> str:
@@ -421,6 +428,10 @@ class Engine:
             result = connection.execute(translated)
             names = [name for name, *_ in result.description or []]
             return names, [[_text(value) for value in row] for row in result.fetchall()]
+
+    def every(self, table: Table) -> list[Path]:
+        """All files of a table."""
+        return self._files[table]
 
     def files(self, table: Table, day: date, ticker: str | None) -> list[Path]:
         """A table's files of a session; of a ticker, where there is one for each."""

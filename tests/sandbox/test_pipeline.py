@@ -308,7 +308,7 @@ def test_a_run_shows_every_stage_in_plain_lines_that_fit(in_sandbox: Deployed) -
     volume = sum(quote.voltot for quote in quotes)
     assert any(f"2025-03-13: {len(quotes):,} quotes" in line and f"{volume:,} BRL" in line for line in lines)
     assert "\x1b" not in shown.getvalue()
-    tables = lines[lines.index("Athena, named queries") :]
+    tables = lines[lines.index("Athena (DuckDB), named queries") :]
     assert max(len(line.rstrip()) for line in tables) <= 100
 
 

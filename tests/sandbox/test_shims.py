@@ -274,6 +274,18 @@ def test_cloudformation_creates_changes_renames_and_deletes_prepared_statements(
     assert known() == {}
 
 
+def test_a_decimal_is_told_with_the_digits_after_its_point(work_group: str) -> None:
+    """By MiniStack's own word it has none, and awswrangler would cut the cents off."""
+    sql = "SELECT CAST(1.50 AS decimal(18, 2)) AS amount, CAST(NULL AS decimal(9, 3)) AS nothing, 2 AS count"
+    athena = boto3.client("athena")
+    query = athena.start_query_execution(QueryString=sql, WorkGroup=work_group)["QueryExecutionId"]
+    wr.athena.wait_query(query)
+    answer = athena.get_query_results(QueryExecutionId=query)["ResultSet"]
+    columns = answer["ResultSetMetadata"]["ColumnInfo"]
+    digits = [(column["Type"], column["Precision"], column["Scale"]) for column in columns]
+    assert digits == [("decimal", 38, 2), ("decimal", 38, 0), ("integer", 10, 0)]
+
+
 STATEMENT = """
 SELECT name, day, amount  -- whose name is it?
 FROM (

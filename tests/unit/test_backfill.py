@@ -37,7 +37,6 @@ from scraper.history.backfill import (
     Outcome,
     Progress,
     Session,
-    Span,
     Task,
     YearResult,
     load_year,
@@ -47,6 +46,7 @@ from scraper.history.backfill import (
     tasks,
 )
 from scraper.history.revisions import Revision
+from scraper.history.span import Span
 from scraper.raw.bucket import Lineage, RawBucket, encode_session
 from tests.unit.both_ends import Bucket, Shelves
 

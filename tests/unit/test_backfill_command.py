@@ -25,7 +25,8 @@ import operating.backfill
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
-from scraper.history.backfill import Manifest, Span
+from scraper.history.backfill import Manifest
+from scraper.history.span import Span
 from tests.unit.both_ends import Bucket, Shelves
 
 if TYPE_CHECKING:

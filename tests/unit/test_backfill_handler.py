@@ -14,8 +14,9 @@ import pytest
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.daily.handler import EventError
-from scraper.history.backfill import BackfillError, Outcome, Span, Task
+from scraper.history.backfill import BackfillError, Outcome, Task
 from scraper.history.handler import handler, invoke
+from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
 from tests.lambda_functions import CONTEXT
 from tests.unit.both_ends import Bucket, Log, Shelves

@@ -20,7 +20,8 @@ from sandbox.b3.years import annual_member_name, annual_zip_name
 from sandbox.ministack import MiniStack
 from scraper.b3.client import B3Client
 from scraper.daily.ingest import ingest
-from scraper.history.backfill import Outcome, Span, Task, load_year
+from scraper.history.backfill import Outcome, Task, load_year
+from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
 from tests.unit.both_ends import Bucket, Shelves
 

@@ -91,7 +91,7 @@ def test_storage_grows_with_every_session_of_the_year() -> None:
 
 
 def test_a_named_query_costs_its_least_of_athena_and_each_of_its_requests() -> None:
-    chunks = {"objects": 10, "requests": 20, "footer_bytes": 1_000, "column_bytes": 500}
+    chunks = {"objects": 10, "requests": 20, "footer_bytes": 1_000, "column_bytes": 500, "file_bytes": 4_000}
     lines = _lines(queries=[_query("most_traded", wide=chunks), _query("one ticker, a year", wide=chunks)])
 
     # 10 MB at 5 USD a TB, and ten times 20 requests at 0.0004 USD a thousand; of the named query alone
@@ -99,24 +99,30 @@ def test_a_named_query_costs_its_least_of_athena_and_each_of_its_requests() -> N
 
 
 def test_a_query_for_one_ticker_opens_as_many_files_however_many_tickers_there_are() -> None:
-    chunks = {"objects": 250, "requests": 500, "footer_bytes": 1_000, "column_bytes": 500}
+    chunks = {
+        "objects": 250,
+        "requests": 500,
+        "footer_bytes": 1_000,
+        "column_bytes": 500,
+        "file_bytes": 4_000,
+    }
     [(_, tables)] = cost.measure(_reports(queries=[_query("one ticker, a year", wide=chunks)])).queries
 
-    assert tables == {"wide": cost.Reads(250, 500, 1_500)}
+    assert tables == {"wide": cost.Reads(250, 500, 4_000)}
 
 
-def test_the_columns_of_a_compact_file_grow_with_the_tickers_and_its_footer_does_not() -> None:
-    chunks = {"objects": 20, "requests": 60, "footer_bytes": 1_000, "column_bytes": 500}
+def test_what_a_compact_file_holds_grows_with_the_tickers_and_its_footer_does_not() -> None:
+    chunks = {"objects": 20, "requests": 60, "footer_bytes": 1_000, "column_bytes": 500, "file_bytes": 4_000}
     [(_, tables)] = cost.measure(_reports(queries=[_query("the whole market", compact=chunks)])).queries
 
-    assert tables == {"compact": cost.Reads(20, 60, 1_000 + 5_000)}
+    assert tables == {"compact": cost.Reads(20, 60, 1_000 + 10 * 3_000)}
 
 
-def test_the_columns_of_a_raw_file_grow_with_the_quotes_and_its_footer_does_not() -> None:
-    chunks = {"objects": 20, "requests": 60, "footer_bytes": 1_000, "column_bytes": 500}
+def test_what_a_raw_file_holds_grows_with_the_quotes_and_its_footer_does_not() -> None:
+    chunks = {"objects": 20, "requests": 60, "footer_bytes": 1_000, "column_bytes": 500, "file_bytes": 4_000}
     [(_, tables)] = cost.measure(_reports(queries=[_query("data_quality", raw=chunks)])).queries
 
-    assert tables == {"raw": cost.Reads(20, 60, 1_000 + 5_000)}
+    assert tables == {"raw": cost.Reads(20, 60, 1_000 + 10 * 3_000)}
 
 
 def test_an_index_more_costs_its_answers_and_requests() -> None:

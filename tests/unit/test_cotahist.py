@@ -663,12 +663,14 @@ class Unseekable(io.BytesIO):
         raise OSError
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("name", ["COTAHIST_D08112024.TXT", "COTAHIST_A2001", "COTAHIST.A1986", "dir/É.dat"])
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_the_only_member_is_read_whatever_its_name(name: str, method: int) -> None:
     assert open_text(packed({name: THREE_QUOTES}, method), source=SOURCE) == THREE_QUOTES
 
 
+@pytest.mark.usefixtures("inflater")
 def test_a_streamed_zip_is_read() -> None:
     stream = Unseekable()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -710,12 +712,14 @@ def test_a_compression_that_b3_does_not_use_is_refused(method: int) -> None:
     assert f"method {method}" in refusal(packed({"COTAHIST.TXT": THREE_QUOTES}, method)).found
 
 
+@pytest.mark.usefixtures("inflater")
 def test_a_zip_cut_short_anywhere_is_refused() -> None:
     data = packed({"COTAHIST.TXT": THREE_QUOTES})
     for length in range(len(data)):
         assert refusal(data[:length]).source == SOURCE
 
 
+@pytest.mark.usefixtures("inflater")
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_a_damaged_zip_is_refused_or_gives_the_same_text(data: st.DataObject) -> None:
@@ -738,6 +742,7 @@ def with_declared_size(data: bytes, size: int) -> bytes:
     return bytes(changed)
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("declared", [None, 1_000, 2**32 - 2])
 def test_a_zip_bomb_is_refused_without_being_inflated_whatever_size_it_declares(declared: int | None) -> None:
     bomb = packed({"COTAHIST.TXT": bytes(64 * 2**20)})
@@ -753,6 +758,7 @@ def test_a_zip_bomb_is_refused_without_being_inflated_whatever_size_it_declares(
     assert peak < 8 * 2**20
 
 
+@pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("data", [THREE_QUOTES, zip_file(THREE_QUOTES, "COTAHIST.TXT")])
 def test_more_text_than_the_limit_is_refused_and_as_much_as_the_limit_is_read(data: bytes) -> None:
     limit = len(THREE_QUOTES)

@@ -9,7 +9,8 @@ import pytest
 
 from operating.estimate import between, load_of, refinement_of, total
 from operating.range_run import RangeRun, Size, size_of
-from scraper.history.backfill import Span, Task
+from scraper.history.backfill import Task
+from scraper.history.span import Span
 
 YEAR_2024 = Span(date(2024, 1, 1), date(2024, 12, 31))
 

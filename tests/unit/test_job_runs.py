@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from operating.range_run import RefineJob
-from scraper.history.backfill import Span
+from scraper.history.span import Span
 
 DAY = date(2024, 11, 8)
 

@@ -20,6 +20,8 @@ from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session, read_year
 from scraper.b3.errors import InvalidData
 from scraper.b3.oddities import Notes, TrailerCount
 
+pytestmark = pytest.mark.usefixtures("inflater")
+
 SOURCE = "COTAHIST_A2024.ZIP"
 FIRST = date(2024, 1, 2)
 
@@ -172,9 +174,19 @@ def test_a_reader_that_is_given_up_leaves_no_thread_behind(
     before = threading.active_count()
     sessions = read_year(in_file(tmp_path, TEXT), year=2024, source=SOURCE)
     next(sessions)
-    assert threading.active_count() == before + 1
+    assert threading.active_count() > before
     sessions.close()  # type: ignore[attr-defined]  # a generator
     assert threading.active_count() == before
+
+
+def test_a_reader_that_refuses_has_no_thread_left_while_its_error_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cotahist, "_BLOCK_RECORDS", 1)
+    before = threading.active_count()
+    refused = refusal(in_file(tmp_path, TEXT.replace(b"ZZ01", b"ZZ\0001")))
+    assert threading.active_count() == before
+    assert refused.__traceback__ is not None
 
 
 # --- what is odd, and is kept and told

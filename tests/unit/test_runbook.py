@@ -66,7 +66,7 @@ def test_every_link_leads_to_a_section_or_a_file(language: str) -> None:
 def test_a_command_of_this_project_is_one_that_its_parser_takes(call: list[str]) -> None:
     assert call[:2] == ["-m", "scraper"]
     dated = ["2026-11-19" if word == "111" else word for word in call[2:]]
-    assert parser().parse_args(dated).run
+    assert parser().parse_args(dated).module
 
 
 @pytest.mark.parametrize("call", all_calls("aws"), ids=" ".join)

@@ -154,7 +154,7 @@ def test_what_was_kept_although_it_is_odd_is_a_note_on_a_session_that_is_well(
     shelves.files["COTAHIST_D08112024.ZIP"] = zip_file(text.replace(b"SIMULADA ", b"SIMULADA\x92"), "A")
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     assert main(["ingest", "--date", str(FRIDAY)]) == DONE
-    portfolio, quotes = printed()
+    portfolio, quotes, _levels = printed()
     assert "odd" not in portfolio
     assert "kept although it is odd: TOTAL DE REGISTROS" in quotes
     operated.refine(FRIDAY, {"ZZAA3": "1.10"})

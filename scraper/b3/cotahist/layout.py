@@ -55,6 +55,9 @@ class Field:
                 return "date"
 
 
+FIRST_YEAR = 1986
+"""The first year of which B3 has a file."""
+
 RECORD_LENGTH = 245
 """Characters of a record, which are as many bytes of Latin-1, without its line end."""
 

@@ -16,24 +16,26 @@ other than in B3's layout; a count of the convention that is not its time's. Wha
 judged: B3 itself publishes, for instance, average prices outside the day's range.
 """
 
+from __future__ import annotations
+
 import io
 import re
 import zipfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn, cast
+from typing import IO, NamedTuple, NoReturn, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from scraper.b3.archive import DAMAGED, open_archive
+from scraper.b3.archive import DAMAGED, InflatedMember, open_archive
 from scraper.b3.arrow import to_frame
 from scraper.b3.cotahist.layout import RECORD_LENGTH, Field
 from scraper.b3.cotahist.records import COTAHIST_SCHEMA, FIELD, Block, Records
@@ -41,6 +43,9 @@ from scraper.b3.errors import InvalidData
 from scraper.b3.oddities import Notes, TrailerCount
 
 __all__ = ["COTAHIST_SCHEMA", "count_of_year", "open_text", "read_session", "read_text", "read_year"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 MAX_TEXT_BYTES = 64 * 2**20
 """Most bytes of text of a session: 270,000 records, ten times the largest session known."""
@@ -59,7 +64,10 @@ _BLOCK_RECORDS = 8192
 """Records that are decoded at a time: few enough for the processor's caches, enough to pay for the calls."""
 
 _BLOCKS_AHEAD = 4
-"""Blocks that are inflated while an earlier one is decoded."""
+"""Blocks that are inflated while earlier ones are decoded."""
+
+_DECODERS = 2
+"""Blocks that are decoded at a time: NumPy and Arrow work on them without holding up each other."""
 
 MAX_BLANK_BYTES = 4096
 """Most bytes of blank lines after the trailer that are taken for an editor's, not for lost quotes."""
@@ -201,44 +209,37 @@ def read_year(
         OSError: The file cannot be read.
     """
     notes = notes or Notes()
-    with path.open("rb") as file, _open(file, source=source) as opened:
+    # The threads are held here, to end with this function: a generator that held them would be closed when
+    # the traceback of an error is given up, in whatever thread that happens
+    with (
+        path.open("rb") as file,
+        _open(file, source=source) as opened,
+        ThreadPoolExecutor(1) as inflater,
+        ThreadPoolExecutor(_DECODERS) as decoders,
+    ):
         limit = min(max_text_bytes, opened.most)
         with _reading(source):
-            start = _peek(opened.stream, RECORD_LENGTH + len(b"\r\n"))
-            line_end = _line_end(start)
-            short = opened.stream.read(len(_short_header(start)))
-        stride = RECORD_LENGTH + len(line_end)
-        head = _whole_header(short, line_end, notes) if short else b""
-        first_record = 1
-        read = len(short) - len(head)
+            start = opened.stream.read(RECORD_LENGTH + len(b"\n"))
+        line_end = _line_end(start)
+        head = start
+        if short := _short_header(start):
+            head = _whole_header(short, line_end, notes) + start[len(short) :]
+        read = len(start) - len(head)
         session: date | None = None
         pieces: list[pa.RecordBatch] = []
         counts: Counter[date] = Counter()
-        for block, is_last in _blocks(opened.stream, _BLOCK_RECORDS * stride, head, source=source):
-            read += len(block)
-            _require_at_most(limit, read, max_text_bytes, source=source)
-            text = _with_whole_end(block, line_end, notes) if is_last else block
-            records = _split(text, line_end, source=source, first_record=first_record)
-            is_first = first_record == 1
-            if is_first:
-                _check_header(records, year=year, source=source, notes=notes)
-            if is_last:
-                _check_trailer(
-                    records,
-                    count=first_record - 1 + len(records),
-                    year=year,
-                    expected=count_of_year(year),
-                    source=source,
-                    notes=notes,
-                )
-            quotes = Block(
-                records[is_first : len(records) - is_last],
-                first_record=first_record + is_first,
-                source=source,
-                notes=notes,
-            )
-            first_record += len(records)
-            for day, batch in _sessions(quotes, year):
+
+        def decode(piece: _Piece) -> tuple[int, list[tuple[date, pa.RecordBatch]], Notes]:
+            _require_at_most(limit, read + piece.end, max_text_bytes, source=source)
+            of_piece = Notes()
+            quotes = _quotes(piece, line_end, year=year, source=source, notes=of_piece)
+            return read + piece.end, list(_sessions(quotes, year)), of_piece
+
+        size = _BLOCK_RECORDS * (RECORD_LENGTH + len(line_end))
+        texts = _pieces(opened.stream, size, head, inflater, source=source)
+        for done, found, of_piece in _ahead(decode, texts, decoders):
+            notes.take_over(of_piece)
+            for day, batch in found:
                 counts[day] += batch.num_rows
                 _require_session_of_at_most(MAX_SESSION_QUOTES, counts[day], day, source=source)
                 if session is not None and day != session:
@@ -247,9 +248,60 @@ def read_year(
                 session = day
                 pieces.append(batch)
             if progress:
-                progress(read, opened.size)
+                progress(done, opened.size)
         if session is not None:
             yield session, _joined(pieces)
+
+
+class _Piece(NamedTuple):
+    """A part of a year's text.
+
+    Attributes:
+        text: Whole records; of the last piece, with what stands after the trailer.
+        first_record: The number of the first of them.
+        end: Bytes from the start of the text to the end of the piece.
+        is_last: Whether it has the trailer.
+    """
+
+    text: bytes
+    first_record: int
+    end: int
+    is_last: bool
+
+
+def _quotes(piece: _Piece, line_end: bytes, *, year: int, source: str, notes: Notes) -> Block:
+    """The quotes of a piece, whose lines and ends are checked."""
+    text = _with_whole_end(piece.text, line_end, notes) if piece.is_last else piece.text
+    records = _split(text, line_end, source=source, first_record=piece.first_record)
+    is_first = piece.first_record == 1
+    if is_first:
+        _check_header(records, year=year, source=source, notes=notes)
+    if piece.is_last:
+        _check_trailer(
+            records,
+            count=piece.first_record - 1 + len(records),
+            year=year,
+            expected=count_of_year(year),
+            source=source,
+            notes=notes,
+        )
+    return Block(
+        records[is_first : len(records) - piece.is_last],
+        first_record=piece.first_record + is_first,
+        source=source,
+        notes=notes,
+    )
+
+
+def _ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: ThreadPoolExecutor) -> Iterator[_R]:
+    """What a function gives for each item, in their order, worked out in threads, a few items ahead."""
+    begun: deque[Future[_R]] = deque()
+    for item in items:
+        begun.append(threads.submit(function, item))
+        if len(begun) > _DECODERS:
+            yield begun.popleft().result()
+    while begun:
+        yield begun.popleft().result()
 
 
 def _sessions(quotes: Block, year: int) -> Iterator[tuple[date, pa.RecordBatch]]:
@@ -277,36 +329,38 @@ def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)  # type: ignore[attr-defined]  # not in the stubs
 
 
-def _blocks(stream: IO[bytes], size: int, head: bytes, *, source: str) -> Iterator[tuple[bytes, bool]]:
-    """The text in blocks of `size` bytes, and whether each is the last one, inflated ahead in a thread.
+def _pieces(
+    stream: _Stream, size: int, head: bytes, inflater: ThreadPoolExecutor, *, source: str
+) -> Iterator[_Piece]:
+    """The text in pieces of `size` bytes, inflated ahead in a thread.
 
-    Blank lines after the last record belong to its block. The text begins with `head`, which was taken out
-    of the stream.
+    Blank lines after the last record belong to its piece. The text begins with `head`, which was taken out of
+    the stream.
     """
 
-    def read(size: int = size) -> bytes:
+    def read() -> bytes:
+        nonlocal head
+        block, head = head[:size], head[size:]
         with _reading(source):
-            return stream.read(size)
+            return block + stream.read(size - len(block)) if block else stream.read(size)
 
-    def first() -> bytes:
-        return head + read(size - len(head))
+    ahead = deque(inflater.submit(read) for _ in range(_BLOCKS_AHEAD))
 
-    with ThreadPoolExecutor(1) as inflater:
-        ahead = deque([inflater.submit(first), *(inflater.submit(read) for _ in range(_BLOCKS_AHEAD - 1))])
+    def take() -> bytes:
+        ahead.append(inflater.submit(read))
+        return ahead.popleft().result()
 
-        def take() -> bytes:
-            ahead.append(inflater.submit(read))
-            return ahead.popleft().result()
-
-        block = take()
-        if not block:
-            raise InvalidData(source=source, found="an empty text", expected="a COTAHIST text")
-        while block:
-            blanks, following = b"", take()
-            while _is_blank(following) and len(blanks) + len(following) <= MAX_BLANK_BYTES:
-                blanks, following = blanks + following, take()
-            yield block + blanks, not following
-            block = following
+    block = take()
+    if not block:
+        raise InvalidData(source=source, found="an empty text", expected="a COTAHIST text")
+    first_record, end = 1, 0
+    while block:
+        blanks, following = b"", take()
+        while _is_blank(following) and len(blanks) + len(following) <= MAX_BLANK_BYTES:
+            blanks, following = blanks + following, take()
+        end += len(block) + len(blanks)
+        yield _Piece(block + blanks if blanks else block, first_record, end, not following)
+        block, first_record = following, first_record + _BLOCK_RECORDS
 
 
 def _is_blank(block: bytes) -> bool:
@@ -317,10 +371,16 @@ def _is_blank(block: bytes) -> bool:
 # ---------------------------------------------------------------------------------------------------------
 # The file
 # ---------------------------------------------------------------------------------------------------------
+class _Stream(Protocol):
+    """What gives `size` bytes at a time, fewer only at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class _Opened(NamedTuple):
     """The text as a stream, its declared bytes, and the most that are believed of a file of that size."""
 
-    stream: IO[bytes]
+    stream: _Stream
     size: int
     most: int
 
@@ -342,7 +402,8 @@ def _open(file: IO[bytes], *, source: str) -> Iterator[_Opened]:
     with archive:
         member = _only_member(archive, source=source)
         with _reading(source):
-            stream = archive.open(member)
+            stored = member.compress_type == zipfile.ZIP_STORED
+            stream = archive.open(member) if stored else InflatedMember(archive, member)
         with stream:
             yield _Opened(stream, member.file_size, MAX_RATIO * size)
 
@@ -402,10 +463,6 @@ def _require_session_of_at_most(limit: int, quotes: int, day: date, *, source: s
         )
 
 
-def _peek(stream: IO[bytes], size: int) -> bytes:
-    return cast(io.BufferedReader, stream).peek(size)  # which a ZIP's member has, too
-
-
 # ---------------------------------------------------------------------------------------------------------
 # Its lines, its ends
 # ---------------------------------------------------------------------------------------------------------
@@ -462,10 +519,11 @@ def _split(text: bytes, line_end: bytes, *, source: str, first_record: int = 1) 
     stride = RECORD_LENGTH + len(line_end)
     lines, rest = divmod(len(text), stride)
     after_first = memoryview(text)[RECORD_LENGTH:]
-    ends = np.ndarray((lines, len(line_end)), np.uint8, buffer=after_first, strides=(stride, 1))
-    wrong = np.flatnonzero((ends != np.frombuffer(line_end, np.uint8)).any(axis=1))
+    # As one number each, which NumPy compares faster than two characters
+    end = np.frombuffer(line_end, f"u{len(line_end)}")
+    ends = np.ndarray(lines, end.dtype, buffer=after_first, strides=(stride,))
     unended = rest == RECORD_LENGTH and not text.endswith((b"\r", b"\n"))
-    if wrong.size or not (unended or (lines and rest == 0)):
+    if (ends != end).any() or not (unended or (lines and rest == 0)):
         _refuse_line(text, line_end, first_record, source=source)
     return np.ndarray((lines + unended, RECORD_LENGTH), np.uint8, buffer=text, strides=(stride, 1))
 

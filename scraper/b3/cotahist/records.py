@@ -1,8 +1,10 @@
 """Decodes COTAHIST's fixed-width records, a block of them at a time, into Arrow arrays.
 
-There is no Python loop over records. Every character of a block is compared with what its field allows in one
-pass; only a block in which one is not allowed is looked at field by field, to say which. Digits become
-numbers eight at a time, in the halves of a 64-bit word.
+There is no Python loop over records. Of a block the lowest and the highest character of each column are taken
+first. They tell whether every character is one that its field allows: only a block in which one is not is
+looked at field by field, to say which. They also tell where all records are alike, blank or zero, which then
+is not decoded record by record. Digits become numbers eight at a time, in the halves of a 64-bit word, all
+fields together.
 
 Refused: what is no number where one stands, a session that is no day, a ticker or an ISIN that is not
 printable, a line end inside a record. What is odd in a descriptive text, or in a date of expiry, is kept and
@@ -11,6 +13,7 @@ characters as Unicode's pictures of them, which harm no reader, an expiry that i
 value says is not judged.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -25,6 +28,7 @@ from scraper.b3.oddities import Notes
 
 AnyArray: TypeAlias = "pa.Array[Any]"  # generic in the stubs only
 Words: TypeAlias = npt.NDArray[np.uint64]
+Days: TypeAlias = npt.NDArray[np.datetime64]
 
 Records: TypeAlias = npt.NDArray[np.uint8]
 """n whole records without their line ends, shape (n, 245), a byte an element."""
@@ -42,10 +46,11 @@ _IDENTITY = frozenset({"codneg", "codisi"})
 """Texts that say what a line is about: nothing in them is taken but printable characters."""
 
 _STORED_FIELDS = tuple(FIELD[name] for name in COTAHIST_SCHEMA.names)
+_NUMBER_FIELDS = tuple(field for field in _STORED_FIELDS if field.kind in {"integer", "decimal", "date"})
 
 
 def _plain_characters() -> tuple[Records, Records]:
-    """For each character of a quote, the lowest that is allowed, and how far above it the highest is.
+    """For each character of a quote, the lowest and the highest that is allowed.
 
     For texts that is printable ASCII; the rest of Latin-1 is allowed as well, but takes the longer way.
     """
@@ -55,10 +60,10 @@ def _plain_characters() -> tuple[Records, Records]:
         if field.kind != "text":
             lowest[field.first - 1 : field.last] = ord("0")
             highest[field.first - 1 : field.last] = ord("9")
-    return lowest, highest - lowest
+    return lowest, highest
 
 
-_LOWEST, _RANGE = _plain_characters()
+_LOWEST, _HIGHEST = _plain_characters()
 
 
 def _text_characters() -> dict[int, str]:
@@ -76,14 +81,26 @@ _TEXT_CHARACTERS = _text_characters()
 _UTF8_BYTES = np.array([len(_TEXT_CHARACTERS.get(code, chr(code)).encode()) for code in range(256)], np.int32)
 """For each byte of a text, how many it takes in UTF-8."""
 
-_PIECE_RECORDS = 512
-"""Records that are compared at a time: what that takes stays in the processor's cache."""
+_SIDE_BY_SIDE = 32
+"""Records that are compared as if they were one: NumPy is fast along rows, and a record is a short one."""
 
 
-def _is_plain(records: Records) -> bool:
-    """Whether every character is allowed where it stands in a quote."""
-    pieces = range(0, len(records), _PIECE_RECORDS)
-    return not any(((records[first : first + _PIECE_RECORDS] - _LOWEST) > _RANGE).any() for first in pieces)
+def _extremes(records: Records) -> tuple[Records, Records]:
+    """The lowest and the highest character of each column; of no record, what is beyond any."""
+    count, width = records.shape
+    stride = records.strides[0]
+    # Between the records of a row are line ends, which are in the text; after the last record may be nothing
+    rows = (count - 1) // _SIDE_BY_SIDE if count and records.strides[1] == 1 and stride >= width else 0
+    wide = np.lib.stride_tricks.as_strided(
+        records, (rows, _SIDE_BY_SIDE * stride), (_SIDE_BY_SIDE * stride, 1), writeable=False
+    )
+    rest = records[rows * _SIDE_BY_SIDE :]
+    lowest, highest = rest.min(axis=0, initial=255), rest.max(axis=0, initial=0)
+    if rows:
+        of_wide = (wide.min(axis=0), wide.max(axis=0))
+        low, high = (found.reshape(_SIDE_BY_SIDE, stride)[:, :width] for found in of_wide)
+        lowest, highest = np.minimum(lowest, low.min(axis=0)), np.maximum(highest, high.max(axis=0))
+    return lowest, highest
 
 
 def decode_quotes(
@@ -123,7 +140,9 @@ class Block:
         self._first_record = first_record
         self._source = source
         self._notes = notes or Notes()
-        self._is_plain = _is_plain(records)
+        self._lowest, self._highest = _extremes(records)
+        outside = (self._lowest < _LOWEST) | (self._highest > _HIGHEST)
+        self._is_plain = not outside.any()
 
     def quotes(self) -> pa.RecordBatch:
         """Decodes all that is stored of quotes: n rows of `COTAHIST_SCHEMA`.
@@ -131,19 +150,25 @@ class Block:
         Raises:
             InvalidData: As `decode_quotes`.
         """
+        names = (field.name for field in _NUMBER_FIELDS)
+        numbers = dict(zip(names, self._numbers(_NUMBER_FIELDS), strict=True))
         return pa.RecordBatch.from_arrays(
-            [self._array(field) for field in _STORED_FIELDS], schema=COTAHIST_SCHEMA
+            [self._array(field, numbers) for field in _STORED_FIELDS], schema=COTAHIST_SCHEMA
         )
 
     def check(self, field: Field, value: bytes, meaning: str) -> None:
         """Refuses the first record whose field does not hold exactly `value`."""
-        wrong = self._characters(field) != np.frombuffer(value, np.uint8)
-        self._refuse_if(wrong, field, f"{value.decode()!r}, {meaning}")
+        if self._same(field) != value:
+            wrong = self._characters(field) != np.frombuffer(value, np.uint8)
+            self._refuse_if(wrong, field, f"{value.decode()!r}, {meaning}")
 
-    def dates(self, field: Field) -> npt.NDArray[np.datetime64]:
+    def dates(self, field: Field) -> Days:
         """Decodes YYYYMMDD, refusing what is no day of the calendar."""
-        days, wrong = self._days(field)
-        self._refuse_if(wrong, field, "a date, YYYYMMDD")
+        self._require_digits(field)
+        distinct, wrong, place = _days(*self._numbers([field]))
+        if wrong.any():
+            self._refuse_if(wrong[place], field, "a date, YYYYMMDD")
+        days: Days = distinct[place]
         return days
 
     def tell_if(self, wrong: npt.NDArray[np.bool_], field: Field, what: str) -> None:
@@ -165,61 +190,72 @@ class Block:
 
     def tell_unless_date(self, field: Field) -> None:
         """Tells of the records whose field is no YYYYMMDD of the calendar."""
-        no_digit = self._characters(field) - ord("0") > 9
-        self.tell_if(no_digit if no_digit.any() else self._days(field)[1], field, "no day of the calendar")
+        wrong = self._characters(field) - ord("0") > 9
+        if not wrong.any():
+            _, wrong_days, place = _days(*self._numbers([field]))
+            wrong = wrong_days[place]
+        self.tell_if(wrong, field, "no day of the calendar")
 
     def number(self, field: Field) -> int:
         """The number in a field of the only record."""
-        return int(self._integers(field)[0])
+        self._require_digits(field)
+        return int(self._numbers([field])[0][0])
 
-    def _days(self, field: Field) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[np.bool_]]:
-        """The days of YYYYMMDD, and which of them are none of the calendar."""
-        # A block has few different dates
-        distinct = pa.array(self._integers(field)).dictionary_encode()
-        value, place = (part.to_numpy() for part in (distinct.dictionary, distinct.indices))
-        year, month, day = value // 10_000, value // 100 % 100, value % 100
-        first_of_month = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-        later = (day - 1).astype("timedelta64[D]")
-        days: npt.NDArray[np.datetime64] = first_of_month.astype("datetime64[D]") + later
-        wrong = (year < 1) | (month < 1) | (month > 12) | (days.astype("datetime64[M]") != first_of_month)
-        return days[place], wrong[place]
-
-    def _array(self, field: Field) -> AnyArray:
+    def _array(self, field: Field, numbers: Mapping[str, Words]) -> AnyArray:
         """Decodes a field of all records into the Arrow type that the schema gives it."""
+        if field.kind != "text":
+            self._require_digits(field)
         match field.kind:
             case "text":
-                return pc.ascii_rtrim(self._texts(field), characters=" ")
+                return self._trimmed(field)
             case "code":
-                self._require_digits(field)
                 return self._texts(field)
             case "integer":
-                return pa.array(self._integers(field))
+                return pa.array(numbers[field.name].astype(np.int64))
             case "decimal":
-                return self._decimals(field)
+                return _decimals(field, numbers[field.name])
             case "date":
-                days, wrong = self._days(field)
-                self.tell_if(wrong, field, "no day of the calendar, kept as null")
-                return pa.array(days, mask=(days == NO_EXPIRY) | wrong)
+                days, wrong, place = _days(numbers[field.name])
+                if wrong.any():
+                    self.tell_if(wrong[place], field, "no day of the calendar, kept as null")
+                return pa.array(days, mask=(days == NO_EXPIRY) | wrong).take(pa.array(place))
 
-    def _integers(self, field: Field) -> npt.NDArray[np.int64]:
-        # Exact: the widest field has 18 digits and 10**18 < 2**63
-        self._require_digits(field)
-        value = np.zeros(len(self.records), np.uint64)
-        for first in range(field.first, field.last + 1, 8):
-            last = min(first + 7, field.last)
-            value *= np.uint64(10 ** (last - first + 1))
-            value += _number(self.records[:, last - 8 : last], digits=last - first + 1)
-        return value.view(np.int64)
+    def _numbers(self, fields: Sequence[Field]) -> list[Words]:
+        """The numbers of fields, all of whose characters are digits; else nothing that means something."""
+        highest = self._highest.tobytes()
+        parts = [
+            (field, last, digits)
+            for field in fields
+            for last, digits in _parts(field)
+            if highest[last - digits : last].strip(b"0")
+        ]
+        words = np.empty((len(parts), len(self.records)), "<u8")
+        for word, (_, last, _) in zip(words, parts, strict=True):
+            word[:] = self.records[:, last - 8 : last].view("<u8").reshape(-1)
+        _add_up(words, [digits for _, _, digits in parts])
+        numbers: dict[str, Words] = {}
+        for word, (field, last, _) in zip(words, parts, strict=True):
+            # Exact: the widest field has 18 digits and 10**18 < 2**63
+            number = word * np.uint64(10 ** (field.last - last)) if last < field.last else word
+            numbers[field.name] = numbers[field.name] + number if field.name in numbers else number
+        return [numbers.get(field.name, np.zeros(len(self.records), np.uint64)) for field in fields]
 
-    def _decimals(self, field: Field) -> AnyArray:
-        # Arrow holds a decimal as the integer of its digits in 128 bits, low half first. The precision is the
-        # field's width, so no value can exceed it, and none is negative, so the high half is 0.
-        halves = np.zeros((len(self.records), 2), dtype="<i8")
-        halves[:, 0] = self._integers(field)
-        arrow_type = COTAHIST_SCHEMA.field(field.name).type
-        return pa.Array.from_buffers(arrow_type, len(halves), [None, pa.py_buffer(halves.data)])
+    def _trimmed(self, field: Field) -> AnyArray:
+        if self._is_plain and self._lowest[field.last - 1] > ord(" "):
+            return self._texts(field)
+        return pc.ascii_rtrim(self._texts(field), characters=" ")
+
+    def _same(self, field: Field) -> bytes | None:
+        """What the field holds in all records; None if that is not the same."""
+        lowest, highest = (
+            extreme[field.first - 1 : field.last].tobytes() for extreme in (self._lowest, self._highest)
+        )
+        return lowest if lowest == highest else None
 
     def _texts(self, field: Field) -> AnyArray:
+        same = self._same(field)
+        if self._is_plain and same:
+            return pa.repeat(same.decode("ascii"), len(self.records))
         characters = _packed(self._characters(field))
         starts = np.arange(len(characters) + 1, dtype=np.int32) * np.int32(field.width)
         text = pa.py_buffer(characters.data)
@@ -277,24 +313,46 @@ def _packed(characters: Records) -> Records:
     return characters.view(f"V{width}").copy().view(np.uint8).reshape(-1, width)
 
 
-def _number(characters: Records, *, digits: int) -> Words:
-    """The numbers that the last digits of eight characters make.
+def _days(numbers: Words) -> tuple[Days, npt.NDArray[np.bool_], npt.NDArray[np.integer[Any]]]:
+    """The different days of YYYYMMDD, which of them are no day, and each record's place among them."""
+    # A block has few different dates
+    distinct = pa.array(numbers.view(np.int64)).dictionary_encode()
+    value, place = (part.to_numpy() for part in (distinct.dictionary, distinct.indices))
+    year, month, day = value // 10_000, value // 100 % 100, value % 100
+    first_of_month = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    later = (day - 1).astype("timedelta64[D]")
+    days: Days = first_of_month.astype("datetime64[D]") + later
+    wrong = (year < 1) | (month < 1) | (month > 12) | (days.astype("datetime64[M]") != first_of_month)
+    return days, wrong, place
+
+
+def _decimals(field: Field, numbers: Words) -> AnyArray:
+    # Arrow holds a decimal as the integer of its digits in 128 bits, low half first. The precision is the
+    # field's width, so no value can exceed it, and none is negative, so the high half is 0.
+    halves = np.zeros((len(numbers), 2), dtype="<u8")
+    halves[:, 0] = numbers
+    arrow_type = COTAHIST_SCHEMA.field(field.name).type
+    return pa.Array.from_buffers(arrow_type, len(halves), [None, pa.py_buffer(halves.data)])
+
+
+def _parts(field: Field) -> Iterator[tuple[int, int]]:
+    """The last positions of eight digits each, from a field's end, and how many of the eight are its own."""
+    return ((last, min(8, last - field.first + 1)) for last in range(field.last, field.first - 1, -8))
+
+
+def _add_up(words: Words, digits: Sequence[int]) -> None:
+    """Makes numbers of characters, in their place.
 
     The first character is a word's lowest byte. In each step a half takes in the neighbour below it: of bytes
-    (0..9) become pairs (0..99) in 16 bits, of pairs fours in 32, of fours all eight.
+    (0..9) become pairs (0..99) in 16 bits, of pairs fours in 32, of fours all eight. What a product has
+    beyond its bits is of the neighbour alone, and falls away.
 
     Args:
-        characters: Eight a row, of which the last ones are ASCII digits.
-        digits: How many of them count.
+        words: Eight characters each, shape (m, n), of which the last ones are ASCII digits.
+        digits: How many of them count, m.
     """
-    word: Words = characters.view("<u8").reshape(-1).astype(np.uint64)
-    word &= np.uint64(0x0F0F0F0F0F0F0F0F >> 64 - 8 * digits << 64 - 8 * digits)
-    word *= np.uint64(10 << 8 | 1)
-    word >>= np.uint64(8)
-    word &= np.uint64(0x00FF00FF00FF00FF)
-    word *= np.uint64(100 << 16 | 1)
-    word >>= np.uint64(16)
-    word &= np.uint64(0x0000FFFF0000FFFF)
-    word *= np.uint64(10_000 << 32 | 1)
-    word >>= np.uint64(32)
-    return word
+    words &= np.array([0x0F0F0F0F0F0F0F0F >> 64 - 8 * own << 64 - 8 * own for own in digits], "<u8")[:, None]
+    for bits in (16, 32, 64):
+        halves = words.view(f"<u{bits // 8}")
+        halves *= halves.dtype.type(10 ** (bits // 16) << bits // 2 | 1)
+        halves >>= halves.dtype.type(bits // 2)
