@@ -39,6 +39,7 @@ from sandbox.b3.years import annual_zip_name, write_year
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.cotahist.reader import read_year
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from scraper.raw.bucket import Lineage, encode_session
 from stacks.named_query import NamedQuery, Tables
 
@@ -50,8 +51,10 @@ TICKERS, QUOTES = 600, 6_400
 
 WIDE, COMPACT, RAW = "bovespa_daily", "bovespa_daily_compact", "cotahist"
 REVISIONS = "cotahist_revisions"
-EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
-"""An object each, of which nothing is counted."""
+EVENTS, FACTORS, LEVELS = "bovespa_events", "bovespa_factors", "index_level"
+"""An object each, or one a year, of which nothing is counted."""
+MEMBERS = "bovespa_index_members"
+"""An object a session, of a few kilobytes, of which nothing is counted."""
 NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
 TABLES = Tables(
     refined_database="default",
@@ -64,11 +67,13 @@ COLUMNS = {
     "default": {
         WIDE: {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
         COMPACT: {field.name: field.type for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)},
+        MEMBERS: {field.name: field.type for field in (*columns.MEMBER_COLUMNS, *columns.MEMBER_KEYS)},
         EVENTS: {field.name: field.type for field in columns.EVENT_COLUMNS},
         FACTORS: {field.name: field.type for field in columns.FACTOR_COLUMNS},
     },
     "bovespa": {
         RAW: {column.name: column.glue_type for column in COTAHIST_COLUMNS} | {partitions.KEY: "date"},
+        LEVELS: {column.name: column.glue_type for column in LEVEL_COLUMNS},
         REVISIONS: {column.name: column.glue_type for column in REVISION_COLUMNS} | {partitions.KEY: "date"},
     },
 }
@@ -360,6 +365,8 @@ def read_by(sql: str, files: Files, sessions: list[date], *, ticker: str = "") -
     held = {(database, table): sessions for database, tables in COLUMNS.items() for table in tables}
     reads: dict[str, Reads] = {}
     for reading in partitions.readings(sql, COLUMNS):
+        if reading.table == MEMBERS:
+            continue
         of_table = reads.setdefault(NAMES[reading.table], Reads())
         days = partitions.sessions_read(reading, held)
         for (in_table, day, of_ticker), file in files.items():

@@ -140,11 +140,12 @@ DEFAULTS = {
     "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
     "session_20_before": "(SELECT min(trade_date) FROM (SELECT trade_date "
     'FROM "${refined_database}"."${compact_table}$$partitions" ORDER BY trade_date DESC LIMIT 21))',
+    "first_index": "'${joined_index}'",
     "most_traded_ticker": '(SELECT ticker FROM "${refined_database}"."${compact_table}" WHERE trade_date = '
     '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions") '
     "ORDER BY volume DESC, ticker LIMIT 1)",
 }
-"""What a parameter can have for a default besides a literal: a subquery, by its name."""
+"""What a parameter can have for a default besides a literal: a subquery, or the joined index, by its name."""
 
 TYPES = ("date", "varchar", "decimal", "bigint")
 

@@ -259,7 +259,7 @@ def files_needed(engine: Engine, year: Year, stem: str, *, prepared: bool) -> di
     # What a query names several times, it reads as often
     sql = filled(stem, values, prepared=prepared)
     named = Counter(reading.table for reading in partitions.readings(sql, COLUMNS, with_objects=True))
-    return files | {table: [path] * named[table[1]] for table, path in year.objects.items()}
+    return files | {table: paths * named[table[1]] for table, paths in year.objects.items()}
 
 
 @pytest.fixture(scope="module")
