@@ -50,6 +50,9 @@ class Lake:
         stocks: A row for each session and stock, by session and ticker; a stock is what shares an ISIN.
         events: The table of events, as the job wrote it: what it should hold is tested elsewhere.
         factors: The table of factors, likewise.
+        portfolio: The IBOV's members, with `weight` and `sector`.
+        portfolio_date: The day from which it is known.
+        levels: The IBOV's level of each session.
     """
 
     sessions: Sequence[date]
@@ -57,6 +60,9 @@ class Lake:
     stocks: pd.DataFrame
     events: pd.DataFrame = field(default_factory=pd.DataFrame)
     factors: pd.DataFrame = field(default_factory=pd.DataFrame)
+    portfolio: pd.DataFrame = field(default_factory=pd.DataFrame)
+    portfolio_date: date = date.max
+    levels: dict[date, Decimal] = field(default_factory=dict)
 
     @classmethod
     def of(cls, market: SimulatedMarket, sessions: Sequence[date], portfolio_date: date) -> Lake:
@@ -86,7 +92,11 @@ class Lake:
             [(row.ticker, float(row.weight), row.sector) for row in market.portfolio(portfolio_date)],
             columns=["ticker", "weight", "sector"],
         )
-        return cls(sessions, quotes, _stocks(quotes, portfolio, portfolio_date))
+        stocks = _stocks(quotes, portfolio, portfolio_date)
+        levels = {day: market.level(day) for day in sessions}
+        return cls(
+            sessions, quotes, stocks, portfolio=portfolio, portfolio_date=portfolio_date, levels=levels
+        )
 
     def window(self, trade_date: date, count: int) -> list[date]:
         """The last sessions up to a day, newest first."""
@@ -615,25 +625,119 @@ def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.Dat
     ).sort_values("odd_lot_share_percent", ascending=False, kind="stable")[:50]
 
 
-def index_contribution(lake: Lake, trade_date: date, prices: str) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date, prices).dropna(subset=["weight", "close"])
+def index_contribution(lake: Lake, trade_date: date, index_code: str, prices: str) -> pd.DataFrame:
+    members = lake.portfolio.set_index("ticker", drop=False)
+    stocks = lake.with_previous_close(trade_date, prices).reindex(members.index)
     change = stocks["close"] / stocks["previous"] - 1
-    portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
+    contributions = members["weight"] * change
+    before = lake.window(trade_date, 2)[1]
+    moved = 100 * float(lake.levels[trade_date] / lake.levels[before] - 1)
+    return (
+        pd.DataFrame(
+            {
+                "trade_date": trade_date,
+                "previous_session": before,
+                "missing_sessions": 0,
+                "index_code": index_code,
+                "ticker": members["ticker"],
+                "company": stocks["company"],
+                "sector": members["sector"],
+                "index_weight_percent": members["weight"],
+                "change_percent": 100 * change,
+                "contribution_points": contributions,
+                "contributions_points": contributions.sum(),
+                "index_change_percent": moved,
+                "difference_points": contributions.sum() - moved,
+                "portfolio_age_days": (trade_date - lake.portfolio_date).days,
+            }
+        )
+        .sort_index()
+        .sort_values("contribution_points", ascending=False, kind="stable")
+    )
+
+
+def index_moves(lake: Lake, trade_date: date) -> pd.DataFrame:
+    level, before = (lake.levels[day] for day in lake.window(trade_date, 2))
     return pd.DataFrame(
         {
-            "trade_date": trade_date,
-            "previous_session": stocks["previous_session"],
-            "missing_sessions": 0,
-            "ticker": stocks["ticker"],
-            "company": stocks["company"],
-            "sector": stocks["sector"],
-            "index_weight_percent": stocks["weight"],
-            "change_percent": 100 * change,
-            "contribution_points": stocks["weight"] * change,
-            "index_change_percent": (stocks["weight"] * change).sum(),
-            "portfolio_age_days": (trade_date - portfolio_date).days,
+            "trade_date": [trade_date],
+            "previous_session": lake.window(trade_date, 2)[1],
+            "index_code": "IBOV",
+            "level": level,
+            "previous_level": before,
+            "change_points": level - before,
+            "change_percent": 100 * float(level / before - 1),
+            "note": None,
         }
-    ).sort_values("contribution_points", ascending=False)
+    )
+
+
+def index_changes(lake: Lake, first_date: date, last_date: date, index_code: str) -> pd.DataFrame:
+    """Of one portfolio nothing changes."""
+    names = ["first_session", "last_session", "index_code", "change", "ticker", "isin", "sector"]
+    names += ["weight_before_percent", "weight_after_percent", "members_before", "members_after"]
+    return pd.DataFrame(columns=names)
+
+
+def index_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
+    weights = lake.portfolio.set_index("ticker")["weight"].sort_values(ascending=False)
+    hhi = (weights**2).sum()
+    return pd.DataFrame(
+        {
+            "trade_date": [trade_date],
+            "index_code": "IBOV",
+            "members": len(weights),
+            "not_traded": len(set(weights.index) - set(lake.at(trade_date).index)),
+            "largest": weights.index[0],
+            **{f"top_{count}_percent": weights[:count].sum() for count in (1, 5, 10)},
+            "herfindahl_hirschman_index": hhi,
+            "effective_members": weights.sum() ** 2 / hhi,
+            "portfolio_date": lake.portfolio_date,
+            "portfolio_age_days": (trade_date - lake.portfolio_date).days,
+        }
+    )
+
+
+def stock_against_index(
+    lake: Lake, trade_date: date, index_code: str, prices: str, ticker: str
+) -> pd.DataFrame:
+    stock = lake.stocks[(lake.stocks["ticker"] == ticker) & lake.stocks["close"].notna()]
+    stock = lake.in_terms(stock, prices).set_index("trade_date", drop=False)
+    rows = []
+    for span in (60, 250):
+        days = lake.window(trade_date, span + 1)[::-1]
+        own = stock.reindex(days)
+        comparable = own["close"] * own["factor"]
+        level = pd.Series([float(lake.levels[day]) for day in days], index=days)
+        steps = (comparable / comparable.shift() - 1).where(own["base"] == own["base"].shift())
+        steps, moves = steps.dropna(), (level / level.shift() - 1)
+        there = own[own["trade_date"].notna()]
+        first, last = there.index[0], there.index[-1]
+        one_base = there["base"].notna().all() and there["base"].nunique() == 1
+        grown = comparable[last] / comparable[first] if one_base else np.nan
+        of_index = level[last] / level[first]
+        enough = len(steps) * 2 >= span
+        beside = moves[steps.index]
+        beta = ((beside - beside.mean()) * (steps - steps.mean())).sum() / (
+            (beside - beside.mean()) ** 2
+        ).sum()
+        rows.append(
+            {
+                "last_session": last,
+                "first_session": first,
+                "sessions": span,
+                "ticker": ticker,
+                "company": there["company"].iloc[-1],
+                "index_code": index_code,
+                "stock_return_percent": 100 * (grown - 1),
+                "index_return_percent": 100 * (of_index - 1),
+                "relative_return_percent": 100 * (grown / of_index - 1),
+                "beta": beta if enough else None,
+                "correlation": float(np.corrcoef(beside, steps)[0, 1]) if enough else None,
+                "daily_returns": len(steps),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:

@@ -60,6 +60,38 @@ def ask_for_actions(deployed: Deployed, source: ActionsSource) -> None:
         assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
 
 
+def ask_for_levels(deployed: Deployed, sessions: Sequence[date]) -> None:
+    """Have the levels of its index, of these sessions of its market, in the raw bucket."""
+    served, deployed.b3.now = deployed.b3.now, SimulatedSource(sessions, MARKET)
+    years = ["--from", str(sessions[0].year), "--to", str(sessions[-1].year)]
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
+            command = ["backfill", "--index-levels", *years, "--refresh", "--stack"]
+            assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
+    finally:
+        deployed.b3.now = served
+
+
+@contextmanager
+def levels_known(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
+    """The deployed pipeline with the levels of its index of these sessions; afterwards with those before.
+
+    Args:
+        deployed: The pipeline.
+        sessions: Sessions of its market, and all that it has.
+    """
+    bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
+    before = {each.key: each.get()["Body"].read() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
+    try:
+        ask_for_levels(deployed, sessions)
+        yield
+    finally:
+        bucket.objects.filter(Prefix=keys.INDEX_LEVELS).delete()
+        for key, body in before.items():
+            bucket.put_object(Key=key, Body=body)
+
+
 @contextmanager
 def actions_known(deployed: Deployed, source: ActionsSource) -> Iterator[None]:
     """The deployed pipeline with what a source states of all issuers that the raw quotes name.

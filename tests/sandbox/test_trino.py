@@ -36,7 +36,7 @@ from sandbox.trino.installation import installed
 from sandbox.trino.server import ADDRESS
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, deploying
-from tests.sandbox.history import ask_for_actions, load
+from tests.sandbox.history import ask_for_actions, ask_for_levels, load
 from tests.sandbox.test_named_queries import (
     COLUMNS,
     COMPACT,
@@ -222,6 +222,7 @@ def year_in(folder: Path) -> Path:
         with deploying(folder) as deployed, pytest.MonkeyPatch.context() as environment:
             lead_to(deployed.sandbox.aws, environment)
             ask_for_actions(deployed, SimulatedSource(YEAR, MARKET))
+            ask_for_levels(deployed, YEAR)
             load(deployed, HISTORY)
         images.keep(digest, folder)
     return folder / OUTPUTS
@@ -287,7 +288,7 @@ def files_needed(engine: Engine, year: Year, stem: str, *, prepared: bool) -> di
     # What a query names several times, it reads as often
     sql = filled(stem, values, prepared=prepared)
     named = Counter(reading.table for reading in partitions.readings(sql, COLUMNS, with_objects=True))
-    return files | {table: [path] * named[table[1]] for table, path in year.objects.items()}
+    return files | {table: paths * named[table[1]] for table, paths in year.objects.items()}
 
 
 @pytest.fixture(scope="module")
