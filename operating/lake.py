@@ -26,6 +26,7 @@ from botocore.exceptions import ClientError
 from lake import keys
 from lake.currency import BRL, currency_of
 from operating.names import Names
+from operating.progress import counted
 from scraper.b3.errors import ScraperError
 from scraper.raw.bucket import ODDITIES, TRAILER_COUNT
 
@@ -175,11 +176,6 @@ def _wide_differences(refined: Refined) -> Iterator[str]:
             listed = ", ".join(sorted(tickers)[:3])
             more = ", ..." if len(tickers) > 3 else ""
             yield f"{counted(len(tickers), 'ticker')} {what} ({listed}{more})"
-
-
-def counted(number: int, what: str) -> str:
-    """So many of something, in words."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

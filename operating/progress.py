@@ -11,16 +11,22 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from scraper.history.backfill import Progress
+if TYPE_CHECKING:
+    from scraper.history.backfill import Progress
 
 LINE_SECONDS = 10.0
 """Between two plain lines of one stage."""
+
+
+def counted(number: int, what: str) -> str:
+    """So many of something, in words."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 class Display(Protocol):

@@ -15,13 +15,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from scraper.b3.errors import ScraperError
-from scraper.history.backfill import Manifest
 from scraper.history.span import Span
-from scraper.raw.bucket import RawBucket
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_glue.type_defs import JobRunTypeDef
+
+    from scraper.history.backfill import Manifest
+    from scraper.raw.bucket import RawBucket
 
 WORKER_TYPE: Literal["G.1X"] = "G.1X"
 START_SECONDS = 60

@@ -22,9 +22,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from operating.dead_letters import DeadLetters, Letter
-from operating.lake import counted
 from operating.names import Names, UsageError
-from operating.progress import Display, display
+from operating.progress import Display, counted, display
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

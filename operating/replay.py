@@ -18,9 +18,9 @@ from functools import partial
 from operating.arguments import MOST_FROM_B3, QUARANTINE, RAW
 from operating.estimate import refinement_of
 from operating.ingest import line
-from operating.lake import Lake, RawObject, Session, counted
+from operating.lake import Lake, RawObject, Session
 from operating.names import Names, UsageError, job_of
-from operating.progress import Display, display
+from operating.progress import Display, counted, display
 from operating.quarantine import take_actions, take_levels, take_portfolios, take_session
 from operating.range_run import SUCCEEDED, RangeRun, RangeRunError, RefineJob, State
 from operating.verdict import is_to_be_wide, sessions_to_be_wide

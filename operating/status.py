@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lake.currency import currency_of
 from operating.arguments import MOST_SESSIONS
 from operating.dead_letters import DeadLetters
-from operating.lake import Lake, RawObject, UnreadableError, counted
+from operating.lake import Lake, RawObject, UnreadableError
 from operating.names import Names, UsageError, job_of
-from operating.progress import Display, display
+from operating.progress import Display, counted, display
 from operating.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
 from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, sessions_before
 from scraper.runtime.settings import Settings

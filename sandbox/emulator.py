@@ -14,7 +14,8 @@ from pathlib import Path
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from sandbox.ministack import DUCKDB, ENGINES, MARK
+from sandbox.arguments import DUCKDB, ENGINES
+from sandbox.ministack import MARK
 from sandbox.owner import when_owner_ends
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.arguments import DUCKDB, TRINO
 from sandbox.console import Show
-from sandbox.ministack import DUCKDB, TRINO
 from sandbox.trino.installation import MEGABYTES, VERSION, install, installed
 
 NAMES = {DUCKDB: "DuckDB", TRINO: f"Trino {VERSION}"}

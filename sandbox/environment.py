@@ -23,13 +23,14 @@ import boto3
 
 from lake import keys
 from operating.learner_lab import SETTINGS
+from sandbox.arguments import DUCKDB, LIVE, SCRIPT, VISUAL
 from sandbox.b3.server import B3Server, Source
 from sandbox.console import Show
 from sandbox.deploy import ASSEMBLY, INPUTS, OUTPUTS, Cdk, Deployment, digest_of
 from sandbox.deployed import Images
-from sandbox.ministack import DUCKDB, REPOSITORY, MiniStack, UncleanFolderError
+from sandbox.ministack import REPOSITORY, MiniStack, UncleanFolderError
 from sandbox.mirror import BucketMirror
-from sandbox.request import LAB, LIVE, SCRIPT, VISUAL, Request
+from sandbox.request import LAB, Request
 
 HOME = REPOSITORY / ".sandbox"
 AWS = "aws"

@@ -16,19 +16,19 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
+from sandbox.arguments import DUCKDB, SCRIPT, VISUAL
 from sandbox.console import Show
 from sandbox.deploy import deployed_stack
 from sandbox.engines import NAMES
 from sandbox.environment import AWS, HOME, sessions_of
 from sandbox.ministack import (
-    DUCKDB,
     FolderInUseError,
     MiniStack,
     UncleanFolderError,
     aws_environment,
     without_aws,
 )
-from sandbox.request import LAB, SCRIPT, VISUAL
+from sandbox.request import LAB
 
 
 class NoLakeError(RuntimeError):

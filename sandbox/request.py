@@ -9,32 +9,24 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Self
 
+from sandbox.arguments import (
+    DUCKDB,
+    ENOUGH_SESSIONS,
+    LIVE,
+    MOST_HISTORY,
+    MOST_SESSIONS,
+    RECORDED,
+    SCRIPT,
+    SIMULATED,
+)
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Source
 from sandbox.b3.sources import RecordedFolder, SimulatedSource, quote_files
 from sandbox.b3.years import annual_zip_name
-from sandbox.ministack import DUCKDB
 from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, last_session, sessions_before
-
-SIMULATED = "simulated"
-LIVE = "live"
-RECORDED = "recorded"
-"""The kind of B3 that a folder is."""
-
-SCRIPT = "script"
-VISUAL = "visual"
 
 LAB = "lab"
 """Part of the name of a folder whose account is one of a Learner Lab."""
-
-MOST_SESSIONS = 250
-"""The most that a run takes: about a year."""
-
-MOST_HISTORY = 500
-"""The most that a run loads as history: about two years."""
-
-ENOUGH_SESSIONS = 22
-"""Sessions with which every named query answers, and the volatility of 21 daily returns is one of 21."""
 
 _LOOKBACK = 10
 """Sessions that one morning of the schedule takes (design: every session missing from the last ten)."""
@@ -66,7 +58,7 @@ class Request:
         job: What the Glue job is deployed as, `SCRIPT` or `VISUAL`.
         settings: Settings of the stack that are not those of `cdk.json`, by their names there.
         lab: Whether the account is to be one of a Learner Lab.
-        engine: What is to answer Athena's queries, one of `sandbox.ministack.ENGINES`.
+        engine: What is to answer Athena's queries, one of `sandbox.arguments.ENGINES`.
     """
 
     b3: str
@@ -104,7 +96,7 @@ class Request:
             job: What the Glue job is to be, `SCRIPT` or `VISUAL`.
             settings: Settings of the stack, as `name=value`.
             lab: Whether the account is to be one of a Learner Lab.
-            engine: What is to answer Athena's queries, one of `sandbox.ministack.ENGINES`.
+            engine: What is to answer Athena's queries, one of `sandbox.arguments.ENGINES`.
 
         Raises:
             RequestError: The folder has no daily files, or lacks an annual file that history needs; or the

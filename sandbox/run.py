@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox import history
 from sandbox.answers import ask
+from sandbox.arguments import LIVE, RECORDED, SIMULATED
 from sandbox.b3.index import INDICES
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import RecordedFolder
@@ -19,7 +20,7 @@ from sandbox.console import Show, Step, count, first_line
 from sandbox.engines import NAMES
 from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline, ScraperFailedError, StageError
-from sandbox.request import LIVE, RECORDED, SIMULATED, Request
+from sandbox.request import Request
 from scraper.b3.calendar import SAO_PAULO
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
 from scraper.daily.ingest import INDEX_LEVEL, INDEX_PORTFOLIO

@@ -17,7 +17,6 @@ from botocore.exceptions import ProfileNotFound
 
 from lake.names import adjustment_tables, members_table
 from operating import learner_lab, preflight_lab
-from operating.lake import counted
 from operating.preflight import (
     CHECKS,
     Account,
@@ -28,6 +27,7 @@ from operating.preflight import (
     find_identity,
     find_region,
 )
+from operating.progress import counted
 from operating.stack import BOOTSTRAP_QUALIFIER
 from stacks.arguments import REFUSED
 from stacks.config import CREATE_KEY, Config, ConfigError, context_of

@@ -57,7 +57,8 @@ SELECT
         100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0)
         AS decimal(5, 2)
     ) AS share_of_session_percent,
-    CAST(average_volume AS decimal(24, 2)) AS average_volume,
+    -- To four digits first: what is half a cent is so in any engine, and is rounded up
+    CAST(CAST(average_volume AS decimal(28, 4)) AS decimal(24, 2)) AS average_volume,
     CAST(CAST(volume AS double) / nullif(average_volume, 0) AS decimal(18, 2)) AS times_the_average
 FROM sectors
 ORDER BY volume DESC, sector

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -210,6 +210,15 @@ def brl(cents: Any) -> Any:
     return Decimal(int(cents)).scaleb(-2)
 
 
+def brl_mean(cents: pd.Series, count: int) -> pd.Series:
+    """Sums of cents by a count, as decimals in BRL; half a cent is rounded up."""
+
+    def mean(total: Any) -> Decimal:
+        return (Decimal(int(total)) / count / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+    return cents.map(mean, na_action="ignore").astype(object)
+
+
 def percent(part: Any, whole: Any) -> Any:
     return 100 * part / whole
 
@@ -356,7 +365,7 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
     stocks = stocks.assign(sector=stocks["ticker"].map(known).fillna("(outside the index)"))
     today, before = stocks[stocks["trade_date"] == days[0]], stocks[stocks["trade_date"] != days[0]]
     volume = today.groupby("sector")["volume"].sum()
-    average = before.groupby("sector")["volume"].sum() / (len(days) - 1)
+    total, count = before.groupby("sector")["volume"].sum(), len(days) - 1
     return pd.DataFrame(
         {
             "trade_date": days[0],
@@ -366,8 +375,8 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
             "stocks": today.groupby("sector").size(),
             "volume": brl(volume),
             "share_of_session_percent": percent(volume, volume.sum()),
-            "average_volume": average / 100,
-            "times_the_average": volume / average,
+            "average_volume": brl_mean(total, count),
+            "times_the_average": volume / (total / count),
         }
     ).sort_values("volume", ascending=False)
 
@@ -447,7 +456,7 @@ def ticker_averages(lake: Lake, trade_date: date, prices: str, ticker: str) -> p
             "average_200": close.rolling(200).mean(),
             "missing_200": zeros.rolling(200).sum(),
             "volume": brl(stock["volume"]),
-            "average_volume_20": stock["volume"].rolling(20).mean() / 100,
+            "average_volume_20": brl_mean(stock["volume"].rolling(20).sum(), 20),
         }
     )
     return rows.loc[rows.index.isin(lake.window(trade_date, 50))][::-1]
@@ -463,7 +472,7 @@ def returns_and_volatility(
         return stocks.pivot(index="trade_date", columns="ticker", values=name)
 
     closes = table("close").dropna(axis=1)
-    traded = table("cash")[closes.columns].mean()
+    traded = brl_mean(table("cash")[closes.columns].sum(), len(closes))
     bases = table("base")[closes.columns]
     comparable = (table("close") * table("factor"))[closes.columns]
     returns = comparable.apply(np.log).diff().where(bases == bases.shift()).iloc[1:]
@@ -482,7 +491,7 @@ def returns_and_volatility(
             "return_percent": returned.where(one_base),
             "daily_returns": returns.count(),
             "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
-            "average_cash_volume": traded / 100,
+            "average_cash_volume": traded,
         }
     )
     rows = rows[(rows["average_cash_volume"] >= minimum_average_volume) & (rows["daily_returns"] >= 11)]
@@ -774,9 +783,9 @@ def opening_gaps(
 def unusual_volume(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
     days = lake.window(trade_date, 21)
     today = of_kinds(lake.at(days[0]), security_types)
-    average = lake.over(days[1:]).groupby("ticker")["cash"].sum() / (len(days) - 1)
-    stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(average=average)
-    stocks = stocks[stocks["average"] > 0]
+    total, count = lake.over(days[1:]).groupby("ticker")["cash"].sum(), len(days) - 1
+    stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(total=total)
+    stocks = stocks[stocks["total"] > 0]
     return pd.DataFrame(
         {
             "trade_date": days[0],
@@ -786,8 +795,8 @@ def unusual_volume(lake: Lake, trade_date: date, security_types: str, minimum_vo
             "security_type": stocks["kind"],
             "currency": "BRL",
             "cash_volume": brl(stocks["cash"]),
-            "average_cash_volume": stocks["average"] / 100,
-            "times_the_average": stocks["cash"] / stocks["average"],
+            "average_cash_volume": brl_mean(stocks["total"], count),
+            "times_the_average": stocks["cash"] / (stocks["total"] / count),
         }
     ).sort_values("times_the_average", ascending=False)[:20]
 

@@ -30,7 +30,6 @@ from sandbox.b3.server import (
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import Sandbox, start
-from sandbox.ministack import DUCKDB
 from sandbox.pipeline import JobRun, Pipeline
 from tests.leading import lead_to
 
@@ -90,17 +89,16 @@ class Deployed:
 
 
 @contextmanager
-def deploying(folder: Path, *, engine: str = DUCKDB) -> Iterator[Deployed]:
+def deploying(folder: Path) -> Iterator[Deployed]:
     """The stack, deployed, with `SESSIONS` taken from the simulated market by one firing of the schedule.
 
     Args:
         folder: An empty folder.
-        engine: What answers Athena's queries in it.
     """
     b3 = ChangingSource(SimulatedSource(SESSIONS, MARKET))
     with (
         B3Server(b3) as server,
-        start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO()), engine=engine) as sandbox,
+        start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO())) as sandbox,
     ):
         with pytest.MonkeyPatch.context() as environment:
             lead_to(sandbox.aws, environment)

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from sandbox import environment
+from sandbox.arguments import LIVE, SIMULATED
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import _emulator, b3_server, prepare_folder
 from sandbox.ministack import REPOSITORY, MiniStack
-from sandbox.request import LIVE, SIMULATED, Request
+from sandbox.request import Request
 
 WEDNESDAY, THURSDAY = date(2025, 3, 12), date(2025, 3, 13)
 

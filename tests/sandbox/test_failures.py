@@ -12,7 +12,7 @@ import pytest
 import requests
 from botocore.exceptions import EndpointConnectionError
 
-from sandbox import __main__, environment, kept
+from sandbox import __main__, commands, environment, kept
 from sandbox.deploy import DeployError, _reason
 from sandbox.failures import explain, require_b3
 from sandbox.ministack import REPOSITORY
@@ -123,9 +123,9 @@ def test_an_error_that_nobody_has_thought_of_is_told_without_its_traceback(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("out of order\nsecond line")
 
-    for module in (environment, kept, __main__):
+    for module in (environment, kept, commands):
         monkeypatch.setattr(module, "HOME", tmp_path)
-    monkeypatch.setattr(__main__, "start", broken)
+    monkeypatch.setattr(commands, "start", broken)
     monkeypatch.setattr(sys, "argv", ["sandbox", "run"])
     assert __main__.main() == 1
     said = capsys.readouterr().out.splitlines()

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from sandbox import __main__, environment, kept
+from sandbox import __main__, commands, environment, kept
 from sandbox.console import Show
 from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import MARK, REPOSITORY, MiniStack
@@ -153,7 +153,7 @@ def test_report_and_pictures_are_names_for_modules_with_arguments_passed_on(
         given.append(command)
         return 0
 
-    monkeypatch.setattr(__main__, "execute", run)
+    monkeypatch.setattr(commands, "execute", run)
     monkeypatch.setattr(sys, "argv", ["sandbox", *command])
     assert __main__.main() == 0
     assert given == [[sys.executable, "-m", *runs]]
@@ -170,8 +170,8 @@ def test_the_notebook_is_told_its_language_by_the_environment(
         return 0
 
     monkeypatch.delenv("LANGUAGE", raising=False)
-    monkeypatch.setattr(__main__, "execute", run)
-    monkeypatch.setattr(__main__, "find_spec", lambda _name: True)
+    monkeypatch.setattr(commands, "execute", run)
+    monkeypatch.setattr(commands, "find_spec", lambda _name: True)
     for arguments in (["--language", "pt"], []):
         monkeypatch.setattr(sys, "argv", ["sandbox", "notebook", *arguments])
         assert __main__.main() == 0
@@ -196,7 +196,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         asked.append(request)
         return 7
 
-    monkeypatch.setattr(__main__, "_run_pipeline", run)
+    monkeypatch.setattr(commands, "_run_pipeline", run)
     return asked
 
 

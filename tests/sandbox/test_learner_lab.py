@@ -24,6 +24,7 @@ from botocore.exceptions import ClientError
 from operating.learner_lab import ROLE, SETTINGS, Lab, drop_empty_database
 from operating.stack import outputs
 from sandbox import environment, kept
+from sandbox.arguments import SCRIPT, SIMULATED, VISUAL
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
@@ -31,7 +32,7 @@ from sandbox.deploy import Cdk, DeployError, Deployment
 from sandbox.kept import KeptLake
 from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, MiniStack
 from sandbox.pipeline import Pipeline
-from sandbox.request import SCRIPT, SIMULATED, VISUAL, Request
+from sandbox.request import Request
 from scraper.b3.calendar import sessions_before
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET
@@ -284,7 +285,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
             destroyed=destroyed,
             before=before,
             after=_whole_account(),
-            decisions=[json.loads(line) for line in aws.decisions.read_text().splitlines()],
+            decisions=aws.decisions,
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -26,7 +25,8 @@ from benchmarks import partitions
 from lake import keys
 from refinement import columns
 from sandbox.b3.sources import SimulatedSource
-from sandbox.pipeline import QueryResult
+from sandbox.environment import Sandbox
+from sandbox.pipeline import Pipeline, QueryResult
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.index_level.layout import LEVEL_COLUMNS
@@ -192,14 +192,16 @@ class Year:
     """The pipeline with 250 sessions.
 
     Attributes:
-        deployed: The pipeline.
+        sandbox: Where it is deployed.
+        pipeline: The pipeline.
         saved: The workgroup's saved queries, by name.
         lake: What was generated.
         folders: Where the tables' files lie.
         objects: The tables of an object or a few.
     """
 
-    deployed: Deployed
+    sandbox: Sandbox
+    pipeline: Pipeline
     saved: dict[str, str]
     lake: Lake
     folders: dict[Table, Path]
@@ -213,43 +215,41 @@ class Year:
         return frame
 
 
-@contextmanager
-def a_year(deployed: Deployed) -> Iterator[Year]:
+def year_of(sandbox: Sandbox) -> Year:
+    """The year in a sandbox that has it, to which the environment leads."""
+    sandbox.refresh_lake()
+    lake, pipeline = sandbox.lake, Pipeline(sandbox.deployment)
+    folders = {
+        WIDE: lake / "refined",
+        COMPACT: lake / "refined_compact",
+        MEMBERS: lake / keys.MEMBERS_FOLDER,
+        RAW: lake / "raw" / "cotahist",
+    }
+    objects = {
+        EVENTS: [lake / keys.EVENTS_FOLDER / keys.REFINED_FILE],
+        FACTORS: [lake / keys.FACTORS_FOLDER / keys.REFINED_FILE],
+        LEVELS: sorted((lake / keys.INDEX_LEVELS).glob("*.parquet")),
+    }
+    events, factors = (pd.read_parquet(objects[table][0], partitioning=None) for table in (EVENTS, FACTORS))
+    return Year(
+        sandbox=sandbox,
+        pipeline=pipeline,
+        saved=dict(pipeline.named_queries()),
+        lake=replace(Lake.of(MARKET, YEAR, SESSIONS[0]), events=events, factors=factors),
+        folders=folders,
+        objects=objects,
+    )
+
+
+@pytest.fixture(scope="module")
+def year(deployed: Deployed) -> Iterator[Year]:
     """History is loaded before the sessions of the daily path, and taken out again at the end."""
     known = actions_known(deployed, SimulatedSource(YEAR, MARKET))
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         with known, loaded(deployed, HISTORY), levels_known(deployed, YEAR):
-            deployed.sandbox.refresh_lake()
-            lake = deployed.sandbox.lake
-            folders = {
-                WIDE: lake / "refined",
-                COMPACT: lake / "refined_compact",
-                MEMBERS: lake / keys.MEMBERS_FOLDER,
-                RAW: lake / "raw" / "cotahist",
-            }
-            objects = {
-                EVENTS: [lake / keys.EVENTS_FOLDER / keys.REFINED_FILE],
-                FACTORS: [lake / keys.FACTORS_FOLDER / keys.REFINED_FILE],
-                LEVELS: sorted((lake / keys.INDEX_LEVELS).glob("*.parquet")),
-            }
-            events, factors = (
-                pd.read_parquet(objects[table][0], partitioning=None) for table in (EVENTS, FACTORS)
-            )
-            yield Year(
-                deployed=deployed,
-                saved=dict(deployed.pipeline.named_queries()),
-                lake=replace(Lake.of(MARKET, YEAR, SESSIONS[0]), events=events, factors=factors),
-                folders=folders,
-                objects=objects,
-            )
+            yield year_of(deployed.sandbox)
         deployed.sandbox.refresh_lake()
-
-
-@pytest.fixture(scope="module")
-def year(deployed: Deployed) -> Iterator[Year]:
-    with a_year(deployed) as every_session:
-        yield every_session
 
 
 def literal(value: Any) -> str:
@@ -327,7 +327,7 @@ def found(result: QueryResult) -> tuple[list[str], list[list[str | None]]]:
 
 
 def test_the_stack_has_every_query_twice(year: Year) -> None:
-    athena, group = boto3.client("athena"), year.deployed.sandbox.deployment.work_group
+    athena, group = boto3.client("athena"), year.sandbox.deployment.work_group
     assert year.saved.keys() == {query.name for query in QUERIES.values()}
     statements = athena.list_prepared_statements(WorkGroup=group)["PreparedStatements"]
     assert sorted(statement["StatementName"] for statement in statements) == STEMS
@@ -335,7 +335,7 @@ def test_the_stack_has_every_query_twice(year: Year) -> None:
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_saved_query_answers_of_the_last_session(year: Year, stem: str) -> None:
-    columns, rows = found(year.deployed.pipeline.query(year.saved[QUERIES[stem].name]))
+    columns, rows = found(year.pipeline.query(year.saved[QUERIES[stem].name]))
 
     assert rows or stem in MAY_BE_EMPTY
     assert difference(columns, rows, year.expected(stem, year.values(stem, prepared=False))) == ""
@@ -346,7 +346,7 @@ def test_a_prepared_statement_answers_of_what_it_is_asked(year: Year, stem: str)
     values = year.values(stem, prepared=True)
     using = ", ".join(literal(value) for value in values.values())
 
-    columns, rows = found(year.deployed.pipeline.query(f"EXECUTE {stem} USING {using}"))
+    columns, rows = found(year.pipeline.query(f"EXECUTE {stem} USING {using}"))
 
     assert rows or stem in MAY_BE_EMPTY
     assert difference(columns, rows, year.expected(stem, values)) == ""

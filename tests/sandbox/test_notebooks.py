@@ -22,7 +22,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from analysis import pictures, report
+from analysis import pictures, report, session_page
 from analysis.athena import Lake, LakeError
 from sandbox.b3.formats import Quote
 from sandbox.b3.sources import SimulatedSource
@@ -397,9 +397,9 @@ def test_the_report_has_the_figures_of_the_generated_quotes(
     path = tmp_path / "page.html"
     assert report.main(["--language", "pt", "--output", str(path)]) == 0
     assert str(path) in capsys.readouterr().err
-    session = report.read(lake, None)
+    session = session_page.read(lake, None)
     quotes = quotes_of(DAYS[-1])
-    found = report.summary(session)
+    found = session_page.summary(session)
     assert found["volume"] == session.raw_volume == sum(quote.voltot for quote in quotes)
     assert found["lines"] == session.raw_lines == len(quotes)
     assert found["trades"] == sum(quote.totneg for quote in quotes)
@@ -415,8 +415,8 @@ def test_the_report_has_the_figures_of_the_generated_quotes(
 
 
 def test_the_first_session_of_the_lake_is_reported_against_its_open(lake: Lake) -> None:
-    session = report.read(lake, DAYS[0])
-    found = report.summary(session)
+    session = session_page.read(lake, DAYS[0])
+    found = session_page.summary(session)
     lines = cash(DAYS[0]).values()
     assert not session.has_previous
     assert found["advances"] == sum(line.preult > line.preabe for line in lines if is_stock(line))

@@ -20,12 +20,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from sandbox.arguments import SIMULATED
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, StageError
-from sandbox.request import SIMULATED, Request
+from sandbox.request import Request
 from sandbox.run import run
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
 from stacks.named_query import NAMED_QUERIES

@@ -11,11 +11,12 @@ from zipfile import ZipFile
 
 import pytest
 
+from sandbox.arguments import ENOUGH_SESSIONS, LIVE, SIMULATED
 from sandbox.b3.formats import daily_zip_name
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import PortfolioRequest
 from sandbox.b3.years import annual_zip_name
-from sandbox.request import ENOUGH_SESSIONS, LIVE, SIMULATED, Request, RequestError
+from sandbox.request import Request, RequestError
 from stacks.named_query import NAMED_QUERIES
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)  # Friday the 20th is a holiday

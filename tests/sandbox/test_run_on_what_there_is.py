@@ -11,11 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
+from sandbox.arguments import SIMULATED
 from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, StageError
-from sandbox.request import SIMULATED, Request
+from sandbox.request import Request
 from sandbox.run import run
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
 
@@ -108,7 +109,7 @@ def test_what_an_interrupted_run_has_left_is_taken_up_by_the_next(
 def test_the_lake_is_laid_out_when_a_late_stage_fails(
     in_sandbox: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StageError("a query failed")
 
     monkeypatch.setattr("sandbox.run.ask", fail)

@@ -16,10 +16,11 @@ from io import StringIO
 import boto3
 import pytest
 
+from sandbox.arguments import SIMULATED
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.pipeline import Partition, StageError
-from sandbox.request import SIMULATED, Request
+from sandbox.request import Request
 from sandbox.run import run
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions

@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox import environment
+from sandbox.arguments import SCRIPT, SIMULATED, VISUAL
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import Sandbox, start
 from sandbox.pipeline import JobRun, Partition, Pipeline
-from sandbox.request import SCRIPT, SIMULATED, VISUAL, Request
+from sandbox.request import Request
 from sandbox.run import run
 from tests.leading import lead_to
 from tests.sandbox.at_work import RoleAtWork, roles_at_work

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.athena import Window
-from analysis.report import Session
+from analysis.session_page import Session
 
 FIRST = date(2031, 1, 6)
 LONG_SECTOR = "Utilidade Pública e Serviços Essenciais / Água, Esgoto e Saneamento Básico"

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import report
+from analysis import report, session_page
 from analysis.athena import Window
-from analysis.report import page, summary
+from analysis.session_page import page, summary
 from refinement.columns import EVENT_COLUMNS
 from tests.unit.frames import event, session, stock
 from tests.unit.frames import levels as levels_of
@@ -251,7 +251,7 @@ def test_the_same_session_gives_the_same_bytes() -> None:
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "reports" / "page.html"
-    report.write(path, "first")
+    session_page.write(path, "first")
     assert path.read_text() == "first"
 
     def refuse(*_: Any) -> None:
@@ -259,7 +259,7 @@ def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="no space left"):
-        report.write(path, "second")
+        session_page.write(path, "second")
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
 

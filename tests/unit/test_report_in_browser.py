@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report import page
+from analysis.session_page import page
 from tests import browser
 from tests.browser import Page
 from tests.unit.frames import index, session, stock
