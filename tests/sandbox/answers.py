@@ -866,7 +866,31 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     rows["without_trades"] = 0
     rows["doubtful_trades"] = _doubtful_trades(asked).reindex(rows.index, fill_value=0)
     rows["revised_lines"] = 0
+    beside = [_beside_index(lake, day, first_date) for day in rows.index]
+    rows["index_difference_basis_points"] = [difference for difference, _ in beside]
+    rows["index_difference_reason"] = [reason for _, reason in beside]
     return rows.rename_axis("trade_date").reset_index()
+
+
+def _beside_index(lake: Lake, day: date, first_date: date) -> tuple[float | None, str | None]:
+    """Contributions less the index's own change, in basis points, and, from 5 on, what explains it."""
+    if day not in lake.sessions or day == lake.window(lake.sessions[-1], len(lake.sessions))[-1]:
+        return None, None
+    before = lake.window(day, 2)[1]
+    stocks = lake.with_previous_close(day, "total_return").dropna(subset="weight")
+    if before < first_date or stocks.empty:
+        return None, None
+    change = stocks["close"] / stocks["previous"] - 1
+    moved = 100 * float(lake.levels[day] / lake.levels[before] - 1)
+    difference = 100 * ((stocks["weight"] * change).sum() - moved)
+    reasons = ""
+    if day > lake.portfolio_date:
+        reasons += f"portfolio {(day - lake.portfolio_date).days} days old; "
+    if (weight := stocks["weight"].sum()) < 99.9995:
+        reasons += f"{100 - weight:.3f}% of the weight not traded; "
+    if (unknown := stocks["weight"][change.isna()].sum()) > 0.0005:
+        reasons += f"{unknown:.3f}% of the weight without a proven close before; "
+    return difference, (reasons or "nothing known explains it") if abs(difference) >= 5 else None
 
 
 def in_order(rows: pd.DataFrame, *keys: str, newest: str, empty: str) -> pd.DataFrame:

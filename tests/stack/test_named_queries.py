@@ -92,6 +92,7 @@ FUNCTIONS = {
     "corr": f"{_TRINO}/aggregate.html#corr",
     "count": f"{_TRINO}/aggregate.html#count",
     "day_of_week": f"{_TRINO}/datetime.html#day_of_week",
+    "dense_rank": f"{_TRINO}/window.html#dense_rank",
     "first_value": f"{_TRINO}/window.html#first_value",
     "lag": f"{_TRINO}/window.html#lag",
     "last_value": f"{_TRINO}/window.html#last_value",
@@ -1084,6 +1085,45 @@ def test_data_quality_tells_of_how_many_lines_b3_has_revised(athena: Athena) -> 
         (as_it_was, "complete", 0),
     ]
     assert {(row["raw_lines"], row["lines"], row["stocks"]) for row in rows} == {(2, 2, 1)}
+
+
+def test_data_quality_tells_how_far_contributions_are_from_the_index_and_why(athena: Athena) -> None:
+    days = sessions_between(dt.date(2024, 3, 18), dt.date(2024, 3, 25))
+    # On the second day the sum is exact; on the third half of the weight does not trade; on the fourth it has
+    # no close before; on the fifth the portfolio is old; on the sixth the index itself has a new base
+    members: list[dict[str, str]] = [
+        {"A3": "10", "B3": "10"},
+        {"A3": "11", "B3": "10"},
+        {"A3": "11"},
+        {"A3": "11", "B3": "10", "C3": "5"},
+        {"A3": "11", "B3": "10", "C3": "5"},
+        {"A3": "11", "B3": "10"},
+    ]
+    for day, closes in zip(days, members, strict=True):
+        weights = {"A3": "50", "B3": "50"} if "C3" not in closes else {"A3": "50", "B3": "30", "C3": "20"}
+        for ticker, close in closes.items():
+            age = {"portfolio_age_days": 7 if day == days[4] else 0}
+            weight = {"index_weight": Decimal(weights[ticker])}
+            athena.add(_row(ticker, day, close=Decimal(close), **weight, **age))
+    athena.add_levels(
+        **{
+            f"D{day:%Y%m%d}": level
+            for day, level in zip(days, ("100", "105", "106", "107", "108", "9*"), strict=True)
+        }
+    )
+
+    rows = athena.answer("data_quality", f"DATE '{days[0]}'", f"DATE '{days[-1]}'")
+
+    found = [(row["index_difference_basis_points"], row["index_difference_reason"]) for row in rows[::-1]]
+    assert found == [
+        (None, None),
+        (Decimal("0.00"), None),  # half of 10 percent, and the index rose by 5
+        (Decimal("-95.24"), "50.000% of the weight not traded; "),  # 106 / 105
+        # C3 is new, and B3 did not trade the day before; 107 / 106
+        (Decimal("-94.34"), "50.000% of the weight without a proven close before; "),
+        (Decimal("-93.46"), "portfolio 7 days old; "),  # 108 / 107
+        (None, None),
+    ]
 
 
 def test_data_quality_expects_the_sessions_of_the_calendar(athena: Athena) -> None:
