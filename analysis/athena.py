@@ -155,6 +155,8 @@ class Lake:
         quotes: The raw table of quotes, with its database: what the refined rows have to add up to.
         events: The table of corporate actions, held against distribution numbers.
         factors: The table of what makes prices comparable.
+        levels: The raw table of the indices' closes, with its database.
+        index: The index that the rows have weights of.
     """
 
     stack: str
@@ -164,6 +166,8 @@ class Lake:
     quotes: str
     events: str
     factors: str
+    levels: str
+    index: str
 
     @classmethod
     def find(cls, environment: Mapping[str, str] = os.environ) -> Lake:
@@ -191,6 +195,8 @@ class Lake:
                 quotes=f"{outputs['RawDatabase']}.cotahist",
                 events=events,
                 factors=factors,
+                levels=f"{outputs['RawDatabase']}.index_level",
+                index=outputs["JoinedIndex"],
             )
         except KeyError as error:
             raise LakeError(

@@ -367,9 +367,89 @@ def total_return(
     return sheet.figure
 
 
+def stock_against_index(
+    frame: pd.DataFrame,
+    *,
+    ticker: str,
+    index: str,
+    theme: str = "light",
+    language: str = "en",
+    source: str = "",
+    size: Size = None,
+) -> Figure:
+    """The line of an index, and that of a stock beside it, both from the first session that both have.
+
+    Where the stock has none that can be compared with its last one, the index is drawn alone.
+
+    Args:
+        frame: `trade_date`; `level`, the index's close in points; `stock`, the stock's close with
+            distributions reinvested, in terms of one session, null where it has none or none is proven; if
+            it has it, `missing_before`. A row a session.
+        ticker: The stock.
+        index: The index.
+        theme: See the module.
+        language: See the module.
+        source: See the module.
+        size: See the module.
+    """
+    form, look = Format(language), style.theme_of(theme)
+    words = _language(form, "against_index")
+    every = _sorted(frame)
+    every = every[np.isfinite(_floats(every["level"]))].reset_index(drop=True)
+    both = every[np.isfinite(_floats(every["stock"]))]
+    has_stock = len(both) >= _FEWEST
+    data = every.iloc[both.index[0] :].reset_index(drop=True) if has_stock else every
+    days, breaks = style.days_of(data["trade_date"]), _breaks(data)
+    title = words["title"] if has_stock else words["alone"]
+    sheet = Sheet(
+        title.format(ticker=ticker, index=index),
+        words["unit"] + _gap_words(data, form),
+        source=source,
+        theme=theme,
+        size=_size(size, 4.6, 5.0),
+    )
+    if len(data) < _FEWEST:
+        message = words["empty"].format(index=index)
+        return style.set_alt_text(sheet.empty(message), message)
+    level, stock = (
+        100 * (values / values[0] - 1) for values in (_floats(data["level"]), _floats(data["stock"]))
+    )
+    known = stock[np.isfinite(stock)]
+    moved = form.percent(level[-1], signed=True)
+    of_stock = form.percent(known[-1], signed=True) if has_stock else ""
+    style.set_alt_text(
+        sheet.figure,
+        words["alt" if has_stock else "alone_alt"].format(
+            ticker=ticker,
+            index=index,
+            sessions=form.number(len(days)),
+            first=form.day(days[0]),
+            last=form.day(days[-1]),
+            moved=moved,
+            stock=of_stock,
+        ),
+    )
+    (lines,) = sheet.axes((1,))
+    lines.axhline(0, color=look.rule, linewidth=0.8)
+    colour = look.accents[2]
+    ends = [(level[-1], f"{moved} {index}", look.ink)]
+    lines.plot(*_broken(level, breaks), color=look.ink, linewidth=2)
+    if has_stock:
+        lines.plot(*_broken(stock, breaks), color=colour, linewidth=1.6)
+        ends.append((known[-1], f"{of_stock} {ticker}", colour))
+    _grid(lines, lambda value: form.percent(value, _decimals(value), signed=True))
+    _mark_breaks((lines,), breaks, look)
+    style.session_axis(lines, days, form, sheet.width)
+    sheet.settle()
+    _label_ends(sheet, lines, len(days), ends)
+    sheet.settle()
+    return sheet.figure
+
+
 def index_treemap(
     frame: pd.DataFrame,
     *,
+    index: str = "IBOV",
     prices: str = "total_return",
     theme: str = "light",
     language: str = "en",
@@ -381,6 +461,7 @@ def index_treemap(
     Args:
         frame: `ticker`; `sector`, null for none; `index_weight` in percent; `change_percent`, null if not
             known. A row a stock.
+        index: The index that the weights are in.
         prices: See the module.
         theme: See the module.
         language: See the module.
@@ -400,7 +481,7 @@ def index_treemap(
     if data["change"].notna().all():
         key = []
     sheet = Sheet(
-        words["title"],
+        words["title"].format(index=index),
         words["unit"],
         source=source,
         theme=theme,
@@ -409,11 +490,12 @@ def index_treemap(
         scale=(look.scale, _limit_labels(limits, form)) if len(data) else None,
     )
     if data.empty:
-        return _nothing(sheet, words)
+        return _nothing(sheet, {**words, "title": words["title"].format(index=index)})
     heaviest = data.iloc[0]
     style.set_alt_text(
         sheet.figure,
         words["alt"].format(
+            index=index,
             stocks=form.number(len(data)),
             sectors=form.number(data["group"].nunique()),
             ticker=heaviest["ticker"],
@@ -1251,26 +1333,50 @@ _WORDS: dict[str, dict[str, dict[str, str]]] = {
             ),
         },
     },
+    "against_index": {
+        "en": {
+            "title": "{ticker} against the {index}",
+            "alone": "The {index}",
+            "unit": "Change since the first session; the stock's distributions reinvested",
+            "empty": "The lake has no two levels of the {index} in these sessions.",
+            "alt": (
+                "{ticker} against the {index}, {sessions} sessions from {first} to {last}: the stock "
+                "{stock}, distributions reinvested, the index {moved}."
+            ),
+            "alone_alt": "The {index}, {sessions} sessions from {first} to {last}: {moved}.",
+        },
+        "pt": {
+            "title": "{ticker} contra o {index}",
+            "alone": "O {index}",
+            "unit": "Variação desde o primeiro pregão; proventos do papel reinvestidos",
+            "empty": "O lake não tem dois níveis do {index} nestes pregões.",
+            "alt": (
+                "{ticker} contra o {index}, {sessions} pregões de {first} a {last}: o papel {stock}, com "
+                "proventos reinvestidos, o índice {moved}."
+            ),
+            "alone_alt": "O {index}, {sessions} pregões de {first} a {last}: {moved}.",
+        },
+    },
     "treemap": {
         "en": {
-            "title": "The IBOV by weight",
+            "title": "The {index} by weight",
             "unit": "Area: weight in the index, by sector. Colour: change of the session; prices [adjusted]",
             "none": "no sector given",
             "unknown": "change not known",
             "empty": "There is no index portfolio for this session: B3 keeps no history of it.",
             "alt": (
-                "Treemap of the {stocks} stocks of the IBOV in {sectors} sectors, coloured by change. "
+                "Treemap of the {stocks} stocks of the {index} in {sectors} sectors, coloured by change. "
                 "The heaviest is {ticker}: weight {weight}, change {change}."
             ),
         },
         "pt": {
-            "title": "O IBOV por peso",
+            "title": "O {index} por peso",
             "unit": "Área: peso no índice, por setor. Cor: variação no pregão; preços [adjusted]",
             "none": "sem setor",
             "unknown": "variação desconhecida",
             "empty": "Não há carteira do índice para este pregão: a B3 não guarda o histórico dela.",
             "alt": (
-                "Mapa das {stocks} ações do IBOV em {sectors} setores, coloridas pela variação. A de "
+                "Mapa das {stocks} ações do {index} em {sectors} setores, coloridas pela variação. A de "
                 "maior peso é {ticker}: peso {weight}, variação {change}."
             ),
         },

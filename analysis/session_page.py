@@ -1,9 +1,10 @@
 """A trading session as one HTML page, for those who open no notebook.
 
 The page holds everything that it shows: tables, and charts as SVG in light and dark, for wide screens and for
-phones. It asks nobody for anything, and its figures come from four queries of the lake: the session's stocks
-beside their previous closes, what went ex in it, the sessions up to it, and the raw quotes that all of it has
-to add up to. A change counts what went ex since as reinvested, as B3's own does.
+phones. It asks nobody for anything, and its figures come from five queries of the lake: the session's stocks
+beside their previous closes, what went ex in it, the sessions up to it, the index's own closes beside those
+of its most traded stock, and the raw quotes that all of it has to add up to. A change counts what went ex
+since as reinvested, as B3's own does.
 Nothing of the clock goes into it: the same lake, the same bytes.
 """
 
@@ -62,6 +63,11 @@ class Session:
             before. By ticker.
         history: A row a session: `trade_date`, `advances`, `declines`, `unchanged`, null where the lake lacks
             the session before; `call_volume`, `put_volume`; `currency`; `missing_before`.
+        index: The index whose weights the stocks have.
+        levels: A row a session of which the lake has the index's close: `trade_date`; `level`, in points, and
+            `note`, why it is not to be held against the one before; `stock`, the close of `beside` with
+            distributions reinvested, in terms of one session, null where it has none that can be compared.
+        beside: The most traded of the index's stocks; empty if there is none.
         raw_lines: Quotes of the session in the raw table.
         raw_volume: Their volume.
         simulated: Whether the session is the sandbox's.
@@ -71,6 +77,9 @@ class Session:
     stocks: pd.DataFrame
     events: pd.DataFrame
     history: pd.DataFrame
+    index: str
+    levels: pd.DataFrame
+    beside: str
     raw_lines: int
     raw_volume: Decimal
     simulated: bool
@@ -191,6 +200,8 @@ def read(lake: Lake, day: date | None) -> Session:
         first=window.first,
         day=window.last,
     )
+    members = stocks[stocks["index_weight"].notna() & stocks["close"].notna()]
+    beside = str(members["ticker"].iloc[0]) if len(members) else ""
     raw = lake.query(
         f"SELECT count(*) AS lines, sum(voltot) AS volume FROM {lake.quotes} WHERE trade_date = :day",  # noqa: S608
         day=window.last,
@@ -200,9 +211,49 @@ def read(lake: Lake, day: date | None) -> Session:
         stocks=stocks,
         events=events,
         history=window.marked(history),
+        index=lake.index,
+        levels=window.marked(_levels(lake, window, beside)),
+        beside=beside,
         raw_lines=int(raw["lines"]),
         raw_volume=Decimal(0) if pd.isna(raw["volume"]) else raw["volume"],
         simulated=lake.is_simulated(window.last),
+    )
+
+
+def _levels(lake: Lake, window: Window, ticker: str) -> pd.DataFrame:
+    """The index's closes of a window's sessions, and beside them a stock's, in terms of its last one."""
+    return lake.query(
+        f"""
+        WITH stock AS (
+            SELECT
+                trade_date,
+                CAST(close AS double) * factor AS comparable,
+                base,
+                last_value(base) OVER (
+                    ORDER BY trade_date ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+                ) AS last_base
+            FROM {lake.priced(RETURNS)} AS daily
+            WHERE trade_date >= :first
+                AND trade_date <= :day
+                AND ticker = :ticker
+                AND close > 0
+        )
+        SELECT
+            levels.trade_date,
+            CAST(levels.level AS double) AS level,
+            levels.note,
+            CASE WHEN stock.base = stock.last_base THEN stock.comparable END AS stock
+        FROM {lake.levels} AS levels
+        LEFT JOIN stock ON stock.trade_date = levels.trade_date
+        WHERE levels.index_code = :index
+            AND levels.trade_date >= :first
+            AND levels.trade_date <= :day
+        ORDER BY levels.trade_date
+        """,  # noqa: S608 - our own names
+        first=window.before,
+        day=window.last,
+        ticker=ticker,
+        index=lake.index,
     )
 
 
@@ -276,7 +327,9 @@ def summary(session: Session) -> dict[str, Any]:
         many do not; `stocks`, `lines`; `put_call`, null without calls; `advances`, `declines`, `unchanged`:
         of the shares and units with a close in the exchange's previous session, or, where the lake lacks
         that session, against the open; `members` of the index that have a change, `members_percent`, the
-        mean of their changes by weight, null without members, and `portfolio_date`.
+        mean of their changes by weight, null without members, and `portfolio_date`; `index_level`, the
+        index's own close, and `index_percent`, its change since the exchange's previous session, each null
+        where the lake lacks it.
     """
     stocks, traded = session.stocks, changes(session.stocks)
     compared = traded[~traded["against_open"]] if session.has_previous else traded
@@ -303,13 +356,30 @@ def summary(session: Session) -> dict[str, Any]:
         "members": len(members),
         "members_percent": moved / float(weight) if weight else None,
         "portfolio_date": members["portfolio_date"].iloc[0] if len(members) else None,
+        **_own_change(session),
+    }
+
+
+def _own_change(session: Session) -> dict[str, float | None]:
+    """The index's close of a session, and its change since the exchange's session before."""
+    levels = {row["trade_date"]: row for row in _records(session.levels)}
+    if session.day not in levels:
+        return {"index_level": None, "index_percent": None}
+    today = levels[session.day]
+    before = levels.get(session.window.previous) if style.is_missing(today["note"]) else None
+    level = float(today["level"])
+    return {
+        "index_level": level,
+        "index_percent": None if before is None else 100 * (level / float(before["level"]) - 1),
     }
 
 
 def page(session: Session, language: str) -> str:
     """The session as HTML, in "en" or "pt"."""
     form = Format(language, session.currency)
-    words = {name: form.named(text) for name, text in _WORDS[language].items()}
+    words = {
+        name: form.named(text).replace("{index}", session.index) for name, text in _WORDS[language].items()
+    }
     traded, totals = changes(session.stocks), summary(session)
     liquid = traded[traded["security_type"].isin(STOCKS) & (traded["cash_volume"] >= FLOOR)]
     ranked = liquid.sort_values(["change_percent", "ticker"], ascending=[False, True], kind="stable")
@@ -368,7 +438,12 @@ def _pictures(session: Session, traded: pd.DataFrame, language: str) -> dict[str
     members = traded[traded["index_weight"].notna()]
     history = session.history
     frames: dict[str, tuple[Any, pd.DataFrame, Mapping[str, str]]] = {
-        "treemap": (charts.index_treemap, members, of_session),
+        "treemap": (partial(charts.index_treemap, index=session.index), members, of_session),
+        "against_index": (
+            partial(charts.stock_against_index, ticker=session.beside, index=session.index),
+            session.levels,
+            of_window,
+        ),
         "sectors": (charts.turnover_by_sector, stocks, of_session),
         "expiries": (charts.option_expiries, expiries, of_session),
     }
@@ -377,7 +452,7 @@ def _pictures(session: Session, traded: pd.DataFrame, language: str) -> dict[str
         frames["breadth"] = (charts.market_breadth, breadth, of_window)
         frames["put_call"] = (charts.put_call_ratio, history, of_window)
     return {
-        name: Picture.draw(partial(chart, frame, **look), is_full=name == "treemap")
+        name: Picture.draw(partial(chart, frame, **look), is_full=name in ("treemap", "against_index"))
         for name, (chart, frame, look) in frames.items()
     }
 
@@ -442,7 +517,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "all_markets": "all markets",
         "trades": "Trades",
         "stocks": "Stocks traded",
-        "members": "IBOV members",
+        "members": "Members of the {index}",
         "by_weight": "mean change by weight",
         "breadth": "Breadth",
         "put_call": "Put/call",
@@ -450,6 +525,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "falling": "falling",
         "unchanged": "unchanged",
         "no_portfolio": "no portfolio in the lake",
+        "points": "{level} points, by B3",
+        "no_level": "no close of the index in the lake",
         "puts_over_calls": "premiums of puts over calls",
         "movers": "Gainers and losers",
         "gainers": "Gainers",
@@ -516,8 +593,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "missing": "The lake lacks {missing} sessions between the first of these charts and this one.",
         "without_trades": "{rows} rows without a known number of trades are not in it",
         "members_note": (
-            "IBOV members: the mean of the changes of {members} members, each by its weight in "
-            "the portfolio of {portfolio}. It is not the index's own change, which this data does not hold."
+            "Members of the {index}: the mean of the changes of {members} of them, each by its weight in the "
+            "portfolio of {portfolio}. The index's own change is by the closes that B3 publishes; where the "
+            "two differ, the portfolio is of another day, members did not trade, or an event is not proven."
         ),
         "adjusted": (
             "Prices are those of the cash market, as traded; changes count what went ex since the previous "
@@ -525,7 +603,7 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "volume_note": (
             "A stock's volume is that of all its markets: options, forwards and odd lots count to the stock "
-            "that they are on. Sectors are B3's, as in the portfolio of the IBOV."
+            "that they are on. Sectors are B3's, as in the portfolio of the {index}."
         ),
         "quality": "Data",
         "agrees": (
@@ -545,7 +623,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "all_markets": "todos os mercados",
         "trades": "Negócios",
         "stocks": "Papéis negociados",
-        "members": "Ações do IBOV",
+        "members": "Ações do {index}",
         "by_weight": "variação média pelo peso",
         "breadth": "Amplitude",
         "put_call": "Put/call",
@@ -553,6 +631,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "falling": "em baixa",
         "unchanged": "estáveis",
         "no_portfolio": "sem carteira no lake",
+        "points": "{level} pontos, pela B3",
+        "no_level": "sem fechamento do índice no lake",
         "puts_over_calls": "prêmios de puts sobre os de calls",
         "movers": "Altas e baixas",
         "gainers": "Maiores altas",
@@ -619,8 +699,9 @@ _WORDS: dict[str, dict[str, str]] = {
             "um fechamento anterior."
         ),
         "members_note": (
-            "Ações do IBOV: a média das variações de {members} ações, cada uma com seu peso na "
-            "carteira de {portfolio}. Não é a variação do próprio índice, que estes dados não contêm."
+            "Ações do {index}: a média das variações de {members} delas, cada uma com seu peso na carteira "
+            "de {portfolio}. A variação do próprio índice é a dos fechamentos que a B3 publica; onde as duas "
+            "diferem, a carteira é de outro dia, ações não foram negociadas ou um evento não está provado."
         ),
         "adjusted": (
             "Os preços são os do mercado à vista, como negociados; as variações contam o que ficou ex desde "
@@ -629,7 +710,7 @@ _WORDS: dict[str, dict[str, str]] = {
         ),
         "volume_note": (
             "O volume de um papel soma todos os seus mercados: opções, termo e fracionário contam para o "
-            "papel a que se referem. Os setores são os da B3, da carteira do IBOV."
+            "papel a que se referem. Os setores são os da B3, da carteira do {index}."
         ),
         "quality": "Dados",
         "agrees": (

@@ -42,8 +42,18 @@ RAW_PUTS = 3
 ACTIONS_ASKED, ACTIONS_SECONDS = 80, 2.5
 """Assumed, of a session: issuers asked for corporate actions, some 30 for a rise of a distribution number (of
 7,300 a year) and a twentieth of a thousand; the pause of two seconds, and an answer."""
-JOB_LISTS, JOB_GETS = 8, 20
+JOB_LISTS, JOB_GETS = 9, 21
 """Assumed, of a job run: listings of raw and refined folders; footers and column chunks of the raw files."""
+INDICES = 5
+"""`index_codes` for which the difference is told."""
+INDEX_REQUESTS, INDEX_SECONDS = 4, 3
+"""Assumed, of each scraper run and further index: what it asks of the bucket, priced as LIST; B3's answers,
+the portfolio and the levels, with the pauses between them."""
+INDEX_PUTS, INDEX_GETS = 2, 2
+"""Of a session and further index: portfolio and levels; footer and rows of the portfolio, by the job. The
+members of all indices are one file."""
+INDEX_BYTES = 10_000
+"""Of the same: a portfolio and its members, of a hundred papers."""
 ADJUSTING_SECONDS, ADJUSTING_PUTS, ADJUSTING_GETS = 1, 13, 51
 """Measured, of a morning of a lake of a year with 1,000 papers (`python -m benchmarks.adjustment`); PUT and
 LIST, which cost the same, together."""
@@ -126,6 +136,7 @@ def blocks(reports: Mapping[str, figures.Report]) -> dict[str, str]:
     return {
         "prices": price_table(),
         "operation": operation_table(measured),
+        "indices": indices_sentence(measured),
         "catalog": catalog_table(),
         "backfill": backfill_table(measured),
         "queries": query_table(measured),
@@ -175,7 +186,7 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
     gets = JOB_GETS + ADJUSTING_GETS
     dpu_hours = GLUE_WORKERS * Decimal(str(seconds)) / 3600
     asked = 2 * ACTIONS_ASKED  # a listing and a write each
-    puts = RAW_PUTS + TICKERS + 1 + JOB_LISTS + ADJUSTING_PUTS + asked
+    puts = RAW_PUTS + TICKERS + 2 + JOB_LISTS + ADJUSTING_PUTS + asked
     stored = Decimal(str(measured.raw_bytes + measured.wide_bytes + measured.compact_bytes)) / 10**9
     gb_month = stored * prices.of("S3_GB_MONTH", region)
     scraper = _invocation(SCRAPER_GIB, measured.scraper_seconds, region)
@@ -191,8 +202,8 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
         ),
         _repeated(
             "S3 PUT and LIST",
-            f"{puts:,} of a session: {TICKERS:,} wide files, a compact one, {RAW_PUTS} raw, {asked} of "
-            "corporate actions, listings; "
+            f"{puts:,} of a session: {TICKERS:,} wide files, a compact one, one of members of indices, "
+            f"{RAW_PUTS} raw, {asked} of corporate actions, listings; "
             f"{SCRAPER_REQUESTS} of each scraper run",
             session=puts * put,
             day=RUNS_A_DAY * SCRAPER_REQUESTS * put,
@@ -247,6 +258,25 @@ def operation(measured: Measured, region: str = prices.REGION) -> list[Line]:
             monitoring_month() * MONTHS,
         ),
     ]
+
+
+def of_another_index(region: str = prices.REGION) -> Decimal:
+    """What each index beyond the first adds to the bill of a year's last month [USD]."""
+    put, get = prices.of("S3_PUT", region), prices.of("S3_GET", region)
+    session = INDEX_PUTS * put + INDEX_GETS * get
+    seconds = SCRAPER_GIB * INDEX_SECONDS * prices.of("LAMBDA_GB_SECOND", region)
+    stored = Decimal(INDEX_BYTES) / 10**9 * prices.of("S3_GB_MONTH", region) * SESSIONS_A_YEAR
+    return session * SESSIONS_A_MONTH + (INDEX_REQUESTS * put + seconds) * RUNS_A_DAY * DAYS_A_MONTH + stored
+
+
+def indices_sentence(measured: Measured) -> str:
+    """A month with one index and with `INDICES`, in both regions."""
+    words = []
+    for region in (prices.REGION, prices.SAO_PAULO):
+        one = sum((line.month for line in operation(measured, region)), Decimal(0))
+        several = one + (INDICES - 1) * of_another_index(region)
+        words.append(f"{_usd(one)} USD in {region} with one index, {_usd(several)} with {INDICES}")
+    return f"A month is {'; '.join(words)}: each index more adds {of_another_index():.4f}."
 
 
 def monitoring_month(others: int = 0) -> Decimal:

@@ -23,6 +23,9 @@ from sqlglot.optimizer.scope import Scope, build_scope
 KEY = "trade_date"
 METADATA = "$partitions"
 
+UNPARTITIONED = {"index_level"}
+"""Tables of which the key is a column like others."""
+
 _OUTSIDE = "$outside"  # stands for a source that has another name inside
 
 Schema = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -52,7 +55,7 @@ def readings(sql: str, schema: Schema, *, with_objects: bool = False) -> list[Re
     Args:
         sql: The query.
         schema: The tables.
-        with_objects: Whether also of tables without the key, which are one object each.
+        with_objects: Whether also of tables that are not partitioned by the key, of an object or a few each.
     """
     known: dict[str, Any] = {
         database: {**tables, **{f"{table}{METADATA}": {KEY: "date"} for table in tables}}
@@ -64,6 +67,7 @@ def readings(sql: str, schema: Schema, *, with_objects: bool = False) -> list[Re
         raise ValueError(f"not a query: {sql}")
     found = _readings(root, _catalog_only(root))
     keyed = {table for tables in schema.values() for table, fields in tables.items() if KEY in fields}
+    keyed -= UNPARTITIONED
     return [reading for reading in found if with_objects or reading.table in keyed]
 
 

@@ -31,6 +31,7 @@ from pyspark.sql import SparkSession
 from benchmarks import figures, partitions
 from lake import keys
 from refinement import columns
+from refinement.members import of_session
 from refinement.publish import _write_session
 from refinement.transform import transform
 from sandbox.b3.market import SimulatedMarket
@@ -38,6 +39,7 @@ from sandbox.b3.years import annual_zip_name, write_year
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.cotahist.reader import read_year
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from scraper.raw.bucket import Lineage, encode_session
 from stacks.named_query import NamedQuery, Tables
 
@@ -49,19 +51,29 @@ TICKERS, QUOTES = 600, 6_400
 
 WIDE, COMPACT, RAW = "bovespa_daily", "bovespa_daily_compact", "cotahist"
 REVISIONS = "cotahist_revisions"
-EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
-"""An object each, of which nothing is counted."""
+EVENTS, FACTORS, LEVELS = "bovespa_events", "bovespa_factors", "index_level"
+"""An object each, or one a year, of which nothing is counted."""
+MEMBERS = "bovespa_index_members"
+"""An object a session, of a few kilobytes, of which nothing is counted."""
 NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
-TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
+TABLES = Tables(
+    refined_database="default",
+    refined_table=WIDE,
+    compact_table=COMPACT,
+    raw_database="bovespa",
+    joined_index="IBOV",
+)
 COLUMNS = {
     "default": {
         WIDE: {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
         COMPACT: {field.name: field.type for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)},
+        MEMBERS: {field.name: field.type for field in (*columns.MEMBER_COLUMNS, *columns.MEMBER_KEYS)},
         EVENTS: {field.name: field.type for field in columns.EVENT_COLUMNS},
         FACTORS: {field.name: field.type for field in columns.FACTOR_COLUMNS},
     },
     "bovespa": {
         RAW: {column.name: column.glue_type for column in COTAHIST_COLUMNS} | {partitions.KEY: "date"},
+        LEVELS: {column.name: column.glue_type for column in LEVEL_COLUMNS},
         REVISIONS: {column.name: column.glue_type for column in REVISION_COLUMNS} | {partitions.KEY: "date"},
     },
 }
@@ -273,15 +285,16 @@ def _most_traded(rows: pa.Table, sessions: int) -> str:
 def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
     """The files as the job writes them: compact, of a month also wide, and of one ticker always."""
     bucket, of_ticker = SizesOnly(), SizesOnly()
+    none = of_session(sessions[0], rows, {})  # the members of indices are not read here
     with ThreadPoolExecutor(1) as threads:
         for number, session in enumerate(sessions, 1):
             if number % 50 == 0:
                 _tell(f"writing session {number} of {len(sessions)} ...")
             own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
             compact_only = not MONTH[0] <= session <= MONTH[1]
-            _write_session(cast(Any, bucket), threads, "", own, compact_only=compact_only)
+            _write_session(cast(Any, bucket), threads, "", own, none, compact_only=compact_only)
             one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
-            _write_session(cast(Any, of_ticker), threads, "", one, compact_only=False)
+            _write_session(cast(Any, of_ticker), threads, "", one, none, compact_only=False)
     return bucket.files | {key: file for key, file in of_ticker.files.items() if key[0] == WIDE}
 
 
@@ -352,6 +365,8 @@ def read_by(sql: str, files: Files, sessions: list[date], *, ticker: str = "") -
     held = {(database, table): sessions for database, tables in COLUMNS.items() for table in tables}
     reads: dict[str, Reads] = {}
     for reading in partitions.readings(sql, COLUMNS):
+        if reading.table == MEMBERS:
+            continue
         of_table = reads.setdefault(NAMES[reading.table], Reads())
         days = partitions.sessions_read(reading, held)
         for (in_table, day, of_ticker), file in files.items():

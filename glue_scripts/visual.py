@@ -12,8 +12,9 @@ What a graph gives up against the script, which publishes file by file:
   they should be.
 - A source reads its whole folder, so every run reads every raw session: DynamicFrames from S3 take no
   predicate, and Glue's own do not know the partition projection of the raw tables.
-- Events and factors of corporate actions are made before the sessions are published, as no node comes after a
-  target; a run that dies in between leaves factors of rows that are not there yet.
+- Events and factors of corporate actions, and the members of indices, are made before the sessions are
+  published, as no node comes after a target; a run that dies in between leaves those of rows that are not
+  there yet.
 - Raw types are cast to what they should be, not compared with it. A session that has a daily and a backfill
   file, as for a moment while the writer replaces one by the other, counts twice.
 - The tables that it makes have no comments, and their files have names of Spark's.
@@ -40,7 +41,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.keys import COMPACT_FOLDER, WIDE_FOLDER
 from refinement import expressions
-from refinement.columns import COMPACT_SUFFIX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.columns import COMPACT_SUFFIX, INDEX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 
 if TYPE_CHECKING:
     from awsglue.context import GlueContext
@@ -557,6 +558,42 @@ def adjust_prices(
     return dfc
 
 
+def list_members(
+    glueContext: GlueContext,  # noqa: N803, ARG001 - Glue's name, and Glue's signature
+    dfc: DynamicFrameCollection,
+) -> DynamicFrameCollection:
+    """Pass the rows on once the members of the indices are listed, of each of the sessions.
+
+    The job's packages do it, as the script does.
+
+    Raises:
+        RefineError: The table is not the job's. No session was touched.
+    """
+    import boto3
+    import pyarrow as pa
+    from pyspark.sql import functions as F  # noqa: N812
+
+    from refinement import arrow, aws, members, raw
+    from refinement.columns import COMPACT_COLUMNS
+
+    names = ["raw_bucket", "refined_bucket", "refined_database", "refined_table"]
+    options = getResolvedOptions(sys.argv, [*names, "index_codes"])
+    rows = dfc.select(next(iter(dfc.keys()))).toDF()
+    schema = arrow.schema(field for field in COMPACT_COLUMNS if field.name in ("ticker", "isin"))
+    of_session = {}
+    for (session,) in rows.select("trade_date").distinct().collect():
+        found = rows.where(F.col("trade_date") == session).select(schema.names).collect()
+        of_session[session] = pa.Table.from_pylist([row.asDict() for row in found], schema)
+    members.publish(
+        boto3.client("s3", config=aws.config(raw.CALLS)),
+        boto3.client("glue"),
+        of_session,
+        **{name: options[name] for name in names},
+        indices=options["index_codes"].split(","),
+    )
+    return dfc
+
+
 def clear_sessions(
     glueContext: GlueContext,  # noqa: N803 - Glue's name
     dfc: DynamicFrameCollection,
@@ -611,7 +648,7 @@ def clear_sessions(
 # Graph
 # ---------------------------------------------------------------------------------------------------------
 def build_nodes(
-    *, raw_bucket: str, refined_bucket: str, refined_database: str, refined_table: str
+    *, raw_bucket: str, refined_bucket: str, refined_database: str, refined_table: str, index: str = INDEX
 ) -> dict[str, Node]:
     """The graph, as the `CodeGenConfigurationNodes` of Glue's CreateJob and UpdateJob.
 
@@ -622,6 +659,7 @@ def build_nodes(
         refined_bucket: Name of the bucket with the folders `refined` and `refined_compact`.
         refined_database: Database of the refined tables.
         refined_table: Name of the refined table; the compact one's is this name and `_compact`.
+        index: The index whose weights the rows have, no token.
 
     Returns:
         The nodes by id: each a dictionary of one entry, the node's type and its properties. Ids are of the
@@ -644,7 +682,7 @@ def build_nodes(
         ),
         "node-quotes": _select("Quotes of the sessions", "node-choose", 0),
         "node-portfolios": _select("Portfolios", "node-choose", 1),
-        "node-ibov": _filter("Keep the IBOV", "node-portfolios", "index_code", "REGEX", "^IBOV$"),
+        "node-index": _filter(f"Keep the {index}", "node-portfolios", "index_code", "REGEX", f"^{index}$"),
         # Lines
         "node-unit": _sql(
             "Divide prices by their factor", _PRICE_PER_UNIT, _UNIT_PRICED, quotes="node-quotes"
@@ -679,10 +717,10 @@ def build_nodes(
             _FIND_PORTFOLIOS,
             _IN_FORCE,
             quotes="node-quotes",
-            portfolios="node-ibov",
+            portfolios="node-index",
         ),
         "node-members": _sql(
-            "List the members of portfolios", _LIST_MEMBERS, _MEMBERS, portfolios="node-ibov"
+            "List the members of portfolios", _LIST_MEMBERS, _MEMBERS, portfolios="node-index"
         ),
         "node-withportfolio": _join(
             "Join the portfolio in force", ("node-withsums", ("trade_date",)), ("node-inforce", ("session",))
@@ -716,10 +754,12 @@ def build_nodes(
         "node-prepared": _select("Rows of prepared tables", "node-prepare", 0),
         "node-adjust": _custom_code("Adjust for corporate actions", adjust_prices, ("node-prepared",), _ROWS),
         "node-adjusted": _select("Rows of adjusted sessions", "node-adjust", 0),
+        "node-list": _custom_code("List the members of indices", list_members, ("node-adjusted",), _ROWS),
+        "node-listed": _select("Rows of listed sessions", "node-list", 0),
         "node-clear": _custom_code(
             "Clear the folders of the sessions",
             clear_sessions,
-            ("node-adjusted",),
+            ("node-listed",),
             _ROWS,
             _ROWS,
             constants={"TABLES": TABLES},

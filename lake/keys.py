@@ -39,7 +39,10 @@ ACTIONS_BACKFILL = f"{ACTIONS_STATE}backfill.json"
 
 WIDE_FOLDER, COMPACT_FOLDER = "refined", "refined_compact"
 """Of the refined bucket."""
+MEMBERS_FOLDER = "refined_index_members"
+"""Of the members of indices."""
 WIDE, COMPACT = f"{WIDE_FOLDER}/trade_date=", f"{COMPACT_FOLDER}/trade_date="
+MEMBERS = f"{MEMBERS_FOLDER}/trade_date="
 """What the keys of the refined tables begin with, up to the date."""
 EVENTS_FOLDER, FACTORS_FOLDER = "refined_events", "refined_factors"
 """Of the tables of corporate actions and of what they do to prices, of one file each."""
@@ -48,7 +51,7 @@ RUNS_FOLDER = "refined_runs"
 RUNS = f"{RUNS_FOLDER}/"
 ADJUSTMENT_MEMORY = f"{RUNS}tables.json"
 """What the tables of events and factors were made of when they were made last."""
-TABLE_FOLDERS = (WIDE_FOLDER, COMPACT_FOLDER, EVENTS_FOLDER, FACTORS_FOLDER)
+TABLE_FOLDERS = (WIDE_FOLDER, COMPACT_FOLDER, MEMBERS_FOLDER, EVENTS_FOLDER, FACTORS_FOLDER)
 """Of the refined tables."""
 REFINED_FOLDERS = (*TABLE_FOLDERS, RUNS_FOLDER)
 """All that the job writes."""

@@ -12,3 +12,12 @@ def adjustment_tables(refined_table: str) -> tuple[str, str, str]:
     """
     stem = refined_table.removesuffix("_daily")
     return f"{stem}_events", f"{stem}_factors", f"{refined_table}_adjusted"
+
+
+def members_table(refined_table: str) -> str:
+    """Name of the table of the members of indices.
+
+    Args:
+        refined_table: Name of the refined table, such as `bovespa_daily`.
+    """
+    return f"{refined_table.removesuffix('_daily')}_index_members"

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.names import adjustment_tables
+from lake.names import adjustment_tables, members_table
 from operating.stack import outputs
 from operating.teardown import TABLES, drop_table
 
@@ -93,7 +93,8 @@ def main() -> int:
         names = outputs(arguments.stack)
         database, ours = names["RefinedDatabase"], names["RefinedBucket"]
         refined = [names[table] for table in TABLES]
-        tables = look(database, [*refined, *adjustment_tables(names["RefinedTable"])[:2]])
+        made = (members_table(names["RefinedTable"]), *adjustment_tables(names["RefinedTable"])[:2])
+        tables = look(database, [*refined, *made])
         blocked = 0
         for table, bucket, stack in tables:
             where = f"table {database}.{table} lies in {bucket}"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lake.names import RESERVED, adjustment_tables
+from lake.names import RESERVED, adjustment_tables, members_table
 from operating.stack import outputs
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def main() -> int:
         # A stack of before the compact table has no output of it, and its job made none
         tables = [found[table] for table in TABLES if table in found]
         if "RefinedTable" in found:
-            tables += adjustment_tables(found["RefinedTable"])
+            tables += [members_table(found["RefinedTable"]), *adjustment_tables(found["RefinedTable"])]
         names = [found[bucket] for bucket in BUCKETS]
         listed = ", ".join([*names, *(f"table {database}.{table}" for table in tables)])
         sys.stdout.write(f"All data of {arguments.stack}: {listed}\n")

@@ -26,9 +26,11 @@ from refinement.columns import (
     COMPACT_COLUMNS,
     COMPACT_KEYS,
     COMPACT_SUFFIX,
+    INDEX,
     PARTITION_KEYS,
     Field,
     Types,
+    of_index,
 )
 from refinement.errors import RefineError
 
@@ -58,8 +60,11 @@ class Table(NamedTuple):
     indexes: tuple[tuple[str, ...], ...] = ()
 
 
-def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
-    """The table of one file for each session and ticker; of the newest so many sessions, or of all with 0."""
+def wide_table(name: str, bucket: str, sessions: int = 0, index: str = INDEX) -> Table:
+    """The table of one file for each session and ticker; of the newest so many sessions, or of all with 0.
+
+    Its comments name the index that its weights are of.
+    """
     older = f", and those older than the newest {sessions:,}" if sessions else ""
     return Table(
         name=name,
@@ -68,7 +73,7 @@ def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
         "session and ticker, about 330,000 a year: for one ticker in few sessions. For more "
         f"sessions use {name}{COMPACT_SUFFIX}, which alone has those that were refined with --compact_only"
         f"{older}.",
-        columns=COLUMNS,
+        columns=of_index(COLUMNS, index),
         keys=PARTITION_KEYS,
         # Athena asks the catalog for the partitions of a query alone, and the catalog finds them by an index.
         # It hands on what a query says of texts, not of dates: for its queries one begins with the ticker. By
@@ -78,14 +83,14 @@ def wide_table(name: str, bucket: str, sessions: int = 0) -> Table:
     )
 
 
-def compact_table(name: str, bucket: str) -> Table:
-    """The table of one file for each session, of the wide table's name."""
+def compact_table(name: str, bucket: str, index: str = INDEX) -> Table:
+    """The table of one file for each session, of the wide table's name; comments name the weights' index."""
     return Table(
         name=f"{name}{COMPACT_SUFFIX}",
         location=f"s3://{bucket}/{COMPACT_FOLDER}",
         description=f"The rows of {name}, one file a session, sorted by ticker: for whatever spans sessions. "
         "Sessions that were refined with --compact_only, as deep history is, are in this table alone.",
-        columns=COMPACT_COLUMNS,
+        columns=of_index(COMPACT_COLUMNS, index),
         keys=COMPACT_KEYS,
     )
 
@@ -132,11 +137,12 @@ class Catalog:
             except self._glue.exceptions.AlreadyExistsException:  # another run has just created it
                 self._adopt()
 
-    def synchronise(self, rows: Iterable[tuple[str, str]]) -> dict[str, int]:
+    def synchronise(self, rows: Iterable[tuple[str, str]], sessions: Iterable[str] = ()) -> dict[str, int]:
         """Make the partitions of some sessions those of their rows: first register, then unregister.
 
         Args:
             rows: Date and ticker of every row of the sessions.
+            sessions: Further sessions, which may have no row, and then have no partition.
 
         Returns:
             How many partitions were registered, updated and unregistered.
@@ -145,7 +151,7 @@ class Catalog:
             RefineError: The catalog refused some of them.
         """
         wanted = list(dict.fromkeys(row[: len(self._table.keys)] for row in rows))
-        registered = self._registered({values[0] for values in wanted})
+        registered = self._registered({values[0] for values in wanted}.union(sessions))
         # Of their columns, partitions need no comments
         columns: list[AnyColumn] = [{"Name": name, "Type": kind} for name, kind in _types(self._columns)]
         names = [key.name for key in self._table.keys]

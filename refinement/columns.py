@@ -7,6 +7,10 @@ from typing import NamedTuple
 Types = list[tuple[str, str]]  # names and Glue types of columns, in order
 
 
+INDEX = "IBOV"
+"""The first index of the settings, if they are not told otherwise: the one whose weights the rows have."""
+
+
 class Field(NamedTuple):
     """A column of the refined table: its name, its type (spelled alike in Glue and Spark), its comment."""
 
@@ -61,9 +65,9 @@ COLUMNS = (
     Field("next_expiry", "date", "Earliest expiry among the option series that traded"),
     Field("days_to_expiry", "int", "Days from trade_date to next_expiry"),
     Field("lines", "int", "Number of raw lines behind this row"),
-    Field("index_weight", "decimal(9,3)", "Weight in the IBOV [percent]; null outside the index"),
-    Field("sector", "string", "Economic sector, as in the IBOV's portfolio; null outside the index"),
-    Field("portfolio_date", "date", "Date of the IBOV portfolio consulted: the newest up to trade_date"),
+    Field("index_weight", "decimal(9,3)", f"Weight in the {INDEX} [percent]; null outside the index"),
+    Field("sector", "string", f"Economic sector, as in the {INDEX}'s portfolio; null outside the index"),
+    Field("portfolio_date", "date", f"Date of the {INDEX} portfolio consulted: the newest up to trade_date"),
     Field("portfolio_age_days", "int", "Days from portfolio_date to trade_date"),
     Field(
         "security_type",
@@ -96,6 +100,17 @@ PARTITION_KEYS = (
 COMPACT_COLUMNS = (PARTITION_KEYS[1], *COLUMNS)
 COMPACT_KEYS = PARTITION_KEYS[:1]
 COMPACT_SUFFIX = "_compact"  # of the table's name
+# The members of every index that is taken: refinement.members makes one file a session
+MEMBER_COLUMNS = (
+    Field("index_code", "string", "Code of the index, such as IBOV"),
+    Field("ticker", "string", "Ticker of the member"),
+    Field("isin", "string", "Its ISIN; null where it did not trade in the session"),
+    Field("weight", "decimal(9,3)", "Weight in the index on portfolio_date [percent]"),
+    Field("sector", "string", "Economic sector, as in the portfolio"),
+    Field("portfolio_date", "date", "Date of the portfolio: the newest up to trade_date"),
+    Field("portfolio_age_days", "int", "Days from portfolio_date to trade_date"),
+)
+MEMBER_KEYS = PARTITION_KEYS[:1]
 # What corporate actions do to prices: refinement.adjustment makes both tables, of one file each
 EVENT_COLUMNS = (
     Field("isin", "string", "ISIN of the paper"),
@@ -244,4 +259,8 @@ PORTFOLIO_COLUMNS = {
     "sector": "string",
     "weight": "decimal(9,3)",
 }
-INDEX = "IBOV"
+
+
+def of_index(columns: tuple[Field, ...], index: str) -> tuple[Field, ...]:
+    """Columns whose comments name the index that the rows have weights of, in place of `INDEX`."""
+    return tuple(field._replace(comment=field.comment.replace(INDEX, index)) for field in columns)

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from lake.keys import COMPACT, REFINED_FILE, WIDE, partition_folder
-from refinement import arrow, aws, files, log
+from lake.keys import COMPACT, MEMBERS, REFINED_FILE, WIDE, partition_folder
+from refinement import arrow, aws, files, log, members
 from refinement.catalog import Catalog
 from refinement.columns import COMPACT_COLUMNS, COMPACT_KEYS
 from refinement.errors import RefineError
@@ -41,6 +41,7 @@ class Published(NamedTuple):
         written: How many files it wrote.
         unchanged: How many it found with the bytes that it would have written.
         stale: Keys of the objects in the session's folders that are none of its files.
+        members: How many members its indices have.
         problem: Why it wrote nothing; empty if it wrote.
     """
 
@@ -49,6 +50,7 @@ class Published(NamedTuple):
     written: int
     unchanged: int
     stale: list[str]
+    members: int
     problem: str
 
 
@@ -59,13 +61,19 @@ _PUBLISHED = pa.schema(
         "written": pa.int32(),
         "unchanged": pa.int32(),
         "stale": pa.list_(pa.string()),
+        "members": pa.int32(),
         "problem": pa.string(),
     }
 )
 
 
 def publish(
-    refined: DataFrame, sessions: Sequence[Session], bucket: str, *, compact_only: bool
+    refined: DataFrame,
+    sessions: Sequence[Session],
+    portfolios: members.Portfolios,
+    bucket: str,
+    *,
+    compact_only: bool,
 ) -> list[Published]:
     """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
 
@@ -76,6 +84,7 @@ def publish(
     Args:
         refined: The sessions' rows.
         sessions: What each of them adds up to.
+        portfolios: Those of the indices whose members are written beside the rows.
         bucket: The refined bucket.
         compact_only: Write the compact files, and leave the wide ones as they are.
 
@@ -88,6 +97,7 @@ def publish(
     write = functools.partial(
         _write_sessions,
         expected=sessions,
+        portfolios=portfolios,
         bucket=bucket,
         compact_only=compact_only,
         region=boto3.Session().region_name,
@@ -127,6 +137,7 @@ def _write_sessions(
     batches: Iterable[pa.RecordBatch],
     *,
     expected: Sequence[Session],
+    portfolios: members.Portfolios,
     bucket: str,
     compact_only: bool,
     region: str | None,
@@ -145,27 +156,37 @@ def _write_sessions(
             found = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session.trade_date)))
             figures = found.num_rows, pc.sum(found["volume"]).as_py()
             if figures == (session.tickers, session.volume):
-                done.append(_write_session(s3, threads, bucket, found, compact_only=compact_only))
+                of_indices = members.of_session(session.trade_date, found, portfolios)
+                done.append(_write_session(s3, threads, bucket, found, of_indices, compact_only=compact_only))
             elif figures[0]:
                 problem = (
                     f"{session.trade_date}: expected {session.tickers} tickers and a volume of "
                     f"{session.volume}, found {figures[0]} and {figures[1]}"
                 )
-                done.append(Published(session.trade_date, [], 0, 0, [], problem))
+                done.append(Published(session.trade_date, [], 0, 0, [], 0, problem))
     yield pa.RecordBatch.from_pylist([one._asdict() for one in done], schema=_PUBLISHED)
 
 
 def _write_session(
-    s3: S3Client, threads: ThreadPoolExecutor, bucket: str, rows: pa.Table, *, compact_only: bool
+    s3: S3Client,
+    threads: ThreadPoolExecutor,
+    bucket: str,
+    rows: pa.Table,
+    of_indices: pa.Table,
+    *,
+    compact_only: bool,
 ) -> Published:
     """Write the files of a session, except those that are there with the same bytes."""
     (trade_date,) = {str(day) for day in rows["trade_date"].unique().to_pylist()}
+    day = dt.date.fromisoformat(trade_date)
     tickers = [str(ticker) for ticker in rows["ticker"].to_pylist()]
     rows = rows.select([field.name for field in COMPACT_COLUMNS]).cast(arrow.schema(COMPACT_COLUMNS))
 
     folder = f"{COMPACT}{trade_date}"
-    folders = [folder]
+    folders = [folder, f"{MEMBERS}{trade_date}"]
     bodies = {f"{folder}/{REFINED_FILE}": functools.partial(files.parquet, rows, files.COMPACT_FILE)}
+    if of_indices.num_rows:
+        bodies[members.key_of(day)] = functools.partial(files.parquet, of_indices, files.COMPACT_FILE)
     if not compact_only:
         folders.append(f"{WIDE}{trade_date}")
         wide = rows.drop_columns(["ticker"]).combine_chunks()  # in one piece a row is quickly taken out
@@ -185,7 +206,7 @@ def _write_session(
 
     written = sum(threads.map(put, bodies))
     stale = sorted(there.keys() - bodies.keys())
-    return Published(dt.date.fromisoformat(trade_date), tickers, written, len(bodies) - written, stale, "")
+    return Published(day, tickers, written, len(bodies) - written, stale, of_indices.num_rows, "")
 
 
 def _without_expect(params: dict[str, Any], **_: object) -> None:
@@ -193,7 +214,13 @@ def _without_expect(params: dict[str, Any], **_: object) -> None:
 
 
 def finish(
-    s3: S3Client, catalogs: Iterable[Catalog], bucket: str, published: Sequence[Published], phases: Phases
+    s3: S3Client,
+    bucket: str,
+    published: Sequence[Published],
+    phases: Phases,
+    *,
+    catalogs: Iterable[Catalog],
+    of_members: Catalog,
 ) -> None:
     """Let the catalog follow the published files, then delete what is none of the sessions' files any more.
 
@@ -210,6 +237,8 @@ def finish(
             changes = catalog.synchronise(rows)
             counts = ", ".join(f"{count:,} {what}" for what, count in changes.items())
             log.line(f"{span}  partitions of {catalog.name}: {counts}")
+        sessions = {one.trade_date.isoformat(): one.members for one in published}
+        of_members.synchronise([(session, "") for session, count in sessions.items() if count], sessions)
     stale = [key for one in published for key in one.stale]
     with phases.of("deletions"):
         delete(s3, bucket, stale, span)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lake import keys
 from refinement import arrow, aws, log
-from refinement.columns import INDEX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
 _BATCH_SESSIONS = 60
-FOOTER_CALLS = 32  # in flight in the driver
+CALLS = 32  # in flight in the driver
 _FOOTER_PORTION = 1000  # files after which the log tells how far it is
 _FOOTER_BYTES = 64 * 1024  # more than the footer of any raw file
 
@@ -58,11 +58,14 @@ def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dic
     return {day: f"s3://{bucket}/{key}" for day, key in sorted(found.items())}
 
 
-def find_portfolios(s3: S3Client, bucket: str) -> dict[str, str]:
-    """The raw portfolios of the index, oldest first: `s3://` paths by date, as it stands in the path."""
-    there = (item["Key"] for item in aws.objects(s3, bucket, keys.PORTFOLIOS))
-    names = ((keys.PORTFOLIO_KEY.fullmatch(key), key) for key in there)
-    return {name[1]: f"s3://{bucket}/{key}" for name, key in names if name and name[2] == INDEX}
+def find_portfolios(s3: S3Client, bucket: str, indices: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The raw portfolios of indices, in their order, oldest first: `s3://` paths by date, as in the path."""
+    found: dict[str, dict[str, str]] = {index: {} for index in indices}
+    for item in aws.objects(s3, bucket, keys.PORTFOLIOS):
+        name = keys.PORTFOLIO_KEY.fullmatch(item["Key"])
+        if name and name[2] in found:
+            found[name[2]][name[1]] = f"s3://{bucket}/{item['Key']}"
+    return found
 
 
 def portfolios_in_force(portfolios: Mapping[str, str], first: dt.date, last: dt.date) -> dict[str, str]:
@@ -105,7 +108,7 @@ def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -
 
     counts: list[int] = []
     for portion in aws.portions(paths, _FOOTER_PORTION):
-        counts += aws.in_parallel(count, portion, FOOTER_CALLS)
+        counts += aws.in_parallel(count, portion, CALLS)
         if len(paths) > _FOOTER_PORTION:
             log.line(f"{len(counts):,} of {len(paths):,} raw files have the columns that they should")
     return counts
@@ -132,29 +135,38 @@ class Raw(NamedTuple):
         root: The folder of the raw tables, an `s3://` path.
         quotes: The file of each session.
         rows: How many quotes each session has.
-        portfolios: The files of the index's portfolios, by date.
+        portfolios: The files of each index's portfolios, by date; those of the first are joined to the rows.
     """
 
     root: str
     quotes: dict[dt.date, str]
     rows: dict[dt.date, int]
-    portfolios: dict[str, str]
+    portfolios: dict[str, dict[str, str]]
 
 
-def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> Raw:
+def find_raw(s3: S3Client, bucket: str, first: dt.date, last: dt.date, indices: Sequence[str]) -> Raw:
     """Find the raw files that the sessions of a range need, and check that they can be refined.
+
+    Args:
+        s3: A client for many calls at a time.
+        bucket: The raw bucket.
+        first: The first day of the range.
+        last: The last one.
+        indices: The indices whose portfolios are needed.
 
     Raises:
         RefineError: There are none, one has no quotes, or not the columns that the job relies on.
     """
     quotes = find_quotes(s3, bucket, first, last)
-    portfolios = portfolios_in_force(find_portfolios(s3, bucket), first, last)
-    log.line(f"reading {log.listed([*quotes.values(), *portfolios.values()], 'files')}")
+    found = find_portfolios(s3, bucket, indices)
+    portfolios = {index: portfolios_in_force(dated, first, last) for index, dated in found.items()}
+    paths = [path for dated in portfolios.values() for path in dated.values()]
+    log.line(f"reading {log.listed([*quotes.values(), *paths], 'files')}")
     rows = dict(zip(quotes, count_rows(s3, [*quotes.values()], QUOTE_COLUMNS), strict=True))
     without_quotes = [day for day, count in rows.items() if not count]
     if without_quotes:
         raise RefineError(f"{quotes[without_quotes[0]]} holds no quotes, expected some; nothing was written")
-    count_rows(s3, [*portfolios.values()], PORTFOLIO_COLUMNS)
+    count_rows(s3, paths, PORTFOLIO_COLUMNS)
     return Raw(f"s3://{bucket}/raw", quotes, rows, portfolios)
 
 

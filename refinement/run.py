@@ -8,21 +8,22 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
-from refinement import aws, log
+from refinement import aws, log, members
 from refinement.adjustment import state
 from refinement.adjustment import tables as adjustment_tables
 from refinement.catalog import GLUE_CALLS, Catalog, compact_table, wide_table
-from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.columns import INDEX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
 from refinement.publish import finish, publish
-from refinement.raw import FOOTER_CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw
+from refinement.raw import CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw
 from refinement.retention import compact_sessions, newest, retire
 from refinement.transform import Session, reconcile, transform
 
@@ -37,7 +38,8 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     Returns:
         `start_date`, `end_date` (dates, both the session's for `--trade_date`), `raw_bucket`,
         `refined_bucket`, `refined_database`, `refined_table` (the wide one's name), `compact_only` (a bool),
-        `wide_sessions` (a number, 0 for no bound), `JOB_RUN_ID` (empty where Glue gives none).
+        `wide_sessions` (a number, 0 for no bound), `index_codes` (a list), `JOB_RUN_ID` (empty where Glue
+        gives none).
     """
     parser = argparse.ArgumentParser(prog="refine", description=__doc__, allow_abbrev=False)
     parser.add_argument("--trade_date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="one session")
@@ -62,7 +64,14 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="sessions that the wide table keeps, the newest; 0 keeps all (the default)",
     )
+    parser.add_argument(
+        "--index_codes",
+        default=INDEX,
+        metavar="CODES",
+        help="indices whose members are listed, separated by commas; the rows have weights of the first",
+    )
     arguments, _ = parser.parse_known_args(argv)
+    arguments.index_codes = arguments.index_codes.split(",")
     dates = (
         arguments.trade_date is not None,
         arguments.start_date is not None,
@@ -107,19 +116,16 @@ def main(argv: Sequence[str]) -> None:
     bucket, compact_only = arguments.refined_bucket, arguments.compact_only
     bound = arguments.wide_sessions
     phases = Phases()
-    s3 = boto3.client("s3", config=aws.config(FOOTER_CALLS))
+    s3 = boto3.client("s3", config=aws.config(CALLS))
     with phases.of("search"):
-        raw = find_raw(s3, arguments.raw_bucket, arguments.start_date, arguments.end_date)
+        raw = find_raw(
+            s3, arguments.raw_bucket, arguments.start_date, arguments.end_date, arguments.index_codes
+        )
         to_be_wide = set() if compact_only else set(raw.rows)
         if bound and to_be_wide:
             to_be_wide &= newest(to_be_wide | compact_sessions(s3, bucket), bound)
-    tables = [compact_table(arguments.refined_table, bucket)]
-    if not compact_only:
-        tables.append(wide_table(arguments.refined_table, bucket, bound))
     glue = boto3.client("glue", config=aws.config(GLUE_CALLS))
-    catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
-    for catalog in catalogs:
-        catalog.check()
+    of_members, *catalogs = _catalogs(glue, arguments)
     adjustment_tables.check(
         glue, database=arguments.refined_database, refined_table=arguments.refined_table, bucket=bucket
     )
@@ -133,13 +139,16 @@ def main(argv: Sequence[str]) -> None:
             for days, is_wide in _batches(raw.rows, to_be_wide):
                 with _refined(spark, raw, days, phases) as (refined, sessions):
                     if not done:
-                        for catalog in catalogs:
+                        for catalog in (of_members, *catalogs):
                             catalog.prepare()
                     with phases.of("files"):
-                        published = publish(refined, sessions, bucket, compact_only=not is_wide)
+                        portfolios = members.read(s3, raw.portfolios, days[0], days[-1])
+                        published = publish(refined, sessions, portfolios, bucket, compact_only=not is_wide)
                 finishing.result()
                 followers = catalogs if is_wide else catalogs[:1]
-                finishing = background.submit(finish, s3, followers, bucket, published, phases)
+                finishing = background.submit(
+                    partial(finish, catalogs=followers, of_members=of_members), s3, bucket, published, phases
+                )
                 done += sessions
                 if len(raw.rows) > len(sessions):
                     log.line(f"{len(done):,} of {len(raw.rows):,} sessions")
@@ -161,6 +170,22 @@ def main(argv: Sequence[str]) -> None:
     log.line(f"done: {log.span([session.trade_date for session in done])}; {phases}")
 
 
+def _catalogs(glue: GlueClient, arguments: argparse.Namespace) -> list[Catalog]:
+    """Catalogs of the table of members, of the compact and, if it is to be written, of the wide table.
+
+    Raises:
+        RefineError: A table is there that is not the job's.
+    """
+    name, bucket, joined = arguments.refined_table, arguments.refined_bucket, arguments.index_codes[0]
+    tables = [members.members_table(name, bucket), compact_table(name, bucket, joined)]
+    if not arguments.compact_only:
+        tables.append(wide_table(name, bucket, arguments.wide_sessions, joined))
+    catalogs = [Catalog(glue, database=arguments.refined_database, table=table) for table in tables]
+    for catalog in catalogs:
+        catalog.check()
+    return catalogs
+
+
 def _adjust(s3: S3Client, glue: GlueClient, arguments: argparse.Namespace, done: Sequence[Session]) -> None:
     """Make events and factors anew, now that sessions are published.
 
@@ -174,6 +199,7 @@ def _adjust(s3: S3Client, glue: GlueClient, arguments: argparse.Namespace, done:
             database=arguments.refined_database,
             refined_table=arguments.refined_table,
             bucket=arguments.refined_bucket,
+            index=arguments.index_codes[0],
         )
     except Exception as error:
         published = log.span([session.trade_date for session in done])
@@ -203,9 +229,10 @@ def _refined(
         quotes = read_raw(
             spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
         )
+        joined = next(iter(raw.portfolios.values()))
         portfolios = read_raw(
             spark,
-            [*portfolios_in_force(raw.portfolios, days[0], days[-1]).values()],
+            [*portfolios_in_force(joined, days[0], days[-1]).values()],
             f"{raw.root}/index_portfolio",
             "portfolio_date",
             PORTFOLIO_COLUMNS,

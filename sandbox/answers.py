@@ -21,7 +21,7 @@ SHOWN: dict[str, str | None] = {
 """The named queries whose first rows are shown; with a column, the first rows of each of its values."""
 
 _NEEDS = re.compile(r"^-- Needs sessions: (\d+)$", re.MULTILINE)
-_WEIGHTS = re.compile(r"\b(index_weight|sector)\b")
+_WEIGHTS = re.compile(r"\b(index_weight|sector|\w+_index_members)\b")
 _AT_ONCE = 4
 _ROWS_SHOWN = 8
 _WIDTH = 96

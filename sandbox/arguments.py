@@ -59,7 +59,7 @@ def parse(argv: Sequence[str], description: str) -> tuple[argparse.Namespace, li
     for name, what in (("run", "the pipeline, once"), ("up", "the pipeline, and leave AWS running")):
         _add_run_arguments(commands.add_parser(name, help=what))
     on_lake = "what comes after -- is passed on"
-    commands.add_parser("exec", help="a command on the lake of the last run: exec -- aws s3 ls")
+    _add_engine(commands.add_parser("exec", help="a command on the lake of the last run: exec -- aws s3 ls"))
     report = commands.add_parser("report", help=f"python -m analysis.report on that lake; {on_lake}")
     report.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="the session")
     notebook = commands.add_parser("notebook", help=f"JupyterLab on that lake; {on_lake}")

@@ -79,7 +79,7 @@ def carry_out(arguments: argparse.Namespace, more: Sequence[str]) -> int:
         return _run_command(
             lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables, engine=arguments.engine
         )
-    return _run_command(more, show)
+    return _run_command(more, show, engine=arguments.engine)
 
 
 def _run_pipeline(

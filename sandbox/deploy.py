@@ -56,6 +56,7 @@ class Deployment:
     refined_database: str
     refined_table: str
     refined_compact_table: str
+    joined_index: str
     work_group: str
 
     @classmethod

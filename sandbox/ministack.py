@@ -8,6 +8,7 @@ its owner.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import subprocess
@@ -37,7 +38,7 @@ LOG = "emulator.log"
 MARK = "in-use"  # is there while it works, and says at which endpoint
 MIRROR = "mirror"
 JOB_RUNS = "job-runs"
-DECISIONS = "decisions.jsonl"
+DECISIONS, DECISIONS_BEFORE = "decisions.jsonl", "decisions-before.jsonl"
 
 ROLE_PREFIX = "JOB_ROLE_"
 """What the names of the variables begin with that hold the credentials of a job's role."""
@@ -148,9 +149,14 @@ class MiniStack:
         return self.folder / LOG
 
     @property
-    def decisions(self) -> Path:
-        """What it has decided on calls of functions and jobs, a JSON object a line (`sandbox.shims`)."""
-        return self.folder / DECISIONS
+    def decisions(self) -> list[dict[str, Any]]:
+        """What it has decided on calls of functions and jobs (`sandbox.shims`).
+
+        The decisions of the emulator that was in the folder before, if there was one, and then its own: a
+        stack is deployed in one and used in the next.
+        """
+        files = (self.folder / name for name in (DECISIONS_BEFORE, DECISIONS))
+        return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
 
     @property
     def pid(self) -> int:

@@ -229,12 +229,12 @@ class Pipeline:
         return {date.fromisoformat(match[1]) for key in found if (match := pattern.fullmatch(key))}
 
     def portfolio_dates(self) -> set[date]:
-        """The dates of the portfolios of the IBOV in the raw bucket."""
+        """The dates of the portfolios in the raw bucket of the index whose weights the rows have."""
         found = self._keys(self.deployment.raw_bucket, keys.INDEX_PORTFOLIO)
         return {
             date.fromisoformat(match[1])
             for key in found
-            if (match := keys.PORTFOLIO_KEY.fullmatch(key)) and match[2] == "IBOV"
+            if (match := keys.PORTFOLIO_KEY.fullmatch(key)) and match[2] == self.deployment.joined_index
         }
 
     def unrefined(self, sessions: Collection[date]) -> tuple[set[date], set[date]]:

@@ -25,6 +25,7 @@ class Analytics(Construct):
         *,
         results_bucket: Bucket,
         raw_database: str,
+        joined_index: str,
         refined_database: str,
         refined_table: str,
         compact_table: str,
@@ -57,6 +58,7 @@ class Analytics(Construct):
             refined_table=refined_table,
             compact_table=compact_table,
             raw_database=raw_database,
+            joined_index=joined_index,
         )
         for query in NamedQuery.read_all(tables):
             self._build_named_query(query, refined_database)

@@ -23,9 +23,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CREATE_KEY = "create"
 """The setting `kms_key` that has the stack create a key."""
 
-JOINED_INDEX = "IBOV"
-"""The index whose portfolio the job joins: `index_weight`, `sector` and the columns beside them are of it."""
-
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REMOVAL_POLICIES = {
     # What a first deployment that failed has made is nobody's data, and is removed with it
@@ -82,7 +79,8 @@ class Config:
             objects, and the refined table has some 1,400 a session, in each of its two indexes once more.
         quotes_base_url: Address below which B3 serves COTAHIST.
         index_base_url: Address below which B3 serves portfolios and levels of indices, and corporate actions.
-        index_codes: Indices whose portfolios and levels are taken, the IBOV among them, as IBOV and SMLL.
+        index_codes: Indices whose portfolios and levels are taken, and whose members are listed, as IBOV and
+            SMLL. `index_weight`, `sector` and the columns beside them in the refined table are of the first.
         lookback_sessions: How many sessions back a run looks for missing ones.
         corporate_actions_calls: How many calls for corporate actions a run makes at most, at two seconds
             each, for four minutes; 0 for none.
@@ -201,12 +199,6 @@ class Config:
             raise ConfigError(
                 f"raw_database and refined_database are both {config.raw_database!r}, expected two names: "
                 "the stack owns the first database and the job the second"
-            )
-        if JOINED_INDEX not in config.index_codes:
-            raise ConfigError(
-                f"index_codes is {','.join(config.index_codes)!r}, without {JOINED_INDEX}: the job takes "
-                f"index_weight and sector from the {JOINED_INDEX}'s portfolio, so both would stay null; "
-                f"write index_codes={','.join((JOINED_INDEX, *config.index_codes))}"
             )
         if config.wide_sessions and config.glue_job_mode is JobMode.VISUAL:
             raise ConfigError(

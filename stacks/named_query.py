@@ -12,8 +12,9 @@ A file begins with comment lines:
 
 A parameter has a name, a type, what stands for it in the saved query, and its meaning in both languages. The
 SQL after them names databases and tables by the placeholders `${refined_database}`, `${refined_table}`,
-`${compact_table}`, `${events_table}`, `${factors_table}` and `${raw_database}`, and each parameter once, as
-`${trade_date}`, in the order of its lines. Of the one text come two: the saved query, which has the defaults,
+`${compact_table}`, `${members_table}`, `${events_table}`, `${factors_table}` and `${raw_database}`, and each
+parameter once, as `${trade_date}`, in the order of its lines. The index whose weights the refined rows have
+is `${joined_index}`, in the header, too. Of the one text come two: the saved query, which has the defaults,
 and the prepared statement, which has question marks. `$$partitions` is Athena's metadata table of a table's
 partitions, which it answers from the catalog alone:
 https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-partitions.html
@@ -54,7 +55,7 @@ from string import Template
 from typing import NamedTuple, Self
 
 from lake.currency import FIRST_IN_BRL
-from lake.names import adjustment_tables
+from lake.names import adjustment_tables, members_table
 from scraper.b3.calendar import KNOWN_DAYS, closed_weekdays
 
 NAMED_QUERIES = Path(__file__).parent / "named_queries"
@@ -139,11 +140,12 @@ DEFAULTS = {
     "last_session": '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions")',
     "session_20_before": "(SELECT min(trade_date) FROM (SELECT trade_date "
     'FROM "${refined_database}"."${compact_table}$$partitions" ORDER BY trade_date DESC LIMIT 21))',
+    "first_index": "'${joined_index}'",
     "most_traded_ticker": '(SELECT ticker FROM "${refined_database}"."${compact_table}" WHERE trade_date = '
     '(SELECT max(trade_date) FROM "${refined_database}"."${compact_table}$$partitions") '
     "ORDER BY volume DESC, ticker LIMIT 1)",
 }
-"""What a parameter can have for a default besides a literal: a subquery, by its name."""
+"""What a parameter can have for a default besides a literal: a subquery, or the joined index, by its name."""
 
 TYPES = ("date", "varchar", "decimal", "bigint")
 
@@ -172,17 +174,24 @@ class Tables:
         refined_table: The one with a file for each session and ticker.
         compact_table: The one with a file for each session.
         raw_database: Database of the raw tables.
+        joined_index: Code of the index whose weights the refined rows have.
     """
 
     refined_database: str
     refined_table: str
     compact_table: str
     raw_database: str
+    joined_index: str
 
     def placeholders(self) -> dict[str, str]:
-        """Each placeholder's name; those of events and factors follow from the refined table's."""
+        """Each placeholder's name; those of members, events and factors follow from the refined table's."""
         events, factors, _ = adjustment_tables(self.refined_table)
-        return {**asdict(self), "events_table": events, "factors_table": factors}
+        return {
+            **asdict(self),
+            "members_table": members_table(self.refined_table),
+            "events_table": events,
+            "factors_table": factors,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +255,7 @@ class NamedQuery:
                 parameter once, in the header's order.
         """
         header, body = _split(path.read_text(encoding="utf-8"))
+        header = [line.replace("${joined_index}", tables.joined_index) for line in header]
         for name, text in _SHARED.items():
             body = body.replace(f"${{{name}}}", text)
         if not header:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import boto3
 from botocore.exceptions import ProfileNotFound
 
-from lake.names import adjustment_tables
+from lake.names import adjustment_tables, members_table
 from operating import learner_lab, preflight_lab
 from operating.preflight import (
     CHECKS,
@@ -46,6 +46,7 @@ def plan_of(config: Config, region: str, qualifier: str) -> Plan:
         refined_tables=(
             config.refined_table,
             compact_table_of(config.refined_table),
+            members_table(config.refined_table),
             *adjustment_tables(config.refined_table)[:2],
         ),
         wide_sessions=config.wide_sessions,

@@ -27,7 +27,7 @@ from constructs import Construct
 
 from glue_scripts.visual import build_nodes
 from lake import keys
-from lake.names import adjustment_tables
+from lake.names import adjustment_tables, members_table
 from stacks.bundling import refinement_bundle
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
@@ -59,6 +59,7 @@ class RefineJob(Construct):
         visual_owner: The role of the function that owns the job in visual mode, None in script mode.
         compact_table: Name of the refined table with one file a session; the job creates it.
         adjustment_tables: Names of the tables of events and of factors, which it creates, too.
+        members_table: Name of the table of the members of indices, likewise.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class RefineJob(Construct):
         refined_database: str,
         refined_table: str,
         wide_sessions: int,
+        index_codes: Sequence[str],
         worker_count: int,
         concurrent_runs: int,
         timeout_minutes: int,
@@ -95,13 +97,15 @@ class RefineJob(Construct):
         self.compact_table = compact_table_of(refined_table)
         _grant_refined(role, refined_bucket, mode)
         *self.adjustment_tables, view = adjustment_tables(refined_table)
-        tables = (refined_table, self.compact_table, *self.adjustment_tables, view)
+        self.members_table = members_table(refined_table)
+        tables = (refined_table, self.compact_table, self.members_table, *self.adjustment_tables, view)
         _grant_catalog(role, refined_database, tables, mode)
         arguments = {
             "--raw_bucket": raw_bucket.bucket_name,
             "--refined_bucket": refined_bucket.bucket_name,
             "--refined_database": refined_database,
             "--refined_table": refined_table,
+            "--index_codes": ",".join(index_codes),
             "--custom-logGroup-prefix": log_prefix,
         }
         packages = self._asset("Packages", refinement_bundle(), role)
@@ -129,6 +133,7 @@ class RefineJob(Construct):
                     refined_bucket=refined_bucket.bucket_name,
                     refined_database=refined_database,
                     refined_table=refined_table,
+                    index=index_codes[0],
                 ),
                 job_role=role,
                 script_bucket=refined_bucket,
@@ -325,6 +330,7 @@ def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:
     # them, and of what it made before
     grants = (
         (actions, written),
+        (["s3:PutObject", "s3:DeleteObject"], [f"{keys.MEMBERS_FOLDER}/*"]),
         (["s3:GetObject"], [f"{folder}/*" for folder in (keys.COMPACT_FOLDER, *adjustment)]),
         (["s3:PutObject"], [f"{folder}/*" for folder in adjustment]),
     )

@@ -22,7 +22,9 @@ from refinement.columns import (
     COMPACT_SUFFIX,
     EVENT_COLUMNS,
     FACTOR_COLUMNS,
+    INDEX,
     Field,
+    of_index,
 )
 from refinement.errors import RefineError
 
@@ -76,15 +78,17 @@ def view_query(database: str, refined_table: str) -> str:
     )
 
 
-def prepare(glue: GlueClient, *, database: str, refined_table: str, bucket: str) -> None:
+def prepare(glue: GlueClient, *, database: str, refined_table: str, bucket: str, index: str = INDEX) -> None:
     """Create tables and view where missing, and give them what they lack.
+
+    The view's comments name the index that its weights are of.
 
     Raises:
         RefineError: One that is there is not the job's.
     """
     for table in (events_table(refined_table, bucket), factors_table(refined_table, bucket)):
         Catalog(glue, database=database, table=table).prepare()
-    _prepare_view(glue, database, refined_table)
+    _prepare_view(glue, database, refined_table, index)
 
 
 def check(glue: GlueClient, *, database: str, refined_table: str, bucket: str) -> None:
@@ -99,8 +103,8 @@ def check(glue: GlueClient, *, database: str, refined_table: str, bucket: str) -
         _existing_view(glue, database, refined_table)
 
 
-def _prepare_view(glue: GlueClient, database: str, refined_table: str) -> None:
-    wanted = _view(database, refined_table)
+def _prepare_view(glue: GlueClient, database: str, refined_table: str, index: str) -> None:
+    wanted = _view(database, refined_table, index)
     try:
         there = _existing_view(glue, database, refined_table)
     except glue.exceptions.EntityNotFoundException:
@@ -108,7 +112,8 @@ def _prepare_view(glue: GlueClient, database: str, refined_table: str) -> None:
             glue.create_table(DatabaseName=database, TableInput=wanted)
         log.line(f"view {database}.{wanted['Name']} created")
         return
-    if any(there.get(part) != wanted[part] for part in ("ViewOriginalText", "Description")):
+    is_same = all(there.get(part) == wanted[part] for part in ("ViewOriginalText", "Description"))
+    if not is_same or _comments(there) != _comments(wanted):
         glue.update_table(DatabaseName=database, TableInput=wanted)
         log.line(f"view {database}.{wanted['Name']} updated")
 
@@ -124,13 +129,18 @@ def _existing_view(glue: GlueClient, database: str, refined_table: str) -> Any:
     return there
 
 
-def _view(database: str, refined_table: str) -> Any:
+def _comments(view: Any) -> list[tuple[str, str]]:
+    columns = view["StorageDescriptor"].get("Columns", [])
+    return [(column["Name"], column.get("Comment", "")) for column in columns]
+
+
+def _view(database: str, refined_table: str, index: str) -> Any:
     """A view as Athena stores those that it makes: its text and its columns, in Base64.
 
     Its description says no more than its comment: Trino takes the one for the other, and knows a view by it.
     """
     _, _, name = adjustment_tables(refined_table)
-    columns = (*COMPACT_COLUMNS, *COMPACT_KEYS, *ADJUSTED_COLUMNS)
+    columns = of_index((*COMPACT_COLUMNS, *COMPACT_KEYS, *ADJUSTED_COLUMNS), index)
     definition = {
         "originalSql": view_query(database, refined_table),
         "catalog": "awsdatacatalog",

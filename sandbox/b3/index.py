@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sandbox.b3.actions import CorporateActions
-from sandbox.b3.prices import Prices
+from sandbox.b3.prices import Prices, in_cents
 from sandbox.b3.sessions import first_session_of, last_session_until
 from sandbox.b3.universe import EPOCH, SECTORS, Listing
 
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 _REBALANCE_STREAM = 3
 _DIVIDENDS_STREAM = 103
-_LEVEL = 50_000  # points, on the first day
+_LEVEL = 17_000  # points, on the first day
 _MONTHS = 4  # from a rebalance to the next: January, May, September
 _FIRST_PERIOD = EPOCH.year * 12 // _MONTHS
 _SEASONING = timedelta(days=120)  # a share is not in the index before it has been listed so long
@@ -74,9 +74,11 @@ class Index:
     """The portfolios of an index, one after the other.
 
     A share enters and leaves on the first session of January, May or September alone, so whatever leaves the
-    market has left the index before. Between two rebalances a quantity changes only as a share becomes
-    several, or several one. The divisor is constant for ever: a rebalance scales the new quantities, so that
-    the index goes on from where it was, and what is paid leaves the index.
+    market has left the index before. Between two rebalances a quantity changes only as a share goes ex: it
+    becomes several, or several one, and what it pays buys more of it, as in B3's index up to 2013 (since then
+    B3 lowers the divisor instead, which for the index's change is the same to the first order). So the index
+    is of total returns, and its divisor is constant for ever: a rebalance scales the new quantities, so that
+    the index goes on from where it was. Prices are those that are quoted, to the cent.
 
     Args:
         seed: Of the market.
@@ -105,7 +107,8 @@ class Index:
         self._turnover = np.array([listing.turnover for listing in listings])
         self._free_float = np.array([listing.free_float for listing in listings])
         first = self._compose(_FIRST_PERIOD)
-        value = first @ prices.closes(EPOCH)
+        self._fatcot = np.array([listing.fatcot for listing in listings])
+        value = first @ self._closes(EPOCH)
         self.reductor_units = round(float(value) / _LEVEL * 10**8)
         self._compositions = [first]
 
@@ -117,20 +120,34 @@ class Index:
         later = max(period - _FIRST_PERIOD, 0)
         while len(self._compositions) <= later:
             self._rebalance()
-        return self._split(self._compositions[later], _first_day(_FIRST_PERIOD + later), day)
+        return self._reinvested(self._compositions[later], _first_day(_FIRST_PERIOD + later), day)
 
-    def _split(self, quantities: Ints, since: date, day: date) -> Ints:
-        """Quantities of a day on the next, as shares have become several, or several one."""
-        growth = self._actions.grown(day) - self._actions.grown(since)
+    def level(self, day: date) -> float:
+        """The level at the close of a day, in points."""
+        return float(self.quantities(day) @ self._closes(day)) * 10**8 / self.reductor_units
+
+    def opening_values(self, before: date, day: date) -> Floats:
+        """The worth of a day's holdings at the close of a session before, less what left them since [BRL]."""
+        fallen = np.exp(self._actions.fallen(day) - self._actions.fallen(before))
+        values: Floats = self.quantities(day) * self._closes(before) * fallen
+        return values
+
+    def _closes(self, day: date) -> Floats:
+        closes: Floats = in_cents(self._prices.closes(day), self._fatcot) / (100 * self._fatcot)
+        return closes
+
+    def _reinvested(self, quantities: Ints, since: date, day: date) -> Ints:
+        """Quantities of a day on a later one, with all that has left the shares since put into them."""
+        growth = self._actions.fallen(since) - self._actions.fallen(day)
         return quantities if not growth.any() else np.rint(quantities * np.exp(growth)).astype(np.int64)
 
     def _rebalance(self) -> None:
         period = _FIRST_PERIOD + len(self._compositions)
         first = _first_day(period)
-        before = self._split(self._compositions[-1], _first_day(period - 1), first)
+        before = self._reinvested(self._compositions[-1], _first_day(period - 1), first)
         after = self._compose(period)
         last = last_session_until(first - timedelta(days=1))
-        closes = self._prices.closes(last) * np.exp(self._actions.grown(last) - self._actions.grown(first))
+        closes = self._closes(last) * np.exp(self._actions.fallen(first) - self._actions.fallen(last))
         scale = (before @ closes) / (after @ closes)
         self._compositions.append(np.rint(after * scale).astype(np.int64))
 

@@ -184,7 +184,7 @@ class SimulatedMarket:
         return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
 
     def portfolio(self, portfolio_date: date, index: str = IBOV) -> list[PortfolioRow]:
-        """The portfolio of an index dated that day: its opening weights, by the closes of the session before.
+        """The portfolio of an index dated that day: its opening weights, by what the closes before are then.
 
         It changes on the first session of January, May and September; in between only the weights do.
 
@@ -195,10 +195,10 @@ class SimulatedMarket:
             ValueError: the date is not after EPOCH.
         """
         before = _session_before(portfolio_date)
-        split = np.exp(self._actions.grown(portfolio_date) - self._actions.grown(before))
-        quantities = self._index_of(index).quantities(portfolio_date)
+        of_index = self._index_of(index)
+        quantities = of_index.quantities(portfolio_date)
         members = np.flatnonzero(quantities).tolist()
-        value = (self._prices.closes(before) / split * quantities)[members]
+        value = of_index.opening_values(before, portfolio_date)[members]
         rights = self._actions.rights(portfolio_date)
         thousandths = apportion(100_000 - len(members), value) + 1  # none is left without a weight
         return [
@@ -219,9 +219,7 @@ class SimulatedMarket:
         Raises:
             ValueError: the day is before EPOCH.
         """
-        of_index = self._index_of(index)
-        value = float(self._prices.closes(day) @ of_index.quantities(day))
-        return Decimal(round(value * 10**10 / of_index.reductor_units)).scaleb(-2)
+        return Decimal(round(self._index_of(index).level(day) * 100)).scaleb(-2)
 
     def truth(self, day: date) -> dict[str, float]:
         """What a unit of each paper of the market's first day is worth, in BRL, by ISIN.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.arguments import DUCKDB, TRINO
-from sandbox.ministack import DECISIONS, JOB_RUNS, MIRROR
+from sandbox.ministack import JOB_RUNS, MIRROR
 from sandbox.shims import (
     athena_sql,
     authorization,
@@ -81,7 +81,7 @@ def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) 
         )
     athena_sql.install()
     dead_letters.install()
-    authorization.install(folder / DECISIONS)
+    authorization.install(folder)
     glue_descriptors.install()
     glue_jobs.install()
     glue_partitions.install()

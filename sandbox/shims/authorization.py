@@ -21,7 +21,7 @@ from ministack.services import iam as iam_service
 from ministack.services import sts
 
 from sandbox.learner_lab import session_credentials
-from sandbox.ministack import ACCOUNT
+from sandbox.ministack import ACCOUNT, DECISIONS, DECISIONS_BEFORE
 
 # MiniStack has no types that hold
 app: Any = service
@@ -37,12 +37,15 @@ class Decisions:
 
     Args:
         path: The file, made anew.
+        before: What becomes of the file that is there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: Path) -> None:
         self._path = path
         self._written: set[str] = set()
         self._lock = threading.Lock()
+        if path.exists():
+            path.replace(before)
         path.write_text("")
 
     def add(self, **decision: object) -> None:
@@ -56,12 +59,12 @@ class Decisions:
                 file.write(f"{line}\n")
 
 
-def install(path: Path) -> None:
-    """Record decisions in a file, and take every connection for one with TLS.
+def install(folder: Path) -> None:
+    """Record decisions in a file of the folder, and take every connection for one with TLS.
 
     Without `AUTH=true` nothing is decided, and the file stays empty.
     """
-    decisions = Decisions(path)
+    decisions = Decisions(folder / DECISIONS, folder / DECISIONS_BEFORE)
     pin, enforce = app.pin_request_origin, evaluator.enforce
     resource_of, resolve_key = actions.extract_resource_arn, evaluator._resolve_condition_key
 

@@ -19,7 +19,7 @@ from sandbox.trino.server import CATALOG
 _USER = "athena"
 _BUSY = (502, 503, 504)
 _BUSY_SECONDS = 0.1
-_NO_NODES, _NODES_SECONDS = "NO_NODES_AVAILABLE", 30
+_NO_NODES, _NODES_SECONDS = "NO_NODES_AVAILABLE", 120
 _SECONDS = 60
 """How long Trino may take for a page; it answers within a second, with an empty one if need be."""
 

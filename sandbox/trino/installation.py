@@ -49,6 +49,10 @@ class TrinoUnavailableError(RuntimeError):
     """Trino's files cannot be had; the message says why and what to do."""
 
 
+class ChangedFileError(TrinoUnavailableError):
+    """A file of Trino's is another than the one that was listed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
     """A file of Maven's, and what is in it.
@@ -161,7 +165,8 @@ def lay_out(files: Path, wanted: Iterable[Artifact], to: Path) -> None:
         to: The folder, to be made.
 
     Raises:
-        TrinoUnavailableError: A file is missing, or is another than the one that was listed.
+        ChangedFileError: A file is another than the one that was listed.
+        TrinoUnavailableError: A file is missing.
     """
     for artifact in wanted:
         file = files / artifact.file_name
@@ -170,7 +175,7 @@ def lay_out(files: Path, wanted: Iterable[Artifact], to: Path) -> None:
         with file.open("rb") as content:
             found = hashlib.file_digest(content, "sha256").hexdigest()
         if found != artifact.sha256:
-            raise TrinoUnavailableError(
+            raise ChangedFileError(
                 f"Trino {VERSION}: {artifact.file_name} has the SHA-256 {found}, expected {artifact.sha256}; "
                 "what stands between here and Maven Central has changed it, or it is no longer the same there"
             )

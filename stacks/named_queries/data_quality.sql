@@ -1,9 +1,9 @@
--- Data quality: raw against refined, and missing sessions | Qualidade dos dados: bruto contra refinado, e pregões que faltam
--- EN: Do raw and compact table have the same lines and volume, to the cent, in each session of a span, and is any session missing that the exchange's calendar has open? With today as last_date, are the newest there? In how many lines do daily and annual file differ, where a backfill compared them (cotahist_revisions)? B3 counts trades modulo 100,000: in how many rows is the count null, or doubtful, as 100,000 more would bring the volume per trade from over 2.5 times the ticker's median back to it?
--- PT: As tabelas bruta e compacta têm as mesmas linhas e o mesmo volume, até o centavo, em cada pregão de um período, e falta algum que o calendário da bolsa dá por aberto? Com hoje em last_date, os mais novos estão lá? Em quantas linhas diferem os arquivos diário e anual, onde uma carga os comparou? A B3 conta negócios módulo 100.000: em quantas linhas a contagem é nula, ou duvidosa, pois 100.000 a mais trariam o volume por negócio de mais de 2,5 vezes a mediana do papel de volta a ela?
+-- Data quality: raw against refined, missing sessions, the index | Qualidade dos dados: bruto contra refinado, pregões que faltam, o índice
+-- EN: Do raw and compact table have the same lines and volume, to the cent, in each session of a span, and is any missing that the calendar has open? With today as last_date, are the newest there? How many lines did B3 revise, and how many counts of trades (modulo 100,000 at B3) are null or doubtful, as 100,000 more would bring the volume per trade from over 2.5 times the median back to it? By how many basis points do contributions differ from the ${joined_index}'s own change and, from 5 on, what explains it?
+-- PT: As tabelas bruta e compacta têm as mesmas linhas e o mesmo volume, até o centavo, em cada pregão de um período, e falta algum que o calendário dá por aberto? Com hoje em last_date, os mais novos estão lá? Quantas linhas a B3 revisou, e quantas contagens de negócios (na B3, módulo 100.000) são nulas ou duvidosas? Em quantos pontos-base as contribuições diferem da variação do próprio ${joined_index} e, a partir de 5, o que o explica?
 -- Parameter: first_date | date | ${session_20_before} | First day of the span | Primeiro dia do período
 -- Parameter: last_date | date | ${last_session} | Last day of the span | Último dia do período
--- Scans: of the raw and of the compact table, a file for each session of the span; by default 21 of each, and those of the sessions that B3 revised | das tabelas bruta e compacta, um arquivo por pregão do período; por padrão, 21 de cada, e os dos pregões que a B3 revisou
+-- Scans: of the raw and of the compact table, a file for each session of the span; by default 21 of each, and those of the sessions that B3 revised; the table of factors, one file, and that of levels, a file an index and year | das tabelas bruta e compacta, um arquivo por pregão do período; por padrão, 21 de cada, e os dos pregões que a B3 revisou; a tabela de fatores, um arquivo, e a de níveis, um por índice e ano
 -- Needs sessions: 1
 WITH ${calendar},
 everything AS (
@@ -16,17 +16,43 @@ everything AS (
         0 AS volume,
         CAST(NULL AS bigint) AS trades,
         0 AS revised_lines,
-        0 AS expected
+        0 AS expected,
+        CAST(NULL AS double) AS weight,
+        CAST(NULL AS int) AS portfolio_age_days,
+        CAST(NULL AS double) AS comparable,
+        CAST(NULL AS varchar) AS base,
+        CAST(NULL AS double) AS level,
+        CAST(NULL AS varchar) AS note
     FROM "${raw_database}"."cotahist"
     UNION ALL
-    SELECT trade_date, ticker, 0, 0, lines, volume, trades, 0, 0
-    FROM "${refined_database}"."${compact_table}"
+    SELECT
+        daily.trade_date,
+        daily.ticker,
+        0,
+        0,
+        daily.lines,
+        daily.volume,
+        daily.trades,
+        0,
+        0,
+        CAST(daily.index_weight AS double),
+        daily.portfolio_age_days,
+        CAST(daily.close AS double) * factors.total_return_base_factor,
+        factors.isin || CAST(factors.total_return_base AS varchar),
+        NULL,
+        NULL
+    FROM "${refined_database}"."${compact_table}" AS daily
+    ${factors}
     UNION ALL
-    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 1, 0
+    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 1, 0, NULL, NULL, NULL, NULL, NULL, NULL
     FROM "${raw_database}"."cotahist_revisions"
     UNION ALL
-    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 0, 1
+    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 0, 1, NULL, NULL, NULL, NULL, NULL, NULL
     FROM calendar
+    UNION ALL
+    SELECT trade_date, NULL, 0, 0, 0, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, CAST(level AS double), note
+    FROM "${raw_database}"."index_level"
+    WHERE index_code = '${joined_index}'
 ),
 by_ticker AS (
     SELECT
@@ -38,19 +64,35 @@ by_ticker AS (
         sum(volume) AS volume,
         sum(trades) AS trades,
         sum(revised_lines) AS revised_lines,
-        max(expected) AS expected
+        max(expected) AS expected,
+        max(weight) AS weight,
+        max(portfolio_age_days) AS portfolio_age_days,
+        max(comparable) AS comparable,
+        max(base) AS base,
+        max(level) AS level,
+        max(note) AS note
     FROM everything
     WHERE trade_date >= ${first_date}
         AND trade_date <= ${last_date}
     GROUP BY trade_date, ticker
+),
+placed AS (
+    SELECT *, dense_rank() OVER (ORDER BY trade_date) AS place
+    FROM by_ticker
 ),
 usual AS (
     SELECT
         *,
         approx_percentile(CAST(volume AS double) / nullif(CAST(trades AS double), 0), 0.5) OVER (
             PARTITION BY ticker
-        ) AS usual_per_trade
-    FROM by_ticker
+        ) AS usual_per_trade,
+        -- Of a member's close since the session before, distributions reinvested
+        CASE
+            WHEN lag(place) OVER by_date = place - 1 AND lag(base) OVER by_date = base AND weight IS NOT NULL
+                THEN comparable / nullif(lag(comparable) OVER by_date, 0) - 1
+        END AS price_change
+    FROM placed
+    WINDOW by_date AS (PARTITION BY ticker ORDER BY trade_date)
 ),
 counted AS (
     -- How many trades its volume would be at the ticker's usual size of one
@@ -76,9 +118,39 @@ by_session AS (
                         <= 0.25
                     THEN ticker
             END
-        ) AS doubtful_trades
+        ) AS doubtful_trades,
+        max(level) AS level,
+        max(note) AS note,
+        max(portfolio_age_days) AS portfolio_age_days,
+        sum(weight) AS weight,
+        sum(CASE WHEN price_change IS NOT NULL THEN weight END) AS compared_weight,
+        sum(weight * price_change) AS contributions
     FROM counted
     GROUP BY trade_date
+),
+beside_index AS (
+    SELECT
+        *,
+        100 * (
+            contributions
+            - CASE WHEN note IS NULL THEN 100 * (level / lag(level) OVER (ORDER BY trade_date) - 1) END
+        ) AS index_difference,
+        CASE
+            WHEN portfolio_age_days > 0 THEN 'portfolio ' || CAST(portfolio_age_days AS varchar) || ' days old; '
+            ELSE ''
+        END
+        || CASE
+            WHEN weight < 99.9995
+                THEN CAST(CAST(100 - weight AS decimal(9, 3)) AS varchar) || '% of the weight not traded; '
+            ELSE ''
+        END
+        || CASE
+            WHEN compared_weight < weight - 0.0005
+                THEN CAST(CAST(weight - compared_weight AS decimal(9, 3)) AS varchar)
+                    || '% of the weight without a proven close before; '
+            ELSE ''
+        END AS reasons
+    FROM by_session
 )
 SELECT
     trade_date,
@@ -99,6 +171,10 @@ SELECT
     CAST(volume - raw_volume AS decimal(24, 2)) AS volume_difference,
     without_trades,
     doubtful_trades,
-    revised_lines
-FROM by_session
+    revised_lines,
+    CAST(index_difference AS decimal(9, 2)) AS index_difference_basis_points,
+    CASE
+        WHEN abs(index_difference) >= 5 THEN coalesce(nullif(reasons, ''), 'nothing known explains it')
+    END AS index_difference_reason
+FROM beside_index
 ORDER BY trade_date DESC

@@ -1,9 +1,10 @@
--- Contribution to the IBOV by stock | Contribuição ao IBOV por papel
--- EN: Which stocks moved the IBOV in a session, by weight and return? A contribution is the weight at the opening times the change of the close since the exchange's previous session, in percentage points; their sum estimates the index's change. Distributions count as reinvested, as in the index, unless prices says otherwise. Null where a stock, or the lake, lacks that close, or an event in between is not proven. The weight is exact where the portfolio is of the session (portfolio_age_days 0).
--- PT: Quais papéis moveram o IBOV em um pregão, por peso e retorno? A contribuição é o peso na abertura vezes a variação do fechamento desde o pregão anterior da bolsa, em pontos percentuais; a soma estima a variação do índice. Proventos contam como reinvestidos, como no índice, salvo se prices diz outra coisa. Nula onde ao papel, ou ao lake, falta aquele fechamento, ou um evento entre os dois não está provado. O peso é exato quando a carteira é do pregão (portfolio_age_days 0).
+-- Contribution to an index by stock | Contribuição a um índice por papel
+-- EN: Which members moved an index in a session? A contribution is the weight at the opening times the change of the close since the exchange's previous session; contributions_points is their sum, index_change_percent what the index did by B3's own closes, difference_points what lies between. Null where a close is lacking, or an event in between is not proven. The weight is exact where the portfolio is of the session (portfolio_age_days 0). Distributions count as reinvested, as in the IBOV, unless prices says otherwise.
+-- PT: Que componentes moveram um índice em um pregão? A contribuição é o peso na abertura vezes a variação do fechamento desde o pregão anterior; contributions_points é a soma, index_change_percent a variação do índice pelos fechamentos da B3, difference_points o que as separa. Nula onde falta um fechamento, ou um evento não está provado. O peso é exato quando a carteira é do pregão (portfolio_age_days 0). Proventos reinvestidos, salvo se prices diz outra coisa.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
+-- Parameter: index_code | varchar | ${first_index} | The index, one of index_codes | O índice, um dos de index_codes
 -- Parameter: prices | varchar | 'total_return' | Which prices are compared: total_return (what a holder has had, distributions reinvested), adjusted (in equal shares) or traded (as they stand in the table) | Que preços se comparam: total_return (o que o titular teve, proventos reinvestidos), adjusted (em ações iguais) ou traded (como estão na tabela)
--- Scans: 2 files of the compact table at most, a session each, and the table of factors, one file | no máximo 2 arquivos da tabela compacta, um por pregão, e a tabela de fatores, um arquivo
+-- Scans: 2 files of the compact table at most, a session each, one of the table of members, the table of factors, one file, and the table of levels, a file an index and year | no máximo 2 arquivos da tabela compacta, um por pregão, um da tabela de componentes, a tabela de fatores, um arquivo, e a tabela de níveis, um arquivo por índice e ano
 -- Needs sessions: 1
 WITH ${lake_sessions},
 past AS (
@@ -16,19 +17,42 @@ sessions AS (
     FROM past
     WHERE sessions_ago < 2
 ),
+session AS (
+    SELECT trade_date, previous_session, missing_before
+    FROM past
+    WHERE sessions_ago = 0
+),
+members AS (
+    SELECT
+        listed.index_code,
+        listed.ticker,
+        listed.sector,
+        listed.weight,
+        listed.portfolio_age_days,
+        session.trade_date,
+        session.previous_session,
+        session.missing_before
+    FROM "${refined_database}"."${members_table}" AS listed
+    JOIN session ON session.trade_date = listed.trade_date
+    WHERE listed.index_code = ${index_code}
+),
+levels AS (
+    SELECT
+        levels.index_code,
+        max(CASE WHEN levels.trade_date = session.trade_date AND levels.note IS NULL THEN levels.level END) AS level,
+        max(CASE WHEN levels.trade_date = session.previous_session THEN levels.level END) AS previous_level
+    FROM "${raw_database}"."index_level" AS levels
+    CROSS JOIN session
+    GROUP BY levels.index_code
+),
 ${prices_asked},
 prices AS (
     SELECT
         daily.trade_date,
         daily.ticker,
         daily.company,
-        daily.sector,
-        daily.index_weight,
-        daily.portfolio_age_days,
         daily.close,
         sessions.sessions_ago,
-        sessions.previous_session,
-        sessions.missing_before,
         ${price_factor} AS factor,
         ${price_base} AS base
     FROM "${refined_database}"."${compact_table}" AS daily
@@ -38,24 +62,34 @@ prices AS (
 ${compared},
 contributions AS (
     SELECT
-        *,
-        CAST(close AS double) / nullif(CAST(previous_close AS double), 0) - 1 AS price_change
-    FROM compared
-    WHERE sessions_ago = 0
-        AND index_weight IS NOT NULL
-        AND close IS NOT NULL
+        members.*,
+        compared.company,
+        asked.prices,
+        CAST(compared.close AS double) / nullif(CAST(compared.previous_close AS double), 0) - 1 AS price_change,
+        100 * (CAST(levels.level AS double) / CAST(levels.previous_level AS double) - 1) AS index_change
+    FROM members
+    CROSS JOIN asked
+    LEFT JOIN compared ON compared.ticker = members.ticker AND compared.sessions_ago = 0
+    LEFT JOIN levels ON levels.index_code = members.index_code
+),
+summed AS (
+    SELECT *, sum(CAST(weight AS double) * price_change) OVER () AS contributions
+    FROM contributions
 )
 SELECT
     trade_date,
     previous_session,
     missing_before AS missing_sessions,
+    index_code,
     ticker,
     company,
     sector,
-    index_weight AS index_weight_percent,
+    weight AS index_weight_percent,
     CAST(100 * price_change AS decimal(9, 2)) AS change_percent,
-    CAST(CAST(index_weight AS double) * price_change AS decimal(9, 4)) AS contribution_points,
-    CAST(sum(CAST(index_weight AS double) * price_change) OVER () AS decimal(9, 4)) AS index_change_percent,
+    CAST(CAST(weight AS double) * price_change AS decimal(9, 4)) AS contribution_points,
+    CAST(contributions AS decimal(9, 4)) AS contributions_points,
+    CAST(index_change AS decimal(9, 4)) AS index_change_percent,
+    CAST(contributions - index_change AS decimal(9, 4)) AS difference_points,
     portfolio_age_days
-FROM contributions
-ORDER BY CAST(index_weight AS double) * price_change DESC NULLS LAST, ticker
+FROM summed
+ORDER BY CAST(weight AS double) * price_change DESC NULLS LAST, ticker

@@ -85,7 +85,8 @@ SELECT
     CAST(100 * stocks.price_change AS decimal(18, 2)) AS return_percent,
     stocks.daily_returns,
     CAST(100 * stocks.volatility * sqrt(252) AS decimal(18, 2)) AS annualised_volatility_percent,
-    CAST(stocks.average_volume AS decimal(24, 2)) AS average_cash_volume
+    -- To four digits first: what is half a cent is so in any engine, and is rounded up
+    CAST(CAST(stocks.average_volume AS decimal(28, 4)) AS decimal(24, 2)) AS average_cash_volume
 FROM stocks
 CROSS JOIN span
 WHERE stocks.closes = span.sessions_there

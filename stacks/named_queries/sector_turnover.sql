@@ -1,6 +1,6 @@
 -- Turnover by sector | Volume por setor
--- EN: How much was traded in each sector of the IBOV in a session, over all markets, against its average of the exchange's twenty sessions before? Sessions that the lake lacks do not count (missing_sessions). A stock's sector is the newest known in these sessions; stocks outside the index come together.
--- PT: Quanto foi negociado em cada setor do IBOV em um pregão, somados todos os mercados, em relação à média dos vinte pregões anteriores da bolsa? Os que faltam no lake não contam (missing_sessions). O setor de um papel é o mais recente conhecido nesses pregões; os papéis fora do índice vêm juntos.
+-- EN: How much was traded in each sector of the ${joined_index} in a session, over all markets, against its average of the exchange's twenty sessions before? Sessions that the lake lacks do not count (missing_sessions). A stock's sector is the newest known in these sessions; stocks outside the index come together.
+-- PT: Quanto foi negociado em cada setor do ${joined_index} em um pregão, somados todos os mercados, em relação à média dos vinte pregões anteriores da bolsa? Os que faltam no lake não contam (missing_sessions). O setor de um papel é o mais recente conhecido nesses pregões; os papéis fora do índice vêm juntos.
 -- Parameter: trade_date | date | ${last_session} | The session; on a day without one, the last before it | O pregão; em dia sem pregão, o último antes dele
 -- Scans: 21 files of the compact table at most, a session each | no máximo 21 arquivos da tabela compacta, um por pregão
 -- Needs sessions: 1
@@ -57,7 +57,8 @@ SELECT
         100 * CAST(volume AS double) / nullif(CAST(sum(volume) OVER () AS double), 0)
         AS decimal(5, 2)
     ) AS share_of_session_percent,
-    CAST(average_volume AS decimal(24, 2)) AS average_volume,
+    -- To four digits first: what is half a cent is so in any engine, and is rounded up
+    CAST(CAST(average_volume AS decimal(28, 4)) AS decimal(24, 2)) AS average_volume,
     CAST(CAST(volume AS double) / nullif(average_volume, 0) AS decimal(18, 2)) AS times_the_average
 FROM sectors
 ORDER BY volume DESC, sector

@@ -1,6 +1,6 @@
--- Sectors of the IBOV: weight and volume | Setores do IBOV: peso e volume
--- EN: How much does each sector weigh in the IBOV, and how much of it was traded in a session, over all markets?
--- PT: Quanto pesa cada setor no IBOV e quanto dele foi negociado em um pregão, somados todos os mercados?
+-- Sectors of the ${joined_index}: weight and volume | Setores do ${joined_index}: peso e volume
+-- EN: How much does each sector weigh in the ${joined_index}, and how much of it was traded in a session, over all markets?
+-- PT: Quanto pesa cada setor no ${joined_index} e quanto dele foi negociado em um pregão, somados todos os mercados?
 -- Parameter: trade_date | date | ${last_session} | The session | O pregão
 -- Scans: one file of the compact table, the session's | um arquivo da tabela compacta, o do pregão
 -- Needs sessions: 1

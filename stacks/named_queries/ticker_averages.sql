@@ -71,8 +71,8 @@ history AS (
         last_20 AS (ORDER BY trade_date ROWS BETWEEN 19 PRECEDING AND CURRENT ROW),
         last_200 AS (ORDER BY trade_date ROWS BETWEEN 199 PRECEDING AND CURRENT ROW)
 )
--- The mean of doubles is beside the exact one by less than the tenth digit: rounded to that first, it is exact,
--- and a half is rounded up, in whatever order an engine has added
+-- Averages to more digits first, of which doubles are sure: what is half of the last one is so in any engine, in
+-- whatever order it has added, and is rounded up
 SELECT
     trade_date,
     ticker,

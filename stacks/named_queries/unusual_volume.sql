@@ -45,7 +45,8 @@ SELECT
     security_type,
     currency,
     cash_volume,
-    CAST(average_volume AS decimal(24, 2)) AS average_cash_volume,
+    -- To four digits first: what is half a cent is so in any engine, and is rounded up
+    CAST(CAST(average_volume AS decimal(28, 4)) AS decimal(24, 2)) AS average_cash_volume,
     CAST(CAST(cash_volume AS double) / average_volume AS decimal(18, 2)) AS times_the_average
 FROM stocks
 WHERE (average_volume > 0 OR (SELECT sessions_before FROM span) IS NULL)

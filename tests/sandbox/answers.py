@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,9 @@ class Lake:
         stocks: A row for each session and stock, by session and ticker; a stock is what shares an ISIN.
         events: The table of events, as the job wrote it: what it should hold is tested elsewhere.
         factors: The table of factors, likewise.
+        portfolio: The IBOV's members, with `weight` and `sector`.
+        portfolio_date: The day from which it is known.
+        levels: The IBOV's level of each session.
     """
 
     sessions: Sequence[date]
@@ -57,6 +60,9 @@ class Lake:
     stocks: pd.DataFrame
     events: pd.DataFrame = field(default_factory=pd.DataFrame)
     factors: pd.DataFrame = field(default_factory=pd.DataFrame)
+    portfolio: pd.DataFrame = field(default_factory=pd.DataFrame)
+    portfolio_date: date = date.max
+    levels: dict[date, Decimal] = field(default_factory=dict)
 
     @classmethod
     def of(cls, market: SimulatedMarket, sessions: Sequence[date], portfolio_date: date) -> Lake:
@@ -86,7 +92,11 @@ class Lake:
             [(row.ticker, float(row.weight), row.sector) for row in market.portfolio(portfolio_date)],
             columns=["ticker", "weight", "sector"],
         )
-        return cls(sessions, quotes, _stocks(quotes, portfolio, portfolio_date))
+        stocks = _stocks(quotes, portfolio, portfolio_date)
+        levels = {day: market.level(day) for day in sessions}
+        return cls(
+            sessions, quotes, stocks, portfolio=portfolio, portfolio_date=portfolio_date, levels=levels
+        )
 
     def window(self, trade_date: date, count: int) -> list[date]:
         """The last sessions up to a day, newest first."""
@@ -198,6 +208,15 @@ def brl(cents: Any) -> Any:
     if isinstance(cents, pd.Series):
         return cents.map(brl, na_action="ignore").astype(object)
     return Decimal(int(cents)).scaleb(-2)
+
+
+def brl_mean(cents: pd.Series, count: int) -> pd.Series:
+    """Sums of cents by a count, as decimals in BRL; half a cent is rounded up."""
+
+    def mean(total: Any) -> Decimal:
+        return (Decimal(int(total)) / count / 100).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+    return cents.map(mean, na_action="ignore").astype(object)
 
 
 def percent(part: Any, whole: Any) -> Any:
@@ -346,7 +365,7 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
     stocks = stocks.assign(sector=stocks["ticker"].map(known).fillna("(outside the index)"))
     today, before = stocks[stocks["trade_date"] == days[0]], stocks[stocks["trade_date"] != days[0]]
     volume = today.groupby("sector")["volume"].sum()
-    average = before.groupby("sector")["volume"].sum() / (len(days) - 1)
+    total, count = before.groupby("sector")["volume"].sum(), len(days) - 1
     return pd.DataFrame(
         {
             "trade_date": days[0],
@@ -356,8 +375,8 @@ def sector_turnover(lake: Lake, trade_date: date) -> pd.DataFrame:
             "stocks": today.groupby("sector").size(),
             "volume": brl(volume),
             "share_of_session_percent": percent(volume, volume.sum()),
-            "average_volume": average / 100,
-            "times_the_average": volume / average,
+            "average_volume": brl_mean(total, count),
+            "times_the_average": volume / (total / count),
         }
     ).sort_values("volume", ascending=False)
 
@@ -437,7 +456,7 @@ def ticker_averages(lake: Lake, trade_date: date, prices: str, ticker: str) -> p
             "average_200": close.rolling(200).mean(),
             "missing_200": zeros.rolling(200).sum(),
             "volume": brl(stock["volume"]),
-            "average_volume_20": stock["volume"].rolling(20).mean() / 100,
+            "average_volume_20": brl_mean(stock["volume"].rolling(20).sum(), 20),
         }
     )
     return rows.loc[rows.index.isin(lake.window(trade_date, 50))][::-1]
@@ -453,7 +472,7 @@ def returns_and_volatility(
         return stocks.pivot(index="trade_date", columns="ticker", values=name)
 
     closes = table("close").dropna(axis=1)
-    traded = table("cash")[closes.columns].mean()
+    traded = brl_mean(table("cash")[closes.columns].sum(), len(closes))
     bases = table("base")[closes.columns]
     comparable = (table("close") * table("factor"))[closes.columns]
     returns = comparable.apply(np.log).diff().where(bases == bases.shift()).iloc[1:]
@@ -472,7 +491,7 @@ def returns_and_volatility(
             "return_percent": returned.where(one_base),
             "daily_returns": returns.count(),
             "annualised_volatility_percent": 100 * returns.std() * np.sqrt(252),
-            "average_cash_volume": traded / 100,
+            "average_cash_volume": traded,
         }
     )
     rows = rows[(rows["average_cash_volume"] >= minimum_average_volume) & (rows["daily_returns"] >= 11)]
@@ -606,25 +625,119 @@ def odd_lot_share(lake: Lake, trade_date: date, minimum_volume: float) -> pd.Dat
     ).sort_values("odd_lot_share_percent", ascending=False, kind="stable")[:50]
 
 
-def index_contribution(lake: Lake, trade_date: date, prices: str) -> pd.DataFrame:
-    stocks = lake.with_previous_close(trade_date, prices).dropna(subset=["weight", "close"])
+def index_contribution(lake: Lake, trade_date: date, index_code: str, prices: str) -> pd.DataFrame:
+    members = lake.portfolio.set_index("ticker", drop=False)
+    stocks = lake.with_previous_close(trade_date, prices).reindex(members.index)
     change = stocks["close"] / stocks["previous"] - 1
-    portfolio_date = lake.stocks[lake.stocks["weight"].notna()]["trade_date"].min()
+    contributions = members["weight"] * change
+    before = lake.window(trade_date, 2)[1]
+    moved = 100 * float(lake.levels[trade_date] / lake.levels[before] - 1)
+    return (
+        pd.DataFrame(
+            {
+                "trade_date": trade_date,
+                "previous_session": before,
+                "missing_sessions": 0,
+                "index_code": index_code,
+                "ticker": members["ticker"],
+                "company": stocks["company"],
+                "sector": members["sector"],
+                "index_weight_percent": members["weight"],
+                "change_percent": 100 * change,
+                "contribution_points": contributions,
+                "contributions_points": contributions.sum(),
+                "index_change_percent": moved,
+                "difference_points": contributions.sum() - moved,
+                "portfolio_age_days": (trade_date - lake.portfolio_date).days,
+            }
+        )
+        .sort_index()
+        .sort_values("contribution_points", ascending=False, kind="stable")
+    )
+
+
+def index_moves(lake: Lake, trade_date: date) -> pd.DataFrame:
+    level, before = (lake.levels[day] for day in lake.window(trade_date, 2))
     return pd.DataFrame(
         {
-            "trade_date": trade_date,
-            "previous_session": stocks["previous_session"],
-            "missing_sessions": 0,
-            "ticker": stocks["ticker"],
-            "company": stocks["company"],
-            "sector": stocks["sector"],
-            "index_weight_percent": stocks["weight"],
-            "change_percent": 100 * change,
-            "contribution_points": stocks["weight"] * change,
-            "index_change_percent": (stocks["weight"] * change).sum(),
-            "portfolio_age_days": (trade_date - portfolio_date).days,
+            "trade_date": [trade_date],
+            "previous_session": lake.window(trade_date, 2)[1],
+            "index_code": "IBOV",
+            "level": level,
+            "previous_level": before,
+            "change_points": level - before,
+            "change_percent": 100 * float(level / before - 1),
+            "note": None,
         }
-    ).sort_values("contribution_points", ascending=False)
+    )
+
+
+def index_changes(lake: Lake, first_date: date, last_date: date, index_code: str) -> pd.DataFrame:
+    """Of one portfolio nothing changes."""
+    names = ["first_session", "last_session", "index_code", "change", "ticker", "isin", "sector"]
+    names += ["weight_before_percent", "weight_after_percent", "members_before", "members_after"]
+    return pd.DataFrame(columns=names)
+
+
+def index_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
+    weights = lake.portfolio.set_index("ticker")["weight"].sort_values(ascending=False)
+    hhi = (weights**2).sum()
+    return pd.DataFrame(
+        {
+            "trade_date": [trade_date],
+            "index_code": "IBOV",
+            "members": len(weights),
+            "not_traded": len(set(weights.index) - set(lake.at(trade_date).index)),
+            "largest": weights.index[0],
+            **{f"top_{count}_percent": weights[:count].sum() for count in (1, 5, 10)},
+            "herfindahl_hirschman_index": hhi,
+            "effective_members": weights.sum() ** 2 / hhi,
+            "portfolio_date": lake.portfolio_date,
+            "portfolio_age_days": (trade_date - lake.portfolio_date).days,
+        }
+    )
+
+
+def stock_against_index(
+    lake: Lake, trade_date: date, index_code: str, prices: str, ticker: str
+) -> pd.DataFrame:
+    stock = lake.stocks[(lake.stocks["ticker"] == ticker) & lake.stocks["close"].notna()]
+    stock = lake.in_terms(stock, prices).set_index("trade_date", drop=False)
+    rows = []
+    for span in (60, 250):
+        days = lake.window(trade_date, span + 1)[::-1]
+        own = stock.reindex(days)
+        comparable = own["close"] * own["factor"]
+        level = pd.Series([float(lake.levels[day]) for day in days], index=days)
+        steps = (comparable / comparable.shift() - 1).where(own["base"] == own["base"].shift())
+        steps, moves = steps.dropna(), (level / level.shift() - 1)
+        there = own[own["trade_date"].notna()]
+        first, last = there.index[0], there.index[-1]
+        one_base = there["base"].notna().all() and there["base"].nunique() == 1
+        grown = comparable[last] / comparable[first] if one_base else np.nan
+        of_index = level[last] / level[first]
+        enough = len(steps) * 2 >= span
+        beside = moves[steps.index]
+        beta = ((beside - beside.mean()) * (steps - steps.mean())).sum() / (
+            (beside - beside.mean()) ** 2
+        ).sum()
+        rows.append(
+            {
+                "last_session": last,
+                "first_session": first,
+                "sessions": span,
+                "ticker": ticker,
+                "company": there["company"].iloc[-1],
+                "index_code": index_code,
+                "stock_return_percent": 100 * (grown - 1),
+                "index_return_percent": 100 * (of_index - 1),
+                "relative_return_percent": 100 * (grown / of_index - 1),
+                "beta": beta if enough else None,
+                "correlation": float(np.corrcoef(beside, steps)[0, 1]) if enough else None,
+                "daily_returns": len(steps),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def volume_concentration(lake: Lake, trade_date: date) -> pd.DataFrame:
@@ -670,9 +783,9 @@ def opening_gaps(
 def unusual_volume(lake: Lake, trade_date: date, security_types: str, minimum_volume: float) -> pd.DataFrame:
     days = lake.window(trade_date, 21)
     today = of_kinds(lake.at(days[0]), security_types)
-    average = lake.over(days[1:]).groupby("ticker")["cash"].sum() / (len(days) - 1)
-    stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(average=average)
-    stocks = stocks[stocks["average"] > 0]
+    total, count = lake.over(days[1:]).groupby("ticker")["cash"].sum(), len(days) - 1
+    stocks = today[(today["cash"] >= 100 * minimum_volume)].assign(total=total)
+    stocks = stocks[stocks["total"] > 0]
     return pd.DataFrame(
         {
             "trade_date": days[0],
@@ -682,8 +795,8 @@ def unusual_volume(lake: Lake, trade_date: date, security_types: str, minimum_vo
             "security_type": stocks["kind"],
             "currency": "BRL",
             "cash_volume": brl(stocks["cash"]),
-            "average_cash_volume": stocks["average"] / 100,
-            "times_the_average": stocks["cash"] / stocks["average"],
+            "average_cash_volume": brl_mean(stocks["total"], count),
+            "times_the_average": stocks["cash"] / (stocks["total"] / count),
         }
     ).sort_values("times_the_average", ascending=False)[:20]
 
@@ -753,7 +866,31 @@ def data_quality(lake: Lake, first_date: date, last_date: date) -> pd.DataFrame:
     rows["without_trades"] = 0
     rows["doubtful_trades"] = _doubtful_trades(asked).reindex(rows.index, fill_value=0)
     rows["revised_lines"] = 0
+    beside = [_beside_index(lake, day, first_date) for day in rows.index]
+    rows["index_difference_basis_points"] = [difference for difference, _ in beside]
+    rows["index_difference_reason"] = [reason for _, reason in beside]
     return rows.rename_axis("trade_date").reset_index()
+
+
+def _beside_index(lake: Lake, day: date, first_date: date) -> tuple[float | None, str | None]:
+    """Contributions less the index's own change, in basis points, and, from 5 on, what explains it."""
+    if day not in lake.sessions or day == lake.window(lake.sessions[-1], len(lake.sessions))[-1]:
+        return None, None
+    before = lake.window(day, 2)[1]
+    stocks = lake.with_previous_close(day, "total_return").dropna(subset="weight")
+    if before < first_date or stocks.empty:
+        return None, None
+    change = stocks["close"] / stocks["previous"] - 1
+    moved = 100 * float(lake.levels[day] / lake.levels[before] - 1)
+    difference = 100 * ((stocks["weight"] * change).sum() - moved)
+    reasons = ""
+    if day > lake.portfolio_date:
+        reasons += f"portfolio {(day - lake.portfolio_date).days} days old; "
+    if (weight := stocks["weight"].sum()) < 99.9995:
+        reasons += f"{100 - weight:.3f}% of the weight not traded; "
+    if (unknown := stocks["weight"][change.isna()].sum()) > 0.0005:
+        reasons += f"{unknown:.3f}% of the weight without a proven close before; "
+    return difference, (reasons or "nothing known explains it") if abs(difference) >= 5 else None
 
 
 def in_order(rows: pd.DataFrame, *keys: str, newest: str, empty: str) -> pd.DataFrame:

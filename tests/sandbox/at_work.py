@@ -59,7 +59,7 @@ def roles_at_work(sandbox: Sandbox) -> dict[str, RoleAtWork]:
     """The roles of a deployed stack, by their logical id; the environment has to lead to it."""
     stack = sandbox.deployment.work_group
     found = boto3.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
-    calls = [json.loads(line) for line in sandbox.aws.decisions.read_text().splitlines()]
+    calls = sandbox.aws.decisions
     return {
         without_hash(f"<{each['LogicalResourceId']}>")[1:-1]: RoleAtWork(
             allowed=_allowed(each["PhysicalResourceId"]),

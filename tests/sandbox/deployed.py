@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from sandbox.arguments import DUCKDB
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import (
@@ -90,17 +89,16 @@ class Deployed:
 
 
 @contextmanager
-def deploying(folder: Path, *, engine: str = DUCKDB) -> Iterator[Deployed]:
+def deploying(folder: Path) -> Iterator[Deployed]:
     """The stack, deployed, with `SESSIONS` taken from the simulated market by one firing of the schedule.
 
     Args:
         folder: An empty folder.
-        engine: What answers Athena's queries in it.
     """
     b3 = ChangingSource(SimulatedSource(SESSIONS, MARKET))
     with (
         B3Server(b3) as server,
-        start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO()), engine=engine) as sandbox,
+        start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO())) as sandbox,
     ):
         with pytest.MonkeyPatch.context() as environment:
             lead_to(sandbox.aws, environment)

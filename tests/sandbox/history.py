@@ -20,6 +20,20 @@ from scraper.__main__ import DONE, main
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
 
 
+def load(deployed: Deployed, sessions: Sequence[date]) -> None:
+    """Load these sessions, all of its market and before those that it has, into the compact table."""
+    names = deployed.sandbox.deployment
+    served, deployed.b3.now = deployed.b3.now, SimulatedSource([*sessions, *SESSIONS], MARKET)
+    settings = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
+    days = ["--from", str(sessions[0]), "--to", str(sessions[-1])]
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("QUOTES_BASE_URL", settings["Environment"]["Variables"]["QUOTES_BASE_URL"])
+            assert main(["backfill", *days, "--compact-only", "--stack", names.work_group]) == DONE
+    finally:
+        deployed.b3.now = served
+
+
 @contextmanager
 def loaded(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
     """The deployed pipeline with these sessions, too, in the compact table; afterwards without them again.
@@ -30,18 +44,52 @@ def loaded(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
         deployed: The pipeline.
         sessions: Sessions of its market, all before those that it has.
     """
-    names = deployed.sandbox.deployment
-    served, deployed.b3.now = deployed.b3.now, SimulatedSource([*sessions, *SESSIONS], MARKET)
-    settings = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
-    days = ["--from", str(sessions[0]), "--to", str(sessions[-1])]
     try:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("QUOTES_BASE_URL", settings["Environment"]["Variables"]["QUOTES_BASE_URL"])
-            assert main(["backfill", *days, "--compact-only", "--stack", names.work_group]) == DONE
+        load(deployed, sessions)
         yield
     finally:
-        deployed.b3.now = served
         remove_sessions(deployed, sessions)
+
+
+def ask_for_actions(deployed: Deployed, source: ActionsSource) -> None:
+    """Have what a source states of all issuers that the raw quotes name in the raw bucket."""
+    deployed.b3.actions = source
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
+        command = ["backfill", "--corporate-actions", "--refresh", "--stack"]
+        assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
+
+
+def ask_for_levels(deployed: Deployed, sessions: Sequence[date]) -> None:
+    """Have the levels of its index, of these sessions of its market, in the raw bucket."""
+    served, deployed.b3.now = deployed.b3.now, SimulatedSource(sessions, MARKET)
+    years = ["--from", str(sessions[0].year), "--to", str(sessions[-1].year)]
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
+            command = ["backfill", "--index-levels", *years, "--refresh", "--stack"]
+            assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
+    finally:
+        deployed.b3.now = served
+
+
+@contextmanager
+def levels_known(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
+    """The deployed pipeline with the levels of its index of these sessions; afterwards with those before.
+
+    Args:
+        deployed: The pipeline.
+        sessions: Sessions of its market, and all that it has.
+    """
+    bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
+    before = {each.key: each.get()["Body"].read() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
+    try:
+        ask_for_levels(deployed, sessions)
+        yield
+    finally:
+        bucket.objects.filter(Prefix=keys.INDEX_LEVELS).delete()
+        for key, body in before.items():
+            bucket.put_object(Key=key, Body=body)
 
 
 @contextmanager
@@ -54,15 +102,10 @@ def actions_known(deployed: Deployed, source: ActionsSource) -> Iterator[None]:
         deployed: The pipeline.
         source: Who knows of corporate actions.
     """
-    names = deployed.sandbox.deployment
-    deployed.b3.actions = source
     try:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
-            command = ["backfill", "--corporate-actions", "--refresh", "--stack", names.work_group]
-            assert main(command) == DONE
+        ask_for_actions(deployed, source)
         yield
     finally:
         deployed.b3.actions = None
-        bucket = boto3.resource("s3").Bucket(names.raw_bucket)
+        bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
         bucket.objects.filter(Prefix=keys.CORPORATE_ACTIONS).delete()

@@ -285,7 +285,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
             destroyed=destroyed,
             before=before,
             after=_whole_account(),
-            decisions=[json.loads(line) for line in aws.decisions.read_text().splitlines()],
+            decisions=aws.decisions,
         )
 
 

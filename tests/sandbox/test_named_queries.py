@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -26,15 +25,17 @@ from benchmarks import partitions
 from lake import keys
 from refinement import columns
 from sandbox.b3.sources import SimulatedSource
-from sandbox.pipeline import QueryResult
+from sandbox.environment import Sandbox
+from sandbox.pipeline import Pipeline, QueryResult
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from stacks.named_query import NAMED_QUERIES, NamedQuery, Tables
 from tests.leading import lead_to
 from tests.sandbox import answers
 from tests.sandbox.answers import Lake
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed
-from tests.sandbox.history import actions_known, loaded
+from tests.sandbox.history import actions_known, levels_known, loaded
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -55,7 +56,10 @@ PREPARED: dict[str, dict[str, Any]] = {
         "minimum_volume": 5_000_000,
         "within_percent": 10,
     },
-    "index_contribution": {"trade_date": BEFORE, "prices": "adjusted"},
+    "index_changes": {"first_date": SESSIONS[0], "last_date": SESSIONS[1], "index_code": "IBOV"},
+    "index_concentration": {"trade_date": BEFORE},
+    "index_contribution": {"trade_date": BEFORE, "index_code": "IBOV", "prices": "adjusted"},
+    "index_moves": {"trade_date": THEN},
     "most_traded": {"trade_date": THEN},
     "odd_lot_share": {"trade_date": THEN, "minimum_volume": 0},
     "opening_gaps": {
@@ -77,6 +81,12 @@ PREPARED: dict[str, dict[str, Any]] = {
     "sector_turnover": {"trade_date": BEFORE},
     "sector_weights": {"trade_date": BEFORE},
     "session_overview": {"trade_date": THEN, "security_types": "etf, fund", "prices": "adjusted"},
+    "stock_against_index": {
+        "trade_date": THEN,
+        "index_code": "IBOV",
+        "prices": "adjusted",
+        "ticker": "ZXAA3",
+    },
     "stocks_without_trades": {"trade_date": THEN},
     "ticker_averages": {"trade_date": THEN, "prices": "traded", "ticker": "ZXAA3"},
     "ticker_last_sessions": {"trade_date": THEN, "prices": "traded", "ticker": "ZXAA3"},
@@ -100,10 +110,16 @@ PREPARED: dict[str, dict[str, Any]] = {
 """Values that are not the defaults. Only the sessions of the daily path have a portfolio and a wide table."""
 
 
-MAY_BE_EMPTY = {"ex_events", "paper_events"}
-"""Nothing may have happened in a session, or to a paper."""
+MAY_BE_EMPTY = {"ex_events", "paper_events", "index_changes"}
+"""Nothing may have happened in a session, to a paper, or to a portfolio."""
 
-FINDS_A_TICKER = {"paper_events", "ticker_averages", "ticker_last_sessions", "ticker_session"}
+FINDS_A_TICKER = {
+    "paper_events",
+    "stock_against_index",
+    "ticker_averages",
+    "ticker_last_sessions",
+    "ticker_session",
+}
 """As they are saved, they look for the most traded one."""
 
 SPANS = {
@@ -119,6 +135,7 @@ SPANS = {
     "sector_turnover": 21,
     "sector_weights": 1,
     "session_overview": 2,
+    "stock_against_index": 251,
     "stocks_without_trades": 21,
     "ticker_averages": 249,
     "ticker_last_sessions": 21,
@@ -134,6 +151,7 @@ NAMES = Tables(
     refined_table="bovespa_daily",
     compact_table="bovespa_daily_compact",
     raw_database="bovespa",
+    joined_index="IBOV",
 )
 QUERIES = {query.stem: query for query in NamedQuery.read_all(NAMES)}
 WIDE, COMPACT, RAW, REVISIONS = (
@@ -142,19 +160,24 @@ WIDE, COMPACT, RAW, REVISIONS = (
     ("bovespa", "cotahist"),
     ("bovespa", "cotahist_revisions"),
 )
+MEMBERS = ("default", "bovespa_index_members")
 EVENTS, FACTORS = ("default", "bovespa_events"), ("default", "bovespa_factors")
 """Of one object each."""
+LEVELS = ("bovespa", "index_level")
+"""Of an object a year."""
 COLUMNS = {
     "default": {
         "bovespa_daily": {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
         "bovespa_daily_compact": {
             field.name: field.type for field in (*columns.COMPACT_COLUMNS, *columns.COMPACT_KEYS)
         },
+        MEMBERS[1]: {field.name: field.type for field in (*columns.MEMBER_COLUMNS, *columns.MEMBER_KEYS)},
         EVENTS[1]: {field.name: field.type for field in columns.EVENT_COLUMNS},
         FACTORS[1]: {field.name: field.type for field in columns.FACTOR_COLUMNS},
     },
     "bovespa": {
         "cotahist": {column.name: column.glue_type for column in COTAHIST_COLUMNS} | {"trade_date": "date"},
+        LEVELS[1]: {column.name: column.glue_type for column in LEVEL_COLUMNS},
         "cotahist_revisions": {column.name: column.glue_type for column in REVISION_COLUMNS}
         | {"trade_date": "date"},
     },
@@ -169,18 +192,20 @@ class Year:
     """The pipeline with 250 sessions.
 
     Attributes:
-        deployed: The pipeline.
+        sandbox: Where it is deployed.
+        pipeline: The pipeline.
         saved: The workgroup's saved queries, by name.
         lake: What was generated.
         folders: Where the tables' files lie.
-        objects: The tables of one object.
+        objects: The tables of an object or a few.
     """
 
-    deployed: Deployed
+    sandbox: Sandbox
+    pipeline: Pipeline
     saved: dict[str, str]
     lake: Lake
     folders: dict[Table, Path]
-    objects: dict[Table, Path]
+    objects: dict[Table, list[Path]]
 
     def values(self, stem: str, *, prepared: bool) -> Values:
         return PREPARED[stem] if prepared else _defaults(self.lake, QUERIES[stem])
@@ -190,39 +215,41 @@ class Year:
         return frame
 
 
-@contextmanager
-def a_year(deployed: Deployed) -> Iterator[Year]:
-    """History is loaded before the sessions of the daily path, and taken out again at the end."""
-    known = actions_known(deployed, SimulatedSource(YEAR, MARKET))
-    with pytest.MonkeyPatch.context() as environment:
-        lead_to(deployed.sandbox.aws, environment)
-        with known, loaded(deployed, HISTORY):
-            deployed.sandbox.refresh_lake()
-            lake = deployed.sandbox.lake
-            folders = {
-                WIDE: lake / "refined",
-                COMPACT: lake / "refined_compact",
-                RAW: lake / "raw" / "cotahist",
-            }
-            objects = {
-                EVENTS: lake / keys.EVENTS_FOLDER / keys.REFINED_FILE,
-                FACTORS: lake / keys.FACTORS_FOLDER / keys.REFINED_FILE,
-            }
-            events, factors = (pd.read_parquet(path, partitioning=None) for path in objects.values())
-            yield Year(
-                deployed=deployed,
-                saved=dict(deployed.pipeline.named_queries()),
-                lake=replace(Lake.of(MARKET, YEAR, SESSIONS[0]), events=events, factors=factors),
-                folders=folders,
-                objects=objects,
-            )
-        deployed.sandbox.refresh_lake()
+def year_of(sandbox: Sandbox) -> Year:
+    """The year in a sandbox that has it, to which the environment leads."""
+    sandbox.refresh_lake()
+    lake, pipeline = sandbox.lake, Pipeline(sandbox.deployment)
+    folders = {
+        WIDE: lake / "refined",
+        COMPACT: lake / "refined_compact",
+        MEMBERS: lake / keys.MEMBERS_FOLDER,
+        RAW: lake / "raw" / "cotahist",
+    }
+    objects = {
+        EVENTS: [lake / keys.EVENTS_FOLDER / keys.REFINED_FILE],
+        FACTORS: [lake / keys.FACTORS_FOLDER / keys.REFINED_FILE],
+        LEVELS: sorted((lake / keys.INDEX_LEVELS).glob("*.parquet")),
+    }
+    events, factors = (pd.read_parquet(objects[table][0], partitioning=None) for table in (EVENTS, FACTORS))
+    return Year(
+        sandbox=sandbox,
+        pipeline=pipeline,
+        saved=dict(pipeline.named_queries()),
+        lake=replace(Lake.of(MARKET, YEAR, SESSIONS[0]), events=events, factors=factors),
+        folders=folders,
+        objects=objects,
+    )
 
 
 @pytest.fixture(scope="module")
 def year(deployed: Deployed) -> Iterator[Year]:
-    with a_year(deployed) as every_session:
-        yield every_session
+    """History is loaded before the sessions of the daily path, and taken out again at the end."""
+    known = actions_known(deployed, SimulatedSource(YEAR, MARKET))
+    with pytest.MonkeyPatch.context() as environment:
+        lead_to(deployed.sandbox.aws, environment)
+        with known, loaded(deployed, HISTORY), levels_known(deployed, YEAR):
+            yield year_of(deployed.sandbox)
+        deployed.sandbox.refresh_lake()
 
 
 def literal(value: Any) -> str:
@@ -237,6 +264,7 @@ def _defaults(lake: Lake, query: NamedQuery) -> Values:
     known = {
         "${last_session}": last,
         "${session_20_before}": lake.window(last, 21)[-1],
+        "${first_index}": "IBOV",
         "${most_traded_ticker}": lake.at(last)["volume"].idxmax(),
     }
     return {each.name: known.get(each.default) or _value(each.default) for each in query.parameters}
@@ -247,6 +275,10 @@ def _value(text: str) -> str | int:
 
 
 DIGITS = {
+    "beta": 4,
+    "contributions_points": 4,
+    "correlation": 4,
+    "difference_points": 4,
     "cash_per_share": 6,
     "contribution_points": 4,
     "herfindahl_hirschman_index": 0,
@@ -295,7 +327,7 @@ def found(result: QueryResult) -> tuple[list[str], list[list[str | None]]]:
 
 
 def test_the_stack_has_every_query_twice(year: Year) -> None:
-    athena, group = boto3.client("athena"), year.deployed.sandbox.deployment.work_group
+    athena, group = boto3.client("athena"), year.sandbox.deployment.work_group
     assert year.saved.keys() == {query.name for query in QUERIES.values()}
     statements = athena.list_prepared_statements(WorkGroup=group)["PreparedStatements"]
     assert sorted(statement["StatementName"] for statement in statements) == STEMS
@@ -303,7 +335,7 @@ def test_the_stack_has_every_query_twice(year: Year) -> None:
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_saved_query_answers_of_the_last_session(year: Year, stem: str) -> None:
-    columns, rows = found(year.deployed.pipeline.query(year.saved[QUERIES[stem].name]))
+    columns, rows = found(year.pipeline.query(year.saved[QUERIES[stem].name]))
 
     assert rows or stem in MAY_BE_EMPTY
     assert difference(columns, rows, year.expected(stem, year.values(stem, prepared=False))) == ""
@@ -314,7 +346,7 @@ def test_a_prepared_statement_answers_of_what_it_is_asked(year: Year, stem: str)
     values = year.values(stem, prepared=True)
     using = ", ".join(literal(value) for value in values.values())
 
-    columns, rows = found(year.deployed.pipeline.query(f"EXECUTE {stem} USING {using}"))
+    columns, rows = found(year.pipeline.query(f"EXECUTE {stem} USING {using}"))
 
     assert rows or stem in MAY_BE_EMPTY
     assert difference(columns, rows, year.expected(stem, values)) == ""
@@ -325,8 +357,11 @@ def needed(lake: Lake, stem: str, values: Values, *, prepared: bool) -> dict[Tab
     if stem == "data_quality":
         days = [day for day in lake.sessions if values["first_date"] <= day <= values["last_date"]]
         return {RAW: days, COMPACT: days}
-    if stem == "ex_events":
-        return {}
+    if stem in {"ex_events", "index_moves", "index_changes", "index_concentration"}:
+        # The first session of the defaults has no portfolio
+        of_members = {"index_changes": SESSIONS if prepared else SESSIONS[-1:]}
+        of_members["index_concentration"] = (values.get("trade_date", SESSIONS[-1]),)
+        return {MEMBERS: [*of_members[stem]]} if stem in of_members else {}
     if stem in {"paper_events", "total_return"}:  # the one is about the last session
         ends = [values.get(name, lake.sessions[-1]) for name in ("first_date", "last_date")]
         return {COMPACT: [lake.window(end, 1)[0] for end in ends]}
@@ -336,7 +371,8 @@ def needed(lake: Lake, stem: str, values: Values, *, prepared: bool) -> dict[Tab
         return {WIDE: [day]} if prepared else {WIDE: [day], COMPACT: [day]}
     if stem == "highs_and_lows_52_weeks":
         return {COMPACT: [each for each in lake.sessions if 0 <= (day - each).days < 364]}
-    return {COMPACT: lake.window(day, SPANS[stem])}
+    members = {MEMBERS: [day]} if stem == "index_contribution" else {}
+    return members | {COMPACT: lake.window(day, SPANS[stem])}
 
 
 def filled(stem: str, values: Values, *, prepared: bool) -> str:
@@ -356,7 +392,7 @@ def test_a_query_asks_for_the_sessions_that_it_needs_by_the_catalog_alone(
 ) -> None:
     values = year.values(stem, prepared=prepared)
     wanted = needed(year.lake, stem, values, prepared=prepared)
-    every = dict.fromkeys((WIDE, COMPACT, RAW, REVISIONS), YEAR)
+    every = {**dict.fromkeys((WIDE, COMPACT, RAW, REVISIONS), YEAR), MEMBERS: SESSIONS}
     if stem == "data_quality":
         wanted[REVISIONS] = wanted[RAW]  # in this lake they are of no session
 
@@ -377,11 +413,11 @@ class Engine:
 
     Args:
         folders: Where the tables' files lie.
-        objects: The tables of one object, which stay as they are.
+        objects: The tables of an object or a few, which stay as they are.
         scratch: A folder to write in.
     """
 
-    def __init__(self, folders: dict[Table, Path], objects: dict[Table, Path], scratch: Path) -> None:
+    def __init__(self, folders: dict[Table, Path], objects: dict[Table, list[Path]], scratch: Path) -> None:
         self._objects = objects
         self._files: dict[Table, list[Path]] = {}
         self._not_parquet: dict[Path, Path] = {}
@@ -416,13 +452,18 @@ class Engine:
             connection.execute(
                 f'CREATE VIEW "default"."{COMPACT[1]}$partitions" (trade_date) AS VALUES {days}'
             )
+            days = ", ".join(f"(DATE '{day}')" for day in SESSIONS)
+            connection.execute(
+                f'CREATE VIEW "default"."{MEMBERS[1]}$partitions" (trade_date) AS VALUES {days}'
+            )
             connection.execute(f'CREATE TABLE "{REVISIONS[0]}"."{REVISIONS[1]}" (trade_date date)')
             for table, files in self._files.items():
                 left = set(readable.get(table, []))
                 paths = [file if file in left else self._not_parquet[file] for file in files]
                 connection.execute(_view(table, [self._of_no_session[table], *paths]))
-            for (database, name), path in self._objects.items():
-                connection.execute(f'CREATE VIEW "{database}"."{name}" AS FROM read_parquet(\'{path}\')')
+            for (database, name), paths in self._objects.items():
+                names = [str(path) for path in paths]
+                connection.execute(f'CREATE VIEW "{database}"."{name}" AS FROM read_parquet({names})')
             (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
             result = connection.execute(translated)
             names = [name for name, *_ in result.description or []]

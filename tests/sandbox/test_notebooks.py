@@ -29,13 +29,16 @@ from sandbox.b3.sources import SimulatedSource
 from scraper.b3.calendar import sessions_between
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of
-from tests.sandbox.history import actions_known, loaded
+from tests.sandbox.history import actions_known, levels_known, loaded
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
 HISTORY = sessions_between(SESSIONS[0] - timedelta(days=120), SESSIONS[0] - timedelta(days=1))[-60:]
 DAYS = [*HISTORY, *SESSIONS]
-FRAMES = ("breadth", "sectors", "prices", "index", "options", "risk", "expiries", "returns", "ex_events")
+FRAMES = (
+    *("breadth", "sectors", "prices", "index", "options", "risk", "expiries", "returns", "ex_events"),
+    "beside",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,8 @@ def lake(deployed: Deployed) -> Iterator[Lake]:
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         environment.setenv("STACK_NAME", deployed.sandbox.deployment.work_group)
-        with actions_known(deployed, SimulatedSource(DAYS, MARKET)), loaded(deployed, HISTORY):
+        known = actions_known(deployed, SimulatedSource(DAYS, MARKET))
+        with known, loaded(deployed, HISTORY), levels_known(deployed, DAYS):
             yield Lake.find()
 
 
@@ -181,7 +185,8 @@ def breadth_by_hand(terms: Terms) -> dict[date, tuple[int, int, int]]:
 
 def test_the_notebook_shows_a_chart_in_every_section(executed: Executed) -> None:
     assert list(executed.shown) == [
-        *("breadth", "sectors", "candles", "treemap", "put-call", "risk", "expiries", "total-return")
+        *("breadth", "sectors", "candles", "treemap", "put-call", "risk", "expiries", "total-return"),
+        "against-index",
     ]
     for svg in executed.shown.values():
         assert svg.startswith("<svg")
@@ -338,6 +343,18 @@ def test_total_return_is_held_against_the_price_with_what_went_ex(
         map(str, expected[columns].itertuples(index=False))
     )
     assert len(shown) > 0
+
+
+def test_a_stock_is_held_against_the_index_s_own_closes(executed: Executed, terms: Terms) -> None:
+    found = executed.frames["beside"].to_dict("records")
+    assert [row["trade_date"] for row in found] == DAYS
+    for row in found:
+        day = row["trade_date"]
+        assert row["level"] == float(MARKET.level(day))
+        expected = terms.close(executed.ticker, day, DAYS[-1])
+        assert (None if pd.isna(row["stock"]) else row["stock"]) == (
+            expected if expected is None else pytest.approx(expected)
+        )
 
 
 def test_what_is_not_proven_has_no_return_and_a_reason(executed: Executed, terms: Terms) -> None:

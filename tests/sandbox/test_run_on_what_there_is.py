@@ -109,7 +109,7 @@ def test_what_an_interrupted_run_has_left_is_taken_up_by_the_next(
 def test_the_lake_is_laid_out_when_a_late_stage_fails(
     in_sandbox: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StageError("a query failed")
 
     monkeypatch.setattr("sandbox.run.ask", fail)

@@ -26,28 +26,36 @@ import pytest
 
 from benchmarks import partitions
 from sandbox.arguments import TRINO
+from sandbox.b3.sources import SimulatedSource
+from sandbox.deploy import OUTPUTS, Deployment, digest_of
+from sandbox.deployed import Images
+from sandbox.environment import AWS, HOME, Sandbox
+from sandbox.ministack import MiniStack
 from sandbox.shims.trino_engine import CUT_OFF, STOPPED
 from sandbox.trino.installation import installed
 from sandbox.trino.server import ADDRESS
 from tests.leading import lead_to
-from tests.sandbox.deployed import Deployed, deploying
+from tests.sandbox.deployed import MARKET, deploying
+from tests.sandbox.history import ask_for_actions, ask_for_levels, load
 from tests.sandbox.test_named_queries import (
     COLUMNS,
     COMPACT,
     FINDS_A_TICKER,
+    HISTORY,
     MAY_BE_EMPTY,
     QUERIES,
     RAW,
     STEMS,
     WIDE,
+    YEAR,
     Engine,
     Table,
     Year,
-    a_year,
     difference,
     filled,
     literal,
     needed,
+    year_of,
 )
 
 pytestmark = [
@@ -99,13 +107,13 @@ class Athena:
     """The deployed pipeline's Athena, and the Trino behind it.
 
     Args:
-        deployed: The pipeline, to which the environment leads.
+        sandbox: Where it is deployed, and the environment leads.
     """
 
-    def __init__(self, deployed: Deployed) -> None:
-        self._names = deployed.sandbox.deployment
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._names = sandbox.deployment
         self._client = boto3.client("athena")
-        self._trino = (deployed.sandbox.aws.folder / "trino" / ADDRESS).read_text()
+        self._trino = (sandbox.aws.folder / TRINO / ADDRESS).read_text()
 
     def start(self, sql: str, work_group: str = "") -> str:
         query: str = self._client.start_query_execution(
@@ -201,16 +209,37 @@ class Asked:
         return found
 
 
+def year_in(folder: Path) -> Path:
+    """Have the pipeline with 250 sessions in a folder, made anew unless it was made of the same files before.
+
+    Returns:
+        The file of the stack's outputs.
+    """
+    images = Images(HOME / "years", (AWS, OUTPUTS))
+    ours = {name: f"tests/sandbox/{name}.py" for name in ("deployed", "history")}
+    digest = digest_of({**ours, "sessions": f"{len(YEAR)} from {YEAR[0]}"})
+    if not images.restore(digest, folder):
+        with deploying(folder) as deployed, pytest.MonkeyPatch.context() as environment:
+            lead_to(deployed.sandbox.aws, environment)
+            ask_for_actions(deployed, SimulatedSource(YEAR, MARKET))
+            ask_for_levels(deployed, YEAR)
+            load(deployed, HISTORY)
+        images.keep(digest, folder)
+    return folder / OUTPUTS
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    folder = tmp_path_factory.mktemp("trino")
+    (outputs,) = json.loads(year_in(folder).read_text()).values()
     with (
-        deploying(tmp_path_factory.mktemp("trino"), engine=TRINO) as deployed,
-        a_year(deployed) as year,
+        MiniStack.start(folder / AWS, enforce_permissions=True, engine=TRINO) as aws,
         pytest.MonkeyPatch.context() as environment,
         ThreadPoolExecutor(_AT_ONCE) as threads,
     ):
-        lead_to(deployed.sandbox.aws, environment)
-        athena = Athena(deployed)
+        lead_to(aws, environment)
+        sandbox = Sandbox(folder=folder, aws=aws, deployment=Deployment.from_outputs(outputs))
+        athena, year = Athena(sandbox), year_of(sandbox)
         answers = {
             (stem, prepared): threads.submit(athena.ask, text(year, stem, prepared=prepared))
             for stem in STEMS
@@ -222,7 +251,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 @pytest.fixture
 def athena(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Athena:
     """Athena, when every named query has been answered; boto3 leads there, too."""
-    lead_to(asked.year.deployed.sandbox.aws, monkeypatch)
+    lead_to(asked.year.sandbox.aws, monkeypatch)
     for answer in asked.answers.values():
         answer.result()
     return asked.athena
@@ -259,7 +288,7 @@ def files_needed(engine: Engine, year: Year, stem: str, *, prepared: bool) -> di
     # What a query names several times, it reads as often
     sql = filled(stem, values, prepared=prepared)
     named = Counter(reading.table for reading in partitions.readings(sql, COLUMNS, with_objects=True))
-    return files | {table: [path] * named[table[1]] for table, path in year.objects.items()}
+    return files | {table: paths * named[table[1]] for table, paths in year.objects.items()}
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +349,8 @@ def narrow_projection(athena: Athena) -> Iterator[None]:
         name: table[name]
         for name in ("Name", "TableType", "StorageDescriptor", "PartitionKeys", "Parameters")
     }
-    kept["Parameters"] = {name: str(value).lower() for name, value in kept["Parameters"].items()}
+    given = kept["Parameters"].items()  # of which MiniStack keeps one as no text
+    kept["Parameters"] = {name: "false" if value is False else value for name, value in given}
     (name,) = (each for each in kept["Parameters"] if each.endswith(".range"))
     narrow: Any = {**kept["Parameters"], name: "2024-01-01,2025-03-31"}
     glue.update_table(DatabaseName=RAW[0], TableInput=kept | {"Parameters": narrow})
@@ -363,7 +393,7 @@ def test_both_engines_answer_the_same_to_the_letter(
 
 
 def test_decimals_come_with_their_digits_and_reach_pandas_whole(asked: Asked, athena: Athena) -> None:
-    names = asked.year.deployed.sandbox.deployment
+    names = asked.year.sandbox.deployment
     sql = "SELECT DECIMAL '1234567890.55' AS amount, DATE '2026-11-19' AS day, CAST(NULL AS double) AS none"
 
     found = athena.ask(sql)
@@ -437,7 +467,7 @@ def test_a_query_that_is_stopped_is_cancelled_and_ends(asked: Asked, athena: Ath
 
 
 def test_a_query_over_the_cut_off_is_cancelled(asked: Asked, athena: Athena) -> None:
-    names, client = asked.year.deployed.sandbox.deployment, boto3.client("athena")
+    names, client = asked.year.sandbox.deployment, boto3.client("athena")
     results = client.get_work_group(WorkGroup=names.work_group)["WorkGroup"]["Configuration"]
     client.create_work_group(
         Name="narrow",
@@ -458,7 +488,7 @@ def test_a_query_over_the_cut_off_is_cancelled(asked: Asked, athena: Athena) -> 
 
 
 def test_a_parameter_may_come_beside_the_query(asked: Asked, athena: Athena) -> None:
-    names, client = asked.year.deployed.sandbox.deployment, boto3.client("athena")
+    names, client = asked.year.sandbox.deployment, boto3.client("athena")
     where: Any = {
         "WorkGroup": names.work_group,
         "QueryExecutionContext": {"Database": names.refined_database},

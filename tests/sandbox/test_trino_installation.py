@@ -19,6 +19,7 @@ from sandbox.trino.installation import (
     JARS,
     VERSION,
     Artifact,
+    ChangedFileError,
     Installation,
     TrinoUnavailableError,
     artifacts,
@@ -77,7 +78,7 @@ def test_checked_files_lie_where_the_server_looks_for_them(tmp_path: Path, wante
 def test_a_file_that_is_another_one_is_refused(tmp_path: Path, wanted: list[Artifact]) -> None:
     wanted[0] = replace(wanted[0], sha256="0" * 64)
     found = hashlib.sha256(b"a server").hexdigest()
-    with pytest.raises(TrinoUnavailableError, match=f"has the SHA-256 {found}, expected 0000"):
+    with pytest.raises(ChangedFileError, match=f"has the SHA-256 {found}, expected 0000"):
         lay_out(tmp_path / "files", wanted, tmp_path / "trino")
 
 

@@ -112,6 +112,15 @@ class Lake:
         """The same of events, factors, and what they are made of."""
         return self._objects("refined_events/") | self._objects("refined_factors/")
 
+    def member_files(self) -> dict[str, tuple[str, bytes]]:
+        """The same of the members of indices."""
+        return self._objects("refined_index_members/")
+
+    def members(self, day: date = SESSION) -> list[dict[str, Any]]:
+        """The members of indices in a session."""
+        _, body = self.member_files()[f"refined_index_members/trade_date={day}/part-00000.parquet"]
+        return list(pq.read_table(pa.BufferReader(body)).to_pylist())
+
     def _objects(self, prefix: str) -> dict[str, tuple[str, bytes]]:
         s3 = boto3.client("s3")
         found = {}
@@ -121,10 +130,10 @@ class Lake:
                 found[item["Key"]] = answer["VersionId"], answer["Body"].read()
         return found
 
-    def partitions(self, suffix: str = "") -> dict[tuple[str, ...], str]:
+    def partitions(self, suffix: str = "", *, table: str = "") -> dict[tuple[str, ...], str]:
         """Location of each registered partition."""
         pages = self.glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName=self.table + suffix
+            DatabaseName=self.database, TableName=table or self.table + suffix
         )
         return {
             tuple(partition["Values"]): partition["StorageDescriptor"]["Location"]
@@ -146,7 +155,7 @@ class Lake:
     def state(self) -> Any:
         """All that a run might change."""
         partitions = self.partitions(), self.partitions("_compact")
-        return self.files(), self.adjustment(), *partitions, self.catalogued()
+        return self.files(), self.adjustment() | self.member_files(), *partitions, self.catalogued()
 
     def rows(self, key: str) -> list[dict[str, Any]]:
         _, body = self.files()[key]

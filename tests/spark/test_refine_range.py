@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -21,6 +22,7 @@ from refinement.catalog import Catalog
 from refinement.columns import COMPACT_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
+from refinement.members import members_table
 from refinement.publish import Published, finish, publish
 from refinement.raw import batches_of_sessions, portfolios_in_force
 from refinement.transform import Session, transform
@@ -44,12 +46,20 @@ from tests.spark.rows import SESSION, cash
 pytestmark = pytest.mark.xdist_group("spark")
 
 D = Decimal
+MEMBERS = "bovespa_index_members"
 DAYS = [SESSION + timedelta(days=ahead) for ahead in range(5)]
 SHIFTED = [cash(voltot=D("30.00")), cash("ZZCC3", codisi="BRZZCCACNOR0", voltot=D("0.01"))]
 
 
 def bodies(lake: Lake) -> dict[str, bytes]:
     return {file: body for file, (_, body) in lake.files().items()}
+
+
+def everything(lake: Lake) -> Any:
+    """Files and partitions of rows and members, without versions."""
+    members = {file: body for file, (_, body) in lake.member_files().items()}
+    partitions = (lake.partitions(), lake.partitions("_compact"), lake.partitions(table=MEMBERS))
+    return bodies(lake) | members, *partitions
 
 
 class TestCompact:
@@ -111,6 +121,54 @@ class TestCompact:
             assert "--compact_only" in description
 
 
+class TestMembers:
+    def test_of_each_index_are_of_the_portfolio_in_force_whether_they_traded_or_not(self, lake: Lake) -> None:
+        lake.put_session([*AA, *BB])
+        lake.put_portfolio(SESSION - timedelta(days=9), {"ZZAA3": ("100.000", None)})
+        lake.put_portfolio(
+            SESSION - timedelta(days=4), {"ZZQQ3": ("40.000", "Saúde"), "ZZAA3": ("60.000", "Financeiro")}
+        )
+        lake.put_portfolio(SESSION + timedelta(days=1), {"ZZAA3": ("1.000", None)})
+        lake.put_portfolio(SESSION, {"ZZBB4": ("100.000", "Consumo")}, index="SMLL")
+        lake.put_portfolio(SESSION, {"ZZBB4": ("100.000", "Consumo")}, index="IDIV")  # which nobody asks for
+        lake.run("--index_codes", "SMLL,IBOV")
+
+        names = ("index_code", "ticker", "isin", "weight", "sector", "portfolio_date", "portfolio_age_days")
+        before = SESSION - timedelta(days=4)
+        isin = {name: lake.row(name)["isin"] for name in ("ZZAA3", "ZZBB4")}
+        assert lake.members() == [
+            dict(zip(names, row, strict=True))
+            for row in (
+                ("SMLL", "ZZBB4", isin["ZZBB4"], D("100.000"), "Consumo", SESSION, 0),
+                ("IBOV", "ZZAA3", isin["ZZAA3"], D("60.000"), "Financeiro", before, 4),
+                ("IBOV", "ZZQQ3", None, D("40.000"), "Saúde", before, 4),
+            )
+        ]
+        assert lake.partitions(table=MEMBERS) == {
+            (str(SESSION),): f"s3://{REFINED}/refined_index_members/trade_date={SESSION}/"
+        }
+        # The rows have the weights of the first, and say so
+        weights = {row["ticker"]: row["index_weight"] for row in lake.rows(compact_key())}
+        assert weights == {"ZZAA3": None, "ZZBB4": D("100.000")}
+        adjusted = lake.glue.get_table(DatabaseName=lake.database, Name="bovespa_daily_adjusted")["Table"]
+        for table in (*lake.tables(), adjusted):
+            comments = {
+                column["Name"]: column.get("Comment") for column in table["StorageDescriptor"]["Columns"]
+            }
+            assert comments["index_weight"] == "Weight in the SMLL [percent]; null outside the index"
+            assert not any("IBOV" in str(comment) for comment in comments.values())
+
+    def test_of_a_session_that_has_no_portfolio_any_more_go(self, lake: Lake) -> None:
+        lake.put_session(AA)
+        lake.put_portfolio(SESSION, {"ZZAA3": ("100.000", None)})
+        lake.run()
+        assert len(lake.member_files()) == len(lake.partitions(table=MEMBERS)) == 1
+        lake.run("--index_codes", "SMLL")
+        assert (lake.member_files(), lake.partitions(table=MEMBERS)) == ({}, {})
+        adjusted = lake.glue.get_table(DatabaseName=lake.database, Name="bovespa_daily_adjusted")["Table"]
+        assert "Weight in the SMLL" in str(adjusted["StorageDescriptor"]["Columns"])
+
+
 class TestBatches:
     def test_make_the_same_files_and_partitions_as_a_run_a_session(
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch
@@ -122,23 +180,28 @@ class TestBatches:
                 day - timedelta(days=2),
                 {row.ticker: (str(row.weight), row.sector) for row in market.portfolio(day)},
             )
+        lake.put_portfolio(DAYS[2], {"ZXAA3": ("100.000", None)}, index="SMLL")
         for day in DAYS:
-            lake.run("--trade_date", str(day))
-        by_session = bodies(lake), lake.partitions(), lake.partitions("_compact")
+            lake.run("--trade_date", str(day), "--index_codes", "IBOV,SMLL")
+        by_session = everything(lake)
         # Of each session a file a ticker, and the compact one
         traded = [len({quote.codisi for quote in market.session(day)}) for day in DAYS]
-        assert len(by_session[0]) == sum(tickers + 1 for tickers in traded) > 5 * (35 + 1)
+        files = [file for file in by_session[0] if "members" not in file]
+        assert len(files) == sum(tickers + 1 for tickers in traded) > 5 * (35 + 1)
+        assert len(by_session[0]) - len(files) == len(by_session[-1]) == 5  # and one of the members
+        indices = [{row["index_code"] for row in lake.members(day)} for day in DAYS]
+        assert indices == [{"IBOV"}, {"IBOV"}, *[{"IBOV", "SMLL"}] * 3]
 
         s3 = boto3.client("s3")
         for file in by_session[0]:
             s3.delete_object(Bucket=REFINED, Key=file)
         lake.database += "_again"
         monkeypatch.setattr(raw, "_BATCH_SESSIONS", 2)
-        lake.run_range(DAYS[0], DAYS[-1])
-        assert (bodies(lake), lake.partitions(), lake.partitions("_compact")) == by_session
+        lake.run_range(DAYS[0], DAYS[-1], "--index_codes", "IBOV,SMLL")
+        assert everything(lake) == by_session
 
         before = lake.state()
-        lake.run_range(DAYS[0], DAYS[-1])
+        lake.run_range(DAYS[0], DAYS[-1], "--index_codes", "IBOV,SMLL")
         assert lake.state() == before
 
     def test_end_where_rows_do_not_reconcile_with_the_batches_before_published_whole(
@@ -197,10 +260,10 @@ def _without(ticker: str, day: date, transform: Callable[..., DataFrame]) -> Cal
 
 
 def _refusing(day: str, synchronise: Callable[..., Any]) -> Callable[..., Any]:
-    def refuse(catalog: Catalog, rows: list[tuple[str, str]]) -> Any:
+    def refuse(catalog: Catalog, rows: list[tuple[str, str]], *sessions: Any) -> Any:
         if day in {trade_date for trade_date, _ in rows}:
             raise ConnectionError("the catalog is away")
-        return synchronise(catalog, rows)
+        return synchronise(catalog, rows, *sessions)
 
     return refuse
 
@@ -238,9 +301,9 @@ class TestFiles:
         expected = [Session(SESSION, 3, tickers, D(volume))]
         message = f"2031-03-14: expected {tickers} tickers and a volume of {volume}, found 1 and 30.50"
         with pytest.raises(RefineError, match=message):
-            publish(rows, expected, REFINED, compact_only=False)
+            publish(rows, expected, {}, REFINED, compact_only=False)
         with pytest.raises(RefineError, match="2031-03-15: expected rows, found none"):
-            publish(rows, [Session(DAYS[1], 3, 1, D("30.50"))], REFINED, compact_only=False)
+            publish(rows, [Session(DAYS[1], 3, 1, D("30.50"))], {}, REFINED, compact_only=False)
         assert lake.files() == {}
 
     def test_that_are_stale_stay_until_the_catalog_has_let_go_of_them(
@@ -251,25 +314,29 @@ class TestFiles:
         lake.put_session(AA)
         seen: list[tuple[bool, int]] = []
 
-        def look(one: Catalog, rows: Any) -> Any:
-            changes = synchronise(one, rows)
+        def look(one: Catalog, rows: Any, *sessions: Any) -> Any:
+            changes = synchronise(one, rows, *sessions)
             seen.append((lake.files().keys() == keys("ZZAA3", "ZZBB4"), len(lake.partitions())))
             return changes
 
         synchronise = Catalog.synchronise
         monkeypatch.setattr(Catalog, "synchronise", look)
         lake.run()
-        assert seen == [(True, 2), (True, 1)]  # the compact table's turn, the wide table's turn
+        assert seen == [(True, 2), (True, 1), (True, 1)]  # the turns of compact and wide table, of members
         assert lake.files().keys() == keys("ZZAA3")
 
     def test_that_s3_does_not_delete_are_told(self, aws: object) -> None:
         s3 = boto3.client("s3")
         refused: Any = [{"Key": "refined/a", "Code": "AccessDenied"}]
-        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], "")]
+        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], 0, "")]
+        of_members = Catalog(
+            boto3.client("glue"), database=f"test_{uuid.uuid4().hex}", table=members_table("t", REFINED)
+        )
+        of_members.prepare()
         with Stubber(s3) as stub:
             stub.add_response("delete_objects", {"Errors": refused}, {"Bucket": REFINED, "Delete": ANY})
             with pytest.raises(RefineError, match=r"1 objects of s3://refined-bucket .*AccessDenied"):
-                finish(s3, [], REFINED, published, Phases())
+                finish(s3, REFINED, published, Phases(), catalogs=[], of_members=of_members)
 
     def test_lie_where_spark_itself_would_put_them(self, spark: SparkSession, tmp_path: Path) -> None:
         printable = [char for char in map(chr, range(1, 128)) if char not in "\n\r"]

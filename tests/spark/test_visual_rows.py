@@ -120,7 +120,8 @@ def _write(file: Path, rows: list[Row], columns: Iterable[Column]) -> None:
 def arguments(first: date, last: date | None = None, database: str = "default") -> list[str]:
     """The job's arguments, but for the buckets."""
     dates = ["--start_date", str(first), "--end_date", str(last)] if last else ["--trade_date", str(first)]
-    return [*dates, *("--refined_database", database, "--refined_table", "bovespa_daily")]
+    names = ("--refined_database", database, "--refined_table", "bovespa_daily")
+    return [*dates, *names, "--index_codes", "IBOV,SMLL"]
 
 
 def graph_rows(spark: SparkSession, nodes: Nodes, first: date, last: date | None = None) -> DataFrame:
@@ -327,6 +328,7 @@ def _write_sample(raw: Path) -> None:
     write_quotes(raw, {SESSION: lines})
     day_before = SESSION - timedelta(days=1)
     write_portfolios(raw, {day_before: {"ZZAA3": ("60.000", "A"), "ZZBB4": ("40.000", "B")}})
+    write_portfolios(raw, {SESSION: {"ZZCC5": ("100.000", None)}}, index="SMLL")
 
 
 def _replace_in_sql(node: str, old: str, new: str) -> Callable[[Nodes], object]:
@@ -506,6 +508,13 @@ class Job:
         adjustment = [
             s3.get_object(Bucket=REFINED, Key=key)["Body"].read() for key in (EVENTS_KEY, FACTORS_KEY)
         ]
+        members = Lake(
+            self.glue,
+            self._buckets,
+            database=self.database,
+            table="bovespa_index_members",
+            folder=keys.MEMBERS_FOLDER,
+        )
         view = self.glue.get_table(DatabaseName=self.database, Name="bovespa_daily_adjusted")["Table"]
         return [
             *(
@@ -513,6 +522,7 @@ class Job:
                 for table in (self.wide, self.compact)
             ),
             adjustment,
+            (members.catalogued(), members.contents()),
             view["ViewOriginalText"],
         ]
 
@@ -542,6 +552,9 @@ class TestRun:
         job.run(SESSION)
 
         assert job.state() == script
+        assert (
+            len(pq.read_table(next((job.compact.root.parent / keys.MEMBERS_FOLDER).rglob("*.parquet")))) == 3
+        )
         assert job.wide.files() == {
             f"trade_date={SESSION}/ticker={ticker}": 1 for ticker in ("ZZAA3", "ZZBB4", "ZZCC5", "ZIND")
         }

@@ -103,6 +103,7 @@ _JOB_CATALOG = Grant(
         f"{GLUE}database/default",
         f"{GLUE}table/default/bovespa_daily",
         f"{GLUE}table/default/bovespa_daily_compact",
+        f"{GLUE}table/default/bovespa_index_members",
         f"{GLUE}table/default/bovespa_events",
         f"{GLUE}table/default/bovespa_factors",
         f"{GLUE}table/default/bovespa_daily_adjusted",
@@ -115,12 +116,14 @@ _TARGET_CATALOG = Grant(
     resources=_JOB_CATALOG.resources,
 )
 
+_MEMBERS = "refined_index_members"
 _FOLDERS = ("refined", "refined_compact", "refined_events", "refined_factors", "refined_runs")
 
 _JOB = (
     _list(RAW, "raw/*"),
     Grant(actions=("s3:GetObject",), resources=(f"{RAW}/raw/*",)),
-    _list(REFINED, *(f"{folder}/*" for folder in _FOLDERS)),
+    _list(REFINED, *(f"{folder}/*" for folder in sorted((*_FOLDERS, _MEMBERS)))),
+    Grant(actions=("s3:PutObject", "s3:DeleteObject"), resources=(f"{REFINED}/{_MEMBERS}/*",)),
     Grant(
         actions=("s3:GetObject",),
         resources=tuple(f"{REFINED}/{folder}/*" for folder in _FOLDERS if folder != "refined"),

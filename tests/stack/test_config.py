@@ -7,7 +7,7 @@ from aws_cdk import RemovalPolicy
 from aws_cdk.aws_logs import RetentionDays
 
 import app
-from stacks.config import JOINED_INDEX, REPOSITORY, Config, ConfigError
+from stacks.config import Config, ConfigError
 from tests.stack.synthesis import CONTEXT
 
 
@@ -172,15 +172,8 @@ def test_an_extra_ca_file_is_found_wherever_it_lies(tmp_path: Path) -> None:
     assert _config(extra_ca_file=str(certificate)).extra_ca_file == certificate
 
 
-@pytest.mark.parametrize("codes", ["SMLL", ["IBXX", "SMLL"]])
-def test_indices_without_the_one_that_the_job_joins_are_refused(codes: object) -> None:
-    with pytest.raises(ConfigError, match=r"without IBOV: .*both would stay null; write index_codes=IBOV,"):
-        _config(index_codes=codes)
-
-
-def test_the_index_that_is_asked_for_is_the_one_that_the_job_joins() -> None:
-    code = (REPOSITORY / "refinement" / "columns.py").read_text(encoding="utf-8")
-    assert f'\nINDEX = "{JOINED_INDEX}"\n' in code
+def test_the_first_index_may_be_another_than_the_ibov() -> None:
+    assert _config(index_codes="SMLL,IBXX").index_codes == ("SMLL", "IBXX")
 
 
 def test_codes_with_a_blank_between_them_are_refused_with_what_to_write() -> None:

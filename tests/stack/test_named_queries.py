@@ -20,8 +20,9 @@ import sqlglot
 from sqlglot import exp
 
 from lake.currency import FIRST_IN_BRL
-from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS
+from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS, MEMBER_COLUMNS
 from scraper.b3.calendar import sessions_between
+from scraper.b3.index_level.layout import LEVEL_COLUMNS, NEW_BASE
 from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
 
 FILES = sorted(NAMED_QUERIES.glob("*.sql"))
@@ -63,10 +64,16 @@ COLUMNS = {
 }
 
 WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
-EVENTS, FACTORS = "bovespa_events", "bovespa_factors"
+EVENTS, FACTORS, MEMBERS = "bovespa_events", "bovespa_factors", "bovespa_index_members"
 TYPES = {"string": "varchar"}
 """DuckDB's names of types that it calls otherwise."""
-TABLES = Tables(refined_database="default", refined_table=WIDE, compact_table=COMPACT, raw_database="bovespa")
+TABLES = Tables(
+    refined_database="default",
+    refined_table=WIDE,
+    compact_table=COMPACT,
+    raw_database="bovespa",
+    joined_index="IBOV",
+)
 QUERIES = {path.stem: NamedQuery.read(path, TABLES) for path in FILES}
 
 # The three sessions around Easter; Friday the 29th is a holiday
@@ -82,8 +89,10 @@ FUNCTIONS = {
     "cast": f"{_TRINO}/conversion.html#cast",
     "coalesce": f"{_TRINO}/conditional.html#coalesce",
     "contains": f"{_TRINO}/array.html#contains",
+    "corr": f"{_TRINO}/aggregate.html#corr",
     "count": f"{_TRINO}/aggregate.html#count",
     "day_of_week": f"{_TRINO}/datetime.html#day_of_week",
+    "dense_rank": f"{_TRINO}/window.html#dense_rank",
     "first_value": f"{_TRINO}/window.html#first_value",
     "lag": f"{_TRINO}/window.html#lag",
     "last_value": f"{_TRINO}/window.html#last_value",
@@ -94,6 +103,7 @@ FUNCTIONS = {
     "min": f"{_TRINO}/aggregate.html#min",
     "min_by": f"{_TRINO}/aggregate.html#min_by",
     "nullif": f"{_TRINO}/conditional.html#nullif",
+    "regr_slope": f"{_TRINO}/aggregate.html#regr_slope",
     "replace": f"{_TRINO}/string.html#replace",
     "round": f"{_TRINO}/math.html#round",
     "row_number": f"{_TRINO}/window.html#row_number",
@@ -169,6 +179,14 @@ class Athena:
         for table, fields in ((EVENTS, EVENT_COLUMNS), (FACTORS, FACTOR_COLUMNS)):
             columns = ", ".join(f'"{field.name}" {TYPES.get(field.type, field.type)}' for field in fields)
             self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
+        columns = ", ".join(f'"{field.name}" {TYPES.get(field.type, field.type)}' for field in MEMBER_COLUMNS)
+        self._connection.execute(f'CREATE TABLE "default"."{MEMBERS}" ({columns}, trade_date date)')
+        listed = f'SELECT DISTINCT trade_date FROM "default"."{MEMBERS}"'  # noqa: S608 - as below
+        self._connection.execute(f'CREATE VIEW "default"."{MEMBERS}$partitions" AS {listed}')
+        columns = ", ".join(
+            f'"{column.name}" {TYPES.get(column.glue_type, column.glue_type)}' for column in LEVEL_COLUMNS
+        )
+        self._connection.execute(f'CREATE TABLE "bovespa"."index_level" ({columns})')
         self._connection.execute('CREATE TABLE "bovespa"."cotahist" (voltot decimal(18,2), trade_date date)')
         self._connection.execute(
             'CREATE TABLE "bovespa"."cotahist_revisions" (file varchar, trade_date date)'
@@ -186,6 +204,29 @@ class Athena:
     def add_events(self, *rows: dict[str, Any]) -> None:
         self._insert(EVENTS, [[row.get(field.name) for field in EVENT_COLUMNS] for row in rows])
 
+    def add_members(self, trade_date: dt.date, index: str = "IBOV", **weights: str) -> None:
+        """Members of an index in a session by the portfolio of that day, all of which traded."""
+        self._insert(
+            MEMBERS,
+            [
+                [index, ticker, f"BR{ticker}", Decimal(weight), None, trade_date, 0, trade_date]
+                for ticker, weight in weights.items()
+            ],
+        )
+
+    def add_levels(self, index: str = "IBOV", **levels: str) -> None:
+        """Levels by day, as D20240401="126990.45"; of a level with a `*` behind it the base is new."""
+        rows = [
+            [
+                index,
+                dt.datetime.strptime(day, "D%Y%m%d").date(),  # noqa: DTZ007 - a day
+                Decimal(level.rstrip("*")),
+                NEW_BASE if level.endswith("*") else None,
+            ]
+            for day, level in levels.items()
+        ]
+        self._insert("index_level", rows, database="bovespa")
+
     def add_factors(self, *spans: tuple[Any, ...]) -> None:
         """Spans: ISIN, first and last session, split factor, total return factor, reason.
 
@@ -198,9 +239,9 @@ class Athena:
             rows.append((isin, first, last, split, total, *bases, reason))
         self._insert(FACTORS, rows)
 
-    def _insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+    def _insert(self, table: str, rows: Sequence[Sequence[Any]], *, database: str = "default") -> None:
         marks = ", ".join("?" * len(rows[0]))
-        self._connection.executemany(f'INSERT INTO "default"."{table}" VALUES ({marks})', rows)  # noqa: S608 - as above
+        self._connection.executemany(f'INSERT INTO "{database}"."{table}" VALUES ({marks})', rows)  # noqa: S608 - as above
 
     def add_raw(self, trade_date: dt.date, *volumes: str) -> None:
         for volume in volumes:
@@ -214,12 +255,20 @@ class Athena:
                 'INSERT INTO "bovespa"."cotahist_revisions" VALUES (?, ?)', [file, trade_date]
             )
 
-    def answer(self, stem: str, *values: str, prices: str = "") -> list[dict[str, Any]]:
+    def answer(self, stem: str, *values: str, prices: str = "", index: str = "") -> list[dict[str, Any]]:
         """Rows of a named query: as it is saved, or, with values, of its prepared statement.
 
-        Of papers without a span of factors nothing left. `prices` stands where the query asks which, if it is
-        not to be its default.
+        Of papers without a span of factors nothing left. What has a weight is a member of the IBOV, if
+        nothing else was said of the session. `prices` and `index` stand where the query asks which, if they
+        are not to be its default.
         """
+        self._connection.execute(
+            f"""INSERT INTO "default"."{MEMBERS}"
+            SELECT 'IBOV', ticker, isin, index_weight, sector, portfolio_date, portfolio_age_days, trade_date
+            FROM "default"."{COMPACT}"
+            WHERE index_weight IS NOT NULL
+                AND trade_date NOT IN (SELECT trade_date FROM "default"."{MEMBERS}")"""  # noqa: S608 - as above
+        )
         self._connection.execute(
             f"""INSERT INTO "default"."{FACTORS}"
             SELECT isin, min(trade_date), max(trade_date), 1, 1, max(trade_date), 1, max(trade_date), 1, NULL
@@ -228,12 +277,14 @@ class Athena:
             GROUP BY isin"""  # noqa: S608 - as above
         )
         sql, parameters = QUERIES[stem].sql, QUERIES[stem].parameters
-        asked = {each.name: each.default for each in parameters if each.name == "prices"}
-        if values or prices:
+        asked = {each.name: each.default for each in parameters if each.name in ("prices", "index_code")}
+        if "index_code" in asked:
+            asked["index_code"] = index or "'IBOV'"
+        if prices:
+            asked["prices"] = prices
+        if values or prices or index:
             sql, left = QUERIES[stem].statement, list(values)
-            filled = [
-                (prices or asked["prices"]) if each.name == "prices" else left.pop(0) for each in parameters
-            ]
+            filled = [asked[each.name] if each.name in asked else left.pop(0) for each in parameters]
             assert (sql.count("?"), left) == (len(filled), [])
             for value in filled:
                 sql = sql.replace("?", value, 1)
@@ -337,6 +388,7 @@ def test_one_session_is_demanded_as_a_constant() -> None:
     }
     assert constant == {
         "most_traded",
+        "index_concentration",
         "odd_lot_share",
         "option_expiries",
         "put_call_by_ticker",
@@ -778,7 +830,125 @@ def test_contributions_are_weight_times_change_and_add_up(athena: Athena) -> Non
         ("HEAVY3", Decimal("-5.00"), Decimal("-3.0")),
         ("NEW3", None, None),
     ]
-    assert {row["index_change_percent"] for row in rows} == {Decimal("0.9")}
+    assert {row["contributions_points"] for row in rows} == {Decimal("0.9")}
+    assert {(row["index_change_percent"], row["difference_points"]) for row in rows} == {(None, None)}
+
+
+def test_contributions_stand_beside_what_the_index_itself_did(athena: Athena) -> None:
+    athena.add(*(_row(ticker, SECOND) for ticker in ("UP3", "GONE3")), _row("UP3", close=Decimal(11)))
+    athena.add_members(LAST, UP3="40.000", GONE3="60.000")
+    athena.add_members(LAST, "SMLL", UP3="100.000")
+    athena.add_levels(D20240328="100.00", D20240401="104.50", D20240402="1.00")
+    athena.add_levels("SMLL", D20240328="50.00", D20240401="55.00*")
+
+    up, gone = athena.answer("index_contribution")
+    assert (up["ticker"], up["contribution_points"]) == ("UP3", Decimal("4.0"))
+    # What did not trade in the session contributes nothing that is known
+    assert (gone["ticker"], gone["index_weight_percent"], gone["contribution_points"]) == ("GONE3", 60, None)
+    assert {
+        (row["contributions_points"], row["index_change_percent"], row["difference_points"])
+        for row in (up, gone)
+    } == {(Decimal("4.0"), Decimal("4.5"), Decimal("-0.5"))}
+
+    (small,) = athena.answer("index_contribution", ON_LAST, index="'SMLL'")
+    assert (small["index_code"], small["contributions_points"]) == ("SMLL", Decimal(10))
+    assert small["index_change_percent"] is None  # of a new base
+
+
+def test_an_index_moves_by_its_own_closes_and_not_across_a_gap_or_a_new_base(athena: Athena) -> None:
+    athena.add(_row("ANY3", SECOND), _row("ANY3"))
+    athena.add_levels(D20240327="90.00", D20240328="100.00", D20240401="98.50")
+    athena.add_levels("SMLL", D20240327="10.00", D20240401="20.00")  # nothing of the session before
+    athena.add_levels("IDIV", D20240328="100.00", D20240401="10.00*")
+
+    rows = athena.answer("index_moves", ON_LAST)
+
+    assert [(row["index_code"], row["change_points"], row["change_percent"]) for row in rows] == [
+        ("IBOV", Decimal("-1.50"), Decimal("-1.50")),
+        ("IDIV", None, None),
+        ("SMLL", None, None),
+    ]
+    assert [row["note"] for row in rows] == [None, NEW_BASE, None]
+    assert {(row["trade_date"], row["previous_session"]) for row in rows} == {(LAST, SECOND)}
+    assert athena.answer("index_moves", f"DATE '{LAST + dt.timedelta(days=9)}'") == rows
+
+
+def test_who_entered_and_left_an_index_is_told_between_two_sessions(athena: Athena) -> None:
+    athena.add_members(FIRST, STAY3="50.000", LEAVE3="30.000", OTHER4="20.000")
+    athena.add_members(SECOND, BRIEF3="100.000")  # in between: of no matter
+    athena.add_members(LAST, STAY3="60.000", ENTER3="40.000")
+    athena.add_members(LAST, "SMLL", NEW3="100.000")
+
+    span = f"DATE '{FIRST}'", ON_LAST
+    rows = athena.answer("index_changes", *span)
+    names = ("change", "ticker", "weight_before_percent", "weight_after_percent")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("entered", "ENTER3", None, Decimal("40.000")),
+        ("left", "LEAVE3", Decimal("30.000"), None),
+        ("left", "OTHER4", Decimal("20.000"), None),
+    ]
+    assert {(row["members_before"], row["members_after"]) for row in rows} == {(3, 2)}
+    assert {(row["first_session"], row["last_session"]) for row in rows} == {(FIRST, LAST)}
+    # The first session has no portfolio of the one; there is none at all before the other
+    assert athena.answer("index_changes", *span, index="'SMLL'") == []
+    assert athena.answer("index_changes", "DATE '2024-01-02'", ON_LAST) == []
+
+
+def test_the_concentration_of_an_index_is_that_of_its_weights(athena: Athena) -> None:
+    athena.add_members(SECOND, ONE3="100.000")
+    athena.add_members(LAST, A3="50.000", B3="30.000", C3="10.000", D3="5.000", E3="3.000", F3="2.000")
+    athena.add_members(LAST, "SMLL", A3="50.000", B3="50.000")
+
+    small, large = athena.answer("index_concentration", ON_LAST)
+
+    assert (small["index_code"], small["members"], small["herfindahl_hirschman_index"]) == ("SMLL", 2, 5_000)
+    assert (large["largest"], large["top_1_percent"], large["top_5_percent"]) == ("A3", 50, 98)
+    assert (large["top_10_percent"], large["not_traded"]) == (100, 0)
+    assert large["herfindahl_hirschman_index"] == 2_500 + 900 + 100 + 25 + 9 + 4
+    assert large["effective_members"] == Decimal("2.83")  # 10,000 / 3,538
+
+
+def test_a_stock_is_held_against_an_index_by_what_both_returned(athena: Athena) -> None:
+    days = sessions_between(dt.date(2024, 1, 2), LAST)
+    assert len(days) == 62
+    # The stock goes twice the index's way, up 1 percent and down 1 percent in turn, and then 5 more
+    index, stock = Decimal(1000), Decimal(100)
+    levels, rows = {}, []
+    for number, day in enumerate(days):
+        if number:
+            step = Decimal("0.01") if number % 2 else Decimal("-0.01")
+            index, stock = index * (1 + step), stock * (1 + 2 * step)
+        levels[f"D{day:%Y%m%d}"] = str(index.quantize(Decimal("0.01")))
+        rows.append(_row("TWICE3", day, close=stock.quantize(Decimal("0.000001"))))
+    athena.add(*rows, compact_only=True)
+    athena.add_levels(**levels)
+
+    short, long = athena.answer("stock_against_index", ON_LAST, "'TWICE3'")
+
+    assert (short["sessions"], short["daily_returns"], short["last_session"]) == (60, 60, LAST)
+    assert (short["first_session"], long["first_session"]) == (days[1], days[0])
+    assert abs(short["beta"] - 2) < Decimal("0.001")
+    assert short["correlation"] == Decimal("1.0000")
+    # 30 rises and 30 falls since the close of the second session
+    assert short["stock_return_percent"] == Decimal("-1.19")  # (1.02 * 0.98) ** 30 - 1
+    assert short["index_return_percent"] == Decimal("-0.30")  # (1.01 * 0.99) ** 30 - 1
+    assert short["relative_return_percent"] == Decimal("-0.90")  # 0.98807 / 0.99700 - 1
+    # 61 returns are less than half of 250
+    assert (long["daily_returns"], long["beta"], long["correlation"]) == (61, None, None)
+
+
+def test_a_stock_is_not_held_against_an_index_across_what_is_not_proven(athena: Athena) -> None:
+    athena.add(_row("EX3", FIRST), _row("EX3", SECOND, close=Decimal(5)), _row("EX3", close=Decimal(6)))
+    athena.add_factors(
+        ("BREX3", FIRST, FIRST, None, None, "split without a ratio"), ("BREX3", SECOND, LAST, 1, 1, None)
+    )
+    athena.add_levels(D20240327="10.00", D20240328="1.00*", D20240401="1.10")
+
+    short, _ = athena.answer("stock_against_index", ON_LAST, "'EX3'")
+    assert (short["stock_return_percent"], short["daily_returns"]) == (None, 1)
+    assert (short["index_return_percent"], short["relative_return_percent"]) == (None, None)
+    traded, _ = athena.answer("stock_against_index", ON_LAST, "'EX3'", prices="'traded'")
+    assert (traded["stock_return_percent"], traded["index_return_percent"]) == (Decimal("-40.00"), None)
 
 
 def test_concentration_is_of_each_session_by_itself(athena: Athena) -> None:
@@ -917,6 +1087,45 @@ def test_data_quality_tells_of_how_many_lines_b3_has_revised(athena: Athena) -> 
     assert {(row["raw_lines"], row["lines"], row["stocks"]) for row in rows} == {(2, 2, 1)}
 
 
+def test_data_quality_tells_how_far_contributions_are_from_the_index_and_why(athena: Athena) -> None:
+    days = sessions_between(dt.date(2024, 3, 18), dt.date(2024, 3, 25))
+    # On the second day the sum is exact; on the third half of the weight does not trade; on the fourth it has
+    # no close before; on the fifth the portfolio is old; on the sixth the index itself has a new base
+    members: list[dict[str, str]] = [
+        {"A3": "10", "B3": "10"},
+        {"A3": "11", "B3": "10"},
+        {"A3": "11"},
+        {"A3": "11", "B3": "10", "C3": "5"},
+        {"A3": "11", "B3": "10", "C3": "5"},
+        {"A3": "11", "B3": "10"},
+    ]
+    for day, closes in zip(days, members, strict=True):
+        weights = {"A3": "50", "B3": "50"} if "C3" not in closes else {"A3": "50", "B3": "30", "C3": "20"}
+        for ticker, close in closes.items():
+            age = {"portfolio_age_days": 7 if day == days[4] else 0}
+            weight = {"index_weight": Decimal(weights[ticker])}
+            athena.add(_row(ticker, day, close=Decimal(close), **weight, **age))
+    athena.add_levels(
+        **{
+            f"D{day:%Y%m%d}": level
+            for day, level in zip(days, ("100", "105", "106", "107", "108", "9*"), strict=True)
+        }
+    )
+
+    rows = athena.answer("data_quality", f"DATE '{days[0]}'", f"DATE '{days[-1]}'")
+
+    found = [(row["index_difference_basis_points"], row["index_difference_reason"]) for row in rows[::-1]]
+    assert found == [
+        (None, None),
+        (Decimal("0.00"), None),  # half of 10 percent, and the index rose by 5
+        (Decimal("-95.24"), "50.000% of the weight not traded; "),  # 106 / 105
+        # C3 is new, and B3 did not trade the day before; 107 / 106
+        (Decimal("-94.34"), "50.000% of the weight without a proven close before; "),
+        (Decimal("-93.46"), "portfolio 7 days old; "),  # 108 / 107
+        (None, None),
+    ]
+
+
 def test_data_quality_expects_the_sessions_of_the_calendar(athena: Athena) -> None:
     rows = athena.answer("data_quality", "DATE '2026-01-01'", "DATE '2026-12-31'")
 
@@ -1024,7 +1233,7 @@ def test_no_change_reaches_across_sessions_that_the_lake_lacks(with_gap: Athena)
     )
     (contribution,) = with_gap.answer("index_contribution")
     assert (contribution["change_percent"], contribution["contribution_points"]) == (None, None)
-    assert contribution["index_change_percent"] is None
+    assert contribution["contributions_points"] is None
     for row in (overview, gainer, gap, contribution):
         assert (row["previous_session"], row["missing_sessions"]) == (DAY_BEFORE, MISSING)
 
@@ -1451,7 +1660,7 @@ def test_a_change_of_the_day_is_of_the_prices_that_are_asked_for(
     contributions = ex_day.answer("index_contribution", ON_LAST, prices=prices)
     assert {row["ticker"]: row["change_percent"] for row in contributions} == wanted
     of_all = sum(Decimal("0.30") * (change or 0) for change in wanted.values())
-    assert contributions[0]["index_change_percent"] == of_all
+    assert contributions[0]["contributions_points"] == of_all
 
     for ticker, change in wanted.items():
         newest, *_ = ex_day.answer("ticker_last_sessions", ON_LAST, f"'{ticker}'", prices=prices)

@@ -36,7 +36,7 @@ ROLE = "AWS::IAM::Role"
 BELOW_A_PREFIX_OF_OURS = re.compile(
     r"<Storage(Raw|Refined)Bucket\w+\.Arn>/"
     r"(raw|raw/cotahist|raw/cotahist_revisions|backfill|quarantine"
-    r"|refined|refined_compact|refined_events|refined_factors|refined_runs)/\*"
+    r"|refined|refined_compact|refined_index_members|refined_events|refined_factors|refined_runs)/\*"
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app import build
-from lake.names import adjustment_tables
+from lake.names import adjustment_tables, members_table
 from operating import preflight as checks
 from operating.estimate import CATALOG_OBJECTS_A_TICKER
 from operating.preflight import Account, Finding, Level, Plan
@@ -70,7 +70,13 @@ def test_the_plan_is_of_cdk_json_and_of_the_settings_over_it(ask: Any) -> None:
         stack="Second",
         raw_database="second",
         refined_database=str(CONTEXT["refined_database"]),
-        refined_tables=("second_daily", "second_daily_compact", "second_events", "second_factors"),
+        refined_tables=(
+            "second_daily",
+            "second_daily_compact",
+            "second_index_members",
+            "second_events",
+            "second_factors",
+        ),
         wide_sessions=250,
         workers=int(CONTEXT["glue_worker_count"]),
         runs=int(CONTEXT["glue_concurrent_runs"]),
@@ -84,7 +90,7 @@ def test_the_compact_table_is_the_one_that_the_stack_names() -> None:
     tables = (outputs["RefinedTable"]["Value"], outputs["RefinedCompactTable"]["Value"])
     assert plan.refined_tables[:2] == tables
     events, factors, _ = adjustment_tables(tables[0])
-    assert plan.refined_tables[2:] == (events, factors)
+    assert plan.refined_tables[2:] == (members_table(tables[0]), events, factors)
 
 
 def test_the_wide_table_has_so_many_indexes() -> None:

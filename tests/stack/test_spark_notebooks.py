@@ -116,6 +116,7 @@ def test_the_role_reads_the_lake_and_writes_its_results_and_nothing_else(spark: 
             "database/global_temp",
             "table/default/bovespa_daily",
             "table/default/bovespa_daily_compact",
+            "table/default/bovespa_index_members",
             "table/default/bovespa_events",
             "table/default/bovespa_factors",
         )
@@ -128,6 +129,7 @@ def test_the_role_reads_the_lake_and_writes_its_results_and_nothing_else(spark: 
             "<StorageRawBucket>/raw/index_portfolio/*",
             "<StorageRefinedBucket>/refined/*",
             "<StorageRefinedBucket>/refined_compact/*",
+            "<StorageRefinedBucket>/refined_index_members/*",
             "<StorageRefinedBucket>/refined_events/*",
             "<StorageRefinedBucket>/refined_factors/*",
             results,
@@ -183,7 +185,7 @@ def test_listing_is_confined_to_the_lake_s_folders_and_metrics_to_athena_s_names
     ]
     assert sorted(prefixes) == [
         ["raw/cotahist/*", "raw/index_portfolio/*"],
-        ["refined/*", "refined_compact/*", "refined_events/*", "refined_factors/*"],
+        [f"refined{folder}/*" for folder in ("", "_compact", "_index_members", "_events", "_factors")],
         ["results/spark*"],
     ]
 
@@ -203,6 +205,7 @@ def test_names_follow_the_stack_s_and_the_refined_table_s() -> None:
             "database/lake",
             "table/lake/daily",
             "table/lake/daily_compact",
+            "table/lake/daily_index_members",
             "table/lake/daily_events",
             "table/lake/daily_factors",
         )

@@ -373,6 +373,7 @@ def test_the_job_s_arguments_are_those_of_the_contract(document: dict[str, Any])
         "--job-language": "python",
         "--refined_database": "default",
         "--refined_table": "bovespa_daily",
+        "--index_codes": "IBOV",
         "--wide_sessions": "0",
         "--custom-logGroup-prefix": "/aws-glue/jobs/BovespaPipeline",
     }
@@ -538,6 +539,7 @@ def test_the_outputs_name_what_a_person_looks_for(document: dict[str, Any]) -> N
         "RefinedDatabase",
         "RefinedTable",
         "RefinedCompactTable",
+        "JoinedIndex",
         "WorkGroup",
         "AlarmTopic",
         "Dashboard",

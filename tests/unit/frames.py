@@ -115,6 +115,19 @@ def index(count: int = 80) -> pd.DataFrame:
     )
 
 
+def levels(sessions: int = 60, *, without: int = 0) -> pd.DataFrame:
+    """An index's closes, and beside them those of a stock, null in the first sessions."""
+    rows = range(sessions)
+    return pd.DataFrame(
+        {
+            "trade_date": weekdays(sessions),
+            "level": [120_000.0 + 700 * n + 900 * math.sin(n) for n in rows],
+            "note": [None for _ in rows],
+            "stock": [None if n < without else 20 + n / 5 + 0.7 * math.sin(n / 3) for n in rows],
+        }
+    )
+
+
 def options(sessions: int = 60) -> pd.DataFrame:
     rows = range(sessions)
     return pd.DataFrame(
@@ -205,6 +218,9 @@ def session(stocks: list[dict[str, Any]], *, sessions: int = 2, **fields: Any) -
         "stocks": frame,
         "events": pd.DataFrame([event("ZXAA3")]),
         "history": history,
+        "index": "IBOV",
+        "levels": levels(sessions),
+        "beside": "ZXAA3",
         "raw_lines": int(frame["lines"].sum()),
         "raw_volume": sum(frame["volume"], Decimal(0)),
         "simulated": True,

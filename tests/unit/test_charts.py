@@ -35,6 +35,18 @@ CHARTS: dict[str, tuple[Chart, pd.DataFrame]] = {
     "candles with every average": (partial(charts.candles, ticker="ZXAA3"), frames.candles(250)),
     "a candle": (partial(charts.candles, ticker="ZXAA3"), frames.candles(1)),
     "treemap": (charts.index_treemap, frames.index()),
+    "against index": (
+        partial(charts.stock_against_index, ticker="ZXAA3", index="IBOV"),
+        frames.levels(),
+    ),
+    "against index from later on": (
+        partial(charts.stock_against_index, ticker="ZXAA3", index="IBOV"),
+        frames.levels(250, without=100),
+    ),
+    "an index alone": (
+        partial(charts.stock_against_index, ticker="ZXAA3", index="IBOV"),
+        frames.levels(20, without=20),
+    ),
     "put/call": (charts.put_call_ratio, frames.options()),
     "put/call of two sessions": (charts.put_call_ratio, frames.options(2)),
     "total return": (
@@ -57,6 +69,7 @@ CHARTS: dict[str, tuple[Chart, pd.DataFrame]] = {
     "expiries": (charts.option_expiries, frames.expiries()),
 }
 ONE_OF_EACH = ["breadth", "sectors", "candles", "treemap", "put/call", "risk", "expiries", "total return"]
+ONE_OF_EACH.append("against index")
 SOURCE = "Simulated data: no company or price is anybody's; 6 Jan 2031 to 28 Mar 2031"
 
 
@@ -283,6 +296,20 @@ def ex(ex_date: date, kind: str, *, ratio: str | None = None, amount: str | None
 
 
 DIVIDEND = ex(date(2031, 3, 13), "dividend", amount="1.00000000000")
+
+
+def test_a_stock_and_an_index_begin_where_both_are_known() -> None:
+    frame = frames.levels(4, without=1).assign(
+        level=[50.0, 100.0, 90.0, 110.0], stock=pd.Series([None, 10.0, 11.0, 12.0])
+    )
+    figure = charts.stock_against_index(frame, ticker="ZXAA3", index="SMLL")
+    assert {"+10.0% SMLL", "+20.0% ZXAA3"} <= set(texts(figure))
+    assert "the stock +20.0%, distributions reinvested, the index +10.0%" in style.alt_text(figure)
+    alone = charts.stock_against_index(frame.assign(stock=None), ticker="ZXAA3", index="SMLL")
+    assert style.alt_text(alone).startswith("The SMLL, 4 sessions")
+    assert "+120.0% SMLL" in texts(alone)
+    nothing = charts.stock_against_index(frame.head(1), ticker="ZXAA3", index="SMLL")
+    assert style.alt_text(nothing) == "The lake has no two levels of the SMLL in these sessions."
 
 
 def test_total_return_is_held_against_the_price_both_since_the_first_session() -> None:

@@ -194,8 +194,7 @@ def test_the_simulated_level_is_the_portfolios_value_by_its_divisor() -> None:
     }
     assert shares.keys() <= closes.keys()
     value = sum(closes[ticker] * quantity for ticker, quantity in shares.items())
-    # Closes are rounded to the cent, and the level comes of those that are not
-    assert abs(market.level(day) - value / market.reductor) < market.level(day) / 2000
+    assert market.level(day) == pytest.approx(value / market.reductor, abs=Decimal("0.011"))
     assert market.level(day, "SMLL") != market.level(day)
 
 

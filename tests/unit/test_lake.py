@@ -21,6 +21,7 @@ NAMES = {
     "RefinedDatabase": "refined",
     "RefinedTable": "bovespa_daily",
     "RefinedCompactTable": "daily_compact",
+    "JoinedIndex": "SMLL",
     "RawDatabase": "raw",
 }
 
@@ -47,6 +48,8 @@ def lake_of(sessions: list[date]) -> Lake:
         quotes="raw.cotahist",
         events="events",
         factors="factors",
+        levels="raw.index_level",
+        index="IBOV",
     )
     lake.__dict__["sessions"] = tuple(sessions)  # what it would have asked the catalog for
     return lake
@@ -63,6 +66,8 @@ def test_names_come_from_the_outputs_of_the_stack_that_the_environment_names(aws
         quotes="raw.cotahist",
         events="bovespa_events",
         factors="bovespa_factors",
+        levels="raw.index_level",
+        index="SMLL",
     )
 
 

@@ -17,6 +17,7 @@ from analysis.style import THEMES
 CHARTS = {
     *("market_breadth", "turnover_by_sector", "candles", "index_treemap"),
     *("put_call_ratio", "volatility_against_return", "option_expiries", "total_return"),
+    "stock_against_index",
 }
 
 PRICED = {"lake.priced(RETURNS)": "returns_of_the_table", "lake.priced(LEVELS)": "levels_of_the_table"}
@@ -24,6 +25,7 @@ TABLES = {
     "lake.table": "the_table",
     "lake.events": "the_events",
     "lake.factors": "the_factors",
+    "lake.levels": "the_levels",
     **PRICED,
 }
 
@@ -86,7 +88,7 @@ def test_every_section_says_how_to_read_it_in_both_languages(notebook: Any) -> N
 
 def test_every_query_is_athena_s_sql_and_names_the_sessions_that_it_reads(notebook: Any) -> None:
     found = queries(notebook)
-    assert len(found) == len(CHARTS) + 1  # the last chart has its events from a table of their own
+    assert len(found) == len(CHARTS) + 1  # total return has its events from a table of their own
     for sql in found:
         (statement,) = sqlglot.parse(sql, read="athena")
         assert statement is not None

@@ -19,6 +19,7 @@ from analysis.athena import Window
 from analysis.session_page import page, summary
 from refinement.columns import EVENT_COLUMNS
 from tests.unit.frames import event, session, stock
+from tests.unit.frames import levels as levels_of
 
 SMALL = Decimal("999999.99")
 STOCKS = [
@@ -123,6 +124,19 @@ def test_the_figures_of_a_session_are_those_of_its_stocks() -> None:
     assert found["members_percent"] == pytest.approx(1.25)
 
 
+def test_the_index_s_own_change_is_by_its_closes_and_not_across_a_new_base() -> None:
+    levels = levels_of(2).assign(level=[100.0, 98.5])
+    found = summary(session(STOCKS, levels=levels))
+    assert (found["index_level"], found["index_percent"]) == (98.5, pytest.approx(-1.5))
+    rebased = summary(session(STOCKS, levels=levels.assign(note=pd.Series([None, "new base"]))))
+    assert (rebased["index_level"], rebased["index_percent"]) == (98.5, None)
+    assert summary(session(STOCKS, levels=levels.head(1)))["index_level"] is None
+    text = Reader(page(session(STOCKS, levels=levels, index="SMLL"), "en")).text
+    assert "SMLL" in text
+    assert "98.50 points, by B3" in text
+    assert "IBOV" not in text
+
+
 def test_a_price_of_nothing_is_no_reference() -> None:
     free = stock("ZXGG3", previous_close=None, open=Decimal("0.000000"))
     found = summary(session([*STOCKS, free]))
@@ -167,7 +181,7 @@ def test_the_page_asks_nobody_for_anything(language: str) -> None:
     addresses = [
         value for _, name, value in reader.attributes if name in {"src", "srcset", "href", "action", "data"}
     ]
-    assert len(addresses) == 5 * 4 + 1  # four of each chart, and an empty icon
+    assert len(addresses) == 6 * 4 + 1  # four of each chart, and an empty icon
     assert all(address.startswith("data:") for address in addresses)
     assert "http" not in text.replace("http-equiv", "")
     assert "<script" not in text
@@ -176,7 +190,7 @@ def test_the_page_asks_nobody_for_anything(language: str) -> None:
 
 
 def test_pictures_say_in_words_what_they_show_and_keep_their_place(english: Reader) -> None:
-    assert len(english.images) == 5
+    assert len(english.images) == 6
     for image in english.images:
         assert len(image["alt"]) > 40
         assert int(image["width"]) > int(image["height"]) / 2 > 0
@@ -211,7 +225,7 @@ def test_the_only_session_of_a_lake_is_compared_with_its_open_and_says_so() -> N
     reader = Reader(page(alone, "en"))
     assert "against the open, not against a previous close" in reader.text
     assert "as soon as the lake has two sessions" in reader.text
-    assert len(reader.images) == 3
+    assert len(reader.images) == 4
     assert reader.tables["gainers"][1][:2] == ["ZXEE3 SIMULADA 001", "+25.00%"]
 
 

@@ -503,8 +503,8 @@ def quantities(market: SimulatedMarket, day: date) -> dict[str, int]:
 
 
 def grown(market: SimulatedMarket, isin: str, after: date, until: date) -> float:
-    """What a share of a session has become in a later one."""
-    return float(math.prod(step.shares for step in market.steps(isin) if after < step.day <= until))
+    """What a share of a session is in a later one, with all that has left it put into it again."""
+    return float(1 / math.prod(step.factor for step in market.steps(isin) if after < step.day <= until))
 
 
 def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_september() -> None:
@@ -519,14 +519,14 @@ def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_septembe
     portfolios = [
         {isin[ticker]: units for ticker, units in quantities(market, session).items()} for session in sessions
     ]
-    changed, split = [], 0
+    changed, went_ex = [], 0
     for (last, session), (before, after) in zip(pairwise(sessions), pairwise(portfolios), strict=True):
         growth = {paper: grown(market, paper, last, session) for paper in before}
-        split += sum(factor != 1 for factor in growth.values())
+        went_ex += sum(factor != 1 for factor in growth.values())
         if after != {paper: pytest.approx(units * growth[paper], abs=1) for paper, units in before.items()}:
             changed.append(session)
     assert changed == rebalances
-    assert split > 5
+    assert went_ex > 5
     for day in rebalances:
         before, after = (portfolios[sessions.index(day) + offset] for offset in (-1, 0))
         assert 1 <= len(after.keys() - before.keys()) <= 12, day
@@ -545,12 +545,27 @@ def test_a_rebalance_leaves_the_index_where_it_was(history: History, day: date) 
     level = float(history.market.reductor)
     units = quantities(history.market, day)
     old = value_at_the_close(history, before, quantities(history.market, before)).sum() / level
-    # What splits on that very day has the close of one share
-    isins = [history.isins[history.paper[ticker.encode()]].decode() for ticker in units]
-    growth = np.array([grown(history.market, isin, before, day) for isin in isins])
-    new = (value_at_the_close(history, before, units) / growth).sum() / level
-    assert new == pytest.approx(old, rel=5e-4)  # prices are rounded to the cent
+    # What goes ex on that very day has the close of a share with all its rights
+    new = (value_at_the_close(history, before, units) / growth_of(history, units, before, day)).sum() / level
+    assert new == pytest.approx(old, rel=1e-6)
     assert 40_000 < old < 400_000
+
+
+def growth_of(history: History, units: dict[str, int], before: date, day: date) -> Floats:
+    isins = [history.isins[history.paper[ticker.encode()]].decode() for ticker in units]
+    return np.array([grown(history.market, isin, before, day) for isin in isins])
+
+
+@pytest.mark.parametrize("day", [date(2026, 4, 28), date(2026, 5, 4), date(2026, 9, 1)])
+def test_what_members_contribute_adds_up_to_the_change_of_the_index(history: History, day: date) -> None:
+    before = SESSIONS[SESSIONS.index(day) - 1]
+    portfolio = history.market.portfolio(day)
+    ones = {row.ticker: 1 for row in portfolio}
+    ex = value_at_the_close(history, before, ones) / growth_of(history, ones, before, day)
+    moves = value_at_the_close(history, day, ones) / ex - 1
+    contributions = np.array([float(row.weight) for row in portfolio]) * moves
+    change = 100 * (float(history.market.level(day) / history.market.level(before)) - 1)
+    assert contributions.sum() == pytest.approx(change, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -563,7 +578,9 @@ def test_a_rebalance_leaves_the_index_where_it_was(history: History, day: date) 
 def test_weights_are_those_of_the_closes_of_the_session_before(
     history: History, day: date, session_before: date
 ) -> None:
-    value = value_at_the_close(history, session_before, quantities(history.market, day))
+    units = quantities(history.market, day)
+    value = value_at_the_close(history, session_before, units)
+    value /= growth_of(history, units, session_before, day)
     weights = [float(row.weight) for row in history.market.portfolio(day)]
     assert weights == pytest.approx(100 * value / value.sum(), abs=0.02)
 

@@ -86,7 +86,7 @@ def test_the_table_of_another_stack_is_never_dropped(
 ) -> None:
     account.has_table(OTHER)
     account.has_bucket("TheirPipeline")
-    for _ in ("compact", "events", "factors"):
+    for _ in ("compact", "members", "events", "factors"):
         account.has_table(None)
     assert run(monkeypatch, *arguments) == 1
     assert "which stack TheirPipeline has: give BovespaPipeline tables of its own" in capsys.readouterr().out
@@ -106,6 +106,7 @@ def test_the_table_of_a_pipeline_that_is_gone_is_dropped_when_it_is_asked(
         account.has_bucket(*was)
         account.has_table(OURS)
         account.has_bucket("BovespaPipeline")
+        account.has_table(None)  # the members
         account.has_table(OTHER)  # the events
         account.has_bucket(*was)
         account.has_table(None)
@@ -130,7 +131,7 @@ def test_without_permission_to_look_nothing_is_dropped(
 def test_before_the_first_run_there_is_none(
     account: Account, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    for _ in ("wide", "compact", "events", "factors"):
+    for _ in ("wide", "compact", "members", "events", "factors"):
         account.has_table(None)
     assert run(monkeypatch) == 0
     assert "no refined table in default yet" in capsys.readouterr().out

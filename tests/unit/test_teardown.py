@@ -30,7 +30,7 @@ def bucket() -> str:
     return name
 
 
-ADJUSTMENT = ("bovespa_events", "bovespa_factors", "bovespa_daily_adjusted")
+ADJUSTMENT = ("bovespa_index_members", "bovespa_events", "bovespa_factors", "bovespa_daily_adjusted")
 
 
 @pytest.fixture

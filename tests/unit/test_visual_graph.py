@@ -157,7 +157,7 @@ class TestWiring:
 
     def test_standard_nodes_do_what_they_can(self) -> None:
         assert set(of_type("CustomCode")) == {
-            *("node-choose", "node-reconcile", "node-prepare", "node-adjust", "node-clear")
+            *("node-choose", "node-reconcile", "node-prepare", "node-adjust", "node-list", "node-clear")
         }
         assert of_type("DynamicTransform") == {}
         assert len(of_type("RenameField")) == 2
@@ -166,6 +166,12 @@ class TestWiring:
         assert functions.count("sum") == 9
         assert "count" in functions
         assert "gs_" not in json.dumps(NODES)
+
+    def test_weights_are_of_the_first_index_of_the_settings(self) -> None:
+        names = {"raw_bucket": "r", "refined_bucket": "f", "refined_database": "d", "refined_table": "t"}
+        (properties,) = build_nodes(**names, index="SMLL")["node-index"].values()
+        assert properties["Name"] == "Keep the SMLL"
+        assert properties["Filters"][0]["Values"][1]["Value"] == ["^SMLL$"]
 
     def test_the_renames_are_of_real_columns_that_are_neither_grouped_nor_aggregated(self) -> None:
         renamed = {properties["SourcePath"][0] for properties in of_type("RenameField").values()}

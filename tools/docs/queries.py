@@ -35,7 +35,11 @@ GROUPS = {
         "highs_and_lows_52_weeks",
     ),
     Text("The index and its sectors", "O índice e seus setores"): (
+        "index_moves",
         "index_contribution",
+        "index_concentration",
+        "index_changes",
+        "stock_against_index",
         "sector_weights",
         "sector_turnover",
     ),
@@ -54,10 +58,12 @@ _TABLES = Tables(
     refined_table="bovespa_daily",
     compact_table="bovespa_daily_compact",
     raw_database="bovespa",
+    joined_index="IBOV",
 )
 _DEFAULTS = {
     "${last_session}": Text("the last session", "o último pregão"),
     "${session_20_before}": Text("twenty sessions before the last", "vinte pregões antes do último"),
+    "${first_index}": Text("the first of index_codes", "o primeiro de index_codes"),
     "${most_traded_ticker}": Text("the most traded", "o mais negociado"),
 }
 _EXAMPLES = {
@@ -65,6 +71,7 @@ _EXAMPLES = {
     "first_date": "DATE '2026-10-21'",
     "last_date": "DATE '2026-11-19'",
     "ticker": "'ZXCF3'",
+    "index_code": "'IBOV'",
 }
 
 

@@ -275,6 +275,16 @@ ADJUSTMENT_IN_PORTUGUESE = {
 """The meanings in Portuguese of the columns that `docs/adjusted-prices.pt-BR.md` has."""
 
 
+_OF_MEMBERS = {
+    "ticker": "Código do componente",
+    "isin": "Seu ISIN; nulo se não foi negociado no pregão",
+    "weight": "Peso no índice em portfolio_date [por cento]",
+    "sector": "Setor econômico, como na carteira",
+    "portfolio_date": "Data da carteira: a mais recente até trade_date",
+}
+"""What they mean in the table of the members of indices."""
+
+
 class Row(NamedTuple):
     """A column as the READMEs show it."""
 
@@ -289,10 +299,15 @@ def tables() -> dict[str, list[Row]]:
     fields = (*columns.PARTITION_KEYS, *columns.COLUMNS)
     session = Row("trade_date", "date", "Trading session, the partition", "DATA")
     portfolio_day = Row("portfolio_date", "date", "The portfolio's own date, the partition", "header.date")
+    member_sources = {"index_code": "request", "weight": "part", "ticker": "cod"}
     portfolio_sources = {"index_code": "request", "ticker": "cod", "reductor": "header.reductor"}
     return {
         "bovespa_daily": [
             Row(field.name, field.type, field.comment, SOURCES[field.name]) for field in fields
+        ],
+        "bovespa_index_members": [
+            Row(field.name, field.type, field.comment, member_sources.get(field.name) or SOURCES[field.name])
+            for field in (*columns.MEMBER_KEYS, *columns.MEMBER_COLUMNS)
         ],
         "cotahist": [
             session,
@@ -355,6 +370,8 @@ def _portuguese(table: str, row: Row) -> Row:
         meaning = "Pregão"
     if (table, row.name) == ("index_portfolio", "ticker"):
         meaning = "Código do componente"
+    if table == "bovespa_index_members":
+        meaning = _OF_MEMBERS.get(row.name, meaning)
     if (table, row.name) == ("index_portfolio", "sector"):
         meaning = "Setor e subsetor econômicos; nulo quando a B3 não os informa"
     if (table, row.name) == ("corporate_actions", "isin"):
