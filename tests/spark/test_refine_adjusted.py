@@ -83,7 +83,7 @@ def test_a_run_makes_events_and_factors_and_catalogues_them(sessions: Lake) -> N
     tables = {table["Name"]: table for table in sessions.catalogued()}
     assert tables.keys() == {
         *("bovespa_daily", "bovespa_daily_compact", "bovespa_daily_adjusted"),
-        *("bovespa_events", "bovespa_factors"),
+        *("bovespa_events", "bovespa_factors", "bovespa_index_members"),
     }
     for name, columns in (("bovespa_events", EVENT_COLUMNS), ("bovespa_factors", FACTOR_COLUMNS)):
         assert tables[name]["StorageDescriptor"]["Location"] == f"s3://{REFINED}/refined_{name[8:]}/"
