@@ -439,7 +439,7 @@ def test_each_question_is_in_the_workgroup_saved_and_prepared(document: dict[str
     for properties in (*queries, *statements):
         assert text_of(properties["WorkGroup"]).startswith("<AnalyticsWorkGroup")
         text = properties.get("QueryString") or properties["QueryStatement"]
-        assert '"default"."bovespa_daily' in text
+        assert '"default"."bovespa_' in text
         assert "${" not in text
     assert {query["Database"] for query in queries} == {"default"}
 
@@ -456,10 +456,13 @@ def test_the_queries_name_the_tables_that_are_configured() -> None:
         '"lake"."daily"',
         '"lake"."daily_compact"',
         '"lake"."daily_compact$partitions"',
+        '"lake"."daily_index_members"',
+        '"lake"."daily_index_members$partitions"',
         '"lake"."daily_events"',
         '"lake"."daily_factors"',
         '"quotes"."cotahist"',
         '"quotes"."cotahist_revisions"',
+        '"quotes"."index_level"',
     }
 
 
