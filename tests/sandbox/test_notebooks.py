@@ -385,7 +385,7 @@ def test_the_notebook_works_with_fewer_sessions_than_it_wants_and_with_prices_as
     assert f"3 sessions, {DAYS[0]} to {DAYS[2]}, of 60 wanted: the lake has no more" in printed
     assert "The lake has 2 daily returns, not 21: read with caution" in printed
     shown = pictures.pictures(notebook)
-    assert len(shown) == 8
+    assert len(shown) == 9
     assert "no index portfolio for this session" in shown["treemap"]  # history has no weights
     for name in ("candles", "treemap", "risk"):
         assert "not adjusted for splits or distributions" in shown[name]
