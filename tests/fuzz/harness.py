@@ -287,7 +287,7 @@ _OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is l
 _OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
 _OF_YEARS = {
     *("read_year", "_quotes", "_ahead", "_sessions", "_starts", "_joined", "_is_blank", "count_of_year"),
-    *("_pieces", *(f"_pieces.<locals>.{name}" for name in ("read", "take"))),
+    *("_pieces", "_pieces.<locals>.take", "_ahead.<locals>.work"),
     "read_year.<locals>.decode",
     "_require_session_of_at_most",
 }

@@ -22,12 +22,13 @@ import io
 import re
 import zipfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import IO, NamedTuple, NoReturn, Protocol, TypeVar
 
 import numpy as np
@@ -60,14 +61,11 @@ MAX_SESSION_QUOTES = MAX_TEXT_BYTES // RECORD_LENGTH
 """Most quotes of a session in a year's file: what the file of a session can hold. A session is held in memory
 whole, so it is bounded, not only the year."""
 
-_BLOCK_RECORDS = 8192
-"""Records that are decoded at a time: few enough for the processor's caches, enough to pay for the calls."""
+_BLOCK_RECORDS = 24576
+"""Records that are decoded at a time: enough for threads to be seldom in want of the interpreter at once."""
 
-_BLOCKS_AHEAD = 4
-"""Blocks that are inflated while earlier ones are decoded."""
-
-_DECODERS = 2
-"""Blocks that are decoded at a time: NumPy and Arrow work on them without holding up each other."""
+_THREADS = 2
+"""Blocks that are worked on at a time: inflaters, NumPy and Arrow do not hold up each other."""
 
 MAX_BLANK_BYTES = 4096
 """Most bytes of blank lines after the trailer that are taken for an editor's, not for lost quotes."""
@@ -214,8 +212,7 @@ def read_year(
     with (
         path.open("rb") as file,
         _open(file, source=source) as opened,
-        ThreadPoolExecutor(1) as inflater,
-        ThreadPoolExecutor(_DECODERS) as decoders,
+        ThreadPoolExecutor(_THREADS) as threads,
     ):
         limit = min(max_text_bytes, opened.most)
         with _reading(source):
@@ -236,8 +233,8 @@ def read_year(
             return read + piece.end, list(_sessions(quotes, year)), of_piece
 
         size = _BLOCK_RECORDS * (RECORD_LENGTH + len(line_end))
-        texts = _pieces(opened.stream, size, head, inflater, source=source)
-        for done, found, of_piece in _ahead(decode, texts, decoders):
+        texts = _pieces(opened.stream, size, head, source=source)
+        for done, found, of_piece in _ahead(decode, texts, threads):
             notes.take_over(of_piece)
             for day, batch in found:
                 counts[day] += batch.num_rows
@@ -293,15 +290,33 @@ def _quotes(piece: _Piece, line_end: bytes, *, year: int, source: str, notes: No
     )
 
 
-def _ahead(function: Callable[[_T], _R], items: Iterable[_T], threads: ThreadPoolExecutor) -> Iterator[_R]:
-    """What a function gives for each item, in their order, worked out in threads, a few items ahead."""
-    begun: deque[Future[_R]] = deque()
-    for item in items:
-        begun.append(threads.submit(function, item))
-        if len(begun) > _DECODERS:
-            yield begun.popleft().result()
-    while begun:
-        yield begun.popleft().result()
+def _ahead(function: Callable[[_T], _R], items: Iterator[_T], threads: ThreadPoolExecutor) -> Iterator[_R]:
+    """What a function gives for each item, in their order, worked out in threads, a few items ahead.
+
+    The threads take the items themselves, one after the other: which inflates a text then decodes it, while
+    it is in the processor's cache.
+    """
+
+    def work(turn: Event, taken: Event) -> _R | None:
+        turn.wait()
+        try:
+            item = next(items, None)
+        finally:
+            taken.set()
+        return None if item is None else function(item)
+
+    begun: deque[Future[_R | None]] = deque()
+    turn = Event()
+    turn.set()
+    while True:
+        while len(begun) < _THREADS:
+            taken = Event()
+            begun.append(threads.submit(work, turn, taken))
+            turn = taken
+        result = begun.popleft().result()
+        if result is None:
+            return
+        yield result
 
 
 def _sessions(quotes: Block, year: int) -> Iterator[tuple[date, pa.RecordBatch]]:
@@ -329,26 +344,18 @@ def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)  # type: ignore[attr-defined]  # not in the stubs
 
 
-def _pieces(
-    stream: _Stream, size: int, head: bytes, inflater: ThreadPoolExecutor, *, source: str
-) -> Iterator[_Piece]:
-    """The text in pieces of `size` bytes, inflated ahead in a thread.
+def _pieces(stream: _Stream, size: int, head: bytes, *, source: str) -> Iterator[_Piece]:
+    """The text in pieces of `size` bytes, each inflated when the one before it is given.
 
     Blank lines after the last record belong to its piece. The text begins with `head`, which was taken out of
     the stream.
     """
 
-    def read() -> bytes:
+    def take() -> bytes:
         nonlocal head
         block, head = head[:size], head[size:]
         with _reading(source):
             return block + stream.read(size - len(block)) if block else stream.read(size)
-
-    ahead = deque(inflater.submit(read) for _ in range(_BLOCKS_AHEAD))
-
-    def take() -> bytes:
-        ahead.append(inflater.submit(read))
-        return ahead.popleft().result()
 
     block = take()
     if not block:
@@ -438,19 +445,20 @@ def _only_member(archive: zipfile.ZipFile, *, source: str) -> zipfile.ZipInfo:
 
 def _require_at_most(limit: int, size: int, max_text_bytes: int, *, source: str) -> None:
     """Refuses more text than was asked for at most, or than a ZIP of that size can honestly hold."""
-    if size > max_text_bytes:
+    if size <= limit:
+        return
+    if limit == max_text_bytes:
         raise InvalidData(
             source=source,
             found=f"more than {max_text_bytes} bytes of text",
             expected="quotes within that limit",
             advice="Raise max_text_bytes if B3's file really is that large.",
         )
-    if size > limit:
-        raise InvalidData(
-            source=source,
-            found=f"a ZIP that holds more than {MAX_RATIO} times its own bytes",
-            expected="quotes, which B3's ZIPs pack to a sixth at the least and a ninth at the most",
-        )
+    raise InvalidData(
+        source=source,
+        found=f"a ZIP that holds more than {MAX_RATIO} times its own bytes",
+        expected="quotes, which B3's ZIPs pack to a sixth at the least and a ninth at the most",
+    )
 
 
 def _require_session_of_at_most(limit: int, quotes: int, day: date, *, source: str) -> None:
