@@ -82,14 +82,15 @@ def levels_known(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]
         sessions: Sessions of its market, and all that it has.
     """
     bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
-    before = {each.key: each.get()["Body"].read() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
+    before = {each.key: each.get() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
+    bodies = {key: found["Body"].read() for key, found in before.items()}
     try:
         ask_for_levels(deployed, sessions)
         yield
     finally:
         bucket.objects.filter(Prefix=keys.INDEX_LEVELS).delete()
-        for key, body in before.items():
-            bucket.put_object(Key=key, Body=body)
+        for key, found in before.items():
+            bucket.put_object(Key=key, Body=bodies[key], Metadata=found["Metadata"])
 
 
 @contextmanager

@@ -82,6 +82,7 @@ def _refine_over_damage(deployed: Deployed) -> None:
     for key in (
         "refined/trade_date={}/ticker=GONE3/part-00000.parquet",
         "refined_compact/trade_date={}/x.parquet",
+        "refined_index_members/trade_date={}/x.parquet",
     ):
         s3.put_object(Bucket=names.refined_bucket, Key=key.format(SESSIONS[0]))
     glue.delete_table(**table)
