@@ -52,10 +52,10 @@ def test_the_report_is_in_the_locale_s_language_unless_another_is_said(
 @pytest.mark.parametrize(
     ("target", "words", "environment", "runs"),
     [
-        ("report", ["LANGUAGE=pt"], {}, 'python -m sandbox report --language "pt"'),
+        ("report", ["LANGUAGE=pt"], {}, 'python -m sandbox report --engine "duckdb" --language "pt"'),
         ("report", ["LANGUAGE=pt", "LAKE=aws"], {}, 'python -m analysis.report --language "pt"'),
-        ("notebook", ["LANGUAGE=pt"], {}, 'python -m sandbox notebook --language "pt"'),
-        ("report", [], {"LANGUAGE": "fr_FR:pt"}, "python -m sandbox report"),
+        ("notebook", ["LANGUAGE=pt"], {}, 'python -m sandbox notebook --engine "duckdb" --language "pt"'),
+        ("report", [], {"LANGUAGE": "fr_FR:pt"}, 'python -m sandbox report --engine "duckdb"'),
     ],
 )
 def test_make_passes_on_the_language_that_it_is_told_and_not_gettext_s(
