@@ -153,11 +153,12 @@ class SizesOnly:
         """A page of nothing."""
         return [{}]
 
-    def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:  # noqa: N803 - boto3's names
+    def put_object(self, *, Key: str, Body: bytes, **_: str) -> dict[str, str]:  # noqa: N803 - boto3's names
         """Looks at an object, and lets it go."""
         values = dict(re.findall(r"(\w+)=([^/]+)/", Key))
         table = COMPACT if Key.startswith(keys.COMPACT_FOLDER) else WIDE
         self.files[table, date.fromisoformat(values["trade_date"]), values.get("ticker", "")] = _sizes(Body)
+        return {"ETag": ""}
 
 
 def main() -> None:
