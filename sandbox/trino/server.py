@@ -33,6 +33,7 @@ _JAVA = (
     "-XX:-UsePerfData",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
+    "-XX:ReservedCodeCacheSize=256M",  # with C1 alone it is 48 MB, which all named queries at once fill
     "-XX:+ExitOnOutOfMemoryError",
     "-Dfile.encoding=UTF-8",
     "-Duser.timezone=UTC",
