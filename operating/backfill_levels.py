@@ -12,12 +12,12 @@ from datetime import date
 from urllib.parse import urlsplit
 
 from operating.backfill_actions import ANSWER_SECONDS, of_quotes
+from operating.ingest import remarks
 from operating.names import Names, UsageError
 from operating.progress import Display, display
 from scraper.b3.client import ACTIONS_PAUSE
 from scraper.b3.errors import ScraperError
 from scraper.b3.index_level.layout import FIRST_YEAR
-from scraper.b3.oddities import told
 from scraper.daily.ingest import Outcome, Result
 from scraper.history.index_levels import IndexYear, load_levels, years_to_ask
 from scraper.raw.bucket import RawBucket
@@ -94,9 +94,4 @@ def _line(year: IndexYear, result: Result) -> str:
     parts = [f"{year.code} {year.year}  {result.outcome:<18}".rstrip()]
     if result.rows is not None:
         parts.append(f"{result.rows} levels, up to {result.date}")
-    if result.message is not None:
-        parts.append(result.message)
-    parts += [f"new: {news}" for news in result.news]
-    if result.oddities:
-        parts.append(f"kept although it is odd: {told(result.oddities)}")
-    return "  ".join(parts)
+    return "  ".join([*parts, *remarks(result)])

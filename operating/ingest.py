@@ -52,9 +52,13 @@ def line(result: Result, bucket: str) -> str:
         parts.append(f"trailer counts {result.trailer_count}")
     if result.key is not None:
         parts.append(f"s3://{bucket}/{result.key}")
-    if result.message is not None:
-        parts.append(result.message)
+    return "  ".join([*parts, *remarks(result)])
+
+
+def remarks(result: Result) -> list[str]:
+    """What is to be said of a file beside its figures: its message, what is new in it, what is odd."""
+    parts = [] if result.message is None else [result.message]
     parts += [f"new: {news}" for news in result.news]
     if result.oddities:
         parts.append(f"kept although it is odd: {told(result.oddities)}")
-    return "  ".join(parts)
+    return parts
