@@ -383,7 +383,7 @@ DIFFERENT: Mapping[Ask, str] = {}
 def test_both_engines_answer_the_same_to_the_letter(
     asked: Asked, engine: Engine, stem: str, prepared: bool
 ) -> None:
-    every = {table: engine.every(table) for table in (WIDE, COMPACT, RAW)}
+    every = {table: engine.every(table) for table in asked.year.folders}
     sql = filled(stem, asked.year.values(stem, prepared=prepared), prepared=prepared)
 
     columns, rows = engine.answer(sql, every)
