@@ -46,7 +46,6 @@ from tests.sandbox.test_named_queries import (
     QUERIES,
     RAW,
     STEMS,
-    WIDE,
     YEAR,
     Engine,
     Table,
