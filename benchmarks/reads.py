@@ -30,7 +30,7 @@ from pyspark.sql import SparkSession
 
 from benchmarks import figures, partitions
 from lake import keys
-from refinement import columns
+from refinement import columns, files
 from refinement.members import of_session
 from refinement.publish import _write_session
 from refinement.transform import transform
@@ -145,20 +145,16 @@ class SizesOnly:
     def __init__(self) -> None:
         self.files: Files = {}
 
-    def get_paginator(self, _: str) -> SizesOnly:
-        """It lists nothing, so the job writes every file."""
-        return self
+    def objects(self, _: str) -> dict[str, Any]:
+        """None, so that the job writes every file."""
+        return {}
 
-    def paginate(self, **_: str) -> list[dict[str, Any]]:
-        """A page of nothing."""
-        return [{}]
-
-    def put_object(self, *, Key: str, Body: bytes, **_: str) -> dict[str, str]:  # noqa: N803 - boto3's names
+    def put(self, key: str, body: bytes, _: object) -> bool:
         """Looks at an object, and lets it go."""
-        values = dict(re.findall(r"(\w+)=([^/]+)/", Key))
-        table = COMPACT if Key.startswith(keys.COMPACT_FOLDER) else WIDE
-        self.files[table, date.fromisoformat(values["trade_date"]), values.get("ticker", "")] = _sizes(Body)
-        return {"ETag": ""}
+        values = dict(re.findall(r"(\w+)=([^/]+)/", key))
+        table = COMPACT if key.startswith(keys.COMPACT_FOLDER) else WIDE
+        self.files[table, date.fromisoformat(values["trade_date"]), values.get("ticker", "")] = _sizes(body)
+        return True
 
 
 def main() -> None:
@@ -286,6 +282,7 @@ def _most_traded(rows: pa.Table, sessions: int) -> str:
 def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
     """The files as the job writes them: compact, of a month also wide, and of one ticker always."""
     bucket, of_ticker = SizesOnly(), SizesOnly()
+    wide = files.wide_files()
     none = of_session(sessions[0], rows, {})  # the members of indices are not read here
     with ThreadPoolExecutor(1) as threads:
         for number, session in enumerate(sessions, 1):
@@ -293,9 +290,9 @@ def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
                 _tell(f"writing session {number} of {len(sessions)} ...")
             own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
             compact_only = not MONTH[0] <= session <= MONTH[1]
-            _write_session(cast(Any, bucket), threads, "", own, none, compact_only=compact_only)
+            _write_session(cast(Any, bucket), threads, own, none, wide=None if compact_only else wide)
             one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
-            _write_session(cast(Any, of_ticker), threads, "", one, none, compact_only=False)
+            _write_session(cast(Any, of_ticker), threads, one, none, wide=wide)
     return bucket.files | {key: file for key, file in of_ticker.files.items() if key[0] == WIDE}
 
 

@@ -93,7 +93,7 @@ def security_type(bulletin_code: str, share_class: str, company: str, isin: str)
   WHEN {bulletin_code} IN ('10', '22') OR {is_of("DIR|BNS|REC")} OR {share_class} RLIKE ' REC( |$)'
     THEN 'right'
   WHEN {bulletin_code} IN ('34', '35', '36') OR {is_of("BDR|DR[A-Z0-9]")} THEN 'bdr'
-  WHEN {is_of("IBO")} OR {isin} RLIKE '^BR.{{4}}IND' THEN 'index'
+  WHEN {is_of("IBO")} OR {isin} RLIKE '^BR....IND' THEN 'index'
   WHEN {is_of("UNT|CDA")} THEN 'unit'
   WHEN {is_of("O[NPER]|P[NPER][A-HRV]?")} THEN 'share'
   WHEN {is_of("CI[A-Z]?")} AND {bulletin_code} IN ('14', '38', '42', '62', '78', '82')

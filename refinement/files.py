@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from refinement.one_row import OneRowFiles
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +34,34 @@ def parquet(rows: pa.Table, options: Mapping[str, Any]) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def put(s3: S3Client, bucket: str, key: str, body: bytes, there: tuple[int, str] | None) -> str | None:
+def wide_files() -> OneRowFiles:
+    """What makes the files of the wide table."""
+    return OneRowFiles(functools.partial(parquet, options=WIDE_FILE))
+
+
+Object = tuple[int, str]
+"""Size and ETag of an object."""
+
+
+class Checksum(NamedTuple):
+    """What tells whether an object holds some bytes.
+
+    Attributes:
+        etag: Its ETag, if it does; in a bucket with a KMS key, where an ETag is no MD5, it has another.
+        md5: The same in Base64, as S3 compares it with what it gets.
+    """
+
+    etag: str
+    md5: str
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        """That of some bytes."""
+        digest = hashlib.md5(body, usedforsecurity=False)
+        return cls(f'"{digest.hexdigest()}"', base64.b64encode(digest.digest()).decode())
+
+
+def put(s3: S3Client, bucket: str, key: str, body: bytes, there: Object | None) -> str | None:
     """Put an object, unless it is there with the same bytes.
 
     Args:
@@ -39,14 +69,12 @@ def put(s3: S3Client, bucket: str, key: str, body: bytes, there: tuple[int, str]
         bucket: The bucket.
         key: The object's key.
         body: What it is to hold.
-        there: Size and ETag of the object that is there; None if there is none.
+        there: The object that is there; None if there is none.
 
     Returns:
-        The ETag of what was put; None if it was there. In a bucket with a KMS key, where an ETag is no MD5,
-        it always is put.
+        The ETag of what was put; None if it was there. In a bucket with a KMS key it always is put.
     """
-    digest = hashlib.md5(body, usedforsecurity=False)
-    if there == (len(body), f'"{digest.hexdigest()}"'):
+    checksum = Checksum.of(body)
+    if there == (len(body), checksum.etag):
         return None
-    checksum = base64.b64encode(digest.digest()).decode()
-    return s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum)["ETag"]
+    return s3.put_object(Bucket=bucket, Key=key, Body=body, ContentMD5=checksum.md5)["ETag"]

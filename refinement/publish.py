@@ -20,10 +20,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from lake.keys import COMPACT, MEMBERS, REFINED_FILE, WIDE, partition_folder
 from refinement import arrow, aws, files, log, members
 from refinement.catalog import Catalog
-from refinement.columns import COMPACT_COLUMNS, COMPACT_KEYS
+from refinement.columns import COMPACT_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
+from refinement.one_row import OneRowFiles
 from refinement.transform import Session
+from refinement.uploads import Uploads
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,7 +70,7 @@ _PUBLISHED = pa.schema(
 
 
 def publish(
-    refined: DataFrame,
+    refined: DataFrame | pa.Table,
     sessions: Sequence[Session],
     portfolios: members.Portfolios,
     bucket: str,
@@ -77,12 +79,12 @@ def publish(
 ) -> list[Published]:
     """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
 
-    A session is one task's; where there is one alone, the driver's. S3 shows a file's old bytes until it has
-    the new ones whole; who fails in between has replaced some of the session's files, and the next run
+    A session is one task's; of rows that are in this process, its own. S3 shows a file's old bytes until it
+    has the new ones whole; who fails in between has replaced some of the session's files, and the next run
     replaces the others.
 
     Args:
-        refined: The sessions' rows.
+        refined: The sessions' rows, where Spark has them or in this process.
         sessions: What each of them adds up to.
         portfolios: Those of the indices whose members are written beside the rows.
         bucket: The refined bucket.
@@ -102,17 +104,14 @@ def publish(
         compact_only=compact_only,
         region=boto3.Session().region_name,
     )
-    columns = refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
-    if len(sessions) == 1:
-        # What a task would do the driver does by itself: a process of Python takes longer to start
-        schema = arrow.schema([*COMPACT_KEYS, *COMPACT_COLUMNS])
-        rows = pa.RecordBatch.from_pylist([row.asDict() for row in columns.collect()], schema)
-        answers = [one for done in write([rows]) for one in done.to_pylist()]
+    if isinstance(refined, pa.Table):
+        answers = [one for done in write(refined.to_batches()) for one in done.to_pylist()]
     else:
         # A task for each core: ranges hold about as many rows each, and a task takes a while to begin
         tasks = min(len(sessions), refined.sparkSession.sparkContext.defaultParallelism)
         told = (
-            columns.repartitionByRange(tasks, "trade_date")
+            refined.select("trade_date", *[field.name for field in COMPACT_COLUMNS])
+            .repartitionByRange(tasks, "trade_date")
             .mapInArrow(write, from_arrow_schema(_PUBLISHED))
             .collect()
         )
@@ -147,9 +146,8 @@ def _write_sessions(
     if not parts:
         return
     rows = pa.Table.from_batches(parts).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
-    s3 = boto3.client("s3", region_name=region, config=aws.config(_S3_CALLS))
-    # Otherwise each file takes two round trips: boto3 first asks S3 whether it would take the body at all
-    s3.meta.events.register_last("before-call.s3", _without_expect)
+    uploads = Uploads(bucket, region, _S3_CALLS)
+    wide = None if compact_only else files.wide_files()
     done = []
     with ThreadPoolExecutor(_S3_CALLS) as threads:
         for session in expected:
@@ -157,7 +155,7 @@ def _write_sessions(
             figures = found.num_rows, pc.sum(found["volume"]).as_py()
             if figures == (session.tickers, session.volume):
                 of_indices = members.of_session(session.trade_date, found, portfolios)
-                done.append(_write_session(s3, threads, bucket, found, of_indices, compact_only=compact_only))
+                done.append(_write_session(uploads, threads, found, of_indices, wide=wide))
             elif figures[0]:
                 problem = (
                     f"{session.trade_date}: expected {session.tickers} tickers and a volume of "
@@ -168,15 +166,17 @@ def _write_sessions(
 
 
 def _write_session(
-    s3: S3Client,
+    uploads: Uploads,
     threads: ThreadPoolExecutor,
-    bucket: str,
     rows: pa.Table,
     of_indices: pa.Table,
     *,
-    compact_only: bool,
+    wide: OneRowFiles | None,
 ) -> Published:
-    """Write the files of a session, except those that are there with the same bytes."""
+    """Write the files of a session, except those that are there with the same bytes.
+
+    Without `wide`, which makes files of one row, those of the wide table stay as they are.
+    """
     (trade_date,) = {str(day) for day in rows["trade_date"].unique().to_pylist()}
     day = dt.date.fromisoformat(trade_date)
     tickers = [str(ticker) for ticker in rows["ticker"].to_pylist()]
@@ -184,33 +184,22 @@ def _write_session(
 
     folder = f"{COMPACT}{trade_date}"
     folders = [folder, f"{MEMBERS}{trade_date}"]
-    bodies = {f"{folder}/{REFINED_FILE}": functools.partial(files.parquet, rows, files.COMPACT_FILE)}
+    bodies = {f"{folder}/{REFINED_FILE}": files.parquet(rows, files.COMPACT_FILE)}
     if of_indices.num_rows:
-        bodies[members.key_of(day)] = functools.partial(files.parquet, of_indices, files.COMPACT_FILE)
-    if not compact_only:
+        bodies[members.key_of(day)] = files.parquet(of_indices, files.COMPACT_FILE)
+    if wide is not None:
         folders.append(f"{WIDE}{trade_date}")
-        wide = rows.drop_columns(["ticker"]).combine_chunks()  # in one piece a row is quickly taken out
-        for place, ticker in enumerate(tickers):
+        for ticker, body in zip(tickers, wide.of(rows.drop_columns(["ticker"])), strict=True):
             folder = partition_folder(f"{WIDE}{trade_date}", ["ticker"], [ticker])
-            bodies[f"{folder}/{REFINED_FILE}"] = functools.partial(
-                files.parquet, wide.slice(place, 1), files.WIDE_FILE
-            )
-    there = {
-        item["Key"]: (item["Size"], item["ETag"])
-        for folder in folders
-        for item in aws.objects(s3, bucket, f"{folder}/")
-    }
+            bodies[f"{folder}/{REFINED_FILE}"] = body
+    there = {key: found for folder in folders for key, found in uploads.objects(f"{folder}/").items()}
 
     def put(key: str) -> bool:
-        return files.put(s3, bucket, key, bodies[key](), there.get(key)) is not None
+        return uploads.put(key, bodies[key], there.get(key))
 
     written = sum(threads.map(put, bodies))
     stale = sorted(there.keys() - bodies.keys())
     return Published(day, tickers, written, len(bodies) - written, stale, of_indices.num_rows, "")
-
-
-def _without_expect(params: dict[str, Any], **_: object) -> None:
-    params["headers"].pop("Expect", None)
 
 
 def finish(

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
+import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
@@ -25,7 +26,7 @@ from refinement.log import Phases
 from refinement.publish import finish, publish
 from refinement.raw import CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw
 from refinement.retention import compact_sessions, newest, retire
-from refinement.transform import Session, reconcile, transform
+from refinement.transform import Session, collected, reconcile, traded, transform
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -223,8 +224,11 @@ def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterato
 @contextmanager
 def _refined(
     spark: SparkSession, raw: Raw, days: Sequence[dt.date], phases: Phases
-) -> Iterator[tuple[DataFrame, list[Session]]]:
-    """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to."""
+) -> Iterator[tuple[DataFrame | pa.Table, list[Session]]]:
+    """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to.
+
+    Those of one session are in this process, which is to write them: they are few, and a round trip less.
+    """
     with phases.of("rows"):
         quotes = read_raw(
             spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
@@ -237,14 +241,19 @@ def _refined(
             "portfolio_date",
             PORTFOLIO_COLUMNS,
         )
-        refined = transform(quotes, portfolios).persist(StorageLevel.MEMORY_AND_DISK)
+        with ThreadPoolExecutor(1) as beside:
+            sums = beside.submit(traded, quotes)
+            refined = transform(quotes, portfolios)
+            is_one = len(days) == 1
+            rows = collected(refined) if is_one else refined.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with phases.of("rows"):
-            sessions = reconcile(quotes, refined)
+            sessions = reconcile(sums.result(), rows)
         log.line(
             f"{log.span(days)}  {sum(session.lines for session in sessions):,} quotes make "
             f"{sum(session.tickers for session in sessions):,} rows, volume {log.volumes(sessions)}"
         )
-        yield refined, sessions
+        yield rows, sessions
     finally:
-        refined.unpersist()
+        if not is_one:
+            refined.unpersist()

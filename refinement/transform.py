@@ -7,18 +7,26 @@ in thousands of cruzeiros reais, as the column `currency` says.
 from __future__ import annotations
 
 import datetime as dt
+import functools
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pyspark.sql import DataFrame, Window
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
 
-from refinement import expressions
+from refinement import arrow, expressions
 from refinement.columns import COLUMNS, PARTITION_KEYS
 from refinement.errors import InvariantBroken
 
+_BY_MARKET = tuple(f"{market}_volume" for market in (*expressions.MARKETS, "other"))
 # What becomes sums, counts and expiries
 _SUMMED = ("tpmerc", "codneg", "totneg", "is_doubtful", "quatot", "voltot", "datven")
+
+Sums = Mapping[dt.date, Mapping[str, Any]]
+"""Sums and counts of each session, by their names."""
 
 
 class Session(NamedTuple):
@@ -41,15 +49,11 @@ def transform(quotes: DataFrame, portfolios: DataFrame) -> DataFrame:
     Returns:
         `COLUMNS`, then `PARTITION_KEYS`.
     """
-    # A session is one task: every window and sum below is of one, and it has some ten thousand lines
-    sessions = quotes.repartition("trade_date")
-    stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios)
-    return stocks.selectExpr(
-        *[f"CAST({field.name} AS {field.type}) AS {field.name}" for field in (*COLUMNS, *PARTITION_KEYS)]
-    )
+    # One text: step by step Spark would analyse, at each of them, all that had gone before
+    return quotes.sparkSession.sql(_QUERY, quotes=quotes, portfolios=portfolios)
 
 
-def _with_trades(quotes: DataFrame) -> DataFrame:
+def _with_trades(quotes: str) -> str:
     """Add `is_doubtful`: whether a line's volume contradicts its number of trades.
 
     A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
@@ -59,19 +63,25 @@ def _with_trades(quotes: DataFrame) -> DataFrame:
     kind = expressions.security_type("codbdi", "especi", "nomres", expressions.ISIN)
     is_peer = "is_judged AND totneg <> 0"
     of_market = "PARTITION BY trade_date, tpmerc"
-    lines = quotes.selectExpr("*", f"{expressions.is_judged(kind)} AS is_judged")
-    for column in (
+    return _added_to(
+        quotes,
+        f"{expressions.is_judged(kind)} AS is_judged",
         f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
         f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
         f"CASE WHEN COUNT(size) OVER ({of_market}) = {expressions.PEERS} "
         f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
         f"{expressions.is_doubtful('is_judged', 'usual_size')} AS is_doubtful",
-    ):
-        lines = lines.selectExpr("*", column)
-    return lines
+    )
 
 
-def _with_ticker(quotes: DataFrame) -> DataFrame:
+def _added_to(rows: str, *columns: str) -> str:
+    """Rows with some columns more, each of which may be of those before it."""
+    for column in columns:
+        rows = f"SELECT *, {column} FROM ({rows})"  # noqa: S608 - the queries are made of constants alone
+    return rows
+
+
+def _with_ticker(quotes: str) -> str:
     """Add `line`, which sorts first where it names its stock, and `ticker`, the name of the line's stock.
 
     A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
@@ -101,25 +111,18 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
     fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
     stock = "PARTITION BY trade_date, line.isin, CASE WHEN line.isin IS NULL THEN line.name END"
     namesakes = "PARTITION BY trade_date, first.name"
-    return (
-        quotes.selectExpr("trade_date", *_SUMMED, f"STRUCT({fields}) AS line")
-        .selectExpr("*", f"MIN(line) OVER ({stock}) AS first")
-        .selectExpr(
-            "*",
-            f"MIN(line.isin) OVER ({namesakes}) <> MAX(line.isin) OVER ({namesakes}) AS is_shared",
-        )
-        .selectExpr(
-            "trade_date",
-            *_SUMMED,
-            "line",
-            "CASE WHEN first.rank = 3 AND is_shared "
-            f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
-            "ELSE first.name END AS ticker",
-        )
+    lines = f"SELECT trade_date, {', '.join(_SUMMED)}, STRUCT({fields}) AS line FROM ({quotes})"  # noqa: S608
+    return _added_to(
+        lines,
+        f"MIN(line) OVER ({stock}) AS first",
+        f"MIN(line.isin) OVER ({namesakes}) <> MAX(line.isin) OVER ({namesakes}) AS is_shared",
+        "CASE WHEN first.rank = 3 AND is_shared "
+        f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
+        "ELSE first.name END AS ticker",
     )
 
 
-def _aggregate(lines: DataFrame) -> DataFrame:
+def _aggregate(lines: str) -> str:
     """One row per session and ticker.
 
     Stocks that come by the same name in a session, such as two classes of a company of which only options
@@ -139,44 +142,104 @@ def _aggregate(lines: DataFrame) -> DataFrame:
         "lines": "COUNT(*)",
     }
     kind = expressions.security_type("line.bulletin_code", "line.share_class", "line.company", "line.isin")
-    return (
-        lines.groupBy("trade_date", "ticker")
-        .agg(*[F.expr(what).alias(name) for name, what in sums.items()])
-        .selectExpr(
-            "*",
-            "line.*",
-            f"{expressions.PUT_CALL_RATIO} AS put_call_ratio",
-            "DATEDIFF(next_expiry, trade_date) AS days_to_expiry",
-            f"{kind} AS security_type",
-            f"{expressions.CURRENCY} AS currency",
-        )
-    )
+    columns = ", ".join(f"{what} AS {name}" for name, what in sums.items())
+    return f"""
+        SELECT *, line.*,
+          {expressions.PUT_CALL_RATIO} AS put_call_ratio,
+          DATEDIFF(next_expiry, trade_date) AS days_to_expiry,
+          {kind} AS security_type,
+          {expressions.CURRENCY} AS currency
+        FROM (SELECT trade_date, ticker, {columns} FROM ({lines}) GROUP BY trade_date, ticker)"""  # noqa: S608
 
 
-def _with_index(stocks: DataFrame, portfolios: DataFrame) -> DataFrame:
+def _with_index(stocks: str, portfolios: str) -> str:
     """Join each session to the newest portfolio dated on or before it.
 
     The portfolio's date stands on every row of the session, in the index or not: it says which portfolio was
     consulted. It is null where there is none yet.
     """
-    by_date = Window.partitionBy("index_code").orderBy("portfolio_date")
-    in_force = (
-        portfolios.select("index_code", "portfolio_date")
-        .distinct()
-        .select("portfolio_date", F.lead("portfolio_date").over(by_date).alias("superseded_on"))
-    )
-    has_begun = F.col("portfolio_date") <= F.col("trade_date")
-    has_ended = F.col("superseded_on") <= F.col("trade_date")
-    members = portfolios.select("portfolio_date", "ticker", F.col("weight").alias("index_weight"), "sector")
-    return (
-        stocks.join(F.broadcast(in_force), has_begun & ~F.coalesce(has_ended, F.lit(False)), "left")
-        .join(F.broadcast(members), ["portfolio_date", "ticker"], "left")
-        .withColumn("portfolio_age_days", F.datediff("trade_date", "portfolio_date"))
+    return f"""
+        SELECT dated.*, members.weight AS index_weight, members.sector,
+          DATEDIFF(trade_date, dated.portfolio_date) AS portfolio_age_days
+        FROM (
+          SELECT stocks.*, ARRAY_MAX(FILTER(dates, day -> day <= trade_date)) AS portfolio_date
+          FROM ({stocks}) AS stocks
+          CROSS JOIN (SELECT COLLECT_SET(portfolio_date) AS dates FROM {portfolios})
+        ) AS dated
+        LEFT JOIN {portfolios} AS members
+          ON members.portfolio_date = dated.portfolio_date AND members.ticker = dated.ticker"""  # noqa: S608
+
+
+def _query() -> str:
+    """What `transform` asks, of views `quotes` and `portfolios`, which PySpark puts in."""
+    # A session is one task: every window and sum below is of one, and it has some ten thousand lines
+    sessions = "SELECT * FROM {quotes} DISTRIBUTE BY trade_date"
+    stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), "{portfolios}")
+    columns = [f"CAST({field.name} AS {field.type}) AS {field.name}" for field in (*COLUMNS, *PARTITION_KEYS)]
+    return f"SELECT {', '.join(columns)} FROM ({stocks})"  # noqa: S608
+
+
+_QUERY = _query()
+
+
+def collected(refined: DataFrame) -> pa.Table:
+    """Refined rows in this process: `PARTITION_KEYS`, then `COLUMNS`."""
+    schema = arrow.schema((*PARTITION_KEYS, *COLUMNS))
+    rows = refined.select(schema.names).collect()
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def traded(quotes: DataFrame) -> Sums:
+    """What the raw lines of each session add up to: `volume` and `lines`."""
+    return _by_session(
+        quotes.groupBy("trade_date").agg(F.sum("voltot").alias("volume"), F.count("*").alias("lines"))
     )
 
 
-def reconcile(quotes: DataFrame, refined: DataFrame) -> list[Session]:
+def _by_session(sums: DataFrame) -> Sums:
+    return {row["trade_date"]: row.asDict() for row in sums.collect()}
+
+
+def _sums_of(refined: DataFrame) -> Sums:
+    """What refined rows add up to, and how many of them are not as they should be."""
+    by_market = sum((F.col(name) for name in _BY_MARKET[1:]), F.col(_BY_MARKET[0]))
+    return _by_session(
+        refined.groupBy("trade_date").agg(
+            F.sum("volume").alias("volume"),
+            F.sum("lines").alias("lines"),
+            F.count("*").alias("rows"),
+            F.count_distinct(F.when(F.col("ticker") != "", F.col("ticker"))).alias("tickers"),
+            F.count_if(~F.col("volume").eqNullSafe(by_market)).alias("unbalanced"),
+        )
+    )
+
+
+def _sums_of_collected(refined: pa.Table) -> Sums:
+    """The same of rows that are in this process."""
+    found: dict[dt.date, dict[str, Any]] = {}
+    days: list[Any] = refined["trade_date"].unique().to_pylist()
+    for day in days:
+        rows: Any = refined.filter(pc.equal(refined["trade_date"], pa.scalar(day)))
+        by_market = functools.reduce(pc.add, (rows[name] for name in _BY_MARKET))
+        volumes = zip(rows["volume"].to_pylist(), by_market.to_pylist(), strict=True)
+        found[day] = {
+            "volume": pc.sum(rows["volume"]).as_py(),
+            "lines": pc.sum(rows["lines"]).as_py(),
+            "rows": rows.num_rows,
+            "tickers": len(set(filter(None, rows["ticker"].to_pylist()))),
+            "unbalanced": sum(volume != parts for volume, parts in volumes),
+        }
+    return found
+
+
+def reconcile(raw: Sums, refined: DataFrame | pa.Table) -> list[Session]:
     """Compare what the refined rows add up to with the raw lines.
+
+    Args:
+        raw: What the lines add up to, `traded`'s.
+        refined: The rows, where Spark has them or `collected`.
 
     Returns:
         The sessions, by date.
@@ -185,28 +248,7 @@ def reconcile(quotes: DataFrame, refined: DataFrame) -> list[Session]:
         InvariantBroken: In some session the volume differs from the raw lines' by a cent or more, a line is
             missing or counted twice, the markets' volumes do not add up, or a ticker is empty or there twice.
     """
-    raw = {
-        row["trade_date"]: row
-        for row in quotes.groupBy("trade_date")
-        .agg(F.sum("voltot").alias("volume"), F.count("*").alias("lines"))
-        .collect()
-    }
-    by_market = sum(
-        (F.col(f"{market}_volume") for market in ("odd_lot", "forward", "call", "put", "other")),
-        F.col("cash_volume"),
-    )
-    found = {
-        row["trade_date"]: row
-        for row in refined.groupBy("trade_date")
-        .agg(
-            F.sum("volume").alias("volume"),
-            F.sum("lines").alias("lines"),
-            F.count("*").alias("rows"),
-            F.count_distinct(F.when(F.col("ticker") != "", F.col("ticker"))).alias("tickers"),
-            F.count_if(~F.col("volume").eqNullSafe(by_market)).alias("unbalanced"),
-        )
-        .collect()
-    }
+    found = _sums_of_collected(refined) if isinstance(refined, pa.Table) else _sums_of(refined)
     problems = []
     for trade_date in sorted(raw.keys() | found.keys()):
         if trade_date not in raw or trade_date not in found:

@@ -243,7 +243,7 @@ def _rehearse(archive: Sequence[str]) -> None:
     from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS  # noqa: PLC0415
     from refinement.raw import read_raw  # noqa: PLC0415
     from refinement.run import spark_session  # noqa: PLC0415
-    from refinement.transform import reconcile, transform  # noqa: PLC0415
+    from refinement.transform import reconcile, traded, transform  # noqa: PLC0415
     from sandbox.b3.formats import encode_session  # noqa: PLC0415
     from sandbox.b3.market import SimulatedMarket  # noqa: PLC0415
     from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_text  # noqa: PLC0415
@@ -262,7 +262,7 @@ def _rehearse(archive: Sequence[str]) -> None:
         raw = read_raw(spark, [path], f"{root}/cotahist", "trade_date", QUOTE_COLUMNS)
         none = read_raw(spark, [], f"{root}/index_portfolio", "portfolio_date", PORTFOLIO_COLUMNS)
         refined = transform(raw, none).persist()
-        reconcile(raw, refined)
+        reconcile(traded(raw), refined)
         rows = refined.select("trade_date", "ticker")
         rows.repartitionByRange(1, "trade_date").mapInArrow(lambda rows: rows, rows.schema).collect()
         refined.write.partitionBy("trade_date", "ticker").parquet("s3://bucket/refined")

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from refinement.transform import reconcile, transform
+from refinement.transform import reconcile, traded, transform
 from sandbox.b3.formats import Quote
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame
 
@@ -92,7 +92,9 @@ def test_rows_are_those_of_a_second_refinement_and_nothing_is_lost(
     expected = [row for day, lines in sessions.items() for row in refine_again(day, lines, portfolios)]
     found = [row.asDict() for row in refined.collect()]
     assert sorted(found, key=_key) == sorted(expected, key=_key)
-    assert sum(session.lines for session in reconcile(quotes, refined)) == sum(map(len, sessions.values()))
+    assert sum(session.lines for session in reconcile(traded(quotes), refined)) == sum(
+        map(len, sessions.values())
+    )
 
 
 def _key(row: Mapping[str, Any]) -> tuple[date, str]:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from refinement.columns import COLUMNS, PARTITION_KEYS, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
-from refinement.transform import reconcile, transform
+from refinement.transform import collected, reconcile, traded, transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from scraper.b3.calendar import sessions_between
@@ -535,10 +535,11 @@ def refined(spark: SparkSession, quotes: DataFrame) -> DataFrame:
 
 class TestReconcile:
     def test_tells_what_each_session_adds_up_to(self, quotes: DataFrame, refined: DataFrame) -> None:
-        assert reconcile(quotes, refined) == [
-            (SESSION, 3, 2, D("7.12")),
-            (SESSION + timedelta(days=1), 1, 1, D("0.01")),
-        ]
+        for rows in (refined, collected(refined)):
+            assert reconcile(traded(quotes), rows) == [
+                (SESSION, 3, 2, D("7.12")),
+                (SESSION + timedelta(days=1), 1, 1, D("0.01")),
+            ]
 
     @pytest.mark.parametrize(
         ("fault", "message"),
@@ -557,11 +558,12 @@ class TestReconcile:
     ) -> None:
         changed = fault.rpartition(" AS ")[2]
         faulty = refined.selectExpr(*[fault if name == changed else name for name in refined.columns])
-        with pytest.raises(RefineError, match=message):
-            reconcile(quotes, faulty)
+        for rows in (faulty, collected(faulty)):
+            with pytest.raises(RefineError, match=message):
+                reconcile(traded(quotes), rows)
 
     def test_finds_a_row_that_a_portfolio_with_a_ticker_twice_would_double(self, spark: SparkSession) -> None:
         quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
         with pytest.raises(RefineError, match=r"volume: expected 1\.00, found 2\.00"):
-            reconcile(quotes, transform(quotes, once.unionByName(once)))
+            reconcile(traded(quotes), transform(quotes, once.unionByName(once)))
