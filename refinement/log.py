@@ -62,4 +62,4 @@ class Phases:
             self._seconds[name] = self._seconds.get(name, 0) + time.monotonic() - started
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._seconds.items())
+        return ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self._seconds.items())

@@ -146,7 +146,8 @@ def _write_sessions(
     if not parts:
         return
     rows = pa.Table.from_batches(parts).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
-    uploads = Uploads(bucket, region, _S3_CALLS)
+    # The driver has a session that has read what AWS's services are; to read it takes a tenth of a second
+    uploads = Uploads(boto3.DEFAULT_SESSION or boto3.Session(region_name=region), bucket, _S3_CALLS)
     wide = None if compact_only else files.wide_files()
     done = []
     with ThreadPoolExecutor(_S3_CALLS) as threads:

@@ -96,6 +96,8 @@ def spark_session() -> SparkSession:
     spark = SparkSession.builder.config("spark.sql.ansi.enabled", "true").getOrCreate()
     # A session has some ten thousand lines: Spark's default, 200 tasks a shuffle, would be mostly overhead
     spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
+    # What it would find out on its way, and plan anew by, is known: a session is a task, portfolios are small
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
     return spark
 
 

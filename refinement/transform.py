@@ -137,7 +137,7 @@ def _aggregate(lines: str) -> str:
             f"{market}_volume": f"SUM({expressions.volume(market)})"
             for market in (*expressions.MARKETS, "other")
         },
-        "option_series": f"COUNT(DISTINCT CASE WHEN {expressions.IS_OPTION} THEN codneg END)",
+        "option_series": f"SIZE(COLLECT_SET(CASE WHEN {expressions.IS_OPTION} THEN codneg END))",
         "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
         "lines": "COUNT(*)",
     }
@@ -159,12 +159,13 @@ def _with_index(stocks: str, portfolios: str) -> str:
     consulted. It is null where there is none yet.
     """
     return f"""
-        SELECT dated.*, members.weight AS index_weight, members.sector,
+        SELECT /*+ BROADCAST(members) */ dated.*, members.weight AS index_weight, members.sector,
           DATEDIFF(trade_date, dated.portfolio_date) AS portfolio_age_days
         FROM (
-          SELECT stocks.*, ARRAY_MAX(FILTER(dates, day -> day <= trade_date)) AS portfolio_date
+          SELECT /*+ BROADCAST(known) */ stocks.*,
+            ARRAY_MAX(FILTER(dates, day -> day <= trade_date)) AS portfolio_date
           FROM ({stocks}) AS stocks
-          CROSS JOIN (SELECT COLLECT_SET(portfolio_date) AS dates FROM {portfolios})
+          CROSS JOIN (SELECT COLLECT_SET(portfolio_date) AS dates FROM {portfolios}) AS known
         ) AS dated
         LEFT JOIN {portfolios} AS members
           ON members.portfolio_date = dated.portfolio_date AND members.ticker = dated.ticker"""  # noqa: S608

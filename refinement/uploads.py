@@ -10,16 +10,16 @@ its repetitions, its patience and its errors.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import threading
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import boto3
-import botocore.session
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection
@@ -34,31 +34,28 @@ class Uploads:
     """Puts objects into a bucket, from some threads at a time.
 
     Args:
+        session: Whose credentials it uses.
         bucket: The bucket.
-        region: Its region; None for the environment's.
         calls: From how many threads.
-
     """
 
-    def __init__(self, bucket: str, region: str | None, calls: int) -> None:
-        session = botocore.session.get_session()
-        self._s3 = boto3.Session(botocore_session=session, region_name=region).client(
-            "s3", config=aws.config(calls)
-        )
+    def __init__(self, session: boto3.Session, bucket: str, calls: int) -> None:
+        self._s3 = session.client("s3", config=aws.config(calls))
         # Otherwise each file takes two round trips: the client first asks S3 whether it would take the body
         self._s3.meta.events.register_last("before-call.s3", _without_expect)
-        self._s3.meta.events.register("before-send.s3.PutObject", self._see)
         self._bucket = bucket
         self._credentials: Any = session.get_credentials()
         self._http = functools.partial(
             URLLib3Session,
             max_pool_connections=calls,
-            verify=session.get_config_variable("ca_bundle") or True,
+            verify=cast(
+                bool, os.environ.get("AWS_CA_BUNDLE") or True
+            ),  # or a file's name, which its type lacks
             # Without them the content would wait until S3 had the head
             socket_options=HTTPConnection.default_socket_options,
         )
-        self._seen: Any = None
         self._first = threading.Lock()
+        self._is_first = True
         self._way: _Way | None = None
 
     def objects(self, prefix: str) -> dict[str, files.Object]:
@@ -76,10 +73,9 @@ class Uploads:
         if there == (len(body), checksum.etag):
             return False
         with self._first:
-            is_first = self._seen is None
+            is_first, self._is_first = self._is_first, False
             if is_first:
-                self._by_client(key, body, checksum.md5)
-                self._way = self._way_of(self._seen, key)
+                self._way = self._way_of_client(key, body, checksum.md5)
         if not is_first and not (self._way and self._is_sent(self._way, key, body, checksum.md5)):
             self._by_client(key, body, checksum.md5)
         return True
@@ -87,11 +83,17 @@ class Uploads:
     def _by_client(self, key: str, body: bytes, md5: str) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentMD5=md5)
 
-    def _see(self, request: Any, **_: object) -> None:
-        self._seen = self._seen or request
+    def _way_of_client(self, key: str, body: bytes, md5: str) -> _Way | None:
+        """Put an object by the client; return how it does, if it signs and spells keys as is known here."""
+        sent: list[Any] = []
 
-    def _way_of(self, request: Any, key: str) -> _Way | None:
-        """How the client has put an object; None if it has signed, or spelled the key, in another way."""
+        def see(request: Any, **_: object) -> None:
+            sent.append(request)
+
+        self._s3.meta.events.register("before-send.s3.PutObject", see)
+        self._by_client(key, body, md5)
+        self._s3.meta.events.unregister("before-send.s3.PutObject", see)
+        request = sent[-1]  # which S3 has taken, where it sent the client elsewhere first
         signed = _SIGNED_FOR.match(_text(request.headers.get("Authorization", "")))
         if not signed or not request.url.endswith(f"/{_quoted(key)}"):
             return None
@@ -107,7 +109,7 @@ class Uploads:
         S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", way.region).add_auth(request)
         try:
             return bool(way.http.send(request.prepare()).status_code == _TAKEN)
-        except HTTPClientError:  # the client meets it again, or gets through
+        except BotoCoreError:  # the client meets it again, or gets through
             return False
 
 

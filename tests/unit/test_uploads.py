@@ -1,0 +1,188 @@
+"""Objects that are put without the client around each: the same in the bucket, and as patiently."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import md5
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import pytest
+import urllib3
+from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
+
+from refinement.uploads import Uploads
+from sandbox.ministack import MiniStack
+
+BUCKET, OTHER = "uploads", "uploads-by-client"
+KEYS = [
+    "refined/trade_date=2031-03-14/ticker=ZZAA3/part-00000.parquet",
+    "refined/trade_date=2031-03-14/ticker=A%2FB/part-00000.parquet",
+    "refined/a b+c&d~e/ç漢.parquet",
+    "refined/empty",
+]
+BODIES = {key: key.encode() * 100 for key in KEYS[:-1]} | {KEYS[-1]: b""}
+
+
+class Front:
+    """A server in front of the emulator, which counts what it passes on, and does wrong when told to."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.puts: list[str] = []
+        self.wrongs: list[str] = []
+        front, pool = self, urllib3.PoolManager(retries=False)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                """It says nothing."""
+
+            def _pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.command == "PUT":
+                    front.puts.append("client" if "amz-sdk-request" in self.headers else "straight")
+                    if front.puts[-1] == "straight" and front.wrongs:
+                        wrong = front.wrongs.pop()
+                        if wrong == "hangs up":
+                            self.close_connection = True
+                            return
+                        self.send_response(int(wrong))
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                        return
+                answer = pool.request(
+                    self.command, endpoint + self.path, body=body, headers=dict(self.headers.items())
+                )
+                self.send_response(answer.status)
+                self.send_header("ETag", answer.headers.get("ETag", ""))
+                self.send_header("Content-Length", str(len(answer.data)))
+                self.end_headers()
+                self.wfile.write(answer.data)
+
+            do_GET = do_PUT = _pass_on  # noqa: N815 - the names that the server looks for
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def s3(aws: MiniStack) -> Any:
+    """The emulator's S3, with the bucket empty."""
+    s3 = boto3.client("s3")
+    for bucket in (BUCKET, OTHER):
+        s3.create_bucket(Bucket=bucket)
+        for item in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    return s3
+
+
+@pytest.fixture
+def front(s3: Any, aws: MiniStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    front = Front(aws.endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", front.endpoint)
+    yield front
+    front.stop()
+
+
+def told(s3: Any, bucket: str) -> dict[str, Any]:
+    """What S3 tells of each object, but for the moment that it was put."""
+    found = {}
+    for item in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+        answer = s3.get_object(Bucket=bucket, Key=item["Key"])
+        kept = {name: answer[name] for name in ("ETag", "ContentLength", "ContentType", "Metadata")}
+        found[item["Key"]] = {**kept, "body": answer["Body"].read()}
+    return found
+
+
+def test_objects_are_those_that_the_client_would_put_whatever_their_keys(s3: Any, front: Front) -> None:
+    uploads = Uploads(boto3.Session(), BUCKET, 4)
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(lambda key: uploads.put(key, BODIES[key], None), KEYS))
+    for key, body in BODIES.items():
+        s3.put_object(Bucket=OTHER, Key=key, Body=body)
+
+    assert told(s3, BUCKET) == told(s3, OTHER)
+    assert {key: found["body"] for key, found in told(s3, BUCKET).items()} == BODIES
+    assert sorted(front.puts) == ["client", "straight", "straight", "straight"]
+
+
+def test_what_is_there_with_the_same_bytes_is_not_put(s3: Any, front: Front) -> None:
+    for key, body in BODIES.items():
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+    s3.put_object(Bucket=BUCKET, Key=KEYS[1], Body=b"other bytes")
+    uploads = Uploads(boto3.Session(), BUCKET, 4)
+    there = uploads.objects("refined/")
+
+    assert there[KEYS[0]] == (
+        len(BODIES[KEYS[0]]),
+        f'"{md5(BODIES[KEYS[0]], usedforsecurity=False).hexdigest()}"',
+    )
+    assert [uploads.put(key, BODIES[key], there.get(key)) for key in KEYS] == [False, True, False, False]
+    assert len(front.puts) == 1
+
+
+@pytest.mark.parametrize("wrong", ["503", "500", "403", "307", "hangs up"])
+def test_what_s3_does_not_take_the_client_puts_after_all(s3: Any, front: Front, wrong: str) -> None:
+    uploads = Uploads(boto3.Session(), BUCKET, 1)
+    uploads.put(KEYS[0], b"first", None)
+    front.wrongs = [wrong]
+    for key in KEYS[1:]:
+        uploads.put(key, BODIES[key], None)
+
+    assert front.puts == ["client", "straight", "client", "straight", "straight"]
+    assert {key: told(s3, BUCKET)[key]["body"] for key in KEYS[1:]} == {key: BODIES[key] for key in KEYS[1:]}
+
+
+def test_what_s3_refuses_is_the_client_s_error(s3: Any, front: Front) -> None:
+    uploads = Uploads(boto3.Session(), BUCKET, 1)
+    uploads.put(KEYS[0], b"first", None)
+    s3.delete_object(Bucket=BUCKET, Key=KEYS[0])
+    s3.delete_bucket(Bucket=BUCKET)
+
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        uploads.put(KEYS[1], b"second", None)
+    assert front.puts == ["client", "straight", "client"]
+
+
+def test_a_bucket_that_is_not_there_is_the_client_s_error_from_the_first_object_on(s3: Any) -> None:
+    uploads = Uploads(boto3.Session(), "uploads-not-there", 1)
+    for key in KEYS[:2]:
+        with pytest.raises(ClientError, match="NoSuchBucket"):
+            uploads.put(key, b"", None)
+
+
+def test_requests_are_signed_as_the_client_s_are(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")
+    sent: list[Any] = []
+    send = URLLib3Session.send
+
+    def look(session: URLLib3Session, request: Any) -> Any:
+        sent.append({name.lower(): _text(value) for name, value in request.headers.items()})
+        return send(session, request)
+
+    monkeypatch.setattr(URLLib3Session, "send", look)
+    uploads = Uploads(boto3.Session(), BUCKET, 1)
+    for key in KEYS[:2]:
+        uploads.put(key, key.encode(), None)
+
+    of_client, straight = sent
+    for headers in (of_client, straight):
+        assert re.search(r"/us-east-1/s3/aws4_request, .*x-amz-security-token", headers["authorization"])
+    same = ("x-amz-security-token", "user-agent")
+    assert [straight[name] for name in same] == [of_client[name] for name in same]
+
+
+def _text(header: Any) -> str:
+    return header.decode() if isinstance(header, bytes) else str(header)
