@@ -1,10 +1,10 @@
 """History before a run's sessions, loaded as a user loads it: by `python -m scraper backfill`.
 
 A B3 that is served here is first asked for the corporate actions of all issuers that the raw quotes name; the
-real one, of which each is a call with a pause, is not. The index's levels are asked for by years, but those
-of the year that a morning asks for. B3's annual files go into the raw bucket, and one range run of the job
-makes the compact table of them. What the daily path has ingested stays as it is, and a lake that has the
-sessions already loads nothing anew.
+real one, of which each is a call with a pause, is not. The index's levels are asked for by years, where those
+that the morning has brought do not reach back as far. B3's annual files go into the raw bucket, and one range
+run of the job makes the compact table of them. What the daily path has ingested stays as it is, and a lake
+that has the sessions already loads nothing anew.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Loading:
 
 @contextmanager
 def load(
-    sandbox: Sandbox, pipeline: Pipeline, history: Sequence[date], session: date, b3: B3Server | None
+    sandbox: Sandbox, pipeline: Pipeline, history: Sequence[date], b3: B3Server | None
 ) -> Iterator[Loading]:
     """Begin to load the sessions of history that the lake lacks; it is ended with the context.
 
@@ -178,12 +178,12 @@ def load(
         sandbox: The running sandbox.
         pipeline: The pipeline in it.
         history: The sessions, oldest first.
-        session: The run's own, of whose year the morning has asked for the index's levels.
         b3: The B3 that is served here; None for B3 itself.
     """
     there = pipeline.raw_sessions() & {*pipeline.compact_sessions()}
     lacking = [session for session in history if session not in there]
-    years = sorted({day.year for day in lacking if day.year < session.year})
+    first_level = pipeline.first_level(IBOV) if lacking else None
+    years = sorted({day.year for day in lacking if first_level is None or day < first_level})
     # A folder of recorded files need not have any
     levels = [year for year in years if b3 is None or b3.has_levels(IBOV, year)]
     loading = Loading(sandbox, lacking, history, levels, b3)

@@ -429,6 +429,13 @@ class Pipeline:
             compact=compact,
         )
 
+    def first_level(self, index: str) -> date | None:
+        """The first session of which the raw table has a level of an index, as Athena sees it."""
+        table = f'"{self.deployment.raw_database}"."index_level"'
+        sql = f"SELECT min(trade_date) FROM {table} WHERE index_code = '{index}'"  # noqa: S608 - our own names
+        ((first,),) = self.query(sql).rows
+        return date.fromisoformat(first) if first else None
+
     def sums_by_session(self, first: date, last: date) -> tuple[Sums, Sums]:
         """What each session of a range adds up to in the raw and in the compact table, as Athena sees it."""
         names = self.deployment

@@ -47,7 +47,7 @@ def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None =
         new = _scrape(pipeline, request, show)
         left = pipeline.unrefined(request.wide_sessions)[0] - {*new}
         # History comes beside the job runs of the daily path, and after the portfolio that its weights are of
-        with history.load(sandbox, pipeline, request.history, request.session, b3) as loading:
+        with history.load(sandbox, pipeline, request.history, b3) as loading:
             _refine(pipeline, sandbox, new, job_runs_before, show)
             _take_up(pipeline, sandbox, left, show)
             loading.finish(show)
