@@ -1,7 +1,7 @@
 """`python -m benchmarks.fuzzing`: write the tables on fuzzing from `docs/figures/fuzz.json`.
 
-All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md`, too. `tests/unit/test_docs_fuzzing.py`
-fails when a document is behind its figures.
+All stand in `docs/fuzzing.md`, that of the runs in `docs/faults.md` and its Portuguese, too.
+`tests/unit/test_docs_fuzzing.py` fails when a document is behind its figures.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from benchmarks.figures import describe, table
 from tools.docs.markers import replaced
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-DOCUMENT, FAULTS = DOCS / "fuzzing.md", DOCS / "faults.md"
+DOCUMENT = DOCS / "fuzzing.md"
+FAULTS = {"en": DOCS / "faults.md", "pt": DOCS / "faults.pt-BR.md"}
 FIGURES = DOCS / "figures" / "fuzz.json"
 
 READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
@@ -23,6 +24,25 @@ READERS = {"daily": "a session", "annual": "a year", "portfolio": "a portfolio"}
 
 WITHOUT_HOUR = {"actions": "a cash history", "levels": "levels of a year"}
 """Those whose hour is to come: that of corporate actions has had twice ten minutes."""
+
+_PORTUGUESE = {
+    "a session": "um pregão",
+    "a year": "um ano",
+    "a portfolio": "uma carteira",
+    "reader of": "leitor de",
+    "minutes": "minutos",
+    "executions": "execuções",
+    "a second": "por segundo",
+    "counters": "contadores",
+    "features": "features",
+    "inputs kept": "entradas guardadas",
+    "slowest": "a mais lenta",
+    "peak of the process": "pico do processo",
+    "findings": "achados",
+    "On": "Em",
+}
+"""The words of the table of the runs."""
+_PORTUGUESE_NUMBERS = str.maketrans(",.", ".,")
 
 
 def blocks(figures: Mapping[str, Any]) -> dict[str, str]:
@@ -34,7 +54,7 @@ def blocks(figures: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _runs(figures: Mapping[str, Any]) -> str:
+def _runs(figures: Mapping[str, Any], language: str = "en") -> str:
     headings = ["reader of", "minutes", "executions", "a second", "counters", "features"]
     headings += ["inputs kept", "slowest", "peak of the process", "findings"]
     rows = [
@@ -52,7 +72,14 @@ def _runs(figures: Mapping[str, Any]) -> str:
         ]
         for name, run in ((name, figures[name]) for name in READERS)
     ]
-    return f"{table(headings, rows)}\n\nOn {describe(figures['daily']['machine'])}."
+    on = "On"
+    if language == "pt":
+        headings, on = [_PORTUGUESE[heading] for heading in headings], _PORTUGUESE[on]
+        rows = [
+            [_PORTUGUESE[reader], *(number.translate(_PORTUGUESE_NUMBERS) for number in numbers)]
+            for reader, *numbers in rows
+        ]
+    return f"{table(headings, rows)}\n\n{on} {describe(figures['daily']['machine'])}."
 
 
 def _lines(figures: Mapping[str, Any]) -> str:
@@ -98,20 +125,22 @@ def updated(text: str, figures: Mapping[str, Any]) -> str:
     return text
 
 
-def updated_faults(text: str, figures: Mapping[str, Any]) -> str:
-    """The text of the document on faults with the table of the runs as it should be.
+def updated_faults(text: str, figures: Mapping[str, Any], language: str) -> str:
+    """The text of the document on faults in a language of `FAULTS`, its table of the runs as it should be.
 
     Raises:
         ValueError: A marker is missing.
     """
-    return replaced(text, "fuzz-runs", _runs(figures), document=FAULTS.name)
+    return replaced(text, "fuzz-runs", _runs(figures, language), document=FAULTS[language].name)
 
 
 def main() -> None:
     """Write the tables into the documents."""
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
-    for document, update in ((DOCUMENT, updated), (FAULTS, updated_faults)):
-        document.write_text(update(document.read_text(encoding="utf-8"), figures), encoding="utf-8")
+    DOCUMENT.write_text(updated(DOCUMENT.read_text(encoding="utf-8"), figures), encoding="utf-8")
+    for language, document in FAULTS.items():
+        text = document.read_text(encoding="utf-8")
+        document.write_text(updated_faults(text, figures, language), encoding="utf-8")
 
 
 if __name__ == "__main__":

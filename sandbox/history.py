@@ -1,7 +1,8 @@
 """History before a run's sessions, loaded as a user loads it: by `python -m scraper backfill`.
 
 A B3 that is served here is first asked for the corporate actions of all issuers that the raw quotes name; the
-real one, of which each is a call with a pause, is not. B3's annual files go into the raw bucket and one range
+real one, of which each is a call with a pause, is not. The index's levels are asked for by years, where those
+that the morning has brought do not reach back as far. B3's annual files go into the raw bucket, and one range
 run of the job makes the compact table of them. What the daily path has ingested stays as it is, and a lake
 that has the sessions already loads nothing anew.
 """
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import IO
 
+from sandbox.b3.index import IBOV
 from sandbox.b3.server import B3Server
 from sandbox.b3.years import annual_zip_name
 from sandbox.console import Show
@@ -37,15 +39,22 @@ class Loading:
         sandbox: The running sandbox.
         lacking: The sessions to load, oldest first; with none there is nothing to do or show.
         history: All sessions of history that the lake is to have.
+        levels: The years whose levels of the index to load, oldest first.
         b3: The B3 that is served here; None for B3 itself.
     """
 
     def __init__(
-        self, sandbox: Sandbox, lacking: Sequence[date], history: Sequence[date], b3: B3Server | None
+        self,
+        sandbox: Sandbox,
+        lacking: Sequence[date],
+        history: Sequence[date],
+        levels: Sequence[int],
+        b3: B3Server | None,
     ) -> None:
         self._sandbox = sandbox
         self._lacking = lacking
         self._history = history
+        self._levels = levels
         self._b3 = b3
         self._thread = ThreadPoolExecutor(1)
         self._process: subprocess.Popen[str] | None = None
@@ -96,8 +105,13 @@ class Loading:
     @property
     def _commands(self) -> list[list[str]]:
         days = ("--from", str(self._lacking[0]), "--to", str(self._lacking[-1]))
-        of_actions = [] if self._b3 is None else [["backfill", "--corporate-actions"]]
-        return [*of_actions, ["backfill", *days, "--compact-only"]]
+        commands = [["backfill", *days, "--compact-only"]]
+        if self._levels:
+            years = ("--from", str(self._levels[0]), "--to", str(self._levels[-1]))
+            commands.insert(0, ["backfill", "--index-levels", *years])
+        if self._b3 is not None:
+            commands.insert(0, ["backfill", "--corporate-actions"])
+        return commands
 
     def _doing(self) -> str:
         log = self._sandbox.aws.job_run_log(self._run_id) if self._run_id else None
@@ -168,7 +182,11 @@ def load(
     """
     there = pipeline.raw_sessions() & {*pipeline.compact_sessions()}
     lacking = [session for session in history if session not in there]
-    loading = Loading(sandbox, lacking, history, b3)
+    first_level = pipeline.first_level(IBOV) if lacking else None
+    years = sorted({day.year for day in lacking if first_level is None or day < first_level})
+    # A folder of recorded files need not have any
+    levels = [year for year in years if b3 is None or b3.has_levels(IBOV, year)]
+    loading = Loading(sandbox, lacking, history, levels, b3)
     try:
         yield loading
     finally:

@@ -11,10 +11,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import boto3
@@ -26,9 +28,12 @@ from sandbox.console import first_line
 from sandbox.deploy import Deployment
 
 _POLL_SECONDS = 0.2
+_QUERY_POLL_SECONDS = 0.05  # at first, as most queries take no longer
 _EVENT_SECONDS = 60
 """How long the way from a raw object to a job run may take, with the retries of the function in between."""
 
+
+_T = TypeVar("_T")
 
 Partition = tuple[date, str]
 """A session and a ticker."""
@@ -384,6 +389,7 @@ class Pipeline:
             WorkGroup=self.deployment.work_group,
             QueryExecutionContext={"Database": self.deployment.refined_database},
         )["QueryExecutionId"]
+        pause = _QUERY_POLL_SECONDS
         while True:
             status = self._athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]
             if status["State"] == "SUCCEEDED":
@@ -391,7 +397,8 @@ class Pipeline:
             if status["State"] in {"FAILED", "CANCELLED"}:
                 reason = status.get("StateChangeReason", status["State"])
                 raise StageError(f"Athena: {first_line(reason)}", details=f"{reason}\nThe query was:\n{sql}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _POLL_SECONDS)
         result = self._athena.get_query_results(QueryExecutionId=execution, MaxResults=1000)["ResultSet"]
         columns = [(column["Name"], column["Type"]) for column in result["ResultSetMetadata"]["ColumnInfo"]]
         _header, *rows = ([datum.get("VarCharValue") for datum in row["Data"]] for row in result["Rows"])
@@ -408,9 +415,11 @@ class Pipeline:
             count, line_count, total = self.query(sql).rows[0]
             return int(count or 0), int(line_count or 0), Decimal(total or 0)
 
-        quotes, _, raw_volume = add_up(f'"{names.raw_database}"."cotahist"', "count(*)", "voltot")
-        wide = add_up(f'{database}."{names.refined_table}"', "sum(lines)", "volume")
-        compact = add_up(f'{database}."{names.refined_compact_table}"', "sum(lines)", "volume")
+        (quotes, _, raw_volume), wide, compact = _at_once(
+            partial(add_up, f'"{names.raw_database}"."cotahist"', "count(*)", "voltot"),
+            partial(add_up, f'{database}."{names.refined_table}"', "sum(lines)", "volume"),
+            partial(add_up, f'{database}."{names.refined_compact_table}"', "sum(lines)", "volume"),
+        )
         return Totals(
             quotes=quotes,
             raw_volume=raw_volume,
@@ -419,6 +428,13 @@ class Pipeline:
             volume=wide[2],
             compact=compact,
         )
+
+    def first_level(self, index: str) -> date | None:
+        """The first session of which the raw table has a level of an index, as Athena sees it."""
+        table = f'"{self.deployment.raw_database}"."index_level"'
+        sql = f"SELECT min(trade_date) FROM {table} WHERE index_code = '{index}'"  # noqa: S608 - our own names
+        ((first,),) = self.query(sql).rows
+        return date.fromisoformat(first) if first else None
 
     def sums_by_session(self, first: date, last: date) -> tuple[Sums, Sums]:
         """What each session of a range adds up to in the raw and in the compact table, as Athena sees it."""
@@ -433,10 +449,11 @@ class Pipeline:
             }
 
         compact = f'"{names.refined_database}"."{names.refined_compact_table}"'
-        return (
-            add_up(f'"{names.raw_database}"."cotahist"', "count(*)", "voltot"),
-            add_up(compact, "sum(lines)", "volume"),
+        raw, refined = _at_once(
+            partial(add_up, f'"{names.raw_database}"."cotahist"', "count(*)", "voltot"),
+            partial(add_up, compact, "sum(lines)", "volume"),
         )
+        return raw, refined
 
     def _keys(self, bucket: str, prefix: str) -> Iterator[str]:
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -448,6 +465,12 @@ class Pipeline:
         )
         bodies = [message["Body"] for message in received.get("Messages", [])]
         return f"on the dead-letter queue: {bodies}" if bodies else "the dead-letter queue is empty"
+
+
+def _at_once(*actions: Callable[[], _T]) -> list[_T]:
+    """What each action gives, done beside one another, as most of a query is to wait for its end."""
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(lambda action: action(), actions))
 
 
 def _told(arguments: Mapping[str, str]) -> str:

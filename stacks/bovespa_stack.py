@@ -155,13 +155,15 @@ class BovespaStack(Stack):
                 raw_bucket=storage.raw_bucket,
                 refined_bucket=storage.refined_bucket,
                 results_bucket=storage.results_bucket,
-                refined_database=config.refined_database,
-                refined_tables=(
-                    config.refined_table,
-                    refine.compact_table,
-                    refine.members_table,
-                    *refine.adjustment_tables,
-                ),
+                tables={
+                    config.refined_database: (
+                        config.refined_table,
+                        refine.compact_table,
+                        refine.members_table,
+                        *refine.adjustment_tables,
+                    ),
+                    config.raw_database: ("index_level",),
+                },
                 removal_policy=config.removal_policy,
                 log_retention=config.log_retention,
             )

@@ -5,13 +5,13 @@ alone, and reads the lake:
 https://docs.aws.amazon.com/athena/latest/ug/notebooks-spark-troubleshooting-workgroups.html
 
 Its engine is the one with notebooks in Athena's console, PySpark engine version 3, which is Spark 3.2.1. It
-is not offered in every Region, and it cannot query tables with partition projection, as the raw ones are:
+is not offered in every Region, and it cannot query tables with partition projection, as most raw ones are:
 https://docs.aws.amazon.com/athena/latest/ug/notebooks-spark-considerations-and-limitations.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import Arn, ArnComponents, ArnFormat, RemovalPolicy, Stack
 from aws_cdk.aws_athena import CfnWorkGroup
@@ -54,6 +54,10 @@ _SESSION_ACTIONS = (
 class SparkNotebooks(Construct):
     """The Spark workgroup, with what its notebooks read and draw with.
 
+    Args:
+        tables: The tables that they may read, by database: none with partition projection, which Spark in
+            Athena does not know.
+
     Attributes:
         workgroup: The workgroup.
         role: The role in which its sessions run.
@@ -68,8 +72,7 @@ class SparkNotebooks(Construct):
         raw_bucket: Bucket,
         refined_bucket: Bucket,
         results_bucket: Bucket,
-        refined_database: str,
-        refined_tables: Sequence[str],
+        tables: Mapping[str, Sequence[str]],
         removal_policy: RemovalPolicy,
         log_retention: RetentionDays,
     ) -> None:
@@ -95,9 +98,9 @@ class SparkNotebooks(Construct):
             )
         )
         _grant_results(role, results_bucket)
-        _grant_lake(role, raw_bucket, [keys.COTAHIST, keys.INDEX_PORTFOLIO])
+        _grant_lake(role, raw_bucket, [keys.COTAHIST, keys.INDEX_PORTFOLIO, keys.INDEX_LEVELS])
         _grant_lake(role, refined_bucket, [f"{folder}/" for folder in keys.TABLE_FOLDERS])
-        _grant_catalog(role, refined_database, refined_tables)
+        _grant_catalog(role, tables)
         self._grant_logs_and_metrics(role, name, log_retention)
         charts = Asset(self, "Charts", path=str(charts_bundle()))
         role.add_to_policy(
@@ -208,16 +211,17 @@ def _grant_lake(role: Role, bucket: Bucket, prefixes: Sequence[str]) -> None:
         )
 
 
-def _grant_catalog(role: Role, database: str, tables: Sequence[str]) -> None:
+def _grant_catalog(role: Role, tables: Mapping[str, Sequence[str]]) -> None:
     stack = Stack.of(role)
-    databases = dict.fromkeys((*_SPARK_DATABASES, database))
+    databases = dict.fromkeys((*_SPARK_DATABASES, *tables))
+    names = [f"{database}/{table}" for database, of_it in tables.items() for table in of_it]
     role.add_to_policy(
         PolicyStatement(
             actions=["glue:GetDatabase", "glue:GetTable", "glue:GetPartition", "glue:GetPartitions"],
             resources=[
                 Arn.format(ArnComponents(service="glue", resource="catalog"), stack),
                 *(_arn(stack, "glue", "database", name) for name in databases),
-                *(_arn(stack, "glue", "table", f"{database}/{table}") for table in tables),
+                *(_arn(stack, "glue", "table", name) for name in names),
             ],
         )
     )

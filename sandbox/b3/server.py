@@ -236,6 +236,10 @@ class B3Server:
         """Whether there is a quote file of that name. A source that generates its files does so now."""
         return self._source.quotes(name) is not None
 
+    def has_levels(self, index: str, year: int) -> bool:
+        """Whether there are levels of an index in a year."""
+        return _levels_of(self._source, LevelsRequest(index=index, year=year)) is not None
+
     def script(self, path: str, answers: Iterable[Answer]) -> None:
         """Answer the next requests below a path with these, one each; after the last, the source does again.
 
@@ -339,7 +343,10 @@ def _levels(source: Source, path: str) -> Document | None:
     Raises:
         ValueError: The address asks for none.
     """
-    request = parse_levels_request(path.removeprefix(LEVELS_PATH))
+    return _levels_of(source, parse_levels_request(path.removeprefix(LEVELS_PATH)))
+
+
+def _levels_of(source: Source, request: LevelsRequest) -> Document | None:
     return source.levels(request) if isinstance(source, LevelsSource) else None
 
 

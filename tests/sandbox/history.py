@@ -74,6 +74,20 @@ def ask_for_levels(deployed: Deployed, sessions: Sequence[date]) -> None:
 
 
 @contextmanager
+def levels_put_back(deployed: Deployed) -> Iterator[None]:
+    """The deployed pipeline, in the end with the levels of indices that it had in the beginning."""
+    bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
+    before = {each.key: each.get() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
+    bodies = {key: found["Body"].read() for key, found in before.items()}
+    try:
+        yield
+    finally:
+        bucket.objects.filter(Prefix=keys.INDEX_LEVELS).delete()
+        for key, found in before.items():
+            bucket.put_object(Key=key, Body=bodies[key], Metadata=found["Metadata"])
+
+
+@contextmanager
 def levels_known(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]:
     """The deployed pipeline with the levels of its index of these sessions; afterwards with those before.
 
@@ -81,16 +95,9 @@ def levels_known(deployed: Deployed, sessions: Sequence[date]) -> Iterator[None]
         deployed: The pipeline.
         sessions: Sessions of its market, and all that it has.
     """
-    bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
-    before = {each.key: each.get() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
-    bodies = {key: found["Body"].read() for key, found in before.items()}
-    try:
+    with levels_put_back(deployed):
         ask_for_levels(deployed, sessions)
         yield
-    finally:
-        bucket.objects.filter(Prefix=keys.INDEX_LEVELS).delete()
-        for key, found in before.items():
-            bucket.put_object(Key=key, Body=bodies[key], Metadata=found["Metadata"])
 
 
 @contextmanager

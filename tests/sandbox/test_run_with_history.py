@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -24,10 +25,12 @@ from sandbox.request import Request
 from sandbox.run import run
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, quotes_of, remove_sessions
+from tests.sandbox.history import levels_put_back
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
-HISTORY = tuple(date(2025, 2, day) for day in (24, 25, 26, 27, 28))
+HISTORY = tuple(date(2024, 12, day) for day in (20, 23, 26, 27, 30))
+"""Of the year before the one of whose levels the morning asks."""
 REQUEST = Request(b3=SIMULATED, sessions=SESSIONS, history=HISTORY)
 
 
@@ -61,8 +64,9 @@ class WithHistory:
 @pytest.fixture(scope="module")
 def with_history(deployed: Deployed) -> Iterator[WithHistory]:
     served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, *SESSIONS], MARKET)
-    with pytest.MonkeyPatch.context() as environment:
+    with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         lead_to(deployed.sandbox.aws, environment)
+        stack.enter_context(levels_put_back(deployed))
         pipeline, shown = deployed.pipeline, StringIO()
         job_runs, before = len(pipeline.job_runs()), pipeline.registered_sessions()
         wide_before = pipeline.registered_partitions()
@@ -98,12 +102,20 @@ def test_a_session_of_history_has_the_sums_of_its_quotes_and_the_weights_of_the_
     assert Decimal(weight or 0) == 100
 
 
+def test_the_levels_of_a_former_year_come_with_its_sessions(with_history: WithHistory) -> None:
+    names = with_history.deployed.sandbox.deployment
+    levels = f"FROM {names.raw_database}.index_level WHERE trade_date < DATE '2025-01-01' ORDER BY trade_date"
+    rows = with_history.deployed.pipeline.query(f"SELECT trade_date, level {levels}").rows
+    assert rows == [[str(day), str(MARKET.level(day))] for day in HISTORY]
+
+
 def test_the_run_shows_the_command_and_that_both_tables_agree(with_history: WithHistory) -> None:
     shown = with_history.shown
-    stage = shown[shown.index("History, 2025-02-24 to 2025-02-28") :]
-    assert stage[1:3] == [
+    stage = shown[shown.index("History, 2024-12-20 to 2024-12-30") :]
+    assert stage[1:4] == [
         "  python -m scraper backfill --corporate-actions",
-        "  python -m scraper backfill --from 2025-02-24 --to 2025-02-28 --compact-only",
+        "  python -m scraper backfill --index-levels --from 2024 --to 2024",
+        "  python -m scraper backfill --from 2024-12-20 --to 2024-12-30 --compact-only",
     ]
     # How many depends on what was asked of this sandbox before
     assert any(re.fullmatch(r"  [\d,]+ issuers asked by [\d,]+ calls  .*  0 failed", line) for line in stage)
@@ -140,7 +152,7 @@ def test_history_that_raw_and_compact_table_disagree_on_fails_the_run(with_histo
     bucket, key, body = compact_file(HISTORY[2])
     s3.put_object(Bucket=bucket, Key=key, Body=compact_file(HISTORY[3])[2])
     try:
-        with pytest.raises(StageError, match=r"1 sessions do not add up .* first is 2025-02-26"):
+        with pytest.raises(StageError, match=r"1 sessions do not add up .* first is 2024-12-26"):
             with_history.run_again()
     finally:
         s3.put_object(Bucket=bucket, Key=key, Body=body)
@@ -158,7 +170,7 @@ def test_history_that_an_earlier_run_has_loaded_and_not_refined_is_taken_up(
         PartitionValues=[str(HISTORY[2])],
     )
     shown = "\n".join(with_history.run_again())
-    assert "an earlier run has left history, 2025-02-26, in the raw bucket alone: the job is started" in shown
-    assert "--start_date 2025-02-26 --end_date 2025-02-26 --compact_only true  SUCCEEDED" in shown
+    assert "an earlier run has left history, 2024-12-26, in the raw bucket alone: the job is started" in shown
+    assert "--start_date 2024-12-26 --end_date 2024-12-26 --compact_only true  SUCCEEDED" in shown
     assert compact_file(HISTORY[2]) == (bucket, key, body)
     assert HISTORY[2] in with_history.deployed.pipeline.registered_sessions()

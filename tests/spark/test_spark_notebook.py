@@ -26,6 +26,7 @@ import boto3
 import nbformat
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
@@ -35,11 +36,13 @@ from pyspark.sql import SparkSession
 from sqlglot import expressions as exp
 
 from lake import keys
-from sandbox.b3.formats import Quote, encode_supplement
+from sandbox.b3.formats import Quote, encode_levels, encode_supplement
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack, without_aws
 from scraper.b3.calendar import sessions_between
 from scraper.b3.corporate_actions.reader import read_supplement
+from scraper.b3.index_level.layout import LEVEL_COLUMNS
+from scraper.b3.index_level.reader import read_levels
 from stacks.bundling import REPOSITORY, charts_bundle
 from tests.leading import lead_to
 from tests.spark.raw_files import RAW, REFINED, Lake, empty_buckets, empty_s3
@@ -53,9 +56,10 @@ WINDOW = SESSIONS[-60:]
 LAST = SESSIONS[-1]
 TABLE = "default.bovespa_daily_compact"
 FACTORS, EVENTS = "default.bovespa_factors", "default.bovespa_events"
+LEVELS = "bovespa.index_level"
 TABLES = {"bovespa_daily_compact": "refined_compact", "bovespa_factors": "refined_factors"}
 TABLES |= {"bovespa_events": "refined_events"}
-"""What the notebook reads, and the folder of the refined bucket in which it is."""
+"""What the notebook reads of the refined tables, and the folder of the refined bucket in which it is."""
 
 # What a session in Athena has before the first cell: Spark, its catalog, and the magic that shows figures
 ATHENA = """
@@ -83,7 +87,7 @@ import pickle
 import squarify
 found = dict(
     breadth=breadth, sectors=sectors, prices=prices, index=index, options=options, risk=risk,
-    expiries=expiries, returns=returns, ex_events=ex_events, ticker=ticker,
+    expiries=expiries, returns=returns, ex_events=ex_events, levels=levels, ticker=ticker,
     modules=[charts.__file__, squarify.__file__],
 )
 with open("found.pickle", "wb") as file:
@@ -167,7 +171,22 @@ def _refine(emulator: MiniStack, buckets: Path, target: Path) -> list[str]:
         tables = [table for table in lake.catalogued() if table["Name"] in TABLES]
     for folder in TABLES.values():
         shutil.copytree(buckets / REFINED / folder, target / folder)
-    return [_ddl(table, target / TABLES[table["Name"]]) for table in tables]
+    levels = read_levels(
+        json.dumps(encode_levels({session: MARKET.level(session) for session in SESSIONS})).encode(),
+        index="IBOV",
+        year=LAST.year,
+        source="test",
+    )
+    assert levels is not None
+    of_levels = target / "index_level"
+    of_levels.mkdir()
+    pq.write_table(pa.Table.from_pandas(levels.frame, preserve_index=False), of_levels / "IBOV_2025.parquet")
+    columns = ", ".join(f"`{column.name}` {column.glue_type}" for column in LEVEL_COLUMNS)
+    return [
+        *(_ddl(table, target / TABLES[table["Name"]]) for table in tables),
+        "CREATE DATABASE bovespa",
+        f"CREATE EXTERNAL TABLE {LEVELS} ({columns}) STORED AS PARQUET LOCATION '{of_levels.as_uri()}'",
+    ]
 
 
 def _put_actions(buckets: Path, issuer: str) -> None:
@@ -294,20 +313,20 @@ def traded(executed: Executed) -> Traded:
 
 def test_the_notebook_is_committed_without_outputs() -> None:
     cells = [cell for cell in _cells() if cell.cell_type == "code"]
-    assert len(cells) == 11
+    assert len(cells) == 12
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
 def test_every_query_reads_its_table_within_dates() -> None:
     """A query without a filter would read every session that there is, and its cost would grow with them."""
-    names = {"TABLE": TABLE, "FACTORS": FACTORS, "EVENTS": EVENTS}
+    names = {"TABLE": TABLE, "FACTORS": FACTORS, "EVENTS": EVENTS, "INDEX_LEVELS": LEVELS}
     names |= {"priced(RETURNS)": TABLE, "priced(LEVELS)": TABLE}
     queries = []
     for cell in _cells():
         if cell.cell_type == "code" and "spark.sql(" in cell.source:
             after = cell.source.split("spark.sql(")[1:]
             queries += [part.split('"""')[1] for part in after if '"""' in part]
-    assert len(queries) == 10
+    assert len(queries) == 11
     for query in queries:
         text = re.sub(r"\{numbers\(\w+\)\}", "(DATE '2024-03-22', 1, 0)", query)
         for expression, known in names.items():
@@ -315,11 +334,12 @@ def test_every_query_reads_its_table_within_dates() -> None:
         tree = sqlglot.parse_one(text, read="spark")
         tables = {f"{table.db}.{table.name}": table for table in tree.find_all(exp.Table) if table.db}
         tables.pop(FACTORS, None)
-        ((name, table),) = tables.items()
-        select = table.find_ancestor(exp.Select)
-        assert select is not None
-        filtered = {column.name for column in select.args["where"].find_all(exp.Column)}
-        assert {TABLE: "trade_date", EVENTS: "ex_date"}[name] in filtered, query
+        assert tables
+        for name, table in tables.items():
+            select = table.find_ancestor(exp.Select)
+            assert select is not None
+            filtered = {column.name for column in select.args["where"].find_all(exp.Column)}
+            assert {TABLE: "trade_date", LEVELS: "trade_date", EVENTS: "ex_date"}[name] in filtered, query
 
 
 def test_charts_and_squarify_come_from_the_zip(executed: Executed) -> None:
@@ -337,6 +357,7 @@ def test_charts_and_squarify_come_from_the_zip(executed: Executed) -> None:
         "volatility_against_return",
         "option_expiries",
         "total_return",
+        "stock_against_index",
     ],
 )
 def test_every_chart_is_shown_as_pyplot_s_current_figure(executed: Executed, function: str) -> None:
@@ -500,6 +521,25 @@ def test_total_return_and_price_are_in_terms_of_the_last_session(executed: Execu
     shown = executed.found["ex_events"].astype(object).where(executed.found["ex_events"].notna(), None)
     found = list(shown.itertuples(index=False, name=None))
     assert sorted(found, key=str) == sorted(expected_events, key=str)
+
+
+def test_the_index_stands_beside_the_stock_in_terms_of_the_last_session(
+    executed: Executed, traded: Traded
+) -> None:
+    ticker = executed.found["ticker"]
+    rows = executed.by("trade_date", "levels")
+    assert {day: row["level"] for day, row in rows.items()} == {
+        day: float(MARKET.level(day)) for day in SESSIONS
+    }
+    expected = {
+        day: traded.comparable(day, LAST, ticker) if ticker in traded.cash[day] else None for day in SESSIONS
+    }
+    assert sum(each is not None for each in expected.values()) > 20
+    for day, row in rows.items():
+        price = expected[day]
+        assert (None if pd.isna(row["stock"]) else row["stock"]) == (
+            price if price is None else pytest.approx(price)
+        )
 
 
 def test_expiries_count_each_stock_at_its_earliest(executed: Executed, traded: Traded) -> None:

@@ -112,8 +112,10 @@ def test_the_role_reads_the_lake_and_writes_its_results_and_nothing_else(spark: 
         here("glue", resource)
         for resource in (
             "catalog",
+            "database/bovespa",
             "database/default",
             "database/global_temp",
+            "table/bovespa/index_level",
             "table/default/bovespa_daily",
             "table/default/bovespa_daily_compact",
             "table/default/bovespa_index_members",
@@ -126,6 +128,7 @@ def test_the_role_reads_the_lake_and_writes_its_results_and_nothing_else(spark: 
         "s3:ListBucket": {"<StorageRawBucket>", "<StorageRefinedBucket>", "<StorageQueryResultsBucket>"},
         "s3:GetObject": {
             "<StorageRawBucket>/raw/cotahist/*",
+            "<StorageRawBucket>/raw/index_level/*",
             "<StorageRawBucket>/raw/index_portfolio/*",
             "<StorageRefinedBucket>/refined/*",
             "<StorageRefinedBucket>/refined_compact/*",
@@ -184,7 +187,7 @@ def test_listing_is_confined_to_the_lake_s_folders_and_metrics_to_athena_s_names
         if as_list(each["Action"]) == ["s3:ListBucket"]
     ]
     assert sorted(prefixes) == [
-        ["raw/cotahist/*", "raw/index_portfolio/*"],
+        ["raw/cotahist/*", "raw/index_portfolio/*", "raw/index_level/*"],
         [f"refined{folder}/*" for folder in ("", "_compact", "_index_members", "_events", "_factors")],
         ["results/spark*"],
     ]
@@ -203,6 +206,8 @@ def test_names_follow_the_stack_s_and_the_refined_table_s() -> None:
             "database/default",
             "database/global_temp",
             "database/lake",
+            "database/other",
+            "table/other/index_level",
             "table/lake/daily",
             "table/lake/daily_compact",
             "table/lake/daily_index_members",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import fuzzing
 from operating.learner_lab import ROLE
 from operating.preflight import CHECKS
 from operating.preflight_lab import checks
@@ -84,12 +85,47 @@ def test_every_file_that_the_readme_names_exists(language: str) -> None:
     assert [name for name in linked if not (REPOSITORY / name).exists()] == []
 
 
-def test_every_fault_has_a_test_that_exists() -> None:
-    text = (REPOSITORY / "docs" / "faults.md").read_text(encoding="utf-8")
-    proofs = re.findall(r"(tests/[\w/]+\.py)::(\w+)", text)
-    assert len(proofs) >= 25
-    for file, test in proofs:
-        assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
+SAME_TEST = {"en": "the same", "pt": "o mesmo"}
+"""How a row says that its test is that of the row above."""
+
+
+@pytest.mark.parametrize("language", fuzzing.FAULTS)
+def test_every_fault_has_its_four_cells_and_a_test_that_exists(language: str) -> None:
+    rows = [row for section in _faults(language) for row in section]
+    assert len(rows) >= 50
+    for row in rows:
+        assert len(row) == 4, row
+        assert all(row), row
+        assert _tests(row) or row[-1] == SAME_TEST[language], row
+        for mark, file, test in _tests(row):
+            text = (REPOSITORY / file).read_text(encoding="utf-8")
+            assert not test or f"def {test}(" in text, f"{file}::{test}"
+            with_the_others = re.search(r"^pytestmark = .*\b(long_)?faults\b", text, re.MULTILINE) is None
+            assert bool(mark) == with_the_others, f"{file}::{test}: ° marks what `make test` runs"
+
+
+def test_both_languages_have_the_same_faults_of_the_same_tests_in_the_same_order() -> None:
+    english, portuguese = (
+        [[_said_in_both(row, language) for row in section] for section in _faults(language)]
+        for language in fuzzing.FAULTS
+    )
+    assert english == portuguese
+
+
+def _faults(language: str) -> list[list[list[str]]]:
+    """The rows on faults, by section; the table of the fuzzer's runs is none."""
+    text = fuzzing.FAULTS[language].read_text(encoding="utf-8").partition("<!-- fuzz-runs -->")[0]
+    return [_rows(section) for section in text.split("\n## ")]
+
+
+def _tests(row: list[str]) -> list[tuple[str, str, str]]:
+    """Mark, file and name of each test of a row; no name where the whole file is meant."""
+    return re.findall(r"(° )?`(tests/[\w/]+\.py)(?:::(\w+))?`", row[-1])
+
+
+def _said_in_both(row: list[str], language: str) -> tuple[bool, list[tuple[str, str, str]], list[str]]:
+    """What a row says in both languages: whether it has the test above, its own, what stands in backticks."""
+    return row[-1].startswith(SAME_TEST[language]), _tests(row), sorted(re.findall(r"`[^`]+`", " ".join(row)))
 
 
 @pytest.mark.parametrize("language", tables.READMES)
@@ -101,11 +137,12 @@ def test_every_test_that_proves_a_requirement_exists(language: str) -> None:
         assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"
 
 
+HEADINGS = {"---", "behaviour", "comportamento", "fault", "falha"}
 BEHAVIOUR = [REPOSITORY / "docs" / name for name in ("aws-behaviour.md", "aws-behaviour.pt-BR.md")]
 
 
 def test_every_behaviour_of_aws_has_a_test_that_exists() -> None:
-    for row in _rows(BEHAVIOUR[0]):
+    for row in _rows(BEHAVIOUR[0].read_text(encoding="utf-8")):
         _, says, test, differs = row
         assert says, row
         assert differs, row
@@ -116,7 +153,9 @@ def test_every_behaviour_of_aws_has_a_test_that_exists() -> None:
 
 
 def test_both_languages_name_the_same_pages_and_tests_of_each_behaviour() -> None:
-    english, portuguese = ([_links(row) for row in _rows(file)] for file in BEHAVIOUR)
+    english, portuguese = (
+        [_links(row) for row in _rows(file.read_text(encoding="utf-8"))] for file in BEHAVIOUR
+    )
     assert len(english) > 25
     assert english == portuguese
 
@@ -131,11 +170,11 @@ def test_the_guide_lists_the_permissions_that_the_preflight_takes(guide: str) ->
         assert [each for each in needed if each not in section] == []
 
 
-def _rows(file: Path) -> list[list[str]]:
+def _rows(text: str) -> list[list[str]]:
     """The cells of each row of a document's tables, without their headings."""
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return [row for row in rows if row[0] not in {"---", "behaviour", "comportamento"}]
+    return [row for row in rows if row[0] not in HEADINGS]
 
 
 def _links(row: list[str]) -> list[str]:

@@ -61,7 +61,7 @@ MAX_SESSION_QUOTES = MAX_TEXT_BYTES // RECORD_LENGTH
 """Most quotes of a session in a year's file: what the file of a session can hold. A session is held in memory
 whole, so it is bounded, not only the year."""
 
-_BLOCK_RECORDS = 24576
+_BLOCK_RECORDS = 12288
 """Records that are decoded at a time: enough for threads to be seldom in want of the interpreter at once."""
 
 _THREADS = 2

@@ -46,7 +46,8 @@ _IDENTITY = frozenset({"codneg", "codisi"})
 """Texts that say what a line is about: nothing in them is taken but printable characters."""
 
 _STORED_FIELDS = tuple(FIELD[name] for name in COTAHIST_SCHEMA.names)
-_NUMBER_FIELDS = tuple(field for field in _STORED_FIELDS if field.kind in {"integer", "decimal", "date"})
+_TEXT_FIELDS = tuple(field for field in _STORED_FIELDS if field.kind in {"text", "code"})
+_NUMBER_FIELDS = tuple(field for field in _STORED_FIELDS if field not in _TEXT_FIELDS)
 
 
 def _plain_characters() -> tuple[Records, Records]:
@@ -81,6 +82,9 @@ _TEXT_CHARACTERS = _text_characters()
 _UTF8_BYTES = np.array([len(_TEXT_CHARACTERS.get(code, chr(code)).encode()) for code in range(256)], np.int32)
 """For each byte of a text, how many it takes in UTF-8."""
 
+_IN_CACHE = 4096
+"""Records of which one column after another is taken: as many as stay in the processor's cache meanwhile."""
+
 _SIDE_BY_SIDE = 32
 """Records that are compared as if they were one: NumPy is fast along rows, and a record is a short one."""
 
@@ -96,10 +100,14 @@ def _extremes(records: Records) -> tuple[Records, Records]:
     )
     rest = records[rows * _SIDE_BY_SIDE :]
     lowest, highest = rest.min(axis=0, initial=255), rest.max(axis=0, initial=0)
-    if rows:
-        of_wide = (wide.min(axis=0), wide.max(axis=0))
-        low, high = (found.reshape(_SIDE_BY_SIDE, stride)[:, :width] for found in of_wide)
-        lowest, highest = np.minimum(lowest, low.min(axis=0)), np.maximum(highest, high.max(axis=0))
+    near = _IN_CACHE // _SIDE_BY_SIDE
+    for first in range(0, rows, near):
+        found = wide[first : first + near]
+        for of_wide, ufunc, of_all in (
+            (found.min(axis=0), np.minimum, lowest),
+            (found.max(axis=0), np.maximum, highest),
+        ):
+            ufunc(of_all, ufunc.reduce(of_wide.reshape(_SIDE_BY_SIDE, stride)[:, :width]), out=of_all)
     return lowest, highest
 
 
@@ -150,10 +158,10 @@ class Block:
         Raises:
             InvalidData: As `decode_quotes`.
         """
-        names = (field.name for field in _NUMBER_FIELDS)
-        numbers = dict(zip(names, self._numbers(_NUMBER_FIELDS), strict=True))
+        texts = [field for field in _TEXT_FIELDS if self._constant(field) is None]
+        numbers, characters = self._copied(_NUMBER_FIELDS, texts)
         return pa.RecordBatch.from_arrays(
-            [self._array(field, numbers) for field in _STORED_FIELDS], schema=COTAHIST_SCHEMA
+            [self._array(field, numbers, characters) for field in _STORED_FIELDS], schema=COTAHIST_SCHEMA
         )
 
     def check(self, field: Field, value: bytes, meaning: str) -> None:
@@ -165,7 +173,7 @@ class Block:
     def dates(self, field: Field) -> Days:
         """Decodes YYYYMMDD, refusing what is no day of the calendar."""
         self._require_digits(field)
-        distinct, wrong, place = _days(*self._numbers([field]))
+        distinct, wrong, place = _days(self._number(field))
         if wrong.any():
             self._refuse_if(wrong[place], field, "a date, YYYYMMDD")
         days: Days = distinct[place]
@@ -192,26 +200,30 @@ class Block:
         """Tells of the records whose field is no YYYYMMDD of the calendar."""
         wrong = self._characters(field) - ord("0") > 9
         if not wrong.any():
-            _, wrong_days, place = _days(*self._numbers([field]))
+            _, wrong_days, place = _days(self._number(field))
             wrong = wrong_days[place]
         self.tell_if(wrong, field, "no day of the calendar")
 
     def number(self, field: Field) -> int:
         """The number in a field of the only record."""
         self._require_digits(field)
-        return int(self._numbers([field])[0][0])
+        return int(self._number(field)[0])
 
-    def _array(self, field: Field, numbers: Mapping[str, Words]) -> AnyArray:
-        """Decodes a field of all records into the Arrow type that the schema gives it."""
+    def _array(
+        self, field: Field, numbers: Mapping[str, Words], characters: Mapping[str, Records]
+    ) -> AnyArray:
+        """A field of all records in the Arrow type that the schema gives it."""
         if field.kind != "text":
             self._require_digits(field)
         match field.kind:
             case "text":
-                return self._trimmed(field)
+                texts = self._texts(field, characters)
+                is_padded = not self._is_plain or self._lowest[field.last - 1] <= ord(" ")
+                return pc.ascii_rtrim(texts, characters=" ") if is_padded else texts
             case "code":
-                return self._texts(field)
+                return self._texts(field, characters)
             case "integer":
-                return pa.array(numbers[field.name].astype(np.int64))
+                return pa.array(numbers[field.name].view(np.int64))
             case "decimal":
                 return _decimals(field, numbers[field.name])
             case "date":
@@ -220,30 +232,53 @@ class Block:
                     self.tell_if(wrong[place], field, "no day of the calendar, kept as null")
                 return pa.array(days, mask=(days == NO_EXPIRY) | wrong).take(pa.array(place))
 
-    def _numbers(self, fields: Sequence[Field]) -> list[Words]:
-        """The numbers of fields, all of whose characters are digits; else nothing that means something."""
+    def _number(self, field: Field) -> Words:
+        numbers, _ = self._copied([field], [])
+        return numbers[field.name]
+
+    def _copied(
+        self, numbers: Sequence[Field], texts: Sequence[Field]
+    ) -> tuple[dict[str, Words], dict[str, Records]]:
+        """Copies columns out of the records.
+
+        Args:
+            numbers: Fields all of whose characters are digits; else their numbers mean nothing.
+            texts: Fields that are copied as they are.
+
+        Returns:
+            By field the numbers, shape (n,), and the characters, shape (n, width).
+        """
         highest = self._highest.tobytes()
         parts = [
             (field, last, digits)
-            for field in fields
+            for field in numbers
             for last, digits in _parts(field)
             if highest[last - digits : last].strip(b"0")
         ]
-        words = np.empty((len(parts), len(self.records)), "<u8")
-        for word, (_, last, _) in zip(words, parts, strict=True):
-            word[:] = self.records[:, last - 8 : last].view("<u8").reshape(-1)
-        _add_up(words, [digits for _, _, digits in parts])
-        numbers: dict[str, Words] = {}
-        for word, (field, last, _) in zip(words, parts, strict=True):
+        words = [np.empty(len(self.records), "<u8") for _ in parts]
+        characters = [np.empty(len(self.records), f"V{field.width}") for field in texts]
+        starts = [last - 8 for _, last, _ in parts] + [field.first - 1 for field in texts]
+        columns = list(zip([*words, *characters], starts, strict=True))
+        for first in range(0, len(self.records), _IN_CACHE):
+            near = self.records[first : first + _IN_CACHE]
+            for column, start in columns:
+                # As one element a record, which NumPy copies faster than its characters
+                found = near[:, start : start + column.itemsize].view(column.dtype)
+                column[first : first + _IN_CACHE] = found[:, 0]
+        found_numbers: dict[str, Words] = {}
+        for word, (field, last, digits) in zip(words, parts, strict=True):
+            _add_up(word, digits)
             # Exact: the widest field has 18 digits and 10**18 < 2**63
             number = word * np.uint64(10 ** (field.last - last)) if last < field.last else word
-            numbers[field.name] = numbers[field.name] + number if field.name in numbers else number
-        return [numbers.get(field.name, np.zeros(len(self.records), np.uint64)) for field in fields]
-
-    def _trimmed(self, field: Field) -> AnyArray:
-        if self._is_plain and self._lowest[field.last - 1] > ord(" "):
-            return self._texts(field)
-        return pc.ascii_rtrim(self._texts(field), characters=" ")
+            before = found_numbers.get(field.name)
+            found_numbers[field.name] = number if before is None else before + number
+        for field in numbers:
+            found_numbers.setdefault(field.name, np.zeros(len(self.records), np.uint64))
+        found_texts = {
+            field.name: column.view(np.uint8).reshape(-1, field.width)
+            for field, column in zip(texts, characters, strict=True)
+        }
+        return found_numbers, found_texts
 
     def _same(self, field: Field) -> bytes | None:
         """What the field holds in all records; None if that is not the same."""
@@ -252,11 +287,15 @@ class Block:
         )
         return lowest if lowest == highest else None
 
-    def _texts(self, field: Field) -> AnyArray:
-        same = self._same(field)
-        if self._is_plain and same:
+    def _constant(self, field: Field) -> bytes | None:
+        """A text of ASCII that all records have in the field, if it is so."""
+        return self._same(field) if self._is_plain else None
+
+    def _texts(self, field: Field, copied: Mapping[str, Records]) -> AnyArray:
+        """The texts in a field, whose characters were copied unless it is constant."""
+        if same := self._constant(field):
             return pa.repeat(same.decode("ascii"), len(self.records))
-        characters = _packed(self._characters(field))
+        characters = copied[field.name]
         starts = np.arange(len(characters) + 1, dtype=np.int32) * np.int32(field.width)
         text = pa.py_buffer(characters.data)
         if not self._is_plain:
@@ -307,12 +346,6 @@ class Block:
         return characters.decode("latin-1")
 
 
-def _packed(characters: Records) -> Records:
-    """Copies columns of characters together, which numpy does faster for one element a row."""
-    width = characters.shape[1]
-    return characters.view(f"V{width}").copy().view(np.uint8).reshape(-1, width)
-
-
 def _days(numbers: Words) -> tuple[Days, npt.NDArray[np.bool_], npt.NDArray[np.integer[Any]]]:
     """The different days of YYYYMMDD, which of them are no day, and each record's place among them."""
     # A block has few different dates
@@ -340,7 +373,7 @@ def _parts(field: Field) -> Iterator[tuple[int, int]]:
     return ((last, min(8, last - field.first + 1)) for last in range(field.last, field.first - 1, -8))
 
 
-def _add_up(words: Words, digits: Sequence[int]) -> None:
+def _add_up(words: Words, digits: int) -> None:
     """Makes numbers of characters, in their place.
 
     The first character is a word's lowest byte. In each step a half takes in the neighbour below it: of bytes
@@ -348,10 +381,10 @@ def _add_up(words: Words, digits: Sequence[int]) -> None:
     beyond its bits is of the neighbour alone, and falls away.
 
     Args:
-        words: Eight characters each, shape (m, n), of which the last ones are ASCII digits.
-        digits: How many of them count, m.
+        words: Eight characters each, shape (n,), of which the last ones are ASCII digits.
+        digits: How many of them count.
     """
-    words &= np.array([0x0F0F0F0F0F0F0F0F >> 64 - 8 * own << 64 - 8 * own for own in digits], "<u8")[:, None]
+    words &= np.uint64(0x0F0F0F0F0F0F0F0F >> 64 - 8 * digits << 64 - 8 * digits)
     for bits in (16, 32, 64):
         halves = words.view(f"<u{bits // 8}")
         halves *= halves.dtype.type(10 ** (bits // 16) << bits // 2 | 1)
