@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 from pyspark.sql import DataFrame, SparkSession
@@ -126,6 +127,23 @@ def _footer(s3: S3Client, path: str) -> pq.FileMetaData:
         raise RefineError(
             f"{path} cannot be read as Parquet: {error}. Nothing was written. Ingest it again."
         ) from error
+
+
+def traded(s3: S3Client, paths: Mapping[dt.date, str]) -> dict[dt.date, dict[str, Any]]:
+    """What the raw lines of each session add up to: `volume` and `lines`, by another reader than Spark's.
+
+    Args:
+        s3: A client for many calls at a time.
+        paths: The sessions' files, `s3://` paths.
+    """
+
+    def sums(path: str) -> dict[str, Any]:
+        bucket, _, key = path.removeprefix("s3://").partition("/")
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        lines: Any = pq.read_table(pa.BufferReader(body), columns=["voltot"])
+        return {"volume": pc.sum(lines["voltot"]).as_py(), "lines": lines.num_rows}
+
+    return dict(zip(paths, aws.in_parallel(sums, paths.values(), CALLS), strict=True))
 
 
 class Raw(NamedTuple):

@@ -24,9 +24,9 @@ from refinement.columns import INDEX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
 from refinement.publish import finish, publish
-from refinement.raw import CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw
+from refinement.raw import CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw, traded
 from refinement.retention import compact_sessions, newest, retire
-from refinement.transform import Session, collected, reconcile, traded, transform
+from refinement.transform import Session, collected, reconcile, transform
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -140,7 +140,7 @@ def main(argv: Sequence[str]) -> None:
         finishing: Future[None] = background.submit(lambda: None)
         try:
             for days, is_wide in _batches(raw.rows, to_be_wide):
-                with _refined(spark, raw, days, phases) as (refined, sessions):
+                with _refined(spark, s3, raw, days, phases) as (refined, sessions):
                     if not done:
                         for catalog in (of_members, *catalogs):
                             catalog.prepare()
@@ -225,16 +225,17 @@ def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterato
 
 @contextmanager
 def _refined(
-    spark: SparkSession, raw: Raw, days: Sequence[dt.date], phases: Phases
+    spark: SparkSession, s3: S3Client, raw: Raw, days: Sequence[dt.date], phases: Phases
 ) -> Iterator[tuple[DataFrame | pa.Table, list[Session]]]:
     """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to.
 
     Those of one session are in this process, which is to write them: they are few, and a round trip less.
     """
-    with phases.of("rows"):
-        quotes = read_raw(
-            spark, [raw.quotes[day] for day in days], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS
-        )
+    paths = {day: raw.quotes[day] for day in days}
+    is_one = len(days) == 1
+    with phases.of("rows"), ThreadPoolExecutor(1) as beside:
+        sums = beside.submit(traded, s3, paths)
+        quotes = read_raw(spark, [*paths.values()], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS)
         joined = next(iter(raw.portfolios.values()))
         portfolios = read_raw(
             spark,
@@ -243,11 +244,8 @@ def _refined(
             "portfolio_date",
             PORTFOLIO_COLUMNS,
         )
-        with ThreadPoolExecutor(1) as beside:
-            sums = beside.submit(traded, quotes)
-            refined = transform(quotes, portfolios)
-            is_one = len(days) == 1
-            rows = collected(refined) if is_one else refined.persist(StorageLevel.MEMORY_AND_DISK)
+        refined = transform(quotes, portfolios, is_one_session=is_one)
+        rows = collected(refined) if is_one else refined.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with phases.of("rows"):
             sessions = reconcile(sums.result(), rows)

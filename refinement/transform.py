@@ -38,19 +38,21 @@ class Session(NamedTuple):
     volume: Decimal
 
 
-def transform(quotes: DataFrame, portfolios: DataFrame) -> DataFrame:
+def transform(quotes: DataFrame, portfolios: DataFrame, *, is_one_session: bool = False) -> DataFrame:
     """Refine quotes to one row per session and ticker.
 
     Args:
         quotes: Raw lines, `QUOTE_COLUMNS` and `trade_date`, of any number of sessions.
         portfolios: Raw portfolios of the index, `PORTFOLIO_COLUMNS` and `portfolio_date`; may be empty, and
             may hold more dates than are needed.
+        is_one_session: Whether the lines are of one session, and need not be told apart.
 
     Returns:
         `COLUMNS`, then `PARTITION_KEYS`.
     """
     # One text: step by step Spark would analyse, at each of them, all that had gone before
-    return quotes.sparkSession.sql(_QUERY, quotes=quotes, portfolios=portfolios)
+    query = _OF_ONE_SESSION if is_one_session else _OF_SESSIONS
+    return quotes.sparkSession.sql(query, quotes=quotes, portfolios=portfolios)
 
 
 def _with_trades(quotes: str) -> str:
@@ -171,16 +173,18 @@ def _with_index(stocks: str, portfolios: str) -> str:
           ON members.portfolio_date = dated.portfolio_date AND members.ticker = dated.ticker"""  # noqa: S608
 
 
-def _query() -> str:
+def _query(sessions: str) -> str:
     """What `transform` asks, of views `quotes` and `portfolios`, which PySpark puts in."""
-    # A session is one task: every window and sum below is of one, and it has some ten thousand lines
-    sessions = "SELECT * FROM {quotes} DISTRIBUTE BY trade_date"
-    stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), "{portfolios}")
+    # As one piece, of which Spark needs to gather nothing
+    portfolios = "(SELECT /*+ COALESCE(1) */ * FROM {portfolios})"
+    stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios)
     columns = [f"CAST({field.name} AS {field.type}) AS {field.name}" for field in (*COLUMNS, *PARTITION_KEYS)]
     return f"SELECT {', '.join(columns)} FROM ({stocks})"  # noqa: S608
 
 
-_QUERY = _query()
+# A session is one task: every window and sum is of one, and it has some ten thousand lines
+_OF_SESSIONS = _query("SELECT * FROM {quotes} DISTRIBUTE BY trade_date")
+_OF_ONE_SESSION = _query("SELECT /*+ COALESCE(1) */ * FROM {quotes}")
 
 
 def collected(refined: DataFrame) -> pa.Table:
@@ -190,13 +194,6 @@ def collected(refined: DataFrame) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def traded(quotes: DataFrame) -> Sums:
-    """What the raw lines of each session add up to: `volume` and `lines`."""
-    return _by_session(
-        quotes.groupBy("trade_date").agg(F.sum("voltot").alias("volume"), F.count("*").alias("lines"))
-    )
 
 
 def _by_session(sums: DataFrame) -> Sums:
@@ -239,7 +236,7 @@ def reconcile(raw: Sums, refined: DataFrame | pa.Table) -> list[Session]:
     """Compare what the refined rows add up to with the raw lines.
 
     Args:
-        raw: What the lines add up to, `traded`'s.
+        raw: What the raw lines add up to: `volume` and `lines`.
         refined: The rows, where Spark has them or `collected`.
 
     Returns:

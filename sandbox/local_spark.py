@@ -238,12 +238,13 @@ def _call(*command: str, made: Path) -> None:
 def _rehearse(archive: Sequence[str]) -> None:
     """What the job has Spark do, on a session of a few made-up quotes."""
     import pyarrow as pa  # noqa: PLC0415  # with Spark and the readers, of which `archive_options` needs none
+    import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS  # noqa: PLC0415
     from refinement.raw import read_raw  # noqa: PLC0415
     from refinement.run import spark_session  # noqa: PLC0415
-    from refinement.transform import reconcile, traded, transform  # noqa: PLC0415
+    from refinement.transform import collected, reconcile, transform  # noqa: PLC0415
     from sandbox.b3.formats import encode_session  # noqa: PLC0415
     from sandbox.b3.market import SimulatedMarket  # noqa: PLC0415
     from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_text  # noqa: PLC0415
@@ -261,8 +262,10 @@ def _rehearse(archive: Sequence[str]) -> None:
         path = f"{root}/cotahist/{folder.name}/daily.parquet"
         raw = read_raw(spark, [path], f"{root}/cotahist", "trade_date", QUOTE_COLUMNS)
         none = read_raw(spark, [], f"{root}/index_portfolio", "portfolio_date", PORTFOLIO_COLUMNS)
+        lines = {_SESSION: {"volume": pc.sum(table["voltot"]).as_py(), "lines": table.num_rows}}
+        reconcile(lines, collected(transform(raw, none, is_one_session=True)))
         refined = transform(raw, none).persist()
-        reconcile(traded(raw), refined)
+        reconcile(lines, refined)
         rows = refined.select("trade_date", "ticker")
         rows.repartitionByRange(1, "trade_date").mapInArrow(lambda rows: rows, rows.schema).collect()
         refined.write.partitionBy("trade_date", "ticker").parquet("s3://bucket/refined")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from sandbox.b3.formats import Quote
@@ -54,6 +55,12 @@ def quotes_frame(spark: SparkSession, sessions: Mapping[date, Iterable[Quote]]) 
         for quote in quotes
     ]
     return _frame(spark, rows, {**QUOTE_COLUMNS, "trade_date": "date"})
+
+
+def sums_of(quotes: DataFrame) -> dict[date, dict[str, Any]]:
+    """What raw quotes add up to, by session, as the job reads it off their files."""
+    sums = quotes.groupBy("trade_date").agg(F.sum("voltot").alias("volume"), F.count("*").alias("lines"))
+    return {row["trade_date"]: row.asDict() for row in sums.collect()}
 
 
 def portfolios_frame(spark: SparkSession, portfolios: Mapping[date, Members]) -> DataFrame:

@@ -213,7 +213,7 @@ class TestRange:
 
 
 def _drop_a_row(transform: Callable[..., DataFrame]) -> Callable[..., DataFrame]:
-    return lambda *frames: transform(*frames).where("ticker <> 'ZZBB4'")
+    return lambda *frames, **how: transform(*frames, **how).where("ticker <> 'ZZBB4'")
 
 
 @pytest.fixture(scope="class")

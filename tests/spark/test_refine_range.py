@@ -256,7 +256,9 @@ class TestBatches:
 
 
 def _without(ticker: str, day: date, transform: Callable[..., DataFrame]) -> Callable[..., DataFrame]:
-    return lambda *frames: transform(*frames).where(f"ticker <> '{ticker}' OR trade_date <> '{day}'")
+    return lambda *frames, **how: transform(*frames, **how).where(
+        f"ticker <> '{ticker}' OR trade_date <> '{day}'"
+    )
 
 
 def _refusing(day: str, synchronise: Callable[..., Any]) -> Callable[..., Any]:

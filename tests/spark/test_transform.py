@@ -10,14 +10,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from refinement.columns import COLUMNS, PARTITION_KEYS, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
-from refinement.transform import collected, reconcile, traded, transform
+from refinement.transform import collected, reconcile, transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
 from scraper.b3.index_portfolio import layout
 from tests.spark.conftest import Refine
-from tests.spark.rows import SESSION, cash, odd_lot, option, portfolios_frame, quotes_frame
+from tests.spark.rows import SESSION, cash, odd_lot, option, portfolios_frame, quotes_frame, sums_of
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -536,7 +536,7 @@ def refined(spark: SparkSession, quotes: DataFrame) -> DataFrame:
 class TestReconcile:
     def test_tells_what_each_session_adds_up_to(self, quotes: DataFrame, refined: DataFrame) -> None:
         for rows in (refined, collected(refined)):
-            assert reconcile(traded(quotes), rows) == [
+            assert reconcile(sums_of(quotes), rows) == [
                 (SESSION, 3, 2, D("7.12")),
                 (SESSION + timedelta(days=1), 1, 1, D("0.01")),
             ]
@@ -560,10 +560,10 @@ class TestReconcile:
         faulty = refined.selectExpr(*[fault if name == changed else name for name in refined.columns])
         for rows in (faulty, collected(faulty)):
             with pytest.raises(RefineError, match=message):
-                reconcile(traded(quotes), rows)
+                reconcile(sums_of(quotes), rows)
 
     def test_finds_a_row_that_a_portfolio_with_a_ticker_twice_would_double(self, spark: SparkSession) -> None:
         quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
         with pytest.raises(RefineError, match=r"volume: expected 1\.00, found 2\.00"):
-            reconcile(traded(quotes), transform(quotes, once.unionByName(once)))
+            reconcile(sums_of(quotes), transform(quotes, once.unionByName(once)))
