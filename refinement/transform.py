@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
 
 from refinement import arrow, expressions
@@ -50,12 +50,22 @@ def transform(quotes: DataFrame, portfolios: DataFrame, *, is_one_session: bool 
     Returns:
         `COLUMNS`, then `PARTITION_KEYS`.
     """
-    # One text: step by step Spark would analyse, at each of them, all that had gone before
-    query = _OF_ONE_SESSION if is_one_session else _OF_SESSIONS
-    return quotes.sparkSession.sql(query, quotes=quotes, portfolios=portfolios)
+    # A session is one task: every window and sum below is of one, and it has some ten thousand lines
+    sessions = quotes.coalesce(1) if is_one_session else quotes.repartition("trade_date")
+    return _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios.coalesce(1))
 
 
-def _with_trades(quotes: str) -> str:
+def _asked(query: str, **frames: Any) -> DataFrame:
+    """What a query makes of frames, which it names in braces.
+
+    Of a query Spark analyses all at once what it would analyse again with every method of a frame; of one
+    that builds on another's frame, it has analysed that already.
+    """
+    session: SparkSession = next(iter(frames.values())).sparkSession
+    return session.sql(query, **frames)
+
+
+def _with_trades(quotes: DataFrame) -> DataFrame:
     """Add `is_doubtful`: whether a line's volume contradicts its number of trades.
 
     A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
@@ -65,8 +75,8 @@ def _with_trades(quotes: str) -> str:
     kind = expressions.security_type("codbdi", "especi", "nomres", expressions.ISIN)
     is_peer = "is_judged AND totneg <> 0"
     of_market = "PARTITION BY trade_date, tpmerc"
-    return _added_to(
-        quotes,
+    query = _added_to(
+        "{quotes}",
         f"{expressions.is_judged(kind)} AS is_judged",
         f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
         f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
@@ -74,16 +84,17 @@ def _with_trades(quotes: str) -> str:
         f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
         f"{expressions.is_doubtful('is_judged', 'usual_size')} AS is_doubtful",
     )
+    return _asked(query, quotes=quotes)
 
 
 def _added_to(rows: str, *columns: str) -> str:
-    """Rows with some columns more, each of which may be of those before it."""
+    """A query for rows with some columns more, each of which may be of those before it."""
     for column in columns:
-        rows = f"SELECT *, {column} FROM ({rows})"  # noqa: S608 - the queries are made of constants alone
+        rows = f"(SELECT *, {column} FROM {rows})"  # noqa: S608 - queries are made of this package's constants
     return rows
 
 
-def _with_ticker(quotes: str) -> str:
+def _with_ticker(quotes: DataFrame) -> DataFrame:
     """Add `line`, which sorts first where it names its stock, and `ticker`, the name of the line's stock.
 
     A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
@@ -113,18 +124,18 @@ def _with_ticker(quotes: str) -> str:
     fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
     stock = "PARTITION BY trade_date, line.isin, CASE WHEN line.isin IS NULL THEN line.name END"
     namesakes = "PARTITION BY trade_date, first.name"
-    lines = f"SELECT trade_date, {', '.join(_SUMMED)}, STRUCT({fields}) AS line FROM ({quotes})"  # noqa: S608
-    return _added_to(
-        lines,
+    query = _added_to(
+        f"(SELECT trade_date, {', '.join(_SUMMED)}, STRUCT({fields}) AS line FROM {{quotes}})",  # noqa: S608
         f"MIN(line) OVER ({stock}) AS first",
         f"MIN(line.isin) OVER ({namesakes}) <> MAX(line.isin) OVER ({namesakes}) AS is_shared",
         "CASE WHEN first.rank = 3 AND is_shared "
         f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
         "ELSE first.name END AS ticker",
     )
+    return _asked(query, quotes=quotes)
 
 
-def _aggregate(lines: str) -> str:
+def _aggregate(lines: DataFrame) -> DataFrame:
     """One row per session and ticker.
 
     Stocks that come by the same name in a session, such as two classes of a company of which only options
@@ -143,48 +154,44 @@ def _aggregate(lines: str) -> str:
         "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
         "lines": "COUNT(*)",
     }
-    kind = expressions.security_type("line.bulletin_code", "line.share_class", "line.company", "line.isin")
     columns = ", ".join(f"{what} AS {name}" for name, what in sums.items())
-    return f"""
-        SELECT *, line.*,
-          {expressions.PUT_CALL_RATIO} AS put_call_ratio,
-          DATEDIFF(next_expiry, trade_date) AS days_to_expiry,
-          {kind} AS security_type,
-          {expressions.CURRENCY} AS currency
-        FROM (SELECT trade_date, ticker, {columns} FROM ({lines}) GROUP BY trade_date, ticker)"""  # noqa: S608
+    query = f"SELECT trade_date, ticker, {columns} FROM {{lines}} GROUP BY trade_date, ticker"  # noqa: S608
+    return _asked(query, lines=lines)
 
 
-def _with_index(stocks: str, portfolios: str) -> str:
-    """Join each session to the newest portfolio dated on or before it.
+def _with_index(stocks: DataFrame, portfolios: DataFrame) -> DataFrame:
+    """Join each session to the newest portfolio dated on or before it, and spell the columns out.
 
     The portfolio's date stands on every row of the session, in the index or not: it says which portfolio was
     consulted. It is null where there is none yet.
     """
-    return f"""
-        SELECT /*+ BROADCAST(members) */ dated.*, members.weight AS index_weight, members.sector,
-          DATEDIFF(trade_date, dated.portfolio_date) AS portfolio_age_days
+    kind = expressions.security_type("bulletin_code", "share_class", "company", "isin")
+    columns = {
+        **{field.name: field.name for field in (*COLUMNS, *PARTITION_KEYS)},
+        "ticker": "stocks.ticker",
+        "put_call_ratio": expressions.PUT_CALL_RATIO,
+        "days_to_expiry": "DATEDIFF(next_expiry, trade_date)",
+        "security_type": kind,
+        "currency": expressions.CURRENCY,
+        "index_weight": "weight",
+        "portfolio_date": "stocks.portfolio_date",
+        "portfolio_age_days": "DATEDIFF(trade_date, stocks.portfolio_date)",
+    }
+    typed = ", ".join(
+        f"CAST({columns[field.name]} AS {field.type}) AS {field.name}"
+        for field in (*COLUMNS, *PARTITION_KEYS)
+    )
+    query = f"""
+        SELECT /*+ BROADCAST(members) */ {typed}
         FROM (
-          SELECT /*+ BROADCAST(known) */ stocks.*,
+          SELECT /*+ BROADCAST(known) */ *, line.*,
             ARRAY_MAX(FILTER(dates, day -> day <= trade_date)) AS portfolio_date
-          FROM ({stocks}) AS stocks
-          CROSS JOIN (SELECT COLLECT_SET(portfolio_date) AS dates FROM {portfolios}) AS known
-        ) AS dated
-        LEFT JOIN {portfolios} AS members
-          ON members.portfolio_date = dated.portfolio_date AND members.ticker = dated.ticker"""  # noqa: S608
-
-
-def _query(sessions: str) -> str:
-    """What `transform` asks, of views `quotes` and `portfolios`, which PySpark puts in."""
-    # As one piece, of which Spark needs to gather nothing
-    portfolios = "(SELECT /*+ COALESCE(1) */ * FROM {portfolios})"
-    stocks = _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios)
-    columns = [f"CAST({field.name} AS {field.type}) AS {field.name}" for field in (*COLUMNS, *PARTITION_KEYS)]
-    return f"SELECT {', '.join(columns)} FROM ({stocks})"  # noqa: S608
-
-
-# A session is one task: every window and sum is of one, and it has some ten thousand lines
-_OF_SESSIONS = _query("SELECT * FROM {quotes} DISTRIBUTE BY trade_date")
-_OF_ONE_SESSION = _query("SELECT /*+ COALESCE(1) */ * FROM {quotes}")
+          FROM {{stocks}}
+          CROSS JOIN (SELECT COLLECT_SET(portfolio_date) AS dates FROM {{portfolios}}) AS known
+        ) AS stocks
+        LEFT JOIN {{portfolios}} AS members
+          ON members.portfolio_date = stocks.portfolio_date AND members.ticker = stocks.ticker"""  # noqa: S608
+    return _asked(query, stocks=stocks, portfolios=portfolios)
 
 
 def collected(refined: DataFrame) -> pa.Table:
