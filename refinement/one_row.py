@@ -35,19 +35,30 @@ Lengths = tuple[int | None, ...]
 
 
 class _Piece(NamedTuple):
-    """What a file has of a column, beside its value and the place of it.
+    """What a file has of a column, beside its value and the places of it.
 
     Attributes:
         head: What stands before the value.
         size: Bytes of the head and the value.
-        before: What the footer has before the place of the head.
+        before: What the footer has before the place of their end.
+        between: What it has after that and before the place of the head.
         after: What it has behind it.
+        has_end: Whether it has the place of the end; else 0, as newer versions of pyarrow write it.
+        is_told_twice: Whether the same stands behind the value, too, as former versions write it.
     """
 
     head: bytes
     size: int
     before: bytes
+    between: bytes
     after: bytes
+    has_end: bool
+    is_told_twice: bool
+
+    def told(self, place: int) -> bytes:
+        """What the footer has of the column, if its head is in a place."""
+        end = place + self.size if self.has_end else 0
+        return b"".join((self.before, _encoded(end), self.between, _encoded(place), self.after))
 
 
 class _Frame(NamedTuple):
@@ -159,15 +170,19 @@ def _joined(layout: _Layout, values: Sequence[bytes | None]) -> bytes:
 
 
 def _laid_out(frame: _Frame, pieces: Sequence[_Piece]) -> _Layout:
-    footer, place = [frame.before], len(_MAGIC)
-    for _, size, before, after in pieces:
-        footer += (before, _encoded(place), after)
-        place += size
-    total = _encoded(place - len(_MAGIC))
+    heads, before, footer = [], _MAGIC, [frame.before]
+    place, size_of_row = len(_MAGIC), 0
+    for piece in pieces:
+        heads.append(before + piece.head)
+        told = piece.told(place)
+        footer.append(told)
+        before = told if piece.is_told_twice else b""
+        place += piece.size + len(before)
+        size_of_row += piece.size
+    total = _encoded(size_of_row)
     footer += (frame.between, total, frame.twice, total, frame.after)
-    told = b"".join(footer)
-    first, *others = (piece.head for piece in pieces)
-    return _Layout([_MAGIC + first, *others], b"".join((told, len(told).to_bytes(4, "little"), _MAGIC)))
+    length = sum(map(len, footer))
+    return _Layout(heads, b"".join((before, *footer, length.to_bytes(4, "little"), _MAGIC)))
 
 
 def _taken_apart(body: bytes, values: Sequence[bytes | None]) -> tuple[_Frame, list[_Piece]]:
@@ -181,21 +196,25 @@ def _taken_apart(body: bytes, values: Sequence[bytes | None]) -> tuple[_Frame, l
     (group,) = _items(footer, _fields(footer, 0)[_ROW_GROUPS])
     of_group = _fields(footer, group[0])
     chunks = _items(footer, of_group[_COLUMNS])
-    pieces, place = [], len(_MAGIC)
+    pieces, place, size_of_row = [], len(_MAGIC), 0
     for value, (start, end) in zip(values, chunks, strict=True):
         of_chunk = _fields(footer, start)
-        told = _fields(footer, of_chunk[_META_DATA][0])
-        first, last = told[_DATA_PAGE_OFFSET]
-        size = _number(footer, told[_CHUNK_SIZE])
-        page, plain = body[place : place + size], value or b""
-        places = [_number(footer, of_chunk[_FILE_OFFSET]), _number(footer, (first, last))]
-        if places != [0, place] or not page.endswith(plain):
+        of_data = _fields(footer, of_chunk[_META_DATA][0])
+        (ending, ended), (beginning, begun) = of_chunk[_FILE_OFFSET], of_data[_DATA_PAGE_OFFSET]
+        size, plain = _number(footer, of_data[_CHUNK_SIZE]), value or b""
+        page, at_end = body[place : place + size], _number(footer, (ending, ended))
+        if at_end not in (0, place + size) or _number(footer, (beginning, begun)) != place:
             raise ValueError("a column does not lie where it should")
-        pieces.append(_Piece(page[: size - len(plain)], size, footer[start:first], footer[last:end]))
-        place += size
+        if not page.endswith(plain):
+            raise ValueError("a value is not as it should be")
+        texts = footer[start:ending], footer[ended:beginning], footer[begun:end]
+        is_told_twice = body.startswith(footer[start:end], place + size)
+        pieces.append(_Piece(page[: size - len(plain)], size, *texts, at_end > 0, is_told_twice))
+        place += size + is_told_twice * (end - start)
+        size_of_row += size
     sizes = of_group[_TOTAL_BYTE_SIZE], of_group[_TOTAL_COMPRESSED_SIZE]
     (first, last), (first_again, last_again) = sizes
-    if {_number(footer, size) for size in sizes} != {place - len(_MAGIC)}:
+    if {_number(footer, size) for size in sizes} != {size_of_row}:
         raise ValueError("the columns are not all of the row")
     frame = _Frame(
         footer[: chunks[0][0]], footer[chunks[-1][1] : first], footer[last:first_again], footer[last_again:]

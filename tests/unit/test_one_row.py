@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import struct
+import zlib
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -19,6 +22,17 @@ from refinement.one_row import OneRowFiles
 
 SCHEMA = arrow.schema(COLUMNS)
 PROOFS = 3
+
+# Files of rows of a text and a decimal, each behind its length; packed, in Base64
+BY_PYARROW_17 = (
+    "eNorZAxwDDIUZRCVEJXQEWUCMthE2WQYGBiYQJgRRDo6qbnJiPJIqrIxSEqwJ+fnFiTmVYoyiDGJ2YnZqXF4ygA1MYiCVAIpJVEl"
+    "LMYwwEGK2j1GGVE+iGFsZfk5pbmpYLM8xDzUpjEiG8YiaWPKIMFWnJyRmpsoysIgyqPKBLdflcEHZLwon6iYKBPMIFUuURZRA50Y"
+    "EAmUFGOSlJHUIdbxRDtMrI1RjEmNA0iJMDBoKBQkFhWWppboJhcU6CYWFeWXK5SlFhVn5ucpGJrrGegZSOoAHQpy60UgBgV2IeEg"
+    "d3ahOMj/wwHbaJATEeSubtRL5Yw6o0FORJC7e1AxyCeMBvl9WJD/YgQiLKFVDCQTFfISc1MV8tMU8ksyUosUclLz0ksyFGgprLaG"
+    "CXtILQEh9IjmEeXBdDqD2hZmrIFoJGak1sRMi9gl3tFEu03sGhM4gq8xkRbBV6ARnEI4T3l6kZCncAT1CUac3hnYjESsw8QKwMFc"
+    "QFoon4eG8iuislEeJInn56XqKCQWK+Tk56Xr6SnQUpi0bESovPyidooZZ7E04DmKWLeJvYHkqDdk5qhMWFzjyApW2F0MSnGkhTdT"
+    "hNol3NVAF02yFZGOJ9phYlXgsK4iL1sBAGVtKso="
+)
 
 
 class Writer:
@@ -124,6 +138,24 @@ def test_files_with_what_they_are_told_not_to_have_are_all_pyarrow_s() -> None:
             return files.parquet(row, options)
 
         assert list(OneRowFiles(write).of(rows)) == [write(rows.slice(place, 1)) for place in range(5)]
+
+
+def test_files_are_those_of_a_former_pyarrow_where_that_one_writes() -> None:
+    packed, former = zlib.decompress(base64.b64decode(BY_PYARROW_17)), []
+    while packed:
+        (length,) = struct.unpack_from("<H", packed)
+        former.append(packed[2 : 2 + length])
+        packed = packed[2 + length :]
+    rows = pa.concat_tables([pq.read_table(pa.BufferReader(body)) for body in former])
+    assert rows["company"].to_pylist()[5:] == ["IJ", "another one, as long.. " * 5, None]
+    asked: list[int] = []
+
+    def write(row: pa.Table) -> bytes:
+        asked.append(next(n for n in range(len(former)) if rows.slice(n, 1).equals(row)))
+        return former[asked[-1]]
+
+    assert list(OneRowFiles(write).of(rows)) == former
+    assert asked == [0, 1, 2, 3, 4, 7]  # 5 and 6 have lengths that have been there
 
 
 def test_a_table_of_other_columns_has_its_own_files() -> None:
