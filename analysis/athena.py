@@ -37,6 +37,7 @@ from scraper.b3.calendar import KNOWN_DAYS, sessions_between
 
 DEFAULT_STACK = "BovespaPipeline"
 _SIMULATED = "SIMULADA"  # what the companies of the simulated market are called, with a number behind it
+_POLL_SECONDS = 0.2  # most queries here end in less than the second that awswrangler would wait
 
 _SOURCES = {
     "en": ("Source: B3, COTAHIST", "Simulated data: no company or price is anybody's"),
@@ -304,6 +305,7 @@ class Lake:
                     workgroup=self.work_group,
                     ctas_approach=False,
                     params=values,
+                    athena_query_wait_polling_delay=_POLL_SECONDS,
                 )
             except (QueryFailed, QueryCancelled) as error:
                 raise LakeError(f"Athena: {error}\nThe query was:\n{sql}") from error

@@ -1,9 +1,10 @@
-"""Ten simulated years into a lake by one command, killed twice on the way, and every sum reconciled.
+"""Simulated years into a lake by one command, killed twice on the way, and every sum reconciled.
 
-`python -m benchmarks.decade [--wide]`. A simulated B3 serves annual files, `python -m scraper backfill` loads
-them into an emulated AWS in a process of its own, which is killed twice without warning and begun again with
-the same arguments; the third time it goes to its end, with one range run of the Glue job on Spark. Then what
-lies in the buckets is compared, session by session and to the cent, with what the market made.
+`python -m benchmarks.decade [--wide] [--years 1986-2025 --quotes 1000 --tickers 120]`. A simulated B3 serves
+annual files, `python -m scraper backfill` loads them into an emulated AWS in a process of its own, which is
+killed twice without warning and begun again with the same arguments; the third time it goes to its end, with
+one range run of the Glue job on Spark. Then what lies in the buckets is compared, session by session and to
+the cent, with what the market made.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ import io
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -38,6 +41,7 @@ from botocore.config import Config
 
 from benchmarks.environments import REPOSITORY
 from benchmarks.figures import Report, describe, machine, table, write
+from benchmarks.process_tree import ProcessTree
 from sandbox.b3.columns import Columns
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import QUOTES_PATH, B3Server
@@ -48,8 +52,8 @@ from sandbox.ministack import MiniStack
 from scraper.b3.calendar import sessions_between
 from stacks.bundling import refinement_bundle
 
-FIRST_YEAR, LAST_YEAR = 2015, 2024
-TICKERS, QUOTES = 40, 300
+YEARS = (2015, 2024)
+TICKERS, QUOTES = 40, 300  # a session
 KILLED_AT = (0.25, 0.6)
 """When the load is killed: shares of all sessions that lie in the raw bucket by then."""
 
@@ -57,6 +61,7 @@ DATABASE = "history"
 TABLE = "bovespa_daily"
 _JOB_MINUTES = 120
 _SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_BETWEEN_PEAKS = 1
 _CONNECTIONS = 8
 
 Seen = Callable[[str], None]
@@ -178,6 +183,14 @@ class Lake:
         """The years whose manifest has been written."""
         names = (re.search(r"COTAHIST_A(\d{4})\.json", key) for key in _keys(self.raw, "backfill/"))
         return sorted(int(name[1]) for name in names if name)
+
+    def stored(self, place: Place) -> int:
+        """The bytes of the objects in a place."""
+        bucket = self.raw if place is RAW else self.refined
+        pages = (
+            boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=place.prefix)
+        )
+        return sum(item["Size"] for page in pages for item in page.get("Contents", []))
 
     def written_twice(self) -> int:
         """How many sessions were put into the raw bucket more than once."""
@@ -371,23 +384,47 @@ def differences(expected: BySession, found: BySession) -> list[str]:
     ]
 
 
-def main(*, wide: bool = False) -> None:
+@contextmanager
+def _looked_at(tree: ProcessTree) -> Iterator[None]:
+    """Look at processes again and again meanwhile."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_SECONDS_BETWEEN_PEAKS):
+            tree.look()
+
+    with ThreadPoolExecutor(1) as beside:
+        looking = beside.submit(look)
+        try:
+            yield
+        finally:
+            ended.set()
+        looking.result()
+
+
+def main(
+    *, wide: bool = False, years: tuple[int, int] = YEARS, tickers: int = TICKERS, quotes: int = QUOTES
+) -> None:
     """Measures, prints Markdown tables and writes `build/benchmarks/decade.json`.
 
     Args:
         wide: Whether the job makes the wide table too, a file for each session and ticker.
+        years: The first and the last.
+        tickers: Stocks of the market.
+        quotes: Quotes of a session, about.
 
     Raises:
         AssertionError: A sum does not reconcile, a session is missing, or there was not one job run.
         LoadError: The load failed.
     """
     show = Show(sys.stderr)
-    sessions = sessions_between(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31))
-    market = CountingMarket(tickers=TICKERS, quotes=QUOTES)
+    first, last = years
+    sessions = sessions_between(date(first, 1, 1), date(last, 12, 31))
+    market = CountingMarket(tickers=tickers, quotes=quotes)
     source = SimulatedSource(sessions, market)
     seconds: dict[str, float] = {}
     with show.step("Annual files of the simulated B3", slow=True) as step, _timed(seconds, "generation"):
-        zip_bytes = _generate(source, step)
+        zip_bytes = _generate(source, range(first, last + 1), step)
         step.outcome = f"{len(sessions):,} sessions, {zip_bytes / 1e6:.0f} MB"
     assert sorted(market.figures) == sessions, "the annual files have other sessions than were asked for"
     with (
@@ -399,7 +436,8 @@ def main(*, wide: bool = False) -> None:
         scratch = Path(folder) / "scratch"
         scratch.mkdir()
         lake = Lake.make("decade")
-        with show.step("Load, killed twice, and range run", slow=True) as step:
+        tree = ProcessTree(aws.pid)
+        with show.step("Load, killed twice, and range run", slow=True) as step, _looked_at(tree):
             attempts = load(
                 lake,
                 b3,
@@ -414,8 +452,12 @@ def main(*, wide: bool = False) -> None:
             found = _reconcile(lake, market.figures, wide=wide, step=step)
             step.outcome = "every session adds up to what the market made"
         (run,) = lake.job_runs()
+        peak = {"load": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024}
         report = {
             "machine": machine(),
+            "years": years,
+            "peak_bytes": peak | {"range run": tree.peak_bytes["job"]},
+            "stored_bytes": {place.name: lake.stored(place) for place in (RAW, COMPACT, WIDE)},
             "zip_bytes": zip_bytes,
             "sums": {
                 name: _total(figures)._asdict() | {"sessions": len(figures)}
@@ -437,10 +479,10 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.monotonic() - started
 
 
-def _generate(source: SimulatedSource, step: Step) -> int:
+def _generate(source: SimulatedSource, years: Iterable[int], step: Step) -> int:
     """Have B3 make its annual files; their bytes."""
     size = 0
-    for year in range(FIRST_YEAR, LAST_YEAR + 1):
+    for year in years:
         step.doing(str(year))
         document = source.quotes(annual_zip_name(year))
         assert document, f"the simulated B3 has no file of {year}"
@@ -473,8 +515,9 @@ def _total(figures: BySession) -> Figures:
 
 def _print(report: Report) -> None:
     sums, seconds = report["sums"], report["seconds"]
+    first, last = report["years"]
     print(
-        f"### Years {FIRST_YEAR} to {LAST_YEAR}, simulated: {sums['market']['sessions']:,} sessions, "
+        f"### Years {first} to {last}, simulated: {sums['market']['sessions']:,} sessions, "
         f"{sums['market']['lines']:,} quotes, killed twice on the way\n"
     )
     tables = "wide and compact" if WIDE.name in sums else "compact"
@@ -498,6 +541,9 @@ def _print(report: Report) -> None:
         for name, total in sums.items()
     ]
     print("\n" + table(["place", "sessions", "lines", "stocks", "volume, BRL"], places))
+    stored = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in report["stored_bytes"].items() if size)
+    peaks = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in report["peak_bytes"].items())
+    print(f"\nStored: {stored}. Peak memory: {peaks}.")
     asked = Counter(year for attempt in report["attempts"] for year in attempt["downloads"])
     repeated = [str(year) for year, times in sorted(asked.items()) if times > 1]
     print(
@@ -517,4 +563,9 @@ def _stage(attempt: Mapping[str, Any], range_run: float) -> tuple[str, float, st
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decade", description=__doc__)
     parser.add_argument("--wide", action="store_true", help="also a file for each session and ticker")
-    main(wide=parser.parse_args().wide)
+    parser.add_argument("--years", default="{}-{}".format(*YEARS), help="first and last year (%(default)s)")
+    parser.add_argument("--tickers", type=int, default=TICKERS, help="stocks of the market (%(default)s)")
+    parser.add_argument("--quotes", type=int, default=QUOTES, help="quotes of a session (%(default)s)")
+    asked = parser.parse_args()
+    first_year, last_year = map(int, asked.years.split("-"))
+    main(wide=asked.wide, years=(first_year, last_year), tickers=asked.tickers, quotes=asked.quotes)

@@ -34,7 +34,7 @@ from scraper.runtime.settings import Settings
 
 EVENT_SECONDS = 300.0
 """From a raw object to its job run: Lambda tries three times, one minute and two apart."""
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 """From one look for the run that an arrival starts to the next."""
 
 

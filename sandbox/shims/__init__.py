@@ -32,6 +32,7 @@ from sandbox.shims import (
     result_types,
     schedules,
     stack_resources,
+    stack_waits,
     views,
 )
 
@@ -94,6 +95,7 @@ def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) 
     result_types.install()
     schedules.install()
     stack_resources.install()
+    stack_waits.install()
     views.install()  # before what translates
     if lab_role is not None:
         learner_lab.install(lab_role)

@@ -552,3 +552,19 @@ match sys.argv[-1]:
     assert second != first
     assert java_of("FAILED", **{"--how": "die"}) == second
     assert java_of("SUCCEEDED") != second
+
+
+def test_a_stack_is_described_when_nobody_is_at_work_on_it_any_more(aws: MiniStack) -> None:
+    cloudformation = aws.client("cloudformation")
+    never_told = {
+        "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+        "Condition": {
+            "Type": "AWS::CloudFormation::WaitCondition",
+            "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "1"},
+        },
+    }
+    begun = cloudformation.create_stack(
+        StackName=f"waits-{uuid4().hex[:8]}", TemplateBody=json.dumps({"Resources": never_told})
+    )
+    (stack,) = cloudformation.describe_stacks(StackName=begun["StackId"])["Stacks"]
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
