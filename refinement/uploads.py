@@ -13,7 +13,7 @@ import functools
 import os
 import re
 import threading
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import boto3
@@ -45,12 +45,11 @@ class Uploads:
         self._s3.meta.events.register_last("before-call.s3", _without_expect)
         self._bucket = bucket
         self._credentials: Any = session.get_credentials()
+        authorities: Any = os.environ.get("AWS_CA_BUNDLE") or True
         self._http = functools.partial(
             URLLib3Session,
             max_pool_connections=calls,
-            verify=cast(
-                bool, os.environ.get("AWS_CA_BUNDLE") or True
-            ),  # or a file's name, which its type lacks
+            verify=authorities,
             # Without them the content would wait until S3 had the head
             socket_options=HTTPConnection.default_socket_options,
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
@@ -13,6 +15,8 @@ from typing import Any
 import boto3
 import pytest
 import urllib3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
@@ -182,6 +186,30 @@ def test_requests_are_signed_as_the_client_s_are(s3: Any, monkeypatch: pytest.Mo
         assert re.search(r"/us-east-1/s3/aws4_request, .*x-amz-security-token", headers["authorization"])
     same = ("x-amz-security-token", "user-agent")
     assert [straight[name] for name in same] == [of_client[name] for name in same]
+
+
+def test_over_tls_the_content_is_not_signed_but_has_its_checksum(
+    aws: MiniStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    def take(_: URLLib3Session, request: Any) -> Any:
+        sent.append((request.url, {name.lower(): _text(value) for name, value in request.headers.items()}))
+        return AWSResponse(request.url, 200, HTTPHeaders(), urllib3.HTTPResponse(io.BytesIO()))
+
+    monkeypatch.setattr(URLLib3Session, "send", take)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    uploads = Uploads(boto3.Session(region_name="sa-east-1"), BUCKET, 1)
+    for key in KEYS[:2]:
+        uploads.put(key, b"content", None)
+
+    (_, _), (url, headers) = sent
+    assert url == "https://uploads.s3.sa-east-1.amazonaws.com/" + KEYS[1].replace("=", "%3D").replace(
+        "%2F", "%252F"
+    )
+    assert "/sa-east-1/s3/aws4_request" in headers["authorization"]
+    assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert headers["content-md5"] == b64encode(md5(b"content", usedforsecurity=False).digest()).decode()
 
 
 def _text(header: Any) -> str:
