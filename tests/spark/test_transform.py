@@ -562,6 +562,20 @@ class TestReconcile:
             with pytest.raises(RefineError, match=message):
                 reconcile(sums_of(quotes), rows)
 
+    def test_names_each_session_that_does_not_add_up_and_all_that_were_not_written(
+        self, quotes: DataFrame, refined: DataFrame
+    ) -> None:
+        later = refined.where("trade_date > DATE '2031-03-14'")
+        faulty = later.selectExpr(
+            *["volume + 0.01 AS volume" if name == "volume" else name for name in later.columns]
+        )
+        with pytest.raises(RefineError) as refused:
+            reconcile(sums_of(quotes), faulty)
+        said = str(refused.value)
+        assert "2031-03-14: expected rows where there are quotes" in said
+        assert "2031-03-15: volume: expected 0.01, found 0.02" in said
+        assert "2031-03-14 to 2031-03-15, was written" in said
+
     def test_finds_a_row_that_a_portfolio_with_a_ticker_twice_would_double(self, spark: SparkSession) -> None:
         quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
