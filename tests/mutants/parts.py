@@ -87,7 +87,11 @@ PARTS = {
     ),
     "catalog": Part(
         layouts=(("refinement/catalog.py",), ("glue_scripts/refine.py#Catalog",)),
-        tests=("tests/spark/test_refine_job.py",),
+        tests=(
+            "tests/spark/test_refine_job.py",
+            "tests/spark/test_wide_retention.py",
+            "tests/spark/test_refine_range.py",
+        ),
     ),
 }
 

@@ -398,6 +398,20 @@ class TestCatalog:
         lake.catalog().prepare()
         assert lake.glue.get_database(Name=lake.database)["Database"]["Description"] == "ours"
 
+    def test_takes_a_table_that_another_run_has_created_since_it_looked(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create = lake.glue.create_table
+
+        def create_after_another(**table: Any) -> Any:
+            create(**table)
+            return create(**table)
+
+        monkeypatch.setattr(lake.glue, "create_table", create_after_another)
+        catalog = lake.catalog()
+        catalog.prepare()
+        assert catalog.synchronise([("2031-03-14", "ZZAA3")])["registered"] == 1
+
     def test_raises_what_a_batch_answers_with_unless_the_partition_is_there_already(
         self, aws: MiniStack
     ) -> None:
