@@ -42,7 +42,7 @@ SEED ?= 1
 WITH ?=
 FORMER ?=
 
-.PHONY: help setup spark-classes sandbox report notebook pictures test test-trino test-faults check lint types synth preflight deploy destroy bench bench-reader cost fuzz mutants wheels audit docs clean lock
+.PHONY: help setup spark-classes sandbox report notebook pictures test test-trino test-faults check lint types synth preflight deploy destroy bench bench-reader bench-job cost fuzz mutants wheels audit docs clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -184,6 +184,9 @@ cost: setup ## write docs/cost.md anew, from what the benchmarks measured and th
 
 bench-reader: setup ## the reader of annual files beside unzipping, libraries, polars and DuckDB: table and plot; FORMER=<commit>: beside that commit's
 	@python -m benchmarks.reader_year $(if $(FORMER),--former $(FORMER))
+
+bench-job: spark-classes ## the job over a day, a month and a year; FORMER=<commit>: in turns with that commit's, whose objects have to be the same
+	@python -m benchmarks.range_run $(if $(FORMER),--former $(FORMER))
 
 fuzz: setup ## fuzz a reader for an hour: READER=daily|annual|portfolio|actions|levels MINUTES=60
 	@test -x .venv-fuzz/bin/python || $(PYTHON) -m venv .venv-fuzz

@@ -31,9 +31,12 @@ class ProcessTree:
     def __init__(self, root: int) -> None:
         self._root = root
         self._ticks: dict[int, tuple[str, int]] = {}
-        self._before = _ticks(root)
         self.peak_bytes: dict[str, int] = {}
         self.job_bytes: list[int] = []
+        self.look()
+        # What a Java that runs share has taken before is not this one's
+        self._before = {process: ticks for process, (_, ticks) in self._ticks.items()}
+        self._before[root] = _ticks(root)
 
     def look(self) -> None:
         """Take note of what there is now."""
@@ -58,9 +61,9 @@ class ProcessTree:
 
     def processor_seconds(self) -> dict[str, float]:
         """Processor seconds up to the last look, by kind of process."""
-        seconds = {"emulator": (_ticks(self._root) - self._before) / _TICKS}
-        for kind, ticks in self._ticks.values():
-            seconds[kind] = seconds.get(kind, 0) + ticks / _TICKS
+        seconds = {"emulator": (_ticks(self._root) - self._before[self._root]) / _TICKS}
+        for process, (kind, ticks) in self._ticks.items():
+            seconds[kind] = seconds.get(kind, 0) + (ticks - self._before.get(process, 0)) / _TICKS
         return seconds
 
 

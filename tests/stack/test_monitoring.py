@@ -538,7 +538,7 @@ def test_the_table_of_job_runs_is_read_off_the_line_with_which_a_run_ends(
     found = re.search(expression[1].replace("(?<", "(?P<"), line)
     assert found
     assert float(found["seconds"]) >= 0
-    assert found["phases"] == "files 0.0 s, rows 0.0 s"
+    assert found["phases"] == "files 0.00 s, rows 0.00 s"
     assert (found["run"], found["session_date"]) == ("jr_0f3a", "2024-11-04/2024-11-08")
 
 

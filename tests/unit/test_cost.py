@@ -17,16 +17,16 @@ def _reports(**reads: Any) -> dict[str, figures.Report]:
     """Benchmarks whose market is a tenth of B3's, so that what grows with it is tenfold."""
     return {
         "range_run": {
-            "market": {"tickers": 138.3},
             "machine": {"cpus": 2},
             "runs": [
                 {
                     "span": span,
                     "compact_only": False,
                     "files": 100,
-                    "phases": {"rows": 10.0, "files": 2.0, "catalog": 0.5, "deletions": 0.5},
+                    "seconds": seconds,
+                    "phases": {"start": 5.0, "rows": 10.0, "files": 2.0, "adjustment": 1.0},
                 }
-                for span in ("a day", "a month")
+                for span, seconds in [(cost.DAY, 45.0), (cost.DAY, 46.0), (cost.DAY, 99.0), ("a month", 60.0)]
             ],
         },
         "reads": {
@@ -55,7 +55,7 @@ def _lines(**reads: Any) -> dict[str, cost.Line]:
 def test_a_smaller_market_s_figures_are_taken_to_a_session_of_b3() -> None:
     measured = cost.measure(_reports())
 
-    assert measured.job_seconds == 10 + 10 * (2 + 0.5 + 0.5)  # rows take as long, files ten times
+    assert measured.job_seconds == 46 - 5 - 1  # the median, without its start and the adjustment
     assert measured.wide_bytes == 3_000 * 1_383
     assert measured.compact_bytes == 4_000 + 10 * 10_000  # the footer does not grow
     assert measured.raw_bytes == 50 * 12_226
