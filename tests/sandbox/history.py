@@ -74,11 +74,18 @@ def ask_for_levels(deployed: Deployed, sessions: Sequence[date]) -> None:
 
 
 @contextmanager
-def levels_put_back(deployed: Deployed) -> Iterator[None]:
-    """The deployed pipeline, in the end with the levels of indices that it had in the beginning."""
+def levels_put_back(deployed: Deployed, *, empty: bool = False) -> Iterator[None]:
+    """The deployed pipeline, in the end with the levels of indices that it had in the beginning.
+
+    Args:
+        deployed: The pipeline.
+        empty: Whether it has none meanwhile.
+    """
     bucket = boto3.resource("s3").Bucket(deployed.sandbox.deployment.raw_bucket)
     before = {each.key: each.get() for each in bucket.objects.filter(Prefix=keys.INDEX_LEVELS)}
     bodies = {key: found["Body"].read() for key, found in before.items()}
+    if empty:
+        bucket.objects.filter(Prefix=keys.INDEX_LEVELS).delete()
     try:
         yield
     finally:

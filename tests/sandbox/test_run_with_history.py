@@ -66,7 +66,7 @@ def with_history(deployed: Deployed) -> Iterator[WithHistory]:
     served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, *SESSIONS], MARKET)
     with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         lead_to(deployed.sandbox.aws, environment)
-        stack.enter_context(levels_put_back(deployed))
+        stack.enter_context(levels_put_back(deployed, empty=True))
         pipeline, shown = deployed.pipeline, StringIO()
         job_runs, before = len(pipeline.job_runs()), pipeline.registered_sessions()
         wide_before = pipeline.registered_partitions()
