@@ -59,7 +59,7 @@ def test_the_page_fits_and_shows_everything(chromium: Page, report: Path, size: 
     assert chromium.evaluate(cut) == []
     pictures = "Promise.all([...document.images].map(i => i.decode().then(() => i.currentSrc)))"
     shown = chromium.evaluate(pictures)
-    assert len(shown) == 5
+    assert len(shown) == 6
     source = f"screen and (max-width: 899px){' and (prefers-color-scheme: dark)' if scheme == 'dark' else ''}"
     phone = f"[...document.querySelectorAll('source[media=\"{source}\"]')].map(s => s.srcset)"
     assert (shown == chromium.evaluate(phone)) == (size == "phone")
