@@ -1,6 +1,6 @@
 """Simulated years into a lake by one command, killed twice on the way, and every sum reconciled.
 
-`python -m benchmarks.decade [--wide] [--years 1986-2025 --quotes 1000 --tickers 120]`. A simulated B3 serves
+`python -m benchmarks.decade [--wide] [--years 2000-2025 --quotes 1000 --tickers 120]`. A simulated B3 serves
 annual files, `python -m scraper backfill` loads them into an emulated AWS in a process of its own, which is
 killed twice without warning and begun again with the same arguments; the third time it goes to its end, with
 one range run of the Glue job on Spark. Then what lies in the buckets is compared, session by session and to
