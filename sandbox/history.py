@@ -105,12 +105,13 @@ class Loading:
     @property
     def _commands(self) -> list[list[str]]:
         days = ("--from", str(self._lacking[0]), "--to", str(self._lacking[-1]))
-        commands = [["backfill", *days, "--compact-only"]]
+        commands = []
+        if self._b3 is not None:
+            commands.append(["backfill", "--corporate-actions"])
         if self._levels:
             years = ("--from", str(self._levels[0]), "--to", str(self._levels[-1]))
-            commands.insert(0, ["backfill", "--index-levels", *years])
-        if self._b3 is not None:
-            commands.insert(0, ["backfill", "--corporate-actions"])
+            commands.append(["backfill", "--index-levels", *years])
+        commands.append(["backfill", *days, "--compact-only"])
         return commands
 
     def _doing(self) -> str:
