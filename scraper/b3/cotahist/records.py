@@ -103,9 +103,11 @@ def _extremes(records: Records) -> tuple[Records, Records]:
     near = _IN_CACHE // _SIDE_BY_SIDE
     for first in range(0, rows, near):
         found = wide[first : first + near]
-        of_found = (found.min(axis=0), found.max(axis=0))
-        low, high = (each.reshape(_SIDE_BY_SIDE, stride)[:, :width] for each in of_found)
-        lowest, highest = np.minimum(lowest, low.min(axis=0)), np.maximum(highest, high.max(axis=0))
+        for of_wide, ufunc, of_all in (
+            (found.min(axis=0), np.minimum, lowest),
+            (found.max(axis=0), np.maximum, highest),
+        ):
+            ufunc(of_all, ufunc.reduce(of_wide.reshape(_SIDE_BY_SIDE, stride)[:, :width]), out=of_all)
     return lowest, highest
 
 
