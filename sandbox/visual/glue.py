@@ -48,7 +48,7 @@ class DynamicFrame:
 
         It is computed here, as what Spark plans from here on has to know those types.
         """
-        frame = frame.localCheckpoint()
+        frame = frame.localCheckpoint(eager=False)
         counts = frame.agg(*[F.count(f"`{name}`").alias(name) for name in frame.columns]).first()
         known = counts.asDict() if counts else {}
         return cls(
