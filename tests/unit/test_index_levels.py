@@ -200,7 +200,8 @@ def test_the_simulated_level_is_the_portfolios_value_by_its_divisor() -> None:
 
 def test_the_simulated_b3_serves_the_sessions_of_a_year_that_are_known_and_null_of_others() -> None:
     market = SimulatedMarket(tickers=40, quotes=200)
-    source = SimulatedSource([date(2023, 12, 28), THURSDAY, FRIDAY], market, actions_as_of=THURSDAY)
+    source = SimulatedSource([date(2023, 12, 28), THURSDAY, FRIDAY], market)
+    source.actions_as_of = THURSDAY
 
     def served(index: str, year: int) -> list[date] | None:
         document = source.levels(LevelsRequest(index=index, year=year))
