@@ -434,14 +434,6 @@ def test_a_refused_answer_whose_address_says_nothing_is_told(bucket: Bucket) -> 
 # --- the backfill
 
 
-@pytest.fixture
-def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
-    for name in ("STACK_NAME", "INDEX_CODES", "EXTRA_CA_FILE"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def backfill(*arguments: str) -> int:
     return main(["backfill", "--index-levels", *arguments])
 
