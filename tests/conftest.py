@@ -25,6 +25,21 @@ settings.register_profile("others", deadline=None)
 settings.load_profile("repeatable")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share what their module sets up in one process, which sets it up once."""
+    for item in items:
+        definitions = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+        module = item.nodeid.partition("::")[0]
+        is_shared = any(
+            fixture.scope == "module" and fixture.baseid == module
+            for overriding in definitions
+            for fixture in overriding
+        )
+        if is_shared and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(module))
+
+
 @pytest.fixture(scope="session")
 def b3_files() -> Path:
     """The folder with B3's own files (`B3_FILES`, else `../shared/b3`); tests that ask for it skip without.

@@ -36,8 +36,8 @@ class BrokenB3(B3Server):
         faults: What is answered below an address.
     """
 
-    def __init__(self, source: Any) -> None:
-        super().__init__(source)
+    def __init__(self, source: Any, *, port: int = 0) -> None:
+        super().__init__(source, port=port)
         self.faults: dict[str, Answer] = {}
 
     def answer(self, seen: SeenRequest) -> Answer:

@@ -12,6 +12,7 @@ from sandbox.environment import start
 from sandbox.pipeline import Pipeline
 from tests.faults.bench import Bench, BrokenB3, Shelf
 from tests.leading import lead_to
+from tests.sandbox.deployed import SESSIONS, port_for_b3
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +21,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     shelf = Shelf()
     folder = tmp_path_factory.mktemp("faults")
     with (
-        BrokenB3(shelf) as b3,
-        start(folder, b3=b3, lookback=1, show=Show(StringIO())) as sandbox,
+        BrokenB3(shelf, port=port_for_b3()) as b3,
+        start(folder, b3=b3, lookback=len(SESSIONS), show=Show(StringIO())) as sandbox,
         pytest.MonkeyPatch.context() as environment,
     ):
         lead_to(sandbox.aws, environment)

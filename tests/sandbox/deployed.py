@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from io import StringIO
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 SESSIONS = (date(2025, 3, 12), date(2025, 3, 13))
 MORNING_AFTER = datetime(2025, 3, 14, 10, 0, tzinfo=UTC)  # 07:00 in São Paulo
 MARKET = SimulatedMarket(seed=7, tickers=40, quotes=300)
+
+_ports: list[int] = []
 
 
 class ChangingSource:
@@ -88,6 +91,18 @@ class Deployed:
     job_runs: list[JobRun]
 
 
+def port_for_b3() -> int:
+    """A port to serve a B3 on, one of before if it is free again: stacks that ask it are deployed once."""
+    for port in (*_ports, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            if not port:
+                _ports.append(probe.getsockname()[1])
+            return port or _ports[-1]
+    raise RuntimeError("there is no free port")
+
+
 @contextmanager
 def deploying(folder: Path) -> Iterator[Deployed]:
     """The stack, deployed, with `SESSIONS` taken from the simulated market by one firing of the schedule.
@@ -97,7 +112,7 @@ def deploying(folder: Path) -> Iterator[Deployed]:
     """
     b3 = ChangingSource(SimulatedSource(SESSIONS, MARKET))
     with (
-        B3Server(b3) as server,
+        B3Server(b3, port=port_for_b3()) as server,
         start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO())) as sandbox,
     ):
         with pytest.MonkeyPatch.context() as environment:

@@ -31,7 +31,7 @@ from sandbox.request import Request
 from sandbox.run import run
 from tests.leading import lead_to
 from tests.sandbox.at_work import RoleAtWork, roles_at_work
-from tests.sandbox.deployed import MARKET, SESSIONS, quotes_of
+from tests.sandbox.deployed import MARKET, SESSIONS, port_for_b3, quotes_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("visual sandbox")]
 
@@ -83,7 +83,7 @@ class Journey:
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
     folder = tmp_path_factory.mktemp("visual")
-    with B3Server(SimulatedSource(SESSIONS, MARKET)) as b3:
+    with B3Server(SimulatedSource(SESSIONS, MARKET), port=port_for_b3()) as b3:
         with _deployed(folder, b3, SCRIPT) as sandbox:
             script = _look(sandbox, _arrives(sandbox, FIRST))
         with _deployed(folder, b3, VISUAL) as sandbox:
@@ -101,7 +101,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
 @contextmanager
 def _deployed(folder: Path, b3: B3Server, job: str) -> Iterator[Sandbox]:
     with (
-        start(folder, b3=b3, lookback=1, show=Show(StringIO()), job=job) as sandbox,
+        start(folder, b3=b3, lookback=len(SESSIONS), show=Show(StringIO()), job=job) as sandbox,
         pytest.MonkeyPatch.context() as variables,
     ):
         lead_to(sandbox.aws, variables)
