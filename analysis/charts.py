@@ -23,7 +23,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Union
 
 import numpy as np
 import pandas as pd
@@ -36,47 +36,43 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from analysis import style
 from analysis.style import SMALL, Format, Sheet, plain
 
+if TYPE_CHECKING:
+    from typing import Unpack
+
 Size = Union[None, float, tuple[float, float]]
+
+
+class Page(TypedDict, total=False):
+    """The keywords that every chart takes."""
+
+    theme: str
+    language: str
+    source: str
+    size: Size
+
 
 AVERAGES = (5, 20, 200)
 """Sessions of the moving averages that stand beside candles, if the frame has them."""
 
 
-def market_breadth(
-    frame: pd.DataFrame,
-    *,
-    prices: str = "total_return",
-    theme: str = "light",
-    language: str = "en",
-    source: str = "",
-    size: Size = None,
-) -> Figure:
+def market_breadth(frame: pd.DataFrame, *, prices: str = "total_return", **page: Unpack[Page]) -> Figure:
     """Rising and falling stocks of each session, and their difference added up.
 
     Args:
         frame: `trade_date`, `advances`, `declines`, `unchanged`, a row a session; the last three are counts,
             null where the session before is missing; if it has it, `missing_before`.
         prices: See the module.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "breadth", prices)
     data = _sorted(frame)
     key = [
         (words["up"], {"color": look.up, "linewidth": 7}),
         (words["down"], {"color": look.down, "linewidth": 7}),
     ]
-    sheet = Sheet(
-        words["title"],
-        words["unit"] + _gap_words(data, form),
-        source=source,
-        theme=theme,
-        size=_size(size, 5.2, 5.2),
-        key=key,
-    )
+    sheet = paper.sheet(words["title"], words["unit"] + _gap_words(data, form), (5.2, 5.2), key=key)
     if data.empty or data["advances"].isna().all():
         return _nothing(sheet, words)
     days, breaks = style.days_of(data["trade_date"]), _breaks(data)
@@ -114,19 +110,15 @@ def market_breadth(
     return sheet.settle()
 
 
-def turnover_by_sector(
-    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
-) -> Figure:
+def turnover_by_sector(frame: pd.DataFrame, **page: Unpack[Page]) -> Figure:
     """Financial volume by economic sector, the largest first, and each one's share.
 
     Args:
         frame: `sector`, as B3 names it or null for what is in none, and `volume`; a row a sector.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "sectors")
     volumes = frame.assign(volume=_floats(frame["volume"])).groupby("sector", dropna=False)["volume"].sum()
     named = volumes[volumes.index.notna()].sort_values(ascending=False, kind="stable")
@@ -138,12 +130,8 @@ def turnover_by_sector(
     rest = float(volumes[volumes.index.isna()].sum())
     if rest:
         rows.append((words["none"], rest, look.neutral))
-    sheet = Sheet(
-        words["title"],
-        words["unit"],
-        source=source,
-        theme=theme,
-        size=_size(size, 1.4 + 0.29 * max(len(rows), 4), 1.5 + 0.4 * max(len(rows), 3)),
+    sheet = paper.sheet(
+        words["title"], words["unit"], (1.4 + 0.29 * max(len(rows), 4), 1.5 + 0.4 * max(len(rows), 3))
     )
     if not rows:
         return _nothing(sheet, words)
@@ -186,16 +174,7 @@ def turnover_by_sector(
     return sheet.figure
 
 
-def candles(
-    frame: pd.DataFrame,
-    *,
-    ticker: str,
-    prices: str = "adjusted",
-    theme: str = "light",
-    language: str = "en",
-    source: str = "",
-    size: Size = None,
-) -> Figure:
+def candles(frame: pd.DataFrame, *, ticker: str, prices: str = "adjusted", **page: Unpack[Page]) -> Figure:
     """A stock's sessions as candles, with the averages of its close, and its volume below.
 
     A candle is hollow where the close is at or above the open. Sessions stand side by side, whatever lies
@@ -207,12 +186,10 @@ def candles(
             it, `missing_before`. A row a session.
         ticker: The stock.
         prices: See the module.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "candles", prices)
     data = _sorted(frame)
     data = data[pd.Series(_floats(data["close"]), index=data.index).notna()]
@@ -226,13 +203,8 @@ def candles(
         (words["rises"], {"color": look.up, "marker": "s", "markersize": 7, "markerfacecolor": look.page}),
         (words["falls"], {"color": look.down, "marker": "s", "markersize": 7, "linestyle": ""}),
     ]
-    sheet = Sheet(
-        words["title"].format(ticker=ticker),
-        words["unit"] + _gap_words(data, form),
-        source=source,
-        theme=theme,
-        size=_size(size, 5.8, 5.6),
-        key=key,
+    sheet = paper.sheet(
+        words["title"].format(ticker=ticker), words["unit"] + _gap_words(data, form), (5.8, 5.6), key=key
     )
     if data.empty:
         message = words["empty"].format(ticker=ticker)
@@ -274,16 +246,7 @@ def candles(
     return sheet.settle()
 
 
-def total_return(
-    frame: pd.DataFrame,
-    events: pd.DataFrame,
-    *,
-    ticker: str,
-    theme: str = "light",
-    language: str = "en",
-    source: str = "",
-    size: Size = None,
-) -> Figure:
+def total_return(frame: pd.DataFrame, events: pd.DataFrame, *, ticker: str, **page: Unpack[Page]) -> Figure:
     """What a stock returned with its distributions and without them, and what went ex when.
 
     Both lines begin at 0, in the first session from which both lead unbroken to the last one. If there are
@@ -297,12 +260,10 @@ def total_return(
         events: What has an effect on them: `ex_date`; `kind`, as in the table of events; `ratio`, shares
             after for one before, or null; `amount` per share, or null. A row an event.
         ticker: The stock.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "total_return")
     every = _sorted(frame)
     data, reason = _proven(every)
@@ -310,12 +271,8 @@ def total_return(
     begins = ""
     if reason and days:
         begins = words["begins"].format(day=form.day(days[0]), reason=reason)
-    sheet = Sheet(
-        words["title"].format(ticker=ticker),
-        words["unit"] + begins + _gap_words(data, form),
-        source=source,
-        theme=theme,
-        size=_size(size, 5.6, 6.2),
+    sheet = paper.sheet(
+        words["title"].format(ticker=ticker), words["unit"] + begins + _gap_words(data, form), (5.6, 6.2)
     )
     if len(data) < _FEWEST:
         message = words["empty" if every.empty else "unproven" if reason else "few"]
@@ -367,16 +324,7 @@ def total_return(
     return sheet.figure
 
 
-def stock_against_index(
-    frame: pd.DataFrame,
-    *,
-    ticker: str,
-    index: str,
-    theme: str = "light",
-    language: str = "en",
-    source: str = "",
-    size: Size = None,
-) -> Figure:
+def stock_against_index(frame: pd.DataFrame, *, ticker: str, index: str, **page: Unpack[Page]) -> Figure:
     """The line of an index, and that of a stock beside it, both from the first session that both have.
 
     Where the stock has none that can be compared with its last one, the index is drawn alone.
@@ -387,12 +335,10 @@ def stock_against_index(
             it has it, `missing_before`. A row a session.
         ticker: The stock.
         index: The index.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "against_index")
     every = _sorted(frame)
     every = every[np.isfinite(_floats(every["level"]))].reset_index(drop=True)
@@ -401,12 +347,8 @@ def stock_against_index(
     data = every.iloc[both.index[0] :].reset_index(drop=True) if has_stock else every
     days, breaks = style.days_of(data["trade_date"]), _breaks(data)
     title = words["title"] if has_stock else words["alone"]
-    sheet = Sheet(
-        title.format(ticker=ticker, index=index),
-        words["unit"] + _gap_words(data, form),
-        source=source,
-        theme=theme,
-        size=_size(size, 4.6, 5.0),
+    sheet = paper.sheet(
+        title.format(ticker=ticker, index=index), words["unit"] + _gap_words(data, form), (4.6, 5.0)
     )
     if len(data) < _FEWEST:
         message = words["empty"].format(index=index)
@@ -447,14 +389,7 @@ def stock_against_index(
 
 
 def index_treemap(
-    frame: pd.DataFrame,
-    *,
-    index: str = "IBOV",
-    prices: str = "total_return",
-    theme: str = "light",
-    language: str = "en",
-    source: str = "",
-    size: Size = None,
+    frame: pd.DataFrame, *, index: str = "IBOV", prices: str = "total_return", **page: Unpack[Page]
 ) -> Figure:
     """The index as areas: each stock by its weight, together with its sector, coloured by its change.
 
@@ -463,12 +398,10 @@ def index_treemap(
             known. A row a stock.
         index: The index that the weights are in.
         prices: See the module.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "treemap", prices)
     data = frame.assign(
         weight=_floats(frame["index_weight"]),
@@ -480,12 +413,10 @@ def index_treemap(
     key = [(words["unknown"], {"color": look.neutral, "marker": "s", "markersize": 9, "linestyle": ""})]
     if data["change"].notna().all():
         key = []
-    sheet = Sheet(
+    sheet = paper.sheet(
         words["title"].format(index=index),
         words["unit"],
-        source=source,
-        theme=theme,
-        size=_size(size, 6.2, 6.6),
+        (6.2, 6.6),
         key=key if len(data) else (),
         scale=(look.scale, _limit_labels(limits, form)) if len(data) else None,
     )
@@ -507,29 +438,23 @@ def index_treemap(
     return sheet.figure
 
 
-def put_call_ratio(
-    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
-) -> Figure:
+def put_call_ratio(frame: pd.DataFrame, **page: Unpack[Page]) -> Figure:
     """What was paid for puts in relation to calls, session by session, and the premiums themselves.
 
     Args:
         frame: `trade_date`; `call_volume`, `put_volume`: premiums; if it has it, `missing_before`. A row a
             session.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "put_call")
     data = _sorted(frame)
     is_long = len(data) >= 2 * _SMOOTHED
-    sheet = Sheet(
+    sheet = paper.sheet(
         words["title"],
         words["unit"] + _gap_words(data, form),
-        source=source,
-        theme=theme,
-        size=_size(size, 5.4, 5.4),
+        (5.4, 5.4),
         key=[
             (words["ratio"], {"color": look.neutral, "linewidth": 1.2, "marker": "o", "markersize": 3}),
             *([(words["smooth"].format(sessions=_SMOOTHED), {"color": look.ink, "linewidth": 2})] * is_long),
@@ -576,13 +501,7 @@ def put_call_ratio(
 
 
 def volatility_against_return(
-    frame: pd.DataFrame,
-    *,
-    prices: str = "total_return",
-    theme: str = "light",
-    language: str = "en",
-    source: str = "",
-    size: Size = None,
+    frame: pd.DataFrame, *, prices: str = "total_return", **page: Unpack[Page]
 ) -> Figure:
     """What each stock returned against how much it moved; the size of a mark is its volume.
 
@@ -590,12 +509,10 @@ def volatility_against_return(
         frame: `ticker`; `sector`, null for none; `volatility_percent`, a year's; `return_percent`; `volume`.
             A row a stock.
         prices: See the module.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "risk", prices)
     data = frame.assign(
         x=_floats(frame["volatility_percent"]),
@@ -606,14 +523,7 @@ def volatility_against_return(
     data = data[np.isfinite(data["x"]) & np.isfinite(data["y"])]
     data = data.sort_values(["volume", "ticker"], ascending=[False, True]).reset_index(drop=True)
     names, marks = _marks(data, look, words["others"])
-    sheet = Sheet(
-        words["title"],
-        words["unit"],
-        source=source,
-        theme=theme,
-        size=_size(size, 6.0, 6.4),
-        key=list(marks.items()),
-    )
+    sheet = paper.sheet(words["title"], words["unit"], (6.0, 6.4), key=list(marks.items()))
     if data.empty:
         return _nothing(sheet, words)
     best, worst = data.loc[data["y"].idxmax()], data.loc[data["y"].idxmin()]
@@ -654,32 +564,22 @@ def volatility_against_return(
     return figure
 
 
-def option_expiries(
-    frame: pd.DataFrame, *, theme: str = "light", language: str = "en", source: str = "", size: Size = None
-) -> Figure:
+def option_expiries(frame: pd.DataFrame, **page: Unpack[Page]) -> Figure:
     """The expiries ahead: what was paid for the options of the stocks whose next expiry it is.
 
     Args:
         frame: `next_expiry`; `stocks` and `option_series`, counts; `volume`: premiums; if it has it,
             `days_to_expiry`. A row an expiry.
-        theme: See the module.
-        language: See the module.
-        source: See the module.
-        size: See the module.
+        page: See the module.
     """
-    form, look = Format(language, _currency(frame)), style.theme_of(theme)
+    paper = _Paper(**page)
+    form, look = paper.format(frame), paper.theme
     words = _language(form, "expiries")
     every = frame[frame["next_expiry"].notna()].sort_values("next_expiry", kind="stable")
     data = every.head(_EXPIRIES)
     left = len(every) - len(data)
     unit = words["unit"] + (f"; {_count(form, left, words['one_later'], words['later'])}" if left else "")
-    sheet = Sheet(
-        words["title"],
-        unit,
-        source=source,
-        theme=theme,
-        size=_size(size, *[lines + 0.5 * max(len(data), 2) for lines in (1.3, 1.7)]),
-    )
+    sheet = paper.sheet(words["title"], unit, (1.3 + 0.5 * max(len(data), 2), 1.7 + 0.5 * max(len(data), 2)))
     if data.empty:
         return _nothing(sheet, words)
     days = style.days_of(data["next_expiry"])
@@ -740,12 +640,26 @@ _EXPIRIES = 8  # that are shown
 _SMOOTHED = 10  # sessions
 
 
-def _size(size: Size, wide: float, narrow: float) -> tuple[float, float]:
-    """Width and height: the height of a page's or of a phone's chart where none is given."""
-    if isinstance(size, tuple):
-        return size
-    width = style.WIDE if size is None else float(size)
-    return width, narrow if width < (style.NARROW + style.WIDE) / 2 else wide
+class _Paper:
+    """What a chart is drawn on; it knows the keywords that there are, and what they are by default."""
+
+    def __init__(
+        self, theme: str = "light", language: str = "en", source: str = "", size: Size = None
+    ) -> None:
+        self.theme = style.theme_of(theme)
+        self._name, self._language, self._source, self._size = theme, language, source, size
+
+    def format(self, frame: pd.DataFrame) -> Format:
+        """How its figures are written."""
+        return Format(self._language, _currency(frame))
+
+    def sheet(self, title: str, unit: str, heights: tuple[float, float], **more: Any) -> Sheet:
+        """A sheet of the size that is asked for; else of one of two heights, a page's or a phone's."""
+        size, (wide, narrow) = self._size, heights
+        if not isinstance(size, tuple):
+            width = style.WIDE if size is None else float(size)
+            size = width, narrow if width < (style.NARROW + style.WIDE) / 2 else wide
+        return Sheet(title, unit, source=self._source, theme=self._name, size=size, **more)
 
 
 def _language(form: Format, chart: str, prices: str = "total_return") -> dict[str, str]:

@@ -1,10 +1,10 @@
 """Simulated years into a lake by one command, killed twice on the way, and every sum reconciled.
 
-`python -m benchmarks.decade [--wide] [--years 2000-2025 --quotes 1000 --tickers 120]`. A simulated B3 serves
-annual files, `python -m scraper backfill` loads them into an emulated AWS in a process of its own, which is
-killed twice without warning and begun again with the same arguments; the third time it goes to its end, with
-one range run of the Glue job on Spark. Then what lies in the buckets is compared, session by session and to
-the cent, with what the market made.
+`python -m benchmarks.decade [--years 2000-2025]`. A simulated B3 serves annual files, `python -m scraper
+backfill` loads them into an emulated AWS in a process of its own, which is killed twice without warning and
+begun again with the same arguments; the third time it goes to its end, with one range run of the Glue job on
+Spark. Then what lies in the buckets is compared, session by session and to the cent, with what the market
+made.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -40,7 +40,7 @@ import pyarrow.parquet as pq
 from botocore.config import Config
 
 from benchmarks.environments import REPOSITORY
-from benchmarks.figures import Report, describe, machine, table, write
+from benchmarks.figures import describe, machine, table
 from benchmarks.process_tree import ProcessTree
 from sandbox.b3.columns import Columns
 from sandbox.b3.market import SimulatedMarket
@@ -79,19 +79,13 @@ class Figures(NamedTuple):
     stocks: int
     cents: int
 
-    def __add__(self, other: object) -> Figures:
-        """The figures of both; a tuple's own addition would append them."""
-        if not isinstance(other, Figures):
-            return NotImplemented
-        return Figures(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 BySession = Mapping[date, Figures]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the lake keeps figures: a prefix, what its keys look like, and how to read a file of it."""
+    """Where the lake keeps figures: a prefix, what its keys look like, and how to read a session's file."""
 
     name: str
     prefix: str
@@ -119,12 +113,6 @@ COMPACT = Place(
     "refined, compact",
     "refined_compact/",
     re.compile(rf"refined_compact/{_SESSION}/part-00000\.parquet"),
-    _refined_figures,
-)
-WIDE = Place(
-    "refined, wide",
-    "refined/",
-    re.compile(rf"refined/{_SESSION}/ticker=[^/]+/part-00000\.parquet"),
     _refined_figures,
 )
 
@@ -187,10 +175,7 @@ class Lake:
     def stored(self, place: Place) -> int:
         """The bytes of the objects in a place."""
         bucket = self.raw if place is RAW else self.refined
-        pages = (
-            boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=place.prefix)
-        )
-        return sum(item["Size"] for page in pages for item in page.get("Contents", []))
+        return sum(item["Size"] for item in _objects(bucket, place.prefix))
 
     def written_twice(self) -> int:
         """How many sessions were put into the raw bucket more than once."""
@@ -217,11 +202,8 @@ class Lake:
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             return date.fromisoformat(session[1]), place.figures_of(io.BytesIO(body))
 
-        found: dict[date, Figures] = {}
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            for session, figures in pool.map(read, list(_keys(bucket, place.prefix))):
-                found[session] = found[session] + figures if session in found else figures
-        return found
+            return dict(pool.map(read, list(_keys(bucket, place.prefix))))
 
     def registered(self, table: str) -> Counter[date]:
         """How many partitions of each session the catalog has of a table."""
@@ -240,9 +222,13 @@ class Lake:
         return [(run["JobRunState"], run.get("ExecutionTime", 0)) for run in runs]
 
 
-def _keys(bucket: str, prefix: str) -> Iterator[str]:
+def _objects(bucket: str, prefix: str) -> Iterator[Any]:
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return (item["Key"] for page in pages for item in page.get("Contents", []))
+    return (item for page in pages for item in page.get("Contents", []))
+
+
+def _keys(bucket: str, prefix: str) -> Iterator[str]:
+    return (item["Key"] for item in _objects(bucket, prefix))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +274,6 @@ def load(
     b3: B3Server,
     sessions: Sequence[date],
     *,
-    compact_only: bool,
     killed_at: Sequence[float],
     scratch: Path,
     seen: Seen,
@@ -299,7 +284,6 @@ def load(
         lake: Where to.
         b3: Where from.
         sessions: All sessions that B3 has, ascending.
-        compact_only: Whether only the compact table is made.
         killed_at: Shares of the sessions, ascending.
         scratch: Folder for the command's temporary files, and for what it prints.
         seen: Is told how many sessions are loaded.
@@ -311,8 +295,7 @@ def load(
         LoadError: The command ended before it was killed, or ended with an error.
     """
     command = [sys.executable, "-m", "scraper", "backfill", "--bucket", lake.raw, "--job", lake.job]
-    command += ["--from", str(sessions[0]), "--to", str(sessions[-1])]
-    command += ["--compact-only"] if compact_only else []
+    command += ["--from", str(sessions[0]), "--to", str(sessions[-1]), "--compact-only"]
     environment = {**os.environ, "QUOTES_BASE_URL": b3.base_url, "TMPDIR": str(scratch)}
     attempts: list[Attempt] = []
     for kill_at in [*(math.ceil(share * len(sessions)) for share in killed_at), None]:
@@ -402,16 +385,11 @@ def _looked_at(tree: ProcessTree) -> Iterator[None]:
         looking.result()
 
 
-def main(
-    *, wide: bool = False, years: tuple[int, int] = YEARS, tickers: int = TICKERS, quotes: int = QUOTES
-) -> None:
-    """Measures, prints Markdown tables and writes `build/benchmarks/decade.json`.
+def main(years: tuple[int, int] = YEARS) -> None:
+    """Measure, and print the table.
 
     Args:
-        wide: Whether the job makes the wide table too, a file for each session and ticker.
         years: The first and the last.
-        tickers: Stocks of the market.
-        quotes: Quotes of a session, about.
 
     Raises:
         AssertionError: A sum does not reconcile, a session is missing, or there was not one job run.
@@ -420,12 +398,11 @@ def main(
     show = Show(sys.stderr)
     first, last = years
     sessions = sessions_between(date(first, 1, 1), date(last, 12, 31))
-    market = CountingMarket(tickers=tickers, quotes=quotes)
+    market = CountingMarket(tickers=TICKERS, quotes=QUOTES)
     source = SimulatedSource(sessions, market)
-    seconds: dict[str, float] = {}
-    with show.step("Annual files of the simulated B3", slow=True) as step, _timed(seconds, "generation"):
-        zip_bytes = _generate(source, range(first, last + 1), step)
-        step.outcome = f"{len(sessions):,} sessions, {zip_bytes / 1e6:.0f} MB"
+    with show.step("Annual files of the simulated B3", slow=True) as step:
+        _generate(source, range(first, last + 1), step)
+        step.outcome = f"{len(sessions):,} sessions"
     assert sorted(market.figures) == sessions, "the annual files have other sessions than were asked for"
     with (
         tempfile.TemporaryDirectory(prefix="decade-") as folder,
@@ -438,134 +415,54 @@ def main(
         lake = Lake.make("decade")
         tree = ProcessTree(aws.pid)
         with show.step("Load, killed twice, and range run", slow=True) as step, _looked_at(tree):
-            attempts = load(
-                lake,
-                b3,
-                sessions,
-                compact_only=not wide,
-                killed_at=KILLED_AT,
-                scratch=scratch,
-                seen=step.doing,
-            )
+            attempts = load(lake, b3, sessions, killed_at=KILLED_AT, scratch=scratch, seen=step.doing)
             step.outcome = f"{attempts[-1].sessions:,} sessions"
-        with show.step("Reconcile", slow=True) as step, _timed(seconds, "reconciliation"):
-            found = _reconcile(lake, market.figures, wide=wide, step=step)
+        with show.step("Reconcile", slow=True) as step:
+            _reconcile(lake, market.figures, step)
             step.outcome = "every session adds up to what the market made"
-        (run,) = lake.job_runs()
-        peak = {"load": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024}
-        report = {
-            "machine": machine(),
-            "years": years,
-            "peak_bytes": peak | {"range run": tree.peak_bytes["job"]},
-            "stored_bytes": {place.name: lake.stored(place) for place in (RAW, COMPACT, WIDE)},
-            "zip_bytes": zip_bytes,
-            "sums": {
-                name: _total(figures)._asdict() | {"sessions": len(figures)}
-                for name, figures in (("market", market.figures), *found.items())
-            },
-            "seconds": seconds | {"range run": run[1]},
-            "attempts": [asdict(attempt) for attempt in attempts],
-            "sessions_written_twice": lake.written_twice(),
-            "bytes_left_behind": sum(path.stat().st_size for path in scratch.rglob("*.*") if path.is_file()),
-        }
-    write("decade", report)
-    _print(report)
+        ((_, refined),) = lake.job_runs()
+        loaded = sum(attempt.seconds for attempt in attempts) - refined
+        load_peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+        stages = [
+            ("load, its three attempts together", loaded, load_peak, lake.stored(RAW)),
+            ("range run, compact", refined, tree.peak_bytes["job"], lake.stored(COMPACT)),
+        ]
+        rows = [
+            [stage, f"{seconds:.0f}", f"{peak / 1e6:,.0f}", f"{stored / 1e6:,.0f}"]
+            for stage, seconds, peak, stored in stages
+        ]
+        print(table(["stage", "seconds", "peak MB", "stored MB"], rows))
+        asked = Counter(year for attempt in attempts for year in attempt.downloads)
+        left = sum(path.stat().st_size for path in scratch.rglob("*.*") if path.is_file())
+        print(
+            f"\nYears {first} to {last}: {len(sessions):,} sessions. Repeated after the kills: "
+            f"{sum(times > 1 for times in asked.values())} downloads, {lake.written_twice()} uploads of a "
+            f"session. Temporary files that the killed loads left: {left / 1e6:.1f} MB. "
+            f"{describe(machine())}."
+        )
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[name] = time.monotonic() - started
-
-
-def _generate(source: SimulatedSource, years: Iterable[int], step: Step) -> int:
-    """Have B3 make its annual files; their bytes."""
-    size = 0
+def _generate(source: SimulatedSource, years: Iterable[int], step: Step) -> None:
+    """Have B3 make its annual files."""
     for year in years:
         step.doing(str(year))
-        document = source.quotes(annual_zip_name(year))
-        assert document, f"the simulated B3 has no file of {year}"
-        size += len(document.body)
-    return size
+        assert source.quotes(annual_zip_name(year)), f"the simulated B3 has no file of {year}"
 
 
-def _reconcile(
-    lake: Lake, expected: BySession, *, wide: bool, step: Step
-) -> dict[str, Mapping[date, Figures]]:
-    """Compare each place's files and partitions with what is expected; what was found, by place."""
+def _reconcile(lake: Lake, expected: BySession, step: Step) -> None:
+    """Compare each place's files, and the partitions, with what is expected."""
     runs = lake.job_runs()
     assert [state for state, _ in runs] == ["SUCCEEDED"], f"expected one job run that succeeded, found {runs}"
-    found: dict[str, Mapping[date, Figures]] = {}
-    for place in (RAW, COMPACT, WIDE) if wide else (RAW, COMPACT):
+    for place in (RAW, COMPACT):
         step.doing(place.name)
-        figures = found[place.name] = lake.figures(place)
+        figures = lake.figures(place)
         assert figures == expected, "\n".join([place.name, *differences(expected, figures)])
-    partitions = {f"{TABLE}_compact": dict.fromkeys(expected, 1)}
-    if wide:
-        partitions[TABLE] = {session: figures.stocks for session, figures in expected.items()}
-    for name, wanted in partitions.items():
-        assert lake.registered(name) == wanted, f"{name}: the catalog has other partitions than the bucket"
-    return found
-
-
-def _total(figures: BySession) -> Figures:
-    return sum(figures.values(), Figures(0, 0, 0))
-
-
-def _print(report: Report) -> None:
-    sums, seconds = report["sums"], report["seconds"]
-    first, last = report["years"]
-    print(
-        f"### Years {first} to {last}, simulated: {sums['market']['sessions']:,} sessions, "
-        f"{sums['market']['lines']:,} quotes, killed twice on the way\n"
-    )
-    tables = "wide and compact" if WIDE.name in sums else "compact"
-    stages = [
-        ("B3 generates its files", seconds["generation"], f"{report['zip_bytes'] / 1e6:.0f} MB zipped"),
-        *(_stage(attempt, seconds["range run"]) for attempt in report["attempts"]),
-        (f"one range run of the job, {tables}", seconds["range run"], ""),
-        ("reconciliation", seconds["reconciliation"], "every session adds up to what the market made"),
-    ]
-    print(
-        table(
-            ["stage", "after it", "seconds"], [[what, then, f"{s:.1f}"] for what, s, then in stages], left=2
-        )
-    )
-    places = [
-        [
-            name,
-            *(f"{total[column]:,}" for column in ("sessions", "lines", "stocks")),
-            f"{Decimal(total['cents']).scaleb(-2):,}",
-        ]
-        for name, total in sums.items()
-    ]
-    print("\n" + table(["place", "sessions", "lines", "stocks", "volume, BRL"], places))
-    stored = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in report["stored_bytes"].items() if size)
-    peaks = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in report["peak_bytes"].items())
-    print(f"\nStored: {stored}. Peak memory: {peaks}.")
-    asked = Counter(year for attempt in report["attempts"] for year in attempt["downloads"])
-    repeated = [str(year) for year, times in sorted(asked.items()) if times > 1]
-    print(
-        f"\nRepeated after the kills: {len(repeated)} downloads ({', '.join(repeated)}), "
-        f"{report['sessions_written_twice']} uploads of a session. Temporary files that the killed loads "
-        f"left: {report['bytes_left_behind'] / 1e6:.1f} MB. {describe(report['machine'])}.\n"
-    )
-
-
-def _stage(attempt: Mapping[str, Any], range_run: float) -> tuple[str, float, str]:
-    then = f"{attempt['sessions']:,} sessions in raw, {len(attempt['finished'])} years finished"
-    if attempt["killed"]:
-        return "load, killed", attempt["seconds"], then
-    return "load, to its end", attempt["seconds"] - range_run, then
+    partitions = lake.registered(f"{TABLE}_compact")
+    assert partitions == dict.fromkeys(expected, 1), "the catalog has other partitions than the bucket"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decade", description=__doc__)
-    parser.add_argument("--wide", action="store_true", help="also a file for each session and ticker")
     parser.add_argument("--years", default="{}-{}".format(*YEARS), help="first and last year (%(default)s)")
-    parser.add_argument("--tickers", type=int, default=TICKERS, help="stocks of the market (%(default)s)")
-    parser.add_argument("--quotes", type=int, default=QUOTES, help="quotes of a session (%(default)s)")
-    asked = parser.parse_args()
-    first_year, last_year = map(int, asked.years.split("-"))
-    main(wide=asked.wide, years=(first_year, last_year), tickers=asked.tickers, quotes=asked.quotes)
+    first_year, last_year = map(int, parser.parse_args().years.split("-"))
+    main((first_year, last_year))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -111,14 +110,9 @@ class Terminal:
 
 
 class Lines:
-    """A line when a stage begins, and every `LINE_SECONDS` while it lasts.
+    """A line when a stage begins, and every `LINE_SECONDS` while it lasts."""
 
-    Args:
-        clock: Seconds that only ever increase.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -135,7 +129,7 @@ class Lines:
 
         def tell(stage: str, done: int, total: int) -> None:
             nonlocal current, due
-            now = self._clock()
+            now = time.monotonic()
             if stage != current or now >= due:
                 current, due = stage, now + LINE_SECONDS
                 with self._lock:

@@ -10,10 +10,10 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from datetime import date
 from typing import NoReturn
 
 from analysis.language import LANGUAGES
+from operating.arguments import day
 from stacks.arguments import stray
 
 SIMULATED = "simulated"
@@ -61,7 +61,7 @@ def parse(argv: Sequence[str], description: str) -> tuple[argparse.Namespace, li
     on_lake = "what comes after -- is passed on"
     _add_engine(commands.add_parser("exec", help="a command on the lake of the last run: exec -- aws s3 ls"))
     report = commands.add_parser("report", help=f"python -m analysis.report on that lake; {on_lake}")
-    report.add_argument("--date", type=_day, metavar="YYYY-MM-DD", help="the session")
+    report.add_argument("--date", type=day, metavar="YYYY-MM-DD", help="the session")
     notebook = commands.add_parser("notebook", help=f"JupyterLab on that lake; {on_lake}")
     for each in (report, notebook):
         each.add_argument(
@@ -81,9 +81,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--b3", default=SIMULATED, help="simulated (the default), live, or a folder with B3's files"
     )
-    parser.add_argument(
-        "--date", type=_day, metavar="YYYY-MM-DD", help="the session; by default the last one"
-    )
+    parser.add_argument("--date", type=day, metavar="YYYY-MM-DD", help="the session; by default the last one")
     parser.add_argument(
         "--sessions", type=int, default=1, metavar="N", help=f"how many up to it, at most {MOST_SESSIONS}"
     )
@@ -122,10 +120,3 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         help="what answers Athena's queries (%(default)s); trino is what Athena is made of, and is fetched "
         "when it is first asked for",
     )
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a day as YYYY-MM-DD") from None

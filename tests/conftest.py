@@ -16,6 +16,9 @@ from tests.leading import lead_to
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Tests that two modules share show what they compared, as those of a module do
+pytest.register_assert_rewrite("tests.notebook_frames")
+
 # The same examples every time; to look for others: pytest --hypothesis-profile=others
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("others", deadline=None)

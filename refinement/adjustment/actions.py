@@ -81,7 +81,6 @@ before a split. A nominal update takes nothing from the holder; unknown is a ris
 with no event."""
 
 _RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
-_HISTORY = "cash_history"
 _CASH = {"DIVIDENDO": "dividend", "JRS CAP PROPRIO": "interest", "RENDIMENTO": "income"}
 _STOCK = {
     "DESDOBRAMENTO": "split",

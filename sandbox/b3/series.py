@@ -22,26 +22,16 @@ _FRIDAY, _WEDNESDAY = 4, 2
 _erf = np.frompyfunc(math.erf, 1, 1)
 
 
-def third_friday(year: int, month: int) -> date:
-    """The Friday of a month on which its options on shares expire, if there is a session."""
-    first = date(year, month, 1)
-    return first + timedelta(days=(_FRIDAY - first.weekday()) % 7 + 14)
-
-
-def wednesday_nearest_15th(year: int, month: int) -> date:
-    """The Wednesday of a month on which its options on the index expire, if there is a session."""
-    twelfth = date(year, month, 12)
-    return twelfth + timedelta(days=(_WEDNESDAY - twelfth.weekday()) % 7)
-
-
 def share_expiry(year: int, month: int) -> date:
-    """The session on which a month's options on shares expire: their Friday or the one before it."""
-    return last_session_until(third_friday(year, month))
+    """The session on which a month's options on shares expire: the third Friday or the one before it."""
+    first = date(year, month, 1)
+    return last_session_until(first + timedelta(days=(_FRIDAY - first.weekday()) % 7 + 14))
 
 
 def index_expiry(year: int, month: int) -> date:
-    """The session on which a month's options on the index expire: their Wednesday or the one before it."""
-    return last_session_until(wednesday_nearest_15th(year, month))
+    """The session of a month's options on the index: the Wednesday nearest the 15th or the one before it."""
+    twelfth = date(year, month, 12)
+    return last_session_until(twelfth + timedelta(days=(_WEDNESDAY - twelfth.weekday()) % 7))
 
 
 @dataclass(frozen=True, slots=True)

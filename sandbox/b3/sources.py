@@ -50,34 +50,25 @@ class SimulatedSource:
     Args:
         sessions: The sessions that there are; any other date is answered as a day without trading.
         market: The market.
-        portfolio_as_of: Date of the portfolio. By default the first session, so that every session served has
-            a portfolio dated on or before it.
-        actions_as_of: The day as of which corporate actions and levels are known. By default the last
-            session.
 
     Attributes:
-        portfolio_as_of: The same. B3 serves no portfolio but the present one, so whoever plays through time
-            moves it along; the index is made anew on the first session of January, May and September.
-        actions_as_of: The same.
+        portfolio_as_of: Date of the portfolio: the first session, so that every session served has a
+            portfolio dated on or before it. B3 serves no portfolio but the present one, so whoever plays
+            through time moves it along; the index is made anew on the first session of January, May and
+            September.
+        actions_as_of: The day as of which corporate actions and levels are known: the last session.
 
     Raises:
         ValueError: there is no session.
     """
 
-    def __init__(
-        self,
-        sessions: Iterable[date],
-        market: SimulatedMarket,
-        *,
-        portfolio_as_of: date | None = None,
-        actions_as_of: date | None = None,
-    ) -> None:
+    def __init__(self, sessions: Iterable[date], market: SimulatedMarket) -> None:
         self._market = market
         self._sessions = {daily_zip_name(session): session for session in sessions}
         if not self._sessions:
             raise ValueError("a simulated B3 needs at least one session to serve")
-        self.portfolio_as_of = portfolio_as_of or min(self._sessions.values())
-        self.actions_as_of = actions_as_of or max(self._sessions.values())
+        self.portfolio_as_of = min(self._sessions.values())
+        self.actions_as_of = max(self._sessions.values())
         self._years = {annual_zip_name(session.year): session.year for session in self._sessions.values()}
         self._served: dict[date, Document] = {}
         self._generating = Lock()  # the server's threads share one market

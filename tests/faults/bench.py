@@ -166,8 +166,3 @@ def path_of(session: date) -> str:
 def volume_made(session: date) -> Decimal:
     """What the market made of a session [BRL]."""
     return sum((quote.voltot for quote in MARKET.session(session)), Decimal(0))
-
-
-def tickers_made(session: date) -> set[str]:
-    """The stocks of a session, by ISIN."""
-    return {quote.codisi for quote in MARKET.session(session)}

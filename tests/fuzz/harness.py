@@ -269,17 +269,11 @@ def _check_actions(data: bytes) -> None:
     )
     _require(read.table.schema == ACTION_SCHEMA, "another schema")
     found = read.table.to_pylist()
-    same = sorted(map(_written, found)) == sorted(map(_written, expected))
+    same = sorted(map(naive.written, found)) == sorted(map(naive.written, expected))
     _require(same, "other values than those of the answer")
     ordered = sorted(found, key=lambda row: [(value is not None, value) for value in row.values()])
     _require(found == ordered, "another order than that of the columns")
     _require(bool(merge([read.table, read.table]).equals(read.table)), "a merge with itself that changes it")
-
-
-def _written(row: naive.Row) -> str:
-    """A row as text, its decimals without the zeros at their end."""
-    values = (value.normalize() if isinstance(value, Decimal) else value for value in row.values())
-    return repr(list(values))
 
 
 _COTAHIST = ("scraper/b3/cotahist/reader.py", "scraper/b3/cotahist/records.py", "scraper/b3/archive.py")

@@ -282,6 +282,12 @@ def cash_history(pages: list[bytes], issuer: str, seen: date) -> list[Row]:
     return _counted(rows, seen)
 
 
+def written(row: Row) -> str:
+    """A row as text, its decimals without the zeros at their end."""
+    values = (value.normalize() if isinstance(value, Decimal) else value for value in row.values())
+    return repr(list(values))
+
+
 def _counted(rows: list[Row], seen: date) -> list[Row]:
     counted: list[Row] = []
     for row in rows:

@@ -46,7 +46,6 @@ def history(emulator: MiniStack, tmp_path_factory: pytest.TempPathFactory) -> It
             lake,
             b3,
             SESSIONS,
-            compact_only=True,
             killed_at=(0.1, 0.4),
             scratch=tmp_path_factory.mktemp("scratch"),
             seen=lambda _: None,

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sandbox.b3.formats import zip_file
-from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
+from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
 from sandbox.pipeline import StageError
 from scraper.__main__ import DONE, FILES_FAILED, main
@@ -36,7 +36,7 @@ HISTORY = tuple(date(2023, 5, day) for day in (8, 9, 10))
 LATER_DAILY, REFUSED = HISTORY[-1], date(2023, 5, 11)
 
 
-class Damaged:
+class Damaged(SimulatedSource):
     """A B3 whose files are no quotes."""
 
     def quotes(self, name: str) -> Document | None:
@@ -44,12 +44,6 @@ class Damaged:
         return Document(
             body=body, content_type="application/zip", last_modified=datetime(2024, 1, 2, tzinfo=UTC)
         )
-
-    def portfolio(self, request: PortfolioRequest) -> Document | None:
-        return SimulatedSource(SESSIONS, MARKET).portfolio(request)
-
-    def levels(self, request: LevelsRequest) -> Document | None:
-        return SimulatedSource([REFUSED], MARKET).levels(request)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +147,7 @@ def _shorten(bucket: str, key: str) -> None:
 def _refuse(deployed: Deployed) -> None:
     """Bytes that the readers refuse, of a session and of a year."""
     names = deployed.sandbox.deployment
-    deployed.b3.now = Damaged()
+    deployed.b3.now = Damaged([REFUSED], MARKET)
     scrape(deployed, REFUSED)
     command = ["backfill", "--from", "2022", "--to", "2022", "--via", "lambda", "--no-refine"]
     assert main([*command, "--stack", names.work_group]) == FILES_FAILED

@@ -26,7 +26,7 @@ import operating.status
 from lake import keys
 from operating import teardown
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
-from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
+from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
 from sandbox.deploy import Cdk
 from sandbox.pipeline import JobRun
@@ -43,12 +43,12 @@ STACK = ("--stack", "BovespaPipeline")
 OURS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY)
 
 
-class B3:
+class B3(SimulatedSource):
     """A B3 whose files a test puts and takes away."""
 
     def __init__(self) -> None:
+        super().__init__([WEDNESDAY, THURSDAY], MARKET)
         self.files: dict[str, bytes] = {}
-        self._market = SimulatedSource([WEDNESDAY, THURSDAY], MARKET)
 
     def publish(self, session: date, quotes: Sequence[Quote]) -> None:
         text = encode_session(session, quotes)
@@ -58,13 +58,7 @@ class B3:
         if name in self.files:
             return Document(body=self.files[name], content_type="application/zip")
         # The annual file alone has the others
-        return self._market.quotes(name) if name.startswith("COTAHIST_A") else None
-
-    def portfolio(self, request: PortfolioRequest) -> Document | None:
-        return self._market.portfolio(request)
-
-    def levels(self, request: LevelsRequest) -> Document | None:
-        return self._market.levels(request)
+        return super().quotes(name) if name.startswith("COTAHIST_A") else None
 
 
 @dataclass(frozen=True, kw_only=True)

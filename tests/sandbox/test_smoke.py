@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from operating import smoke
-from sandbox.b3.server import Document, LevelsRequest, PortfolioRequest
+from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
 from tests.sandbox.deployed import MARKET, Deployed, remove_sessions
 
@@ -17,17 +17,11 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 SESSION = date(2025, 2, 20)
 
 
-class Silent:
-    """A B3 that has published nothing."""
+class Silent(SimulatedSource):
+    """A B3 that has published no quotes."""
 
     def quotes(self, name: str) -> Document | None:
         return None
-
-    def portfolio(self, request: PortfolioRequest) -> Document | None:
-        return SimulatedSource([SESSION], MARKET).portfolio(request)
-
-    def levels(self, request: LevelsRequest) -> Document | None:
-        return SimulatedSource([SESSION], MARKET).levels(request)
 
 
 @pytest.fixture
@@ -59,7 +53,7 @@ def test_without_a_file_of_b3_s_the_message_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(in_sandbox.b3, "now", Silent())
+    monkeypatch.setattr(in_sandbox.b3, "now", Silent([SESSION], MARKET))
     assert smoke.main(arguments) == 1
     assert "the scraper found no session" in capsys.readouterr().err
 
@@ -100,10 +94,10 @@ def test_a_stack_that_is_not_there_is_named(in_sandbox: Deployed, capsys: pytest
 def test_a_function_that_fails_is_an_error_with_its_log(
     in_sandbox: Deployed, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken(Silent):
+    class Broken(SimulatedSource):
         def quotes(self, name: str) -> Document | None:
             return Document(body=b"PK no zip", content_type="application/zip")
 
-    monkeypatch.setattr(in_sandbox.b3, "now", Broken())
+    monkeypatch.setattr(in_sandbox.b3, "now", Broken([SESSION], MARKET))
     with pytest.raises(smoke.SmokeError, match=r"the scraper failed: .*cotahist 2025-02-20"):
         smoke.scrape(in_sandbox.sandbox.deployment.scraper_function, str(SESSION))

@@ -20,53 +20,32 @@ import sqlglot
 from sqlglot import exp
 
 from lake.currency import FIRST_IN_BRL
-from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS, MEMBER_COLUMNS
+from refinement.columns import (
+    COLUMNS,
+    COMPACT_COLUMNS,
+    COMPACT_KEYS,
+    EVENT_COLUMNS,
+    FACTOR_COLUMNS,
+    MEMBER_COLUMNS,
+    MEMBER_KEYS,
+    PARTITION_KEYS,
+)
 from scraper.b3.calendar import sessions_between
 from scraper.b3.index_level.layout import LEVEL_COLUMNS, NEW_BASE
 from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
 
 FILES = sorted(NAMED_QUERIES.glob("*.sql"))
 
-COLUMNS = {
-    "isin": "varchar",
-    "company": "varchar",
-    "share_class": "varchar",
-    "open": "decimal(18,6)",
-    "high": "decimal(18,6)",
-    "low": "decimal(18,6)",
-    "close": "decimal(18,6)",
-    "average_price": "decimal(18,6)",
-    "best_bid": "decimal(18,6)",
-    "best_ask": "decimal(18,6)",
-    "trades": "bigint",
-    "quantity": "bigint",
-    "volume": "decimal(24,2)",
-    "cash_volume": "decimal(24,2)",
-    "odd_lot_volume": "decimal(24,2)",
-    "forward_volume": "decimal(24,2)",
-    "call_volume": "decimal(24,2)",
-    "put_volume": "decimal(24,2)",
-    "other_volume": "decimal(24,2)",
-    "option_series": "int",
-    "put_call_ratio": "double",
-    "next_expiry": "date",
-    "days_to_expiry": "int",
-    "lines": "int",
-    "index_weight": "decimal(9,3)",
-    "sector": "varchar",
-    "portfolio_date": "date",
-    "portfolio_age_days": "int",
-    "security_type": "varchar",
-    "bulletin_code": "varchar",
-    "currency": "varchar",
-    "trade_date": "date",
-    "ticker": "varchar",
-}
-
 WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
 EVENTS, FACTORS, MEMBERS = "bovespa_events", "bovespa_factors", "bovespa_index_members"
-TYPES = {"string": "varchar"}
-"""DuckDB's names of types that it calls otherwise."""
+REFINED = {
+    WIDE: (*COLUMNS, *PARTITION_KEYS),
+    COMPACT: (*COMPACT_COLUMNS, *COMPACT_KEYS),
+    EVENTS: EVENT_COLUMNS,
+    FACTORS: FACTOR_COLUMNS,
+    MEMBERS: (*MEMBER_COLUMNS, *MEMBER_KEYS),
+}
+NAMES = [field.name for field in REFINED[COMPACT]]
 TABLES = Tables(
     refined_database="default",
     refined_table=WIDE,
@@ -117,18 +96,8 @@ FUNCTIONS = {
 """The functions that the queries use, with the page of Trino's documentation on which each was found."""
 
 _NO_FUNCTIONS = {
-    "and",
-    "as",
-    "between",
-    "from",
-    "in",
-    "join",
-    "or",
-    "over",
-    "select",
-    "unnest",
-    "values",
-    "where",
+    *("and", "as", "between", "from", "in", "join", "or", "over", "select"),
+    *("unnest", "values", "where"),
 }
 """What else can stand before a bracket."""
 
@@ -139,7 +108,7 @@ https://docs.aws.amazon.com/athena/latest/APIReference/API_NamedQuery.html"""
 
 def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, Any]:
     """A stock that traded 1,000.00 BRL in the cash market at 10.00, unless said otherwise."""
-    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row: dict[str, Any] = dict.fromkeys(NAMES)
     row |= {
         "trade_date": trade_date,
         "ticker": ticker,
@@ -151,7 +120,7 @@ def _row(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dict[str, An
         "currency": "BRL",
     }
     row |= dict.fromkeys(("open", "high", "low", "close"), Decimal("10.00"))
-    row |= dict.fromkeys((name for name in COLUMNS if name.endswith("_volume")), Decimal(0))
+    row |= dict.fromkeys((name for name in NAMES if name.endswith("_volume")), Decimal(0))
     row |= {"volume": Decimal(1000), "cash_volume": Decimal(1000), "option_series": 0, "lines": 1}
     return row | values
 
@@ -169,23 +138,13 @@ class Athena:
         self._connection = duckdb.connect()
         self._connection.execute('CREATE SCHEMA "default"')
         self._connection.execute('CREATE SCHEMA "bovespa"')
-        # The job writes the ticker into the files of the compact table, and there it comes first
-        orders = {WIDE: list(COLUMNS), COMPACT: ["ticker", *(name for name in COLUMNS if name != "ticker")]}
-        for table, names in orders.items():
-            columns = ", ".join(f'"{name}" {COLUMNS[name]}' for name in names)
+        for table, fields in REFINED.items():
+            columns = ", ".join(f'"{field.name}" {field.type}' for field in fields)
             self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
-        sessions = f'SELECT DISTINCT trade_date FROM "default"."{COMPACT}"'  # noqa: S608 - as below
-        self._connection.execute(f'CREATE VIEW "default"."{COMPACT}$partitions" AS {sessions}')
-        for table, fields in ((EVENTS, EVENT_COLUMNS), (FACTORS, FACTOR_COLUMNS)):
-            columns = ", ".join(f'"{field.name}" {TYPES.get(field.type, field.type)}' for field in fields)
-            self._connection.execute(f'CREATE TABLE "default"."{table}" ({columns})')
-        columns = ", ".join(f'"{field.name}" {TYPES.get(field.type, field.type)}' for field in MEMBER_COLUMNS)
-        self._connection.execute(f'CREATE TABLE "default"."{MEMBERS}" ({columns}, trade_date date)')
-        listed = f'SELECT DISTINCT trade_date FROM "default"."{MEMBERS}"'  # noqa: S608 - as below
-        self._connection.execute(f'CREATE VIEW "default"."{MEMBERS}$partitions" AS {listed}')
-        columns = ", ".join(
-            f'"{column.name}" {TYPES.get(column.glue_type, column.glue_type)}' for column in LEVEL_COLUMNS
-        )
+        for table in (COMPACT, MEMBERS):
+            sessions = f'SELECT DISTINCT trade_date FROM "default"."{table}"'  # noqa: S608 - as below
+            self._connection.execute(f'CREATE VIEW "default"."{table}$partitions" AS {sessions}')
+        columns = ", ".join(f'"{column.name}" {column.glue_type}' for column in LEVEL_COLUMNS)
         self._connection.execute(f'CREATE TABLE "bovespa"."index_level" ({columns})')
         self._connection.execute('CREATE TABLE "bovespa"."cotahist" (voltot decimal(18,2), trade_date date)')
         self._connection.execute(
@@ -193,12 +152,12 @@ class Athena:
         )
 
     def add(self, *rows: dict[str, Any], compact_only: bool = False) -> None:
-        marks = ", ".join("?" * len(COLUMNS))
-        names = ", ".join(f'"{name}"' for name in COLUMNS)
+        marks = ", ".join("?" * len(NAMES))
+        names = ", ".join(f'"{name}"' for name in NAMES)
         for table in (COMPACT,) if compact_only else (WIDE, COMPACT):
             self._connection.executemany(
                 f'INSERT INTO "default"."{table}" ({names}) VALUES ({marks})',  # noqa: S608 - nothing of it from outside
-                [[row[name] for name in COLUMNS] for row in rows],
+                [[row[name] for name in NAMES] for row in rows],
             )
 
     def add_events(self, *rows: dict[str, Any]) -> None:

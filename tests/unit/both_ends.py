@@ -5,6 +5,7 @@ And what its functions print on the way.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pyarrow.parquet as pq
 import pytest
 
 from lake.keys import CANARY_MEMORY
@@ -167,6 +169,10 @@ class Bucket:
 
     def content(self, key: str) -> bytes:
         return self.s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    def rows(self, key: str) -> list[dict[str, Any]]:
+        """Of a Parquet file."""
+        return pq.read_table(io.BytesIO(self.content(key))).to_pylist()
 
     def metadata(self, key: str) -> dict[str, str]:
         return self.s3.head_object(Bucket=self.name, Key=key)["Metadata"]

@@ -32,6 +32,19 @@ def bucket(aws: MiniStack) -> Bucket:
     return Bucket(f"raw-{uuid.uuid4().hex}")
 
 
+@pytest.fixture
+def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find B3 and the raw bucket by the environment, and nothing else."""
+    for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):
+        monkeypatch.setenv(name, b3.base_url)
+    monkeypatch.setenv("RAW_BUCKET", bucket.name)
+    for name in ("GLUE_JOB_NAME", "BACKFILL_FUNCTION", "STACK_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("EXTRA_CA_FILE", "INDEX_CODES", "LOOKBACK_SESSIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("operating.range_run.POLL_SECONDS", 0.1)
+
+
 class _StandardOutput:
     """Standard output, whatever it is at the time of writing: pytest's changes between set-up and test."""
 
@@ -55,15 +68,10 @@ def log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def operated(bucket: Bucket, b3: B3Server, monkeypatch: pytest.MonkeyPatch) -> Operated:
+def operated(bucket: Bucket, terminal: None, monkeypatch: pytest.MonkeyPatch) -> Operated:
     """A pipeline that the commands of operation find by the environment."""
     made = Operated(bucket)
     for name, value in made.environment().items():
         monkeypatch.setenv(name, value)
-    for name in ("STACK_NAME", "EXTRA_CA_FILE", "INDEX_CODES", "LOOKBACK_SESSIONS", "BACKFILL_FUNCTION"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    monkeypatch.setattr("operating.range_run.POLL_SECONDS", 0.1)
     monkeypatch.setattr("operating.replay.POLL_SECONDS", 0.1)
     return made

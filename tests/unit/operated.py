@@ -126,9 +126,9 @@ class Operated:
                 },
             )
 
-    def refine(self, session: date, volumes: dict[str, str], *, lines: int = 1, wide: bool = True) -> None:
-        """Write and register what the job would of a session: of each ticker the volume, and equal lines."""
-        rows = [(ticker, lines, Decimal(volume)) for ticker, volume in volumes.items()]
+    def refine(self, session: date, volumes: dict[str, str], *, wide: bool = True) -> None:
+        """Write and register what the job would of a session: of each ticker the volume, and a line."""
+        rows = [(ticker, 1, Decimal(volume)) for ticker, volume in volumes.items()]
         self.put_compact(session, rows)
         self.register("compact", str(session))
         for ticker in volumes if wide else ():

@@ -94,10 +94,6 @@ def a_quote_each(sessions: Sequence[date]) -> dict[date, list[Quote]]:
     return {session: [Quote(voltot=session.day + Decimal("0.01"))] for session in sessions}
 
 
-def rows(bucket: Bucket, key: str) -> list[dict[str, Any]]:
-    return pq.read_table(io.BytesIO(bucket.content(key))).to_pylist()
-
-
 def manifest_of(bucket: Bucket) -> Manifest:
     manifest = read_manifest(RawBucket(bucket.name), 2024)
     assert manifest is not None
@@ -123,8 +119,8 @@ def test_a_year_is_a_file_a_session_and_a_manifest(
     result = load(Task(2024, Span(WEEK[0], WEEK[1])))
     assert result.outcome is Outcome.LOADED
     assert bucket.keys() == [MANIFEST, key_of(WEEK[0]), key_of(WEEK[1])]
-    assert [row["codneg"] for row in rows(bucket, key_of(WEEK[0]))] == ["ZZAA3", "ZZBB4"]
-    assert [row["voltot"] for row in rows(bucket, key_of(WEEK[1]))] == [Decimal("4.04")]
+    assert [row["codneg"] for row in bucket.rows(key_of(WEEK[0]))] == ["ZZAA3", "ZZBB4"]
+    assert [row["voltot"] for row in bucket.rows(key_of(WEEK[1]))] == [Decimal("4.04")]
     assert manifest_of(bucket) == Manifest(
         year=2024,
         source=f"{b3.base_url}/InstDados/SerHist/COTAHIST_A2024.ZIP",
@@ -191,14 +187,14 @@ def test_a_file_in_which_the_sessions_are_mixed_gives_the_same_files(
     quotes = [Quote(codneg=f"ZZ{n:02}") for n in range(9)]
     by_session = shelves.put_year(2024, dict.fromkeys(WEEK, quotes))
     load()
-    before = {day: rows(bucket, key_of(day)) for day in WEEK}
+    before = {day: bucket.rows(key_of(day)) for day in WEEK}
     # So that every session is staged in several pieces, and in another order than that of the file
     monkeypatch.setattr(scraper.history.backfill, "STAGED_ROWS", 4)
     monkeypatch.setattr("scraper.b3.cotahist.reader._BLOCK_RECORDS", 7)
     by_ticker = shelves.put_year(2024, dict.fromkeys(WEEK, quotes), by_ticker=True)
     assert by_ticker != by_session
     assert load().outcome is Outcome.LOADED
-    assert {day: rows(bucket, key_of(day)) for day in WEEK} == before
+    assert {day: bucket.rows(key_of(day)) for day in WEEK} == before
 
 
 def test_the_same_rows_are_the_same_bytes_however_they_are_cut() -> None:
@@ -426,7 +422,7 @@ def test_sessions_of_both_files_are_compared_as_multisets_and_the_daily_one_stay
         revisions_key(tuesday),
     ]
     assert {day: bucket.content(key_of(day, "daily")) for day in before} == before
-    kept = [(row["codneg"], row["preult"], row["file"]) for row in rows(bucket, revisions_key(tuesday))]
+    kept = [(row["codneg"], row["preult"], row["file"]) for row in bucket.rows(revisions_key(tuesday))]
     assert kept == [
         ("ZZAA3", Decimal("10.20"), "annual"),
         ("ZZBB4", Decimal("10.20"), "daily"),

@@ -28,12 +28,8 @@ THIS = ["backfill", "--corporate-actions"]
 
 
 @pytest.fixture(autouse=True)
-def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
+def at_once(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scraper.b3.client.ATTEMPTS", 1)
-    for name in ("STACK_NAME", "EXTRA_CA_FILE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def isin(issuer: str) -> str:

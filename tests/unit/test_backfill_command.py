@@ -39,13 +39,7 @@ NOVEMBER_2024 = [date(2024, 11, day) for day in (7, 8)]
 THESE = ["backfill", "--from", "2023-10-30", "--to", "2024-11-08"]
 
 
-@pytest.fixture(autouse=True)
-def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
-    for name in ("GLUE_JOB_NAME", "BACKFILL_FUNCTION", "STACK_NAME", "EXTRA_CA_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("operating.range_run.POLL_SECONDS", 0.1)
+pytestmark = pytest.mark.usefixtures("terminal")
 
 
 class Job:

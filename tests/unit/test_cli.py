@@ -22,11 +22,8 @@ DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
 
 
 @pytest.fixture(autouse=True)
-def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    for name in ("RAW_BUCKET", "STACK_NAME", "INDEX_CODES", "LOOKBACK_SESSIONS", "EXTRA_CA_FILE"):
-        monkeypatch.delenv(name, raising=False)
+def without_bucket(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAW_BUCKET")
 
 
 def test_ingest_prints_what_it_did_and_where(

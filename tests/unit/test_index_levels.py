@@ -200,7 +200,8 @@ def test_the_simulated_level_is_the_portfolios_value_by_its_divisor() -> None:
 
 def test_the_simulated_b3_serves_the_sessions_of_a_year_that_are_known_and_null_of_others() -> None:
     market = SimulatedMarket(tickers=40, quotes=200)
-    source = SimulatedSource([date(2023, 12, 28), THURSDAY, FRIDAY], market, actions_as_of=THURSDAY)
+    source = SimulatedSource([date(2023, 12, 28), THURSDAY, FRIDAY], market)
+    source.actions_as_of = THURSDAY
 
     def served(index: str, year: int) -> list[date] | None:
         document = source.levels(LevelsRequest(index=index, year=year))
@@ -431,14 +432,6 @@ def test_a_refused_answer_whose_address_says_nothing_is_told(bucket: Bucket) -> 
 
 
 # --- the backfill
-
-
-@pytest.fixture
-def terminal(b3: B3Server, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
-    for name in ("STACK_NAME", "INDEX_CODES", "EXTRA_CA_FILE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def backfill(*arguments: str) -> int:

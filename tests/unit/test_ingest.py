@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -13,7 +12,6 @@ from typing import Any
 
 import boto3
 import botocore.exceptions
-import pyarrow.parquet as pq
 import pytest
 
 import scraper.daily.ingest
@@ -59,10 +57,6 @@ def outcomes(results: list[Result]) -> dict[str, Outcome]:
     return {result.name: result.outcome for result in results}
 
 
-def rows(bucket: Bucket, key: str) -> list[dict[str, Any]]:
-    return pq.read_table(io.BytesIO(bucket.content(key))).to_pylist()
-
-
 def test_a_new_session_is_written_and_its_result_says_what_and_where(
     run: Run, b3: B3Server, bucket: Bucket, shelves: Shelves
 ) -> None:
@@ -85,7 +79,7 @@ def test_a_new_session_is_written_and_its_result_says_what_and_where(
             is_stored=True,
         )
     ]
-    assert [row["codneg"] for row in rows(bucket, DAILY)] == ["ZZAA3", "ZZBB4"]
+    assert [row["codneg"] for row in bucket.rows(DAILY)] == ["ZZAA3", "ZZBB4"]
     assert bucket.metadata(DAILY)["trailer-count"] == "all records"
     assert bucket.metadata(DAILY)["source"] == f"{b3.base_url}{FRIDAYS_PATH}"
     assert bucket.metadata(DAILY)["source-sha256"] == sha256
@@ -122,7 +116,7 @@ def test_a_correction_of_the_last_session_replaces_it(run: Run, bucket: Bucket, 
     run()
     shelves.put_session(FRIDAY, Quote(preult=Decimal("10.30")), Quote(codneg="ZZBB4"))
     assert outcomes(run()) == {"cotahist 2024-11-08": Outcome.NEW}
-    assert [(row["codneg"], row["preult"]) for row in rows(bucket, DAILY)] == [
+    assert [(row["codneg"], row["preult"]) for row in bucket.rows(DAILY)] == [
         ("ZZAA3", Decimal("10.30")),
         ("ZZBB4", Decimal("10.20")),
     ]
@@ -390,7 +384,7 @@ def test_a_portfolio_is_filed_under_its_own_date_with_all_its_pages(
         rows=3,
         sha256=hashlib.sha256(b"\n".join(shelves.pages["IBOV"])).hexdigest(),
     )
-    assert [(row["ticker"], row["weight"]) for row in rows(bucket, PORTFOLIO)] == [
+    assert [(row["ticker"], row["weight"]) for row in bucket.rows(PORTFOLIO)] == [
         ("ZZAA3", Decimal("80.000")),
         ("ZZBB4", Decimal("10.000")),
         ("ZZCC11", Decimal("10.000")),
@@ -491,7 +485,7 @@ def test_odd_values_of_quotes_and_portfolio_are_in_the_results_and_in_the_lineag
         (Outcome.NEW, 1),
         (Outcome.NEW, 2),
     ]
-    assert rows(bucket, DAILY)[0]["nomres"] == "SIMULADA\u2019"
+    assert bucket.rows(DAILY)[0]["nomres"] == "SIMULADA\u2019"
     assert "NOMRES: bytes of Windows-1252" in bucket.metadata(DAILY)["oddities"]
     assert portfolio.key is not None
     assert bucket.metadata(portfolio.key)["oddities"].startswith("header.reductor: no number, kept as null")
@@ -529,5 +523,5 @@ def test_real_sessions_reach_the_bucket_to_the_cent(
     [result] = run(session=session)
     assert (result.rows, result.volume) == (count, Decimal(volume))
     assert result.key is not None
-    written = rows(bucket, result.key)
+    written = bucket.rows(result.key)
     assert (len(written), sum(row["voltot"] for row in written)) == (count, Decimal(volume))

@@ -8,10 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from sandbox.b3.formats import PortfolioRow, encode_portfolio
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, Portfolio, read_portfolio, total_pages
 from scraper.b3.oddities import Oddity
@@ -135,12 +132,6 @@ def test_the_columns_have_the_schemas_arrow_types() -> None:
     assert [dtype.pyarrow_dtype for dtype in frame.dtypes] == PORTFOLIO_SCHEMA.types
 
 
-def test_json_inside_a_json_string_is_read() -> None:
-    nested = json.dumps(json.dumps(ANSWER)).encode()
-    assert total_pages(nested, source=SOURCE) == 1
-    assert read_portfolio([nested], index="IBOV", source=SOURCE).frame.equals(read(ANSWER).frame)
-
-
 def test_an_unknown_reductor_is_null() -> None:
     assert read(changed(("header", "reductor"), None)).frame["reductor"].isna().all()
 
@@ -173,36 +164,6 @@ def test_all_pages_are_read_in_their_order() -> None:
         page["results"] = [ANSWER["results"][number - 1]]
     assert total_pages(body(pages[0]), source=SOURCE) == 3
     assert read(*pages).frame.equals(read(ANSWER).frame)
-
-
-@settings(deadline=None)
-@given(data=st.data())
-def test_any_portfolio_survives_the_round_trip(data: st.DataObject) -> None:
-    cuts = data.draw(st.sets(st.integers(1, 99_999), max_size=9).map(sorted))
-    thousandths = [high - low for low, high in zip([0, *cuts], [*cuts, 100_000], strict=True)]
-    quantities = data.draw(
-        st.lists(st.integers(0, 10**15), min_size=len(thousandths), max_size=len(thousandths))
-    )
-    rows = [
-        PortfolioRow(
-            ticker=f"ZZ{number:02}3",
-            asset="SIMULADA",
-            share_class="ON      NM",
-            weight=Decimal(weight).scaleb(-3),
-            theoretical_quantity=quantity,
-            sector="Diversos",
-        )
-        for number, (weight, quantity) in enumerate(zip(thousandths, quantities, strict=True))
-    ]
-    reductor = Decimal(data.draw(st.integers(0, 10**24 - 1))).scaleb(-8)
-    day = data.draw(st.dates(min_value=date(2000, 1, 1), max_value=date(2099, 12, 31)))
-    pages = encode_portfolio(day, rows, page_size=data.draw(st.integers(1, 12)), reductor=reductor)
-    portfolio = read(*pages)
-    assert portfolio.portfolio_date == day
-    read_back = portfolio.frame[["ticker", "weight", "theoretical_quantity", "reductor"]]
-    assert read_back.to_dict("split")["data"] == [
-        [row.ticker, row.weight, row.theoretical_quantity, reductor] for row in rows
-    ]
 
 
 # --- what is refused

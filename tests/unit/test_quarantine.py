@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 
-import pyarrow.parquet as pq
 import pytest
 
 import scraper.b3.corporate_actions.reader
@@ -60,10 +58,6 @@ def keys_below(bucket: Bucket, prefix: str) -> list[str]:
     return list(filter(lambda key: key.startswith(prefix), bucket.keys()))
 
 
-def rows(bucket: Bucket, key: str) -> list[dict[str, object]]:
-    return pq.read_table(io.BytesIO(bucket.content(key))).to_pylist()
-
-
 def days_of(operated: Operated) -> list[str]:
     return [run["--trade_date"] for run in operated.runs()]
 
@@ -83,7 +77,7 @@ def test_a_session_is_read_from_quarantine_once_the_reader_has_learned(
     assert address.endswith(ZIP)
     operated.refine(FRIDAY, {"ZZAA3": "10.10"})  # as the run that the arrival starts does
     assert main(REPLAY) == DONE
-    assert [row["codneg"] for row in rows(bucket, DAILY)] == ["ZZAA3"]
+    assert [row["codneg"] for row in bucket.rows(DAILY)] == ["ZZAA3"]
     metadata = bucket.metadata(DAILY)
     assert (metadata["source"], metadata["trailer-count"]) == (address, "quotes")
     assert days_of(operated) == [str(FRIDAY)]
@@ -120,7 +114,7 @@ def test_what_was_refused_after_raw_was_written_takes_its_place(
     quarantine(bucket)
     monkeypatch.setattr(RawBucket, "session_written", lambda *_: written - timedelta(seconds=1))
     assert main([*REPLAY, "--no-wait"]) == DONE
-    assert [row["codneg"] for row in rows(bucket, DAILY)] == ["ZZAA3"]
+    assert [row["codneg"] for row in bucket.rows(DAILY)] == ["ZZAA3"]
 
 
 def test_a_backfilled_session_gives_way_to_its_daily_file(bucket: Bucket, shelves: Shelves) -> None:
@@ -172,7 +166,7 @@ def test_the_portfolios_that_were_refused_on_a_day_are_read_in_all_their_pages(
     )
     assert main(REPLAY) == DONE
     key = f"raw/index_portfolio/portfolio_date={FRIDAY}/SMLL.parquet"
-    assert [row["ticker"] for row in rows(bucket, key)] == ["ZZAA3", "ZZBB4"]
+    assert [row["ticker"] for row in bucket.rows(key)] == ["ZZAA3", "ZZBB4"]
     assert bucket.metadata(key)["source"] == address
     assert f"replay --from {FRIDAY} --to <last session> --source raw" in capsys.readouterr().out
     before = bucket.versions()
@@ -304,7 +298,7 @@ def test_a_year_is_loaded_from_quarantine_up_to_the_day_before_it_was_refused(
     bucket.s3.put_object(Bucket=bucket.name, Key=refused, Body=content, Metadata=metadata)
     assert main([*backfill, "--source", "quarantine"]) == DONE
     key = f"raw/cotahist/trade_date={FRIDAY}/backfill.parquet"
-    assert [row["codneg"] for row in rows(bucket, key)] == ["ZZAA3"]
+    assert [row["codneg"] for row in bucket.rows(key)] == ["ZZAA3"]
     assert bucket.metadata(key)["source"] == metadata["source"]
     manifest = json.loads(bucket.content("backfill/COTAHIST_A2024.json"))
     assert (manifest["source"], manifest["trailer_count"]) == (metadata["source"], "all records")

@@ -113,16 +113,6 @@ def test_a_text_without_one_of_its_records_is_refused_whatever_its_trailer_count
         read_session(text[:lost] + text[lost + 247 :], session=SESSION, source=SOURCE)
 
 
-@given(quotes=st.lists(QUOTES, max_size=5), data=st.data())
-def test_rows_come_in_the_order_of_the_records_whatever_it_is(
-    quotes: list[Quote], data: st.DataObject
-) -> None:
-    order = data.draw(st.permutations(range(len(quotes))))
-    shuffled = encode_session(SESSION, [quotes[place] for place in order])
-    rows = read_session(shuffled, session=SESSION, source=SOURCE).to_dict("records")
-    assert rows == [as_read(quotes[place]) for place in order]
-
-
 @given(data=st.binary(max_size=600), beginning=st.sampled_from([b"", b"PK\x03\x04", b"00COTAHIST.2024"]))
 def test_any_bytes_are_refused(data: bytes, beginning: bytes) -> None:
     with pytest.raises(InvalidData, match=rf"^{SOURCE}.*: found .*, expected "):
@@ -233,18 +223,23 @@ def portfolios(draw: st.DrawFn) -> list[PortfolioRow]:
 
 
 @given(
+    day=st.dates(min_value=date(2000, 1, 1), max_value=date(2099, 12, 31)),
     rows=portfolios(),
+    reductor=st.integers(0, 10**24 - 1).map(lambda number: Decimal(number).scaleb(-8)),
     page_size=st.integers(1, 8),
     by_sector=st.booleans(),
     encoding=st.sampled_from(sorted(_ENCODINGS)),
 )
-def test_any_rows_come_back_on_any_pages_in_any_encoding(
-    rows: list[PortfolioRow], page_size: int, by_sector: bool, encoding: str
+def test_any_portfolio_comes_back_on_any_pages_in_any_encoding(
+    *, day: date, rows: list[PortfolioRow], reductor: Decimal, page_size: int, by_sector: bool, encoding: str
 ) -> None:
-    pages = encode_portfolio(SESSION, rows, segment="2" if by_sector else "1", page_size=page_size)
+    segment = "2" if by_sector else "1"
+    pages = encode_portfolio(day, rows, segment=segment, page_size=page_size, reductor=reductor)
     bodies = [_ENCODINGS[encoding](page) for page in pages]
     assert total_pages(bodies[0], source=SOURCE) == len(pages)
-    found = read_portfolio(bodies, index="IBOV", source=SOURCE).frame.to_dict("records")
+    portfolio = read_portfolio(bodies, index="IBOV", source=SOURCE)
+    assert portfolio.portfolio_date == day
+    found = portfolio.frame.to_dict("records")
     sectors = {
         row.sector: sum((peer.weight for peer in rows if peer.sector == row.sector), Decimal(0))
         for row in rows
@@ -259,7 +254,7 @@ def test_any_rows_come_back_on_any_pages_in_any_encoding(
             "weight": row.weight,
             "sector_weight": sectors[row.sector] if by_sector else None,
             "theoretical_quantity": row.theoretical_quantity,
-            "reductor": Decimal("1000000.00000000"),
+            "reductor": reductor,
         }
         for row in rows
     }

@@ -92,7 +92,6 @@ def test_a_market_is_asked_for_what_is_known_on_a_day() -> None:
     assert len(supplement(source, "ZZAA")[0]["cashDividends"]) == 1
     source.actions_as_of = FIRST
     assert supplement(source, "ZZAA")[0]["cashDividends"] == []
-    assert SimulatedSource([FIRST], Market(tickers=40), actions_as_of=LAST).actions_as_of == LAST
 
 
 def test_an_issuer_is_known_to_its_own_call_as_long_as_it_is_listed() -> None:

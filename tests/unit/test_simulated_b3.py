@@ -1,6 +1,5 @@
 """The simulated B3: its formats byte by byte, its market's invariants, its server's answers and faults."""
 
-import calendar
 import hashlib
 import io
 import json
@@ -34,13 +33,7 @@ from sandbox.b3.formats import (
     zip_file,
 )
 from sandbox.b3.market import SimulatedMarket, apportion
-from sandbox.b3.series import (
-    next_expiries,
-    series_codes,
-    share_expiry,
-    third_friday,
-    wednesday_nearest_15th,
-)
+from sandbox.b3.series import index_expiry, next_expiries, series_codes, share_expiry
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.b3.universe import isin_with_check_digit
@@ -389,13 +382,6 @@ def test_one_ticker_is_quoted_per_thousand(market: SimulatedMarket) -> None:
     assert Counter(quote.fatcot for quote in cash) == {1: len(cash) - 1, 1000: 1}
 
 
-EXPIRES_BEFORE = {  # what would expire on a holiday: Black Awareness Day, Tiradentes, the Republic's day
-    date(2026, 11, 20): ON_EXPIRY,
-    date(2023, 4, 21): date(2023, 4, 20),
-    date(2023, 11, 15): date(2023, 11, 14),
-}
-
-
 def test_a_series_code_names_its_kind_and_month(market: SimulatedMarket, trade_date: date) -> None:
     for quote in of_market(market.session(trade_date), "070", "080"):
         assert quote.datven is not None
@@ -404,12 +390,8 @@ def test_a_series_code_names_its_kind_and_month(market: SimulatedMarket, trade_d
         assert quote.codneg[4] == letters[quote.datven.month - 1], quote
         assert quote.prazot == "000"
         share = quote.codbdi in ("78", "82")
-        month = calendar.monthcalendar(quote.datven.year, quote.datven.month)
-        fridays, wednesdays = ([week[weekday] for week in month if week[weekday]] for weekday in (4, 2))
-        day = fridays[2] if share else min(wednesdays, key=lambda wednesday: abs(wednesday - 15))
-        assert quote.datven == EXPIRES_BEFORE.get(
-            quote.datven.replace(day=day), quote.datven.replace(day=day)
-        )
+        expiry = share_expiry if share else index_expiry
+        assert quote.datven == expiry(quote.datven.year, quote.datven.month)
         assert (quote.ptoexe == quote.preexe) != share, quote
 
 
@@ -514,31 +496,6 @@ def test_the_portfolio_has_weights_and_sectors_of_cash_tickers(market: Simulated
     }
 
 
-def test_the_portfolio_has_the_opening_weights_of_its_date(market: SimulatedMarket) -> None:
-    closes = {quote.codneg: quote.preult for quote in of_market(market.session(date(2026, 11, 17)), "010")}
-    rows = market.portfolio(ORDINARY)
-    total = sum(closes[row.ticker] * row.theoretical_quantity for row in rows)
-    for row in rows:
-        weight = 100 * closes[row.ticker] * row.theoretical_quantity / total
-        assert abs(weight - row.weight) < Decimal("0.02"), row
-    assert 50_000 < total / market.reductor < 400_000  # the index in points
-
-
-def test_third_fridays() -> None:
-    assert [third_friday(2026, month) for month in (1, 5, 8, 10)] == [
-        date(2026, 1, 16),
-        date(2026, 5, 15),
-        date(2026, 8, 21),
-        date(2026, 10, 16),
-    ]
-
-
-def test_options_on_the_index_expire_on_the_wednesday_nearest_the_15th() -> None:
-    assert wednesday_nearest_15th(2025, 1) == date(2025, 1, 15)
-    assert wednesday_nearest_15th(2024, 12) == date(2024, 12, 18)
-    assert wednesday_nearest_15th(2025, 2) == date(2025, 2, 12)
-
-
 def test_the_next_expiries_begin_with_today_and_pass_over_what_has_expired() -> None:
     assert next_expiries(ON_EXPIRY, share_expiry)[0] == ON_EXPIRY
     after = next_expiries(date(2026, 11, 20), share_expiry)
@@ -553,11 +510,6 @@ def test_series_codes_count_months_from_a_for_calls_and_from_m_for_puts() -> Non
         np.array([364, 35, 130]),
     )
     assert codes.tolist() == [b"ZXAAL364", b"ZXAAM35", b"IBOVF130"]
-
-
-def test_isins_end_in_their_check_digit() -> None:
-    assert isin_with_check_digit("US037833100") == "US0378331005"  # the example that ISO 6166 is taught with
-    assert isin_with_check_digit("BRIBOVINDM1") == "BRIBOVINDM18"
 
 
 def test_what_rounding_leaves_goes_to_the_largest_remainders() -> None:
@@ -630,13 +582,6 @@ def test_the_portfolio_is_dated_by_the_first_session_and_comes_in_pages(b3: B3Se
     assert pages[0]["page"]["totalPages"] == 2
     assert len({row["cod"] for page in pages for row in page["results"]}) == total
     assert get(b3, portfolio_path(page_number=3, page_size=10)).status_code == 404
-
-
-def test_the_portfolio_can_be_of_another_date() -> None:
-    source = SimulatedSource([SESSION], SimulatedMarket(tickers=40), portfolio_as_of=date(2024, 7, 16))
-    document = source.portfolio(PortfolioRequest(index="IBOV", segment="1", page_number=1, page_size=120))
-    assert document is not None
-    assert json.loads(document.body)["header"]["date"] == "16/07/24"
 
 
 def test_the_portfolio_can_be_moved_through_time_and_becomes_another() -> None:
