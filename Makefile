@@ -134,7 +134,7 @@ check: lint types ## ruff and mypy
 
 test: setup ## every check and every test but those of faults and of Trino, WITH="faults trino": these, too; PART=unit|stack|spark|sandbox: one folder's tests
 	$(if $(PART),,@$(MAKE) -s --no-print-directory $(SPARK_CLASSES) & $(MAKE) -s --no-print-directory check && wait $$!)
-	@python -m pytest -n 3 --dist loadgroup -m "not long_faults$(foreach each,faults trino,$(if $(filter $(each),$(WITH)),, and not $(each)))" $(PART:%=tests/%)
+	@python -m pytest -n 2 --dist loadgroup -m "not long_faults$(foreach each,faults trino,$(if $(filter $(each),$(WITH)),, and not $(each)))" $(PART:%=tests/%)
 
 test-trino: spark-classes ## every named query on a Trino, which is what Athena is made of: its rows, and what it physically reads
 	@python -m sandbox.trino
