@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -74,7 +75,9 @@ def carry_out(arguments: argparse.Namespace, more: Sequence[str]) -> int:
             return 2
         # It tells nobody that it runs here
         quiet = ("--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=")
-        lab = [*python, "jupyterlab", *quiet, "notebooks/pregao.ipynb", *more]
+        # In a container there is often nobody but root
+        as_root = ["--allow-root"] if os.geteuid() == 0 else []
+        lab = [*python, "jupyterlab", *quiet, *as_root, "notebooks/pregao.ipynb", *more]
         variables = {"LANGUAGE": arguments.language} if arguments.language else {}
         return _run_command(
             lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables, engine=arguments.engine
