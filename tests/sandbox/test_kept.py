@@ -178,6 +178,26 @@ def test_the_notebook_is_told_its_language_by_the_environment(
     assert given == ["pt", None]
 
 
+@pytest.mark.parametrize(("user", "is_let"), [(0, True), (1000, False)])
+def test_the_notebook_lets_nobody_but_root_be_root(
+    home: Path, monkeypatch: pytest.MonkeyPatch, user: int, is_let: bool
+) -> None:
+    """JupyterLab does not start for root unless it is told to, and in a container there is nobody else."""
+    keep_lake(home, "simulated", 64)
+    given: list[Sequence[str]] = []
+
+    def run(command: Sequence[str], _environment: Mapping[str, str]) -> int:
+        given.append(command)
+        return 0
+
+    monkeypatch.setattr(commands, "execute", run)
+    monkeypatch.setattr(commands, "find_spec", lambda _name: True)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr(sys, "argv", ["sandbox", "notebook"])
+    assert __main__.main() == 0
+    assert ["--allow-root" in command for command in given] == [is_let]
+
+
 def test_a_lake_whose_stack_was_not_deployed_is_refused(home: Path) -> None:
     (keep_lake(home, "simulated", 1) / "outputs.json").unlink()
     with (
