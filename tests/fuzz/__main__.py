@@ -41,6 +41,7 @@ _FOLDER = REPOSITORY / "build" / "fuzz"
 _MOST_FINDINGS = 20
 _MINUTES_TO_KEEP = 60
 _SECONDS_A_PROCESS = 600
+_RUNS_A_PROCESS = 30_000  # the fuzzer itself grows by 9 kB with each of the annual reader's, up to the limit
 """Memory fragments over many thousands of inputs; a new process keeps that apart from what a reader holds."""
 _SECONDS_BETWEEN_LINES = 60
 _STATUS = re.compile(r"#(\d+)\s.* cov: (\d+) ft: (\d+) corp: (\d+)/")
@@ -101,6 +102,7 @@ def _fuzz(harness: Harness, folder: Path, seconds: int, run: Run) -> None:
         [
             *(sys.executable, "-m", "tests.fuzz.process", harness.name, folder / "statistics.json"),
             *(folder / "corpus", f"-max_total_time={seconds}", f"-max_len={MAX_LENGTH}", "-timeout=120"),
+            f"-runs={_RUNS_A_PROCESS}",
             *("-print_final_stats=1", f"-artifact_prefix={folder / 'findings'}/", "-rss_limit_mb=4096"),
         ],
         cwd=REPOSITORY,
