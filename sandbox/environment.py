@@ -151,7 +151,7 @@ def b3_server(source: Source | None, folder: Path) -> Iterator[B3Server | None]:
     memory = folder / "b3-port"
     remembered = memory.read_text() if memory.exists() else ""
     port = int(remembered) if remembered.isdigit() else 0  # empty where a run was killed as it wrote it
-    with B3Server(source, port=port if _is_free(port) else 0) as server:
+    with B3Server(source, port=port if is_free(port) else 0) as server:
         memory.write_text(server.base_url.rpartition(":")[2])
         yield server
 
@@ -221,7 +221,7 @@ def _emulator(
 def _port_of(aws: MiniStack) -> int:
     """The port of an emulator that has ended; 0 if somebody else has it by now."""
     port = int(aws.endpoint.rpartition(":")[2])
-    return port if _is_free(port) else 0
+    return port if is_free(port) else 0
 
 
 def _half_deployed(aws: MiniStack) -> str | None:
@@ -237,7 +237,8 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(os.path.relpath(target, link.parent))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server may listen on a loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -108,7 +108,7 @@ class Trino:
         """
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "etc" / "catalog").mkdir(parents=True)
-        port = _free_port()
+        port = free_port()
         config = folder / "etc" / "config.properties"
         config.write_text(_CONFIG.format(folder=folder, port=port, plugins=installation.plugins))
         levels = folder / "etc" / "log.properties"
@@ -158,7 +158,8 @@ class Trino:
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nobody has just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -48,7 +48,7 @@ class DynamicFrame:
 
         It is computed here, as what Spark plans from here on has to know those types.
         """
-        frame = frame.localCheckpoint(eager=False)
+        frame = frame.localCheckpoint(eager=False)  # by the count, which goes over all of it
         counts = frame.agg(*[F.count(f"`{name}`").alias(name) for name in frame.columns]).first()
         known = counts.asDict() if counts else {}
         return cls(

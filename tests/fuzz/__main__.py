@@ -41,8 +41,9 @@ _FOLDER = REPOSITORY / "build" / "fuzz"
 _MOST_FINDINGS = 20
 _MINUTES_TO_KEEP = 60
 _SECONDS_A_PROCESS = 600
-_RUNS_A_PROCESS = 30_000  # the fuzzer itself grows by 9 kB with each of the annual reader's, up to the limit
-"""Memory fragments over many thousands of inputs; a new process keeps that apart from what a reader holds."""
+_RUNS_A_PROCESS = 30_000
+"""Memory fragments over many thousands of inputs, and the fuzzer itself grows, by 9 kB with each of the
+annual reader's; a new process keeps that apart from what a reader holds."""
 _SECONDS_BETWEEN_LINES = 60
 _STATUS = re.compile(r"#(\d+)\s.* cov: (\d+) ft: (\d+) corp: (\d+)/")
 _STATISTIC = re.compile(r"stat::(\w+):\s+(\d+)")

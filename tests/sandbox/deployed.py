@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from io import StringIO
@@ -30,8 +29,9 @@ from sandbox.b3.server import (
 )
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
-from sandbox.environment import Sandbox, start
+from sandbox.environment import Sandbox, is_free, start
 from sandbox.pipeline import JobRun, Pipeline
+from sandbox.trino.server import free_port
 from tests.leading import lead_to
 
 if TYPE_CHECKING:
@@ -93,14 +93,10 @@ class Deployed:
 
 def port_for_b3() -> int:
     """A port to serve a B3 on, one of before if it is free again: stacks that ask it are deployed once."""
-    for port in (*_ports, 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            if not port:
-                _ports.append(probe.getsockname()[1])
-            return port or _ports[-1]
-    raise RuntimeError("there is no free port")
+    if not (free := [port for port in _ports if is_free(port)]):
+        _ports.append(free_port())
+        return _ports[-1]
+    return free[0]
 
 
 @contextmanager

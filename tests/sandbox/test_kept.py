@@ -21,6 +21,9 @@ from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import MARK, REPOSITORY, MiniStack
 from tests.sandbox.deployed import SESSIONS, Deployed
 
+Executed = list[tuple[Sequence[str], Mapping[str, str]]]
+"""Commands, each with its environment."""
+
 BUCKETS = """
 import boto3, os
 print(os.environ["STACK_NAME"], *(bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]))
@@ -133,6 +136,20 @@ def test_a_command_answers_ctrl_c_itself_and_is_told_to_end(ending: signal.Signa
         assert process.wait(timeout=30) == 5
 
 
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
+    """What the sandbox would execute; it does not."""
+    given: Executed = []
+
+    def run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+        given.append((command, environment))
+        return 0
+
+    monkeypatch.setattr(commands, "execute", run)
+    monkeypatch.setattr(commands, "find_spec", lambda _name: True)
+    return given
+
+
 @pytest.mark.parametrize(
     ("command", "runs"),
     [
@@ -144,58 +161,35 @@ def test_a_command_answers_ctrl_c_itself_and_is_told_to_end(ending: signal.Signa
     ],
 )
 def test_report_and_pictures_are_names_for_modules_with_arguments_passed_on(
-    home: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], runs: list[str]
+    home: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch, command: list[str], runs: list[str]
 ) -> None:
     keep_lake(home, "simulated", 64)
-    given: list[Sequence[str]] = []
-
-    def run(command: Sequence[str], _environment: Mapping[str, str]) -> int:
-        given.append(command)
-        return 0
-
-    monkeypatch.setattr(commands, "execute", run)
     monkeypatch.setattr(sys, "argv", ["sandbox", *command])
     assert __main__.main() == 0
-    assert given == [[sys.executable, "-m", *runs]]
+    assert [command for command, _ in executed] == [[sys.executable, "-m", *runs]]
 
 
 def test_the_notebook_is_told_its_language_by_the_environment(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep_lake(home, "simulated", 64)
-    given: list[str | None] = []
-
-    def run(_command: Sequence[str], environment: Mapping[str, str]) -> int:
-        given.append(environment.get("LANGUAGE"))
-        return 0
-
     monkeypatch.delenv("LANGUAGE", raising=False)
-    monkeypatch.setattr(commands, "execute", run)
-    monkeypatch.setattr(commands, "find_spec", lambda _name: True)
     for arguments in (["--language", "pt"], []):
         monkeypatch.setattr(sys, "argv", ["sandbox", "notebook", *arguments])
         assert __main__.main() == 0
-    assert given == ["pt", None]
+    assert [environment.get("LANGUAGE") for _, environment in executed] == ["pt", None]
 
 
 @pytest.mark.parametrize(("user", "is_let"), [(0, True), (1000, False)])
 def test_the_notebook_lets_nobody_but_root_be_root(
-    home: Path, monkeypatch: pytest.MonkeyPatch, user: int, is_let: bool
+    home: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch, user: int, is_let: bool
 ) -> None:
     """JupyterLab does not start for root unless it is told to, and in a container there is nobody else."""
     keep_lake(home, "simulated", 64)
-    given: list[Sequence[str]] = []
-
-    def run(command: Sequence[str], _environment: Mapping[str, str]) -> int:
-        given.append(command)
-        return 0
-
-    monkeypatch.setattr(commands, "execute", run)
-    monkeypatch.setattr(commands, "find_spec", lambda _name: True)
     monkeypatch.setattr("os.geteuid", lambda: user)
     monkeypatch.setattr(sys, "argv", ["sandbox", "notebook"])
     assert __main__.main() == 0
-    assert ["--allow-root" in command for command in given] == [is_let]
+    assert ["--allow-root" in command for command, _ in executed] == [is_let]
 
 
 def test_a_lake_whose_stack_was_not_deployed_is_refused(home: Path) -> None:
