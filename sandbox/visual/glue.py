@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
 from pyspark.sql.types import StructType
 
 if TYPE_CHECKING:
@@ -30,12 +29,16 @@ class DynamicFrame:
     """A distributed table, for our purposes a DataFrame: what `toDF` returns has columns of its own.
 
     Glue converts rows to records and back, so a frame joined with one of its own ancestors is a join of two
-    unrelated tables. Records carry their own types: after what works on records (reading, Filter), a column
-    without any value has no type, and a frame without any record read from S3 has no column.
+    unrelated tables, and Spark plans a node without those before it. Records carry their own types: after
+    what works on records (reading, Filter), a column without any value has no type, and a frame without any
+    record read from S3 has no column.
     """
 
     def __init__(self, frame: DataFrame) -> None:
-        self._frame = frame
+        self._spark = frame.sparkSession
+        java: Any = frame._jdf  # the rows as they are, which have no typed face in Python
+        self._schema = java.schema()
+        self._rows = java.queryExecution().toRdd()
 
     @classmethod
     def fromDF(cls, dataframe: DataFrame, glue_ctx: GlueContext, name: str = "") -> DynamicFrame:  # noqa: ARG003, N802 - Glue's name and signature
@@ -49,17 +52,16 @@ class DynamicFrame:
         It is computed here, as what Spark plans from here on has to know those types.
         """
         frame = frame.localCheckpoint(eager=False)  # by the count, which goes over all of it
-        counts = frame.agg(*[F.count(f"`{name}`").alias(name) for name in frame.columns]).first()
+        counts = frame.selectExpr(*[f"count(`{name}`) AS `{name}`" for name in frame.columns]).first()
         known = counts.asDict() if counts else {}
         return cls(
-            frame.select(
-                [F.col(f"`{name}`") if known[name] else F.lit(None).alias(name) for name in frame.columns]
-            )
+            frame.selectExpr(*[f"`{name}`" if known[name] else f"NULL AS `{name}`" for name in frame.columns])
         )
 
     def toDF(self) -> DataFrame:  # noqa: N802 - Glue's name
         """The rows, in columns that no other DataFrame has."""
-        return self._frame.toDF(*self._frame.columns)
+        java: Any = self._spark._jsparkSession
+        return DataFrame(java.internalCreateDataFrame(self._rows, self._schema, False), self._spark)
 
 
 class DynamicFrameCollection:
