@@ -1,6 +1,6 @@
 """Simulated years into a lake by one command, killed twice on the way, and every sum reconciled.
 
-`python -m benchmarks.decade [--years 2000-2025]`. A simulated B3 serves annual files, `python -m scraper
+`python -m benchmarks.decade [--years 2000-2039]`. A simulated B3 serves annual files, `python -m scraper
 backfill` loads them into an emulated AWS in a process of its own, which is killed twice without warning and
 begun again with the same arguments; the third time it goes to its end, with one range run of the Glue job on
 Spark. Then what lies in the buckets is compared, session by session and to the cent, with what the market
@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,6 +61,16 @@ DATABASE = "history"
 TABLE = "bovespa_daily"
 _JOB_MINUTES = 120
 _SECONDS_BETWEEN_LOOKS = 0.05
+# Years that are to come are loaded by the same command, which is told that it is the day after them
+_ON_ANOTHER_DAY = """\
+import sys
+from datetime import date, timedelta
+from operating import backfill
+from scraper.__main__ import main
+day = date.fromisoformat(sys.argv.pop(1))
+backfill.day_in_sao_paulo = lambda _now: day
+sys.exit(main(sys.argv[1:]))
+"""
 _SECONDS_BETWEEN_PEAKS = 1
 _CONNECTIONS = 8
 
@@ -294,7 +304,10 @@ def load(
     Raises:
         LoadError: The command ended before it was killed, or ended with an error.
     """
-    command = [sys.executable, "-m", "scraper", "backfill", "--bucket", lake.raw, "--job", lake.job]
+    scraper = ["-m", "scraper"]
+    if (day_after := sessions[-1] + timedelta(days=1)) > date.today():  # noqa: DTZ011 - a day more or less
+        scraper = ["-c", _ON_ANOTHER_DAY, str(day_after)]
+    command = [sys.executable, *scraper, "backfill", "--bucket", lake.raw, "--job", lake.job]
     command += ["--from", str(sessions[0]), "--to", str(sessions[-1]), "--compact-only"]
     environment = {**os.environ, "QUOTES_BASE_URL": b3.base_url, "TMPDIR": str(scratch)}
     attempts: list[Attempt] = []

@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from sandbox import local_spark
 from sandbox.ministack import ROLE_PREFIX, SPARK_GATEWAY
@@ -37,6 +39,7 @@ from sandbox.owner import when_owner_ends
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_MODELS = create_loader()  # of AWS's services, which each session would read anew
 FAILED, FAILED_IN_SPARK = 3, 1
 """How this process ends after an error: one of the job's own, or one that Spark or its Java has a part in."""
 
@@ -72,6 +75,7 @@ def _is_of_spark(error: BaseException | None) -> bool:
 
 
 def _run(job: str, script: str, mirror: Path, job_arguments: list[str]) -> None:
+    _begin_session()
     nodes = boto3.client("glue").get_job(JobName=job)["Job"].get("CodeGenConfigurationNodes")
     buckets = {bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]}
     _take_role()
@@ -113,7 +117,14 @@ def _take_role() -> None:
     """From here on call AWS as the job's role, whose credentials the emulator has put beside its own."""
     for name in [name for name in os.environ if name.startswith(ROLE_PREFIX)]:
         os.environ[name.removeprefix(ROLE_PREFIX)] = os.environ.pop(name)
-    boto3.setup_default_session()  # another one has the credentials of before
+    _begin_session()  # another one has the credentials of before
+
+
+def _begin_session() -> None:
+    """Have clients from here on use the environment as it is now."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _MODELS)
+    boto3.setup_default_session(botocore_session=session)
 
 
 def _take_packages(s3: S3Client, named: Sequence[str], folder: Path) -> None:

@@ -33,6 +33,7 @@ from sandbox.shims import (
     schedules,
     stack_resources,
     stack_waits,
+    table_files,
     views,
 )
 
@@ -96,6 +97,7 @@ def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) 
     schedules.install()
     stack_resources.install()
     stack_waits.install()
+    table_files.install()
     views.install()  # before what translates
     if lab_role is not None:
         learner_lab.install(lab_role)

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import awswrangler as wr
 import boto3
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -379,6 +380,44 @@ def test_a_table_s_partitions_are_those_of_the_catalog(work_group: str, bucket: 
     assert query(f"SELECT ticker FROM {table} ORDER BY ticker LIMIT 1", work_group) == [["IT'S"]]  # noqa: S608
     last = f"WITH last AS (SELECT max(trade_date) AS day FROM {table}) SELECT day FROM last"  # noqa: S608
     assert query(last, work_group) == [["2026-11-19"]]
+    glue.delete_database(Name=database)
+
+
+def test_a_query_reads_a_table_s_objects_as_they_are(work_group: str, bucket: str) -> None:
+    """Those that a query has read are kept for the next one, unless they are others meanwhile."""
+    glue, s3, database = boto3.client("glue"), boto3.client("s3"), f"database_{uuid4().hex}"
+    glue.create_database(DatabaseInput={"Name": database})
+    glue.create_table(
+        DatabaseName=database,
+        TableInput={
+            "Name": "daily",
+            "Parameters": {"classification": "parquet"},
+            "PartitionKeys": [{"Name": "ticker", "Type": "string"}],
+            "StorageDescriptor": {
+                "Columns": [{"Name": "volume", "Type": "int"}],
+                "Location": f"s3://{bucket}/table/",
+            },
+        },
+    )
+
+    def put(ticker: str, *volumes: int, name: str = "part-00000.parquet") -> str:
+        file, key = io.BytesIO(), f"table/ticker={ticker}/{name}"
+        pq.write_table(pa.table({"volume": pa.array(volumes, pa.int32())}), file)
+        s3.put_object(Bucket=bucket, Key=key, Body=file.getvalue())
+        return key
+
+    def rows() -> list[list[str | None]]:
+        return query(f'SELECT ticker, volume FROM "{database}"."daily" ORDER BY ticker, volume', work_group)  # noqa: S608
+
+    put("ZXAA3", 1, 2)
+    second = put("ZXAB3", 3)
+    put("ZXAC3", 4, name="_hidden.parquet")
+    assert rows() == rows() == [["ZXAA3", "1"], ["ZXAA3", "2"], ["ZXAB3", "3"]]
+    put("ZXAA3", 5)
+    s3.delete_object(Bucket=bucket, Key=second)
+    assert rows() == [["ZXAA3", "5"]]
+    put("ZXAA3", 1, 2)  # as it was at first
+    assert rows() == [["ZXAA3", "1"], ["ZXAA3", "2"]]
     glue.delete_database(Name=database)
 
 

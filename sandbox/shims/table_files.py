@@ -1,0 +1,54 @@
+"""The files of a table that a query reads: each kept as it was, by its ETag, from one query to the next.
+
+MiniStack copies every object below a table's location into a folder of the query's own, and removes it after
+it, which of a table with a thousand files takes longer than the query.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ministack.services import athena as athena_service
+from ministack.services import s3 as s3_service
+
+athena: Any = athena_service  # MiniStack has no types
+s3: Any = s3_service
+
+
+def install() -> None:
+    """Have queries read kept files: in a temporary folder, which goes with the emulator's others."""
+    folder = Path(tempfile.mkdtemp(prefix="table-files-"))
+    kept: set[Path] = set()
+
+    def files_of(location: str, _workdirs: list[str]) -> list[str]:
+        where = urlsplit(location)
+        prefix = f"{where.path.strip('/')}/".lstrip("/")
+        bucket = s3._buckets.get(where.netloc)
+        objects = dict(bucket["objects"]) if bucket is not None else {}
+        files = []
+        for key in sorted(objects):
+            name = key.removeprefix(prefix)
+            if not key.startswith(prefix) or key.endswith("/") or athena._hidden(name):
+                continue
+            parent, _, last = name.rpartition("/")
+            etag = objects[key]["etag"].strip('"')
+            file = folder / where.netloc / prefix / parent / f"{etag}-{last}"
+            if file not in kept:
+                _keep(where.netloc, key, file)
+                kept.add(file)
+            files.append(str(file))
+        return files
+
+    athena._materialize_table_files = files_of
+
+
+def _keep(bucket: str, key: str, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    there = s3._object_disk_path(bucket, key) if s3.S3_PERSIST else None
+    if there is not None:
+        file.hardlink_to(there)  # what takes the object's place is another file
+    else:
+        file.write_bytes(s3._get_object_data(bucket, key))
