@@ -59,7 +59,7 @@ def read(
     def rows(path: str) -> pa.Table:
         bucket, _, key = path.removeprefix("s3://").partition("/")
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        table = pq.read_table(pa.BufferReader(body), columns=_PORTFOLIO.names)
+        table = pq.ParquetFile(pa.BufferReader(body)).read(columns=_PORTFOLIO.names)
         return table.select(_PORTFOLIO.names).cast(_PORTFOLIO)
 
     found = {}

@@ -140,7 +140,7 @@ def traded(s3: S3Client, paths: Mapping[dt.date, str]) -> dict[dt.date, dict[str
     def sums(path: str) -> dict[str, Any]:
         bucket, _, key = path.removeprefix("s3://").partition("/")
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        lines: Any = pq.read_table(pa.BufferReader(body), columns=["voltot"])
+        lines: Any = pq.ParquetFile(pa.BufferReader(body)).read(columns=["voltot"])
         return {"volume": pc.sum(lines["voltot"]).as_py(), "lines": lines.num_rows}
 
     return dict(zip(paths, aws.in_parallel(sums, paths.values(), CALLS), strict=True))

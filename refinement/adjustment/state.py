@@ -183,7 +183,7 @@ class _State:
                 if error.response["Error"]["Code"] == "PreconditionFailed":  # another run has made it since
                     return None
                 raise
-            table = pq.read_table(pa.BufferReader(answer["Body"].read()))
+            table = pq.ParquetFile(pa.BufferReader(answer["Body"].read())).read()
             tables.append(table.cast(arrow.schema(columns)))
         return kept.Former(memory, *tables)
 

@@ -275,11 +275,12 @@ def zip_file(text: bytes, member: str) -> bytes:
     return packed.getvalue()
 
 
-def zip_info(member: str) -> zipfile.ZipInfo:
-    """A ZIP's entry with nothing of the clock and of the machine in it."""
+def zip_info(member: str, level: int | None = None) -> zipfile.ZipInfo:
+    """A ZIP's entry with nothing of the clock and of the machine in it, deflated at a level."""
     info = zipfile.ZipInfo(member)  # dated 1980-01-01
     info.create_system = 0
     info.compress_type = zipfile.ZIP_DEFLATED
+    info._compresslevel = level  # type: ignore[attr-defined]  # as ZipFile sets it
     return info
 
 

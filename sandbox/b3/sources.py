@@ -96,7 +96,7 @@ class SimulatedSource:
         path = Path(self._annual_files.name) / annual_zip_name(year)
         if not path.exists():
             quotes = ((session, self._market.columns(session)) for session in sessions)
-            write_year(path, quotes, year=year, generated=sessions[-1])
+            write_year(path, quotes, year=year, generated=sessions[-1], level=1)
         return _ZIP(body=path.read_bytes(), last_modified=_published(sessions[-1]))
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:

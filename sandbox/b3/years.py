@@ -45,6 +45,7 @@ def write_year(
     by_ticker: bool = False,
     streamed: bool = False,
     quotes_counted: bool | None = None,
+    level: int | None = None,
 ) -> int:
     r"""Write a year's ZIP: header, the records of all sessions, trailer. The same input gives the same bytes.
 
@@ -62,6 +63,7 @@ def write_year(
         by_ticker: Order by ticker, then session, instead of session by session. It holds the whole year.
         streamed: Leave the sizes to the descriptor after the data, as a ZIP that is made while it is sent.
         quotes_counted: Whether the trailer counts the quotes alone; by default as in the year's time.
+        level: How much time to take to make the ZIP small, from 1 to 9; by default as most ZIPs, 6.
 
     Returns:
         The number of quotes written.
@@ -80,7 +82,7 @@ def write_year(
     with (
         partial.open("wb") as file,
         zipfile.ZipFile(_WithoutSeek(file) if streamed else file, "w") as archive,
-        archive.open(zip_info(member or annual_member_name(year)), "w") as text,
+        archive.open(zip_info(member or annual_member_name(year), level), "w") as text,
     ):
         text.write(f"00{name}".ljust(RECORD_LENGTH).encode("ascii") + line_end)
         for block in blocks:
