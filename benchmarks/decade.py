@@ -64,7 +64,7 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 # Years that are to come are loaded by the same command, which is told that it is the day after them
 _ON_ANOTHER_DAY = """\
 import sys
-from datetime import date, timedelta
+from datetime import date
 from operating import backfill
 from scraper.__main__ import main
 day = date.fromisoformat(sys.argv.pop(1))

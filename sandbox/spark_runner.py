@@ -39,11 +39,11 @@ from sandbox.owner import when_owner_ends
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_MODELS = create_loader()  # of AWS's services, which each session would read anew
 FAILED, FAILED_IN_SPARK = 3, 1
 """How this process ends after an error: one of the job's own, or one that Spark or its Java has a part in."""
 
 _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
+_MODELS = create_loader()  # of AWS's services, which each session would read anew
 
 
 def main() -> int:

@@ -37,18 +37,10 @@ def install() -> None:
             etag = objects[key]["etag"].strip('"')
             file = folder / where.netloc / prefix / parent / f"{etag}-{last}"
             if file not in kept:
-                _keep(where.netloc, key, file)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(s3._get_object_data(where.netloc, key))
                 kept.add(file)
             files.append(str(file))
         return files
 
     athena._materialize_table_files = files_of
-
-
-def _keep(bucket: str, key: str, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    there = s3._object_disk_path(bucket, key) if s3.S3_PERSIST else None
-    if there is not None:
-        file.hardlink_to(there)  # what takes the object's place is another file
-    else:
-        file.write_bytes(s3._get_object_data(bucket, key))
