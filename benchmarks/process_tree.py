@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_KINDS = {"pyspark.daemon": "workers", "java": "JVM", "sandbox.spark_runner": "driver"}
+_KINDS = {"java": "JVM", "sandbox.spark_runner": "driver"}
 _OTHER = "other"
 PROCESSES = ("emulator", *_KINDS.values())
 """The kinds of process."""

@@ -106,7 +106,7 @@ class Run:
         partitions: Partitions that it registered.
         seconds: From the script's first line to its last, the start of Spark included.
         phases: Seconds by phase, some of them beside others.
-        processor_seconds: By process: the driver's Python, the JVM, the workers' Python, the emulator.
+        processor_seconds: By process: the driver's Python, the JVM, the emulator, others.
         peak_megabytes: Most memory at one time (proportional set size), by process, and of all the job's.
         peak_by_quarter: The latter in each quarter of the run's time: whether memory grows as it goes on.
     """

@@ -16,11 +16,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,7 +32,7 @@ from benchmarks import figures, partitions
 from lake import keys
 from refinement import columns, files
 from refinement.members import of_session
-from refinement.publish import _write_session
+from refinement.publish import session_files
 from refinement.transform import transform
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.years import annual_zip_name, write_year
@@ -137,24 +137,6 @@ class Reads:
         self.footer_bytes += file.footer
         self.column_bytes += sum(chunks)
         self.file_bytes += file.size
-
-
-class SizesOnly:
-    """What the job writes into, in place of S3: it keeps what a reader would read of each object."""
-
-    def __init__(self) -> None:
-        self.files: Files = {}
-
-    def objects(self, _: str) -> dict[str, Any]:
-        """None, so that the job writes every file."""
-        return {}
-
-    def put(self, key: str, body: bytes, _: object) -> bool:
-        """Looks at an object, and lets it go."""
-        values = dict(re.findall(r"(\w+)=([^/]+)/", key))
-        table = COMPACT if key.startswith(keys.COMPACT_FOLDER) else WIDE
-        self.files[table, date.fromisoformat(values["trade_date"]), values.get("ticker", "")] = _sizes(body)
-        return True
 
 
 def main() -> None:
@@ -281,19 +263,21 @@ def _most_traded(rows: pa.Table, sessions: int) -> str:
 
 def _written(rows: pa.Table, sessions: list[date], ticker: str) -> Files:
     """The files as the job writes them: compact, of a month also wide, and of one ticker always."""
-    bucket, of_ticker = SizesOnly(), SizesOnly()
     wide = files.wide_files()
     none = of_session(sessions[0], rows, {})  # the members of indices are not read here
-    with ThreadPoolExecutor(1) as threads:
-        for number, session in enumerate(sessions, 1):
-            if number % 50 == 0:
-                _tell(f"writing session {number} of {len(sessions)} ...")
-            own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
-            compact_only = not MONTH[0] <= session <= MONTH[1]
-            _write_session(cast(Any, bucket), threads, own, none, wide=None if compact_only else wide)
-            one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
-            _write_session(cast(Any, of_ticker), threads, one, none, wide=wide)
-    return bucket.files | {key: file for key, file in of_ticker.files.items() if key[0] == WIDE}
+    found: Files = {}
+    for number, session in enumerate(sessions, 1):
+        if number % 50 == 0:
+            _tell(f"writing session {number} of {len(sessions)} ...")
+        own = rows.filter(pc.equal(rows["trade_date"], pa.scalar(session)))
+        one = own.filter(pc.equal(own["ticker"], pa.scalar(ticker)))
+        # Of the one ticker first: its compact file gives way to that of all
+        all_of = session_files(session, own, none, wide=wide if MONTH[0] <= session <= MONTH[1] else None)
+        for key, body in chain(session_files(session, one, none, wide=wide), all_of):
+            values = dict(re.findall(r"(\w+)=([^/]+)/", key))
+            table = COMPACT if key.startswith(keys.COMPACT_FOLDER) else WIDE
+            found[table, session, values.get("ticker", "")] = _sizes(body)
+    return found
 
 
 def _sizes(body: bytes) -> File:

@@ -1,7 +1,6 @@
 """The script of the refine job: it runs the package `refinement`, which Glue puts beside it.
 
-The job's argument `--extra-py-files` names the ZIP with the package. Glue gives it to the driver and to the
-executors, which take functions of it by their names.
+The job's argument `--extra-py-files` names the ZIP with the package.
 """
 
 import sys

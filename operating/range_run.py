@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 WORKER_TYPE: Literal["G.1X"] = "G.1X"
 START_SECONDS = 60
 """Assumed, from the start of a run to its first file: Glue's start-up and Spark's."""
-WIDE_FILES_A_SECOND = 60
-"""Assumed: ticker files that a worker writes and registers in a second."""
+WIDE_FILES_A_SECOND = 100
+"""Assumed: ticker files that a run writes and registers in a second. The driver does, beside the workers."""
 COMPACT_SESSIONS_A_SECOND = 2
 """Assumed: sessions that a worker refines into their compact files in a second."""
 MINUTES_A_WORKER = 15
 """Work for which the run gets one more worker."""
 MOST_WORKERS = 10
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 """From one look at a run to the next."""
 SLACK = 3
 """A run may take so many times its estimate before it is stopped: the figures above are no measurement of
@@ -70,18 +70,20 @@ class Size:
 def size_of(*, sessions: int, partitions: int, compact_only: bool) -> Size:
     """The workers and the time-out for a range.
 
-    work = sessions / `COMPACT_SESSIONS_A_SECOND` (+ partitions / `WIDE_FILES_A_SECOND` unless compact only);
-    workers = 2, of which one is the driver, and one more for each `MINUTES_A_WORKER` of work, at most
-    `MOST_WORKERS`; minutes = start + work / (workers - 1); time-out = `SLACK` times that.
+    rows = sessions / `COMPACT_SESSIONS_A_SECOND`; beside them files = partitions / `WIDE_FILES_A_SECOND`, of
+    compact only none; workers = 2, of which one is the driver, and one more for each `MINUTES_A_WORKER` by
+    which rows take longer than files, at most `MOST_WORKERS`; minutes = start + the longer of rows /
+    (workers - 1) and files; time-out = `SLACK` times that.
 
     Args:
         sessions: Sessions in the range.
         partitions: Tickers in all of them.
         compact_only: Whether only the compact table is made.
     """
-    work = sessions / COMPACT_SESSIONS_A_SECOND + (0 if compact_only else partitions / WIDE_FILES_A_SECOND)
-    workers = min(2 + int(work / 60 / MINUTES_A_WORKER), MOST_WORKERS)
-    minutes = (START_SECONDS + work / (workers - 1)) / 60
+    rows = sessions / COMPACT_SESSIONS_A_SECOND
+    files = 0 if compact_only else partitions / WIDE_FILES_A_SECOND
+    workers = min(2 + int(max(rows - files, 0) / 60 / MINUTES_A_WORKER), MOST_WORKERS)
+    minutes = (START_SECONDS + max(rows / (workers - 1), files)) / 60
     timeout = min(max(math.ceil(SLACK * minutes), LEAST_TIMEOUT_MINUTES), MOST_TIMEOUT_MINUTES)
     return Size(workers, minutes, timeout)
 

@@ -8,5 +8,5 @@ Glue Data Catalog. It refuses a session without raw quotes, raw files of another
 add up to the raw quotes: it then says what was expected and leaves refined files and catalog as they were.
 
 A range goes in batches of sessions, so that it takes the memory of a batch, however long it is. Spark reads
-and computes; its tasks write the files by S3's own API, each those of whole sessions.
+and computes; the driver checks, and writes the files by S3's own API beside the next batch.
 """

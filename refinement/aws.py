@@ -19,7 +19,11 @@ R = TypeVar("R")
 
 def config(calls: int) -> Config:
     """A client's settings for so many calls at a time; throttled, it slows down and tries again."""
-    return Config(retries={"mode": "adaptive", "total_max_attempts": 10}, max_pool_connections=calls)
+    return Config(
+        retries={"mode": "adaptive", "total_max_attempts": 10},
+        max_pool_connections=calls,
+        parameter_validation=False,  # of partitions, which say all their columns, it takes long
+    )
 
 
 def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectTypeDef]:

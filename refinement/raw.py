@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 250_000
-_BATCH_SESSIONS = 60
+_BATCH_SESSIONS = 250
 CALLS = 32  # in flight in the driver
 _FOOTER_PORTION = 1000  # files after which the log tells how far it is
 _FOOTER_BYTES = 64 * 1024  # more than the footer of any raw file

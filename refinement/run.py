@@ -7,14 +7,11 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import boto3
 import pyarrow as pa
-from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from refinement import aws, log, members
 from refinement.adjustment import state
@@ -96,6 +93,10 @@ def spark_session() -> SparkSession:
     spark = SparkSession.builder.config("spark.sql.ansi.enabled", "true").getOrCreate()
     # A session has some ten thousand lines: Spark's default, 200 tasks a shuffle, would be mostly overhead
     spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
+    # Files, too, are looked up by as many tasks: by Spark's default it would be one for each of them
+    spark.conf.set(
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism", spark.sparkContext.defaultParallelism
+    )
     # What it would find out on its way, and plan anew by, is known: a session is a task, portfolios are small
     spark.conf.set("spark.sql.adaptive.enabled", "false")
     return spark
@@ -104,8 +105,8 @@ def spark_session() -> SparkSession:
 def main(argv: Sequence[str]) -> None:
     """Refine a session, or each session of a range.
 
-    A range goes in batches of sessions: each is read and reconciled, then its files are written; its
-    partitions follow while the next batch is computed. Where one fails, those before it are published whole.
+    A range goes in batches of sessions: each is read and reconciled; then its files are written, and its
+    partitions follow, while the next batch is computed. Where one fails, those before it are published whole.
     Sessions older than the wide table's bound are published in the compact one alone, and what the bound
     leaves out is taken from the wide table after them; then events and factors are made anew. With
     `--compact_only` the wide table is not touched.
@@ -136,28 +137,31 @@ def main(argv: Sequence[str]) -> None:
         spark = spark_session()
 
     done: list[Session] = []
+
+    def publish_batch(rows: pa.Table, sessions: Sequence[Session], *, is_wide: bool) -> None:
+        if not done:
+            for catalog in (of_members, *catalogs):
+                catalog.prepare()
+        with phases.of("files"):
+            portfolios = members.read(s3, raw.portfolios, sessions[0].trade_date, sessions[-1].trade_date)
+            published = publish(rows, portfolios, bucket, compact_only=not is_wide)
+        followers = catalogs if is_wide else catalogs[:1]
+        finish(s3, bucket, published, phases, catalogs=followers, of_members=of_members)
+        done.extend(sessions)
+        if len(raw.rows) > len(sessions):
+            log.line(f"{len(done):,} of {len(raw.rows):,} sessions")
+
     with ThreadPoolExecutor(1) as background:
-        finishing: Future[None] = background.submit(lambda: None)
+        publishing: Future[None] = background.submit(lambda: None)
         try:
             for days, is_wide in _batches(raw.rows, to_be_wide):
-                with _refined(spark, s3, raw, days, phases) as (refined, sessions):
-                    if not done:
-                        for catalog in (of_members, *catalogs):
-                            catalog.prepare()
-                    with phases.of("files"):
-                        portfolios = members.read(s3, raw.portfolios, days[0], days[-1])
-                        published = publish(refined, sessions, portfolios, bucket, compact_only=not is_wide)
-                finishing.result()
-                followers = catalogs if is_wide else catalogs[:1]
-                finishing = background.submit(
-                    partial(finish, catalogs=followers, of_members=of_members), s3, bucket, published, phases
-                )
-                done += sessions
-                if len(raw.rows) > len(sessions):
-                    log.line(f"{len(done):,} of {len(raw.rows):,} sessions")
-            finishing.result()
+                try:
+                    rows, sessions = _refined(spark, s3, raw, days, phases)
+                finally:
+                    publishing.result()  # where both have failed, the former batch is the one to tell of
+                publishing = background.submit(publish_batch, rows, sessions, is_wide=is_wide)
+            publishing.result()
         except Exception as error:
-            finishing.result()
             if not done:
                 raise
             raise RefineError(
@@ -223,16 +227,14 @@ def _batches(quotes: Mapping[dt.date, int], to_be_wide: Set[dt.date]) -> Iterato
             yield from ((days, is_wide) for days in batches_of_sessions(some))
 
 
-@contextmanager
 def _refined(
     spark: SparkSession, s3: S3Client, raw: Raw, days: Sequence[dt.date], phases: Phases
-) -> Iterator[tuple[DataFrame | pa.Table, list[Session]]]:
-    """The refined rows of some sessions, computed once and reconciled, and what the sessions add up to.
+) -> tuple[pa.Table, list[Session]]:
+    """The refined rows of some sessions, reconciled, and what the sessions add up to.
 
-    Those of one session are in this process, which is to write them: they are few, and a round trip less.
+    They are in this process, which is to write them: a batch's are a tenth of its quotes.
     """
     paths = {day: raw.quotes[day] for day in days}
-    is_one = len(days) == 1
     with phases.of("rows"), ThreadPoolExecutor(1) as beside:
         sums = beside.submit(traded, s3, paths)
         quotes = read_raw(spark, [*paths.values()], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS)
@@ -244,16 +246,10 @@ def _refined(
             "portfolio_date",
             PORTFOLIO_COLUMNS,
         )
-        refined = transform(quotes, portfolios, is_one_session=is_one)
-        rows = collected(refined) if is_one else refined.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        with phases.of("rows"):
-            sessions = reconcile(sums.result(), rows)
-        log.line(
-            f"{log.span(days)}  {sum(session.lines for session in sessions):,} quotes make "
-            f"{sum(session.tickers for session in sessions):,} rows, volume {log.volumes(sessions)}"
-        )
-        yield rows, sessions
-    finally:
-        if not is_one:
-            refined.unpersist()
+        rows = collected(transform(quotes, portfolios, is_one_session=len(days) == 1))
+        sessions = reconcile(sums.result(), rows)
+    log.line(
+        f"{log.span(days)}  {sum(session.lines for session in sessions):,} quotes make "
+        f"{sum(session.tickers for session in sessions):,} rows, volume {log.volumes(sessions)}"
+    )
+    return rows, sessions

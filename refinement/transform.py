@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
 
 from refinement import arrow, expressions
 from refinement.columns import COLUMNS, PARTITION_KEYS
@@ -197,54 +196,39 @@ def _with_index(stocks: DataFrame, portfolios: DataFrame) -> DataFrame:
 def collected(refined: DataFrame) -> pa.Table:
     """Refined rows in this process: `PARTITION_KEYS`, then `COLUMNS`."""
     schema = arrow.schema((*PARTITION_KEYS, *COLUMNS))
-    rows = refined.select(schema.names).collect()
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    # Spark 4 has `toArrow` for it; 3.5 has this, or rows of Python's one by one
+    batches = refined.select(schema.names)._collect_as_arrow()
+    return pa.Table.from_batches(batches).cast(schema) if batches else schema.empty_table()
 
 
-def _by_session(sums: DataFrame) -> Sums:
-    return {row["trade_date"]: row.asDict() for row in sums.collect()}
-
-
-def _sums_of(refined: DataFrame) -> Sums:
+def _sums_of(refined: pa.Table) -> Sums:
     """What refined rows add up to, and how many of them are not as they should be."""
-    by_market = sum((F.col(name) for name in _BY_MARKET[1:]), F.col(_BY_MARKET[0]))
-    return _by_session(
-        refined.groupBy("trade_date").agg(
-            F.sum("volume").alias("volume"),
-            F.sum("lines").alias("lines"),
-            F.count("*").alias("rows"),
-            F.count_distinct(F.when(F.col("ticker") != "", F.col("ticker"))).alias("tickers"),
-            F.count_if(~F.col("volume").eqNullSafe(by_market)).alias("unbalanced"),
-        )
-    )
-
-
-def _sums_of_collected(refined: pa.Table) -> Sums:
-    """The same of rows that are in this process."""
-    found: dict[dt.date, dict[str, Any]] = {}
-    days: list[Any] = refined["trade_date"].unique().to_pylist()
-    for day in days:
-        rows: Any = refined.filter(pc.equal(refined["trade_date"], pa.scalar(day)))
-        by_market = functools.reduce(pc.add, (rows[name] for name in _BY_MARKET))
-        volumes = zip(rows["volume"].to_pylist(), by_market.to_pylist(), strict=True)
-        found[day] = {
-            "volume": pc.sum(rows["volume"]).as_py(),
-            "lines": pc.sum(rows["lines"]).as_py(),
-            "rows": rows.num_rows,
-            "tickers": len(set(filter(None, rows["ticker"].to_pylist()))),
-            "unbalanced": sum(volume != parts for volume, parts in volumes),
+    columns: dict[str, Any] = dict(zip(refined.column_names, refined.columns, strict=True))
+    by_market = functools.reduce(pc.add, (columns[name] for name in _BY_MARKET))
+    rows: Any = pa.table(
+        {
+            **{name: columns[name] for name in ("trade_date", "volume", "lines")},
+            "ticker": pc.if_else(pc.equal(columns["ticker"], pa.scalar("")), None, columns["ticker"]),
+            "unbalanced": pc.fill_null(pc.not_equal(columns["volume"], by_market), True),
         }
-    return found
+    )
+    sums = {
+        "volume": ("volume", "sum"),
+        "lines": ("lines", "sum"),
+        "rows": ("trade_date", "count"),
+        "tickers": ("ticker", "count_distinct"),
+        "unbalanced": ("unbalanced", "sum"),
+    }
+    found = rows.group_by("trade_date").aggregate([*sums.values()]).to_pylist()
+    return {each["trade_date"]: {name: each["_".join(of)] for name, of in sums.items()} for each in found}
 
 
-def reconcile(raw: Sums, refined: DataFrame | pa.Table) -> list[Session]:
+def reconcile(raw: Sums, refined: pa.Table) -> list[Session]:
     """Compare what the refined rows add up to with the raw lines.
 
     Args:
         raw: What the raw lines add up to: `volume` and `lines`.
-        refined: The rows, where Spark has them or `collected`.
+        refined: The rows, `collected`.
 
     Returns:
         The sessions, by date.
@@ -253,7 +237,7 @@ def reconcile(raw: Sums, refined: DataFrame | pa.Table) -> list[Session]:
         InvariantBroken: In some session the volume differs from the raw lines' by a cent or more, a line is
             missing or counted twice, the markets' volumes do not add up, or a ticker is empty or there twice.
     """
-    found = _sums_of_collected(refined) if isinstance(refined, pa.Table) else _sums_of(refined)
+    found = _sums_of(refined)
     problems = []
     for trade_date in sorted(raw.keys() | found.keys()):
         if trade_date not in raw or trade_date not in found:

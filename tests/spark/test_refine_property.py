@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from refinement.transform import reconcile, transform
+from refinement.transform import collected, reconcile, transform
 from sandbox.b3.formats import Quote
 from tests.spark.rows import SESSION, Members, portfolios_frame, quotes_frame, sums_of
 
@@ -92,7 +92,7 @@ def test_rows_are_those_of_a_second_refinement_and_nothing_is_lost(
     expected = [row for day, lines in sessions.items() for row in refine_again(day, lines, portfolios)]
     found = [row.asDict() for row in refined.collect()]
     assert sorted(found, key=_key) == sorted(expected, key=_key)
-    assert sum(session.lines for session in reconcile(sums_of(quotes), refined)) == sum(
+    assert sum(session.lines for session in reconcile(sums_of(quotes), collected(refined))) == sum(
         map(len, sessions.values())
     )
 

@@ -19,13 +19,12 @@ from pyspark.sql import DataFrame, SparkSession
 from lake.keys import partition_folder
 from refinement import raw, run
 from refinement.catalog import Catalog
-from refinement.columns import COMPACT_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
 from refinement.members import members_table
-from refinement.publish import Published, finish, publish
+from refinement.publish import Published, finish
 from refinement.raw import batches_of_sessions, portfolios_in_force
-from refinement.transform import Session, transform
+from refinement.transform import transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.mirror import BucketMirror
@@ -233,7 +232,7 @@ class TestBatches:
         with monkeypatch.context() as patch:
             patch.setattr(raw, "_BATCH_SESSIONS", 2)
             patch.setattr(Catalog, "synchronise", _refusing(str(DAYS[2]), Catalog.synchronise))
-            with pytest.raises(ConnectionError, match="the catalog is away"):
+            with pytest.raises(RefineError, match=f"the catalog is away. The sessions up to {DAYS[1]} are"):
                 lake.run_range(DAYS[0], DAYS[-1])
         assert {day for (day,) in lake.partitions("_compact")} == {str(day) for day in DAYS[:2]}
         lake.run_range(DAYS[0], DAYS[-1])
@@ -285,29 +284,6 @@ class TestFiles:
         }
         assert after[key("ZZAA3")] == before[key("ZZAA3")]
 
-    @pytest.mark.parametrize(("tickers", "volume"), [(2, "30.50"), (1, "31.50")])
-    def test_of_rows_that_are_not_those_reconciled_are_not_written(
-        self, lake: Lake, spark: SparkSession, tickers: int, volume: str
-    ) -> None:
-        columns = [f"CAST(NULL AS {kind}) AS {name}" for name, kind, _ in COMPACT_COLUMNS]
-        values = {"ticker": "id", "volume": "30.50 + id"}
-        rows = spark.range(1).selectExpr(
-            f"DATE '{SESSION}' AS trade_date",
-            *[
-                f"CAST({values[name]} AS {kind}) AS {name}"
-                for name, kind, _ in COMPACT_COLUMNS
-                if name in values
-            ],
-            *[column for column in columns if column.rpartition(" ")[2] not in values],
-        )
-        expected = [Session(SESSION, 3, tickers, D(volume))]
-        message = f"2031-03-14: expected {tickers} tickers and a volume of {volume}, found 1 and 30.50"
-        with pytest.raises(RefineError, match=message):
-            publish(rows, expected, {}, REFINED, compact_only=False)
-        with pytest.raises(RefineError, match="2031-03-15: expected rows, found none"):
-            publish(rows, [Session(DAYS[1], 3, 1, D("30.50"))], {}, REFINED, compact_only=False)
-        assert lake.files() == {}
-
     def test_that_are_stale_stay_until_the_catalog_has_let_go_of_them(
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -330,7 +306,7 @@ class TestFiles:
     def test_that_s3_does_not_delete_are_told(self, aws: object) -> None:
         s3 = boto3.client("s3")
         refused: Any = [{"Key": "refined/a", "Code": "AccessDenied"}]
-        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], 0, "")]
+        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], 0)]
         of_members = Catalog(
             boto3.client("glue"), database=f"test_{uuid.uuid4().hex}", table=members_table("t", REFINED)
         )

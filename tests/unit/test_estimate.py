@@ -80,11 +80,12 @@ def test_a_range_s_workers_grow_with_its_work_and_its_time_out_with_its_time() -
     assert size_of(sessions=5, partitions=6_000, compact_only=True) == Size(2, 62.5 / 60, 30)
     # 2,500 sessions, compact: 1,250 s of work, which is one more worker; 60 + 1,250 / 2 s
     assert size_of(sessions=2_500, partitions=10**6, compact_only=True) == Size(3, 685 / 60, 35)
-    # With a million files besides: 17,916.7 s, 299 minutes, 10 workers at most
+    # With a million files besides: 10,000 s of the driver's, in which one worker has made the rows
     wide = size_of(sessions=2_500, partitions=10**6, compact_only=False)
-    assert wide.workers == 10
-    assert wide.minutes == pytest.approx((60 + 17_916.67 / 9) / 60, abs=0.01)
-    assert wide.timeout_minutes == 103
+    assert wide == Size(2, 10_060 / 60, 503)
+    # Of forty years of few papers the rows take longer: 5,000 s, less 2,000, are three workers more
+    assert size_of(sessions=10_000, partitions=200_000, compact_only=False) == Size(5, 2_060 / 60, 103)
+    assert size_of(sessions=100_000, partitions=0, compact_only=True).workers == 10
 
 
 def test_a_run_as_a_command_is_what_a_shell_takes() -> None:
