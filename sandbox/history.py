@@ -57,7 +57,7 @@ class Loading:
         self._levels = levels
         self._b3 = b3
         self._thread = ThreadPoolExecutor(1)
-        self._process: subprocess.Popen[str] | None = None
+        self._processes: list[subprocess.Popen[str]] = []
         self._said = ""
         self._run_id: str | None = None
         self._ended = False
@@ -98,8 +98,8 @@ class Loading:
     def stop(self) -> None:
         """End it, if it has not ended."""
         self._ended = True
-        if self._process:
-            self._process.terminate()
+        for process in self._processes:
+            process.terminate()
         self._thread.shutdown()
 
     @property
@@ -122,18 +122,20 @@ class Loading:
     def _load(self) -> tuple[int, list[str], list[str]]:
         """Load the sessions; return the exit code, the results, and the last command's lines of progress.
 
-        A command that fails is the last.
+        What the range run takes from beside the quotes is loaded before them, all at once; if a command of it
+        fails, the quotes are not loaded.
         """
         if self._b3 is not None:
             prepare(self._b3, self._lacking)
+        *before, quotes = self._commands
         results: list[str] = []
-        code, errors = 0, list[str]()
-        for command in self._commands:
-            code, told, errors = self._run(command)
-            results += told
-            if code or self._ended:
-                break
-        return code, results, errors
+        with ThreadPoolExecutor(len(self._commands)) as beside:
+            for code, told, errors in beside.map(self._run, before):
+                results += told
+                if code or self._ended:
+                    return code, results, errors
+        code, told, errors = self._run(quotes)
+        return code, results + told, errors
 
     def _run(self, command: Sequence[str]) -> tuple[int, list[str], list[str]]:
         with (
@@ -148,7 +150,7 @@ class Loading:
             ) as process,
             ThreadPoolExecutor(1) as reader,
         ):
-            self._process = process
+            self._processes.append(process)
             if self._ended:
                 process.terminate()
             if process.stdout is None or process.stderr is None:

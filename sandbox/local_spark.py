@@ -271,7 +271,7 @@ def _rehearse(archive: Sequence[str]) -> None:
         lines = {_SESSION: {"volume": pc.sum(table["voltot"]).as_py(), "lines": table.num_rows}}
         reconcile(lines, collected(transform(raw, none, is_one_session=True)))
         refined = transform(raw, none).persist()
-        reconcile(lines, refined)
+        reconcile(lines, collected(refined))
         rows = refined.select("trade_date", "ticker")
         rows.repartitionByRange(1, "trade_date").mapInArrow(lambda rows: rows, rows.schema).collect()
         refined.write.partitionBy("trade_date", "ticker").parquet("s3://bucket/refined")
