@@ -61,12 +61,14 @@ def settings_for(*, one_session: bool) -> dict[str, str]:
     """Spark's settings for a run.
 
     To compile what one session's rows go through once takes longer than to interpret it; of twenty sessions
-    it is the other way round.
+    it is the other way round. Interpreted, what several expressions have in common is looked up in a cache,
+    which takes longer than to work it out again.
     """
-    compiled = not one_session
+    compiled = str(not one_session).lower()
     return {
-        "spark.sql.codegen.wholeStage": str(compiled).lower(),
-        "spark.sql.codegen.factoryMode": "FALLBACK" if compiled else "NO_CODEGEN",
+        "spark.sql.codegen.wholeStage": compiled,
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN" if one_session else "FALLBACK",
+        "spark.sql.subexpressionElimination.enabled": compiled,
     }
 
 
