@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import boto3
 import pytest
 
 from sandbox.ministack import MiniStack
@@ -12,3 +13,4 @@ def lead_to(aws: MiniStack, environment: pytest.MonkeyPatch) -> None:
     for name, value in aws.environment().items():
         environment.setenv(name, value)
     environment.delenv("AWS_PROFILE", raising=False)
+    environment.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials that it has once found
