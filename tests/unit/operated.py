@@ -126,6 +126,10 @@ class Operated:
                 },
             )
 
+    def ignore_arrivals(self) -> None:
+        """Let no arrival invoke the starter any more: what runs then, a command has started."""
+        self.raw.s3.put_bucket_notification_configuration(Bucket=self.raw.name, NotificationConfiguration={})
+
     def refine(self, session: date, volumes: dict[str, str], *, wide: bool = True) -> None:
         """Write and register what the job would of a session: of each ticker the volume, and a line."""
         rows = [(ticker, 1, Decimal(volume)) for ticker, volume in volumes.items()]
