@@ -311,7 +311,10 @@ def load(
     command += ["--from", str(sessions[0]), "--to", str(sessions[-1]), "--compact-only"]
     environment = {**os.environ, "QUOTES_BASE_URL": b3.base_url, "TMPDIR": str(scratch)}
     attempts: list[Attempt] = []
-    for kill_at in [*(math.ceil(share * len(sessions)) for share in killed_at), None]:
+    for share in (*killed_at, None):
+        # The attempt before may have got further than it was to
+        further = lake.sessions_loaded() + 1
+        kill_at = None if share is None else max(math.ceil(share * len(sessions)), further)
         asked_before = len(b3.requests_seen)
         log = scratch / f"attempt-{len(attempts) + 1}.log"
         started = time.monotonic()
@@ -327,7 +330,7 @@ def load(
         attempts.append(
             Attempt(
                 seconds=time.monotonic() - started - held,
-                killed=kill_at is not None,
+                killed=share is not None,
                 sessions=lake.sessions_loaded(),
                 finished=tuple(lake.finished_years()),
                 downloads=tuple(_years_asked_for(b3, asked_before)),
