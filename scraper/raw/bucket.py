@@ -30,10 +30,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import awswrangler as wr
 import boto3
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -443,15 +443,14 @@ class RawBucket:
     def named_issuers(self, key: str) -> set[NamedIssuer]:
         """The issuers of the papers that traded in the cash market, by the quotes of a session.
 
-        Of the file the four columns are read alone.
-
         Args:
             key: The session's key.
         """
         columns = ["tpmerc", "codneg", "nomres", "codbdi"]
-        quotes = wr.s3.read_parquet(f"s3://{self._name}/{key}", columns=columns, use_threads=False)
-        cash = quotes[quotes["tpmerc"] == CASH_MARKET]
-        rows = zip(*(cash[name].tolist() for name in columns[1:]), strict=True)
+        content = self._s3.get_object(Bucket=self._name, Key=key)["Body"].read()
+        quotes = pq.read_table(pa.BufferReader(content), columns=columns)
+        cash = quotes.filter(pc.equal(quotes["tpmerc"], pa.scalar(CASH_MARKET)))
+        rows = zip(*(cash[name].to_pylist() for name in columns[1:]), strict=True)
         return {
             NamedIssuer(issuer, name, bulletin == FUND)
             for ticker, name, bulletin in rows
@@ -605,6 +604,9 @@ class RawBucket:
         )
 
     def _write(self, frame: pd.DataFrame, key: str, columns: Collection[Column], lineage: Lineage) -> None:
+        # A run that finds nothing new, as most of a day's do, starts sooner without
+        import awswrangler as wr  # noqa: PLC0415
+
         schema = arrow_schema(columns)
         # awswrangler leaves an empty file behind if it finds this out itself, halfway
         if list(frame.columns) != schema.names:
