@@ -67,7 +67,7 @@ def scraper_bundle(extra_ca_file: Path | None = None) -> Path:
     bundle = BUILD / f"scraper-{_digest(third_party.name, sources)}"
     if bundle.is_dir():
         return bundle
-    with _published_as(bundle) as folder:
+    with published_as(bundle) as folder:
         shutil.copytree(third_party, folder, dirs_exist_ok=True)
         _copy(sources, folder)
     return bundle
@@ -82,7 +82,7 @@ def refinement_bundle() -> Path:
     sources = _modules(REFINEMENT, LAKE)
     bundle = BUILD / f"refinement-{_digest('', sources)}"
     if not bundle.is_dir():
-        with _published_as(bundle) as folder:
+        with published_as(bundle) as folder:
             _copy(sources, folder)
     return bundle
 
@@ -111,7 +111,7 @@ def charts_bundle() -> Path:
     exchange = _exchange_module()
     bundle = BUILD / f"charts-{_digest(exchange, sources)}"
     if not bundle.is_dir():
-        with _published_as(bundle) as folder:
+        with published_as(bundle) as folder:
             _copy(sources, folder)
             # With this the folder is a package in a ZIP, too, which `analysis/` itself need not be
             (folder / CHARTS.name / "__init__.py").touch()
@@ -155,7 +155,7 @@ def _third_party() -> Path:
     fetched = BUILD / f"third-party-{hashlib.sha256(requirements).hexdigest()[:16]}"
     if fetched.is_dir():
         return fetched
-    with _published_as(fetched) as folder:
+    with published_as(fetched) as folder:
         _pip_install(folder)
         for path in sorted(folder.rglob("*")):
             if path.name in _NOISE and path.parent.suffix == ".dist-info":
@@ -199,7 +199,7 @@ def _digest(third_party: str, sources: dict[Path, Path]) -> str:
 
 
 @contextmanager
-def _published_as(final: Path) -> Iterator[Path]:
+def published_as(final: Path) -> Iterator[Path]:
     """A new folder to fill, which gets its name when it is complete: another synth sees all or nothing."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".making-", dir=BUILD) as scratch:

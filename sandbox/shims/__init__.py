@@ -17,6 +17,7 @@ from sandbox.shims import (
     athena_sql,
     authorization,
     dead_letters,
+    function_code,
     glue_descriptors,
     glue_job_runs,
     glue_jobs,
@@ -26,6 +27,7 @@ from sandbox.shims import (
     left_out_properties,
     metric_alarms,
     named_queries,
+    one_duckdb,
     partitions_table,
     prepared_statements,
     query_results,
@@ -83,12 +85,14 @@ def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) 
         )
     athena_sql.install()
     dead_letters.install()
+    function_code.install()
     authorization.install(folder)
     glue_descriptors.install()
     glue_jobs.install()
     glue_partitions.install()
     named_queries.install()
     left_out_properties.install()
+    one_duckdb.install()
     metric_alarms.install()
     partitions_table.install()
     prepared_statements.install()

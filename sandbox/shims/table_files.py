@@ -38,7 +38,10 @@ def install() -> None:
             file = folder / where.netloc / prefix / parent / f"{etag}-{last}"
             if file not in kept:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(s3._get_object_data(where.netloc, key))
+                if objects[key].get("body") is None:  # it lies on the disk, where it is replaced, not changed
+                    file.hardlink_to(s3._object_disk_path(where.netloc, key))
+                else:
+                    file.write_bytes(objects[key]["body"])
                 kept.add(file)
             files.append(str(file))
         return files

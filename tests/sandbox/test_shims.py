@@ -169,6 +169,30 @@ def test_an_alarm_on_an_expression_is_kept_with_its_window(aws: MiniStack) -> No
         assert "MetricName" not in alarm
 
 
+def test_a_function_of_many_files_is_unpacked_and_compiled_once(aws: MiniStack) -> None:
+    functions, code = boto3.client("lambda"), io.BytesIO()
+    said = "import used\ndef handler(event, context):\n    return [used.__file__, used.__cached__]\n"
+    with zipfile.ZipFile(code, "w") as archive:
+        for module, text in [("index", said), ("used", ""), *((f"other{each}", "") for each in range(100))]:
+            archive.writestr(zipfile.ZipInfo(f"{module}.py"), text)
+    places = []
+    for name in (f"first-{uuid4()}", f"second-{uuid4()}"):
+        functions.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler="index.handler",
+            Role=f"arn:aws:iam::{ACCOUNT}:role/large",
+            Code={"ZipFile": code.getvalue()},
+        )
+        answer = json.load(functions.invoke(FunctionName=name)["Payload"])
+        places.append([Path(place).resolve() for place in answer])
+        functions.delete_function(FunctionName=name)
+    (unpacked, compiled), second = places
+    assert second == [unpacked, compiled]
+    assert unpacked.parent.parent == REPOSITORY / "build"
+    assert compiled.is_file()
+
+
 def test_a_dead_letter_is_the_event_itself_with_the_error_as_attributes(aws: MiniStack) -> None:
     sqs, functions, name = boto3.client("sqs"), boto3.client("lambda"), f"failing-{uuid4()}"
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -419,6 +443,12 @@ def test_a_query_reads_a_table_s_objects_as_they_are(work_group: str, bucket: st
     put("ZXAA3", 1, 2)  # as it was at first
     assert rows() == [["ZXAA3", "1"], ["ZXAA3", "2"]]
     glue.delete_database(Name=database)
+
+
+def test_a_query_that_fails_is_nothing_to_the_next(work_group: str) -> None:
+    with pytest.raises(AssertionError, match="Conversion Error"):
+        query("SELECT CAST('many' AS integer)", work_group)
+    assert query("SELECT CAST('1' AS integer)", work_group) == [["1"]]
 
 
 def test_a_query_is_in_athenas_sql_and_not_in_duckdbs(work_group: str) -> None:
