@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,9 +52,47 @@ class Published(NamedTuple):
     members: int
 
 
-def publish(
-    refined: pa.Table, portfolios: members.Portfolios, bucket: str, *, compact_only: bool
-) -> list[Published]:
+class Found(NamedTuple):
+    """What there is of sessions before they are published.
+
+    Attributes:
+        portfolios: Those of the indices whose members are written beside the rows.
+        uploads: What puts objects into the refined bucket.
+        objects: Of each session the objects in its folders, by key.
+        compact_only: Whether the wide files are left as they are.
+    """
+
+    portfolios: members.Portfolios
+    uploads: Uploads
+    objects: dict[dt.date, dict[str, files.Object]]
+    compact_only: bool
+
+
+def look(
+    s3: S3Client,
+    portfolios: Mapping[str, Mapping[str, str]],
+    bucket: str,
+    sessions: Sequence[dt.date],
+    *,
+    compact_only: bool,
+) -> Found:
+    """Look what there is of sessions, which can be done while their rows are computed.
+
+    Args:
+        s3: A client for many calls at a time.
+        portfolios: The files of each index's portfolios, `s3://` paths by date.
+        bucket: The refined bucket.
+        sessions: The sessions, ascending.
+        compact_only: Whether the wide files are to be left as they are.
+    """
+    uploads = Uploads(boto3.DEFAULT_SESSION or boto3.Session(), bucket, _S3_CALLS)
+    folders = [COMPACT, MEMBERS] if compact_only else [COMPACT, MEMBERS, WIDE]
+    listed = aws.in_parallel(partial(_objects, uploads, folders), sessions, _S3_CALLS)
+    in_force = members.read(s3, portfolios, sessions[0], sessions[-1])
+    return Found(in_force, uploads, dict(zip(sessions, listed, strict=True)), compact_only)
+
+
+def publish(refined: pa.Table, found: Found) -> list[Published]:
     """Write the files of reconciled sessions to the refined bucket, over the old ones; delete none.
 
     S3 shows a file's old bytes until it has the new ones whole; who fails in between has replaced some of the
@@ -62,15 +100,12 @@ def publish(
 
     Args:
         refined: The sessions' rows: `PARTITION_KEYS`, then `COLUMNS`.
-        portfolios: Those of the indices whose members are written beside the rows.
-        bucket: The refined bucket.
-        compact_only: Write the compact files, and leave the wide ones as they are.
+        found: What there is of the sessions.
 
     Returns:
         What was done, by session.
     """
-    uploads = Uploads(boto3.DEFAULT_SESSION or boto3.Session(), bucket, _S3_CALLS)
-    wide = None if compact_only else files.wide_files()
+    wide = None if found.compact_only else files.wide_files()
     published: list[Published] = []
     pending: deque[tuple[Published, list[Future[bool]]]] = deque()
 
@@ -79,16 +114,14 @@ def publish(
         written = sum(put.result() for put in puts)
         published.append(session._replace(written=written, unchanged=len(puts) - written))
 
-    sessions = dict(_by_session(refined))
-    folders = [COMPACT, MEMBERS] if compact_only else [COMPACT, MEMBERS, WIDE]
     with ThreadPoolExecutor(_S3_CALLS) as threads:
         try:
-            found = threads.map(partial(_objects, uploads, folders), sessions)
-            for (day, rows), there in zip(sessions.items(), found, strict=True):
-                of_indices = members.of_session(day, rows, portfolios)
+            for day, rows in _by_session(refined):
+                there = found.objects[day]
+                of_indices = members.of_session(day, rows, found.portfolios)
                 puts = {}
                 for key, body in session_files(day, rows, of_indices, wide=wide):
-                    puts[key] = threads.submit(uploads.put, key, body, there.get(key))
+                    puts[key] = threads.submit(found.uploads.put, key, body, there.get(key))
                 stale = sorted(there.keys() - puts.keys())
                 pending.append(
                     (Published(day, _tickers(rows), 0, 0, stale, len(of_indices)), [*puts.values()])
@@ -101,7 +134,7 @@ def publish(
             threads.shutdown(cancel_futures=True)
             raise
     log.line(
-        f"{log.span([*sessions])}  {sum(one.written for one in published):,} files "
+        f"{log.span([one.trade_date for one in published])}  {sum(one.written for one in published):,} files "
         f"written, {sum(one.unchanged for one in published):,} unchanged"
     )
     return published

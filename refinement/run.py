@@ -20,7 +20,7 @@ from refinement.catalog import GLUE_CALLS, Catalog, compact_table, wide_table
 from refinement.columns import INDEX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
-from refinement.publish import finish, publish
+from refinement.publish import Found, finish, look, publish
 from refinement.raw import CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw, traded
 from refinement.retention import compact_sessions, newest, retire
 from refinement.transform import Session, collected, reconcile, transform
@@ -138,28 +138,28 @@ def main(argv: Sequence[str]) -> None:
 
     done: list[Session] = []
 
-    def publish_batch(rows: pa.Table, sessions: Sequence[Session], *, is_wide: bool) -> None:
+    def publish_batch(rows: pa.Table, sessions: Sequence[Session], found: Found) -> None:
         if not done:
             for catalog in (of_members, *catalogs):
                 catalog.prepare()
         with phases.of("files"):
-            portfolios = members.read(s3, raw.portfolios, sessions[0].trade_date, sessions[-1].trade_date)
-            published = publish(rows, portfolios, bucket, compact_only=not is_wide)
-        followers = catalogs if is_wide else catalogs[:1]
+            published = publish(rows, found)
+        followers = catalogs[:1] if found.compact_only else catalogs
         finish(s3, bucket, published, phases, catalogs=followers, of_members=of_members)
         done.extend(sessions)
         if len(raw.rows) > len(sessions):
             log.line(f"{len(done):,} of {len(raw.rows):,} sessions")
 
-    with ThreadPoolExecutor(1) as background:
+    with ThreadPoolExecutor(2) as background:
         publishing: Future[None] = background.submit(lambda: None)
         try:
             for days, is_wide in _batches(raw.rows, to_be_wide):
+                looking = background.submit(look, s3, raw.portfolios, bucket, days, compact_only=not is_wide)
                 try:
                     rows, sessions = _refined(spark, s3, raw, days, phases)
                 finally:
                     publishing.result()  # where both have failed, the former batch is the one to tell of
-                publishing = background.submit(publish_batch, rows, sessions, is_wide=is_wide)
+                publishing = background.submit(publish_batch, rows, sessions, looking.result())
             publishing.result()
         except Exception as error:
             if not done:

@@ -11,7 +11,7 @@ import pytest
 
 from refinement import arrow
 from refinement.columns import COLUMNS, PARTITION_KEYS
-from refinement.publish import Published, publish
+from refinement.publish import Published, look, publish
 
 FORMER, LATER = date(2031, 3, 13), date(2031, 3, 14)
 TICKERS = [f"ZZ{number:03}" for number in range(200)]
@@ -49,11 +49,16 @@ def puts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return begun
 
 
+def publish_all(rows: pa.Table, *, compact_only: bool) -> list[Published]:
+    s3: Any = None  # of which no index's portfolio is asked
+    return publish(rows, look(s3, {}, "refined-bucket", [FORMER, LATER], compact_only=compact_only))
+
+
 def test_of_each_session_is_told_what_was_put_and_what_is_stale(rows: pa.Table, puts: list[str]) -> None:
     stale = [
         f"{table}/trade_date={LATER}/odd" for table in ("refined", "refined_compact", "refined_index_members")
     ]
-    assert publish(rows, {}, "refined-bucket", compact_only=False) == [
+    assert publish_all(rows, compact_only=False) == [
         Published(FORMER, TICKERS, 201, 0, [], 0),
         Published(LATER, ["A", "B"], 0, 3, stale, 0),
     ]
@@ -61,7 +66,7 @@ def test_of_each_session_is_told_what_was_put_and_what_is_stale(rows: pa.Table, 
 
 
 def test_compact_files_alone_leave_the_wide_ones_alone(rows: pa.Table, puts: list[str]) -> None:
-    former, later = publish(rows, {}, "refined-bucket", compact_only=True)
+    former, later = publish_all(rows, compact_only=True)
     assert (former.written, later.unchanged, len(later.stale)) == (1, 1, 2)
     assert sorted(puts) == [f"refined_compact/trade_date={day}/part-00000.parquet" for day in (FORMER, LATER)]
 
@@ -69,5 +74,5 @@ def test_compact_files_alone_leave_the_wide_ones_alone(rows: pa.Table, puts: lis
 def test_what_waits_for_an_s3_that_has_failed_is_not_begun(rows: pa.Table, puts: list[str]) -> None:
     puts.append("unreachable")
     with pytest.raises(ConnectionError, match="S3 is away"):
-        publish(rows, {}, "refined-bucket", compact_only=False)
+        publish_all(rows, compact_only=False)
     assert len(puts) < 100
