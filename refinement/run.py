@@ -238,15 +238,16 @@ def _refined(
     with phases.of("rows"), ThreadPoolExecutor(1) as beside:
         sums = beside.submit(traded, s3, paths)
         quotes = read_raw(spark, [*paths.values()], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS)
-        joined = next(iter(raw.portfolios.values()))
+        joined = portfolios_in_force(next(iter(raw.portfolios.values())), days[0], days[-1])
         portfolios = read_raw(
             spark,
-            [*portfolios_in_force(joined, days[0], days[-1]).values()],
+            [*joined.values()],
             f"{raw.root}/index_portfolio",
             "portfolio_date",
             PORTFOLIO_COLUMNS,
         )
-        rows = collected(transform(quotes, portfolios, is_one_session=len(days) == 1))
+        dates = map(dt.date.fromisoformat, joined)
+        rows = collected(transform(quotes, portfolios, dates, is_one_session=len(days) == 1))
         sessions = reconcile(sums.result(), rows)
     log.line(
         f"{log.span(days)}  {sum(session.lines for session in sessions):,} quotes make "

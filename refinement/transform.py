@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -37,13 +37,16 @@ class Session(NamedTuple):
     volume: Decimal
 
 
-def transform(quotes: DataFrame, portfolios: DataFrame, *, is_one_session: bool = False) -> DataFrame:
+def transform(
+    quotes: DataFrame, portfolios: DataFrame, dates: Iterable[dt.date], *, is_one_session: bool = False
+) -> DataFrame:
     """Refine quotes to one row per session and ticker.
 
     Args:
         quotes: Raw lines, `QUOTE_COLUMNS` and `trade_date`, of any number of sessions.
         portfolios: Raw portfolios of the index, `PORTFOLIO_COLUMNS` and `portfolio_date`; may be empty, and
             may hold more dates than are needed.
+        dates: Those of the portfolios.
         is_one_session: Whether the lines are of one session, and need not be told apart.
 
     Returns:
@@ -51,7 +54,7 @@ def transform(quotes: DataFrame, portfolios: DataFrame, *, is_one_session: bool 
     """
     # A session is one task: every window and sum below is of one, and it has some ten thousand lines
     sessions = quotes.coalesce(1) if is_one_session else quotes.repartition("trade_date")
-    return _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios.coalesce(1))
+    return _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios.coalesce(1), dates)
 
 
 def _asked(query: str, **frames: Any) -> DataFrame:
@@ -158,7 +161,7 @@ def _aggregate(lines: DataFrame) -> DataFrame:
     return _asked(query, lines=lines)
 
 
-def _with_index(stocks: DataFrame, portfolios: DataFrame) -> DataFrame:
+def _with_index(stocks: DataFrame, portfolios: DataFrame, dates: Iterable[dt.date]) -> DataFrame:
     """Join each session to the newest portfolio dated on or before it, and spell the columns out.
 
     The portfolio's date stands on every row of the session, in the index or not: it says which portfolio was
@@ -180,13 +183,13 @@ def _with_index(stocks: DataFrame, portfolios: DataFrame) -> DataFrame:
         f"CAST({columns[field.name]} AS {field.type}) AS {field.name}"
         for field in (*COLUMNS, *PARTITION_KEYS)
     )
+    known = ", ".join(f"DATE'{day}'" for day in dates)
     query = f"""
         SELECT /*+ BROADCAST(members) */ {typed}
         FROM (
-          SELECT /*+ BROADCAST(known) */ *, line.*,
-            ARRAY_MAX(FILTER(dates, day -> day <= trade_date)) AS portfolio_date
+          SELECT *, line.*,
+            ARRAY_MAX(FILTER(CAST(ARRAY({known}) AS ARRAY<DATE>), day -> day <= trade_date)) AS portfolio_date
           FROM {{stocks}}
-          CROSS JOIN (SELECT COLLECT_SET(portfolio_date) AS dates FROM {{portfolios}}) AS known
         ) AS stocks
         LEFT JOIN {{portfolios}} AS members
           ON members.portfolio_date = stocks.portfolio_date AND members.ticker = stocks.ticker"""  # noqa: S608

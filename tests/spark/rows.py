@@ -79,6 +79,11 @@ def portfolios_frame(spark: SparkSession, portfolios: Mapping[date, Members]) ->
     return _frame(spark, rows, {**PORTFOLIO_COLUMNS, "portfolio_date": "date"})
 
 
+def dates_of(portfolios: Mapping[date, Members]) -> list[date]:
+    """Those of the portfolios that have members: what has none, nobody finds in raw."""
+    return [day for day, members in portfolios.items() if members]
+
+
 def _frame(spark: SparkSession, rows: list[dict[str, Any]], columns: Mapping[str, str]) -> DataFrame:
     schema = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     # By Arrow, without a Python process of Spark's; as objects, which leaves pandas nothing to guess

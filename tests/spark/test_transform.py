@@ -95,7 +95,7 @@ def test_every_column_is_as_the_table_says(refine: Refine) -> None:
 
 
 def test_types_and_order_are_those_of_the_declared_schema(spark: SparkSession) -> None:
-    refined = transform(quotes_frame(spark, {SESSION: [cash()]}), portfolios_frame(spark, {}))
+    refined = transform(quotes_frame(spark, {SESSION: [cash()]}), portfolios_frame(spark, {}), ())
     assert [(field.name, field.dataType.simpleString()) for field in refined.schema] == [
         (name, kind) for name, kind, _ in (*COLUMNS, *PARTITION_KEYS)
     ]
@@ -293,7 +293,7 @@ def refined_cases(spark: SparkSession) -> dict[str, dict[str, dict[str, Any]]]:
     """The rows of each case by ticker: every case is a session, and all sessions are refined in one run."""
     day_of = {case: SESSION + timedelta(days=day) for day, case in enumerate(CASES)}
     quotes = quotes_frame(spark, {day_of[case]: lines for case, (lines, _) in CASES.items()})
-    rows = [row.asDict() for row in transform(quotes, portfolios_frame(spark, {})).collect()]
+    rows = [row.asDict() for row in transform(quotes, portfolios_frame(spark, {}), ()).collect()]
     return {
         case: {row["ticker"]: row for row in rows if row["trade_date"] == day} for case, day in day_of.items()
     }
@@ -363,7 +363,7 @@ def types(spark: SparkSession) -> dict[tuple[str, str, str], str]:
         cash(f"ZZ{n:02}3", codisi="", codbdi=codbdi, especi=especi, nomres=nomres)
         for n, (codbdi, especi, nomres) in enumerate(papers)
     ]
-    rows = transform(quotes_frame(spark, {SESSION: lines}), portfolios_frame(spark, {})).collect()
+    rows = transform(quotes_frame(spark, {SESSION: lines}), portfolios_frame(spark, {}), ()).collect()
     assert len(rows) == len(papers)
     assert {row["bulletin_code"] for row in rows} == {codbdi for codbdi, _, _ in papers}
     return {(row["bulletin_code"], row["share_class"], row["company"]): row["security_type"] for row in rows}
@@ -530,7 +530,7 @@ def quotes(spark: SparkSession) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def refined(spark: SparkSession, quotes: DataFrame) -> DataFrame:
-    return transform(quotes, portfolios_frame(spark, {})).localCheckpoint()
+    return transform(quotes, portfolios_frame(spark, {}), ()).localCheckpoint()
 
 
 class TestReconcile:
@@ -579,4 +579,4 @@ class TestReconcile:
         quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
         with pytest.raises(RefineError, match=r"volume: expected 1\.00, found 2\.00"):
-            reconcile(sums_of(quotes), collected(transform(quotes, once.unionByName(once))))
+            reconcile(sums_of(quotes), collected(transform(quotes, once.unionByName(once), [SESSION])))

@@ -146,16 +146,17 @@ def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None =
     ]
     dated = files("index_portfolio", "portfolio_date", f"{refined.INDEX}.parquet")
     by_text = {str(day): path for day, path in dated.items()}
-    portfolios = [*raw_files.portfolios_in_force(by_text, first, last).values()]
+    portfolios = raw_files.portfolios_in_force(by_text, first, last)
     return transform(
         raw_files.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refined.QUOTE_COLUMNS),
         raw_files.read_raw(
             spark,
-            portfolios,
+            [*portfolios.values()],
             f"s3://{RAW}/raw/index_portfolio",
             "portfolio_date",
             refined.PORTFOLIO_COLUMNS,
         ),
+        map(date.fromisoformat, portfolios),
     )
 
 
@@ -380,8 +381,8 @@ class TestAChangeOfOneSideAlone:
         unchanged = transform
 
         def shows(column: str, expression: str) -> bool:
-            def changed(*frames: DataFrame) -> DataFrame:
-                return unchanged(*frames).withColumn(column, F.expr(expression))
+            def changed(*given: Any) -> DataFrame:
+                return unchanged(*given).withColumn(column, F.expr(expression))
 
             monkeypatch.setitem(globals(), "transform", changed)
             return contents(script_rows(spark, raw, SESSION)) != graph
