@@ -27,12 +27,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
-import botocore.session
 from botocore.config import Config
-from botocore.loaders import create_loader
 
 from sandbox import local_spark
-from sandbox.ministack import ROLE_PREFIX, SPARK_GATEWAY
+from sandbox.ministack import ROLE_PREFIX, SPARK_GATEWAY, new_session
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
 
@@ -43,7 +41,6 @@ FAILED, FAILED_IN_SPARK = 3, 1
 """How this process ends after an error: one of the job's own, or one that Spark or its Java has a part in."""
 
 _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
-_MODELS = create_loader()  # of AWS's services, which each session would read anew
 
 
 def main() -> int:
@@ -122,9 +119,7 @@ def _take_role() -> None:
 
 def _begin_session() -> None:
     """Have clients from here on use the environment as it is now."""
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _MODELS)
-    boto3.setup_default_session(botocore_session=session)
+    boto3.DEFAULT_SESSION = new_session()
 
 
 def _take_packages(s3: S3Client, named: Sequence[str], folder: Path) -> None:

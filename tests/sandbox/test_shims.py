@@ -169,6 +169,17 @@ def test_an_alarm_on_an_expression_is_kept_with_its_window(aws: MiniStack) -> No
         assert "MetricName" not in alarm
 
 
+def make_function(name: str, code: io.BytesIO, **settings: Any) -> None:
+    boto3.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/{name}",
+        Code={"ZipFile": code.getvalue()},
+        **settings,
+    )
+
+
 def test_a_function_of_many_files_is_unpacked_and_compiled_once(aws: MiniStack) -> None:
     functions, code = boto3.client("lambda"), io.BytesIO()
     said = "import used\ndef handler(event, context):\n    return [used.__file__, used.__cached__]\n"
@@ -177,13 +188,7 @@ def test_a_function_of_many_files_is_unpacked_and_compiled_once(aws: MiniStack) 
             archive.writestr(zipfile.ZipInfo(f"{module}.py"), text)
     places = []
     for name in (f"first-{uuid4()}", f"second-{uuid4()}"):
-        functions.create_function(
-            FunctionName=name,
-            Runtime="python3.13",
-            Handler="index.handler",
-            Role=f"arn:aws:iam::{ACCOUNT}:role/large",
-            Code={"ZipFile": code.getvalue()},
-        )
+        make_function(name, code)
         answer = json.load(functions.invoke(FunctionName=name)["Payload"])
         places.append([Path(place).resolve() for place in answer])
         functions.delete_function(FunctionName=name)
@@ -200,14 +205,7 @@ def test_a_dead_letter_is_the_event_itself_with_the_error_as_attributes(aws: Min
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("index.py", "def handler(event, context):\n    raise ValueError('no such thing')\n")
-    functions.create_function(
-        FunctionName=name,
-        Runtime="python3.13",
-        Handler="index.handler",
-        Role=f"arn:aws:iam::{ACCOUNT}:role/failing",
-        Code={"ZipFile": code.getvalue()},
-        DeadLetterConfig={"TargetArn": arn},
-    )
+    make_function(name, code, DeadLetterConfig={"TargetArn": arn})
     functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
     event = {"Records": [{"s3": {"object": {"key": "a%3Db"}}}]}
     functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event).encode())
