@@ -48,7 +48,7 @@ from scraper.raw.bucket import Lineage, encode_session
 from stacks.bundling import refinement_bundle
 
 NAME = "range_run"
-SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
+SCRIPT = "glue_scripts/refine.py"
 
 YEAR = 2024
 OURS = "this commit"
@@ -138,7 +138,7 @@ def main(spans: Iterable[str] = tuple(SPANS), former: str | None = None) -> None
             or not the same bytes as the former job.
         subprocess.CalledProcessError: There is no such commit.
     """
-    jobs = {OURS: _packages()} | ({former: _packages(former)} if former else {})
+    jobs = {OURS: _job()} | ({former: _job(former)} if former else {})
     runs: list[Run] = []
     for name in spans:
         raw, quotes = _raw(SPANS[name])
@@ -160,18 +160,23 @@ def main(spans: Iterable[str] = tuple(SPANS), former: str | None = None) -> None
         figures.update(figures.DOCS / "benchmarks.md", {NAME: markdown(figures.keep(NAME))})
 
 
-def _packages(commit: str | None = None) -> bytes:
-    """The ZIP with the packages of the job as it is, or of a commit's, and its script."""
+def _job(commit: str | None = None) -> dict[str, bytes]:
+    """The job's script as it is, or as it was in a commit, and the ZIP with its packages."""
     with tempfile.TemporaryDirectory(prefix="job-") as scratch:
         folder = Path(scratch, "packages")
         if commit is None:
+            script = (REPOSITORY / SCRIPT).read_bytes()
             shutil.copytree(refinement_bundle(), folder)
         else:
-            archive = ["git", "archive", commit, "refinement", "lake"]
-            sources = subprocess.run(archive, check=True, capture_output=True, cwd=REPOSITORY)
-            with tarfile.open(fileobj=io.BytesIO(sources.stdout)) as packed:
+            script = _git("show", f"{commit}:{SCRIPT}")
+            with tarfile.open(fileobj=io.BytesIO(_git("archive", commit, "refinement", "lake"))) as packed:
                 packed.extractall(folder, filter="data")
-        return Path(shutil.make_archive(str(folder), "zip", folder)).read_bytes()
+        packages = Path(shutil.make_archive(str(folder), "zip", folder)).read_bytes()
+    return {"refine.py": script, "packages.zip": packages}
+
+
+def _git(*command: str) -> bytes:
+    return subprocess.run(["git", *command], check=True, capture_output=True, cwd=REPOSITORY).stdout
 
 
 def _raw(span: Span) -> tuple[dict[str, bytes], int]:
@@ -206,7 +211,7 @@ def _session(market: SimulatedMarket, names: str, day: date) -> pa.Table:
 
 
 def _measure(
-    run: Run, packages: bytes, raw: Mapping[str, bytes], days: Sequence[date]
+    run: Run, job: Mapping[str, bytes], raw: Mapping[str, bytes], days: Sequence[date]
 ) -> tuple[Run, dict[str, str]]:
     """Run the job in an emulator of its own, once before for Java to load and compile what it needs.
 
@@ -218,7 +223,7 @@ def _measure(
         aws.enter()
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=RAW_BUCKET)
-        for key, body in {**raw, "refine.py": SCRIPT.read_bytes(), "packages.zip": packages}.items():
+        for key, body in {**raw, **job}.items():
             s3.put_object(Bucket=RAW_BUCKET, Key=key, Body=body)
         boto3.client("glue").create_job(
             Name=JOB,
