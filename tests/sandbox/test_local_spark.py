@@ -12,20 +12,23 @@ from pyspark.serializers import CloudPickleSerializer
 from sandbox import local_files, local_spark
 from sandbox.ministack import REPOSITORY
 
-COUNT = """
+SUM = """
 import sys
 from pathlib import Path
 from pyspark.sql import SparkSession
 from sandbox import local_spark
-local_spark.configure(Path(sys.argv[1]), {}, sys.argv[2:])
+settings = local_spark.settings_for(one_session=True)
+local_spark.configure(Path(sys.argv[1]), {}, sys.argv[2:], settings=settings)
 spark = SparkSession.builder.getOrCreate()
-print(spark.range(7).count(), spark.conf.get("spark.sql.session.timeZone"))
+rows = spark.range(7).mapInArrow(lambda batches: batches, "id long")
+print(sum(row.id for row in rows.collect()), spark.conf.get("spark.sql.session.timeZone"))
 spark.stop()
 """
 
 
-def _count(scratch: Path, *archive: str) -> str:
-    command = [sys.executable, "-c", COUNT, str(scratch), *archive]
+def _sum(scratch: Path, *java: str) -> str:
+    """What Spark, in a folder and with more options of Java's, makes of seven numbers sent through Python."""
+    command = [sys.executable, "-c", SUM, str(scratch), *java]
     return subprocess.run(command, cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
@@ -34,18 +37,11 @@ def test_spark_s_classes_are_taken_from_the_archive(tmp_path: Path) -> None:
         pytest.skip("Java could make no archive of classes here: `make spark-classes` says why")
     loaded = tmp_path / "loaded.log"
     # Java ends at once where it cannot use the archive
-    printed = _count(tmp_path, *archive, "-Xshare:on", f"-Xlog:class+load:file={loaded}")
-    assert printed == "7 UTC\n"
+    assert _sum(tmp_path, *archive, "-Xshare:on", f"-Xlog:class+load:file={loaded}") == "21 UTC\n"
     classes = [line for line in loaded.read_text().splitlines() if " org.apache.spark." in line]
     lines = [line for line in classes if "$$Lambda" not in line]  # which Java makes as it goes
     archived = [line for line in lines if line.endswith("source: shared objects file (top)")]
     assert len(archived) > 0.9 * len(lines) > 1_000
-
-
-def test_spark_works_without_an_archive_and_in_a_folder_with_a_blank(tmp_path: Path) -> None:
-    folder = tmp_path / "a folder"
-    folder.mkdir()
-    assert _count(folder) == "7 UTC\n"
 
 
 def test_functions_are_sent_to_python_by_a_cloudpickle_that_knows_its_version() -> None:
@@ -55,25 +51,14 @@ def test_functions_are_sent_to_python_by_a_cloudpickle_that_knows_its_version() 
     assert b"pyspark.cloudpickle" not in sent
 
 
-BUFFERS = """
-import sys
-from pathlib import Path
-from pyspark.sql import SparkSession
-from sandbox import local_spark
-local_spark.configure(Path(sys.argv[1]), {}, sys.argv[2:])
-spark = SparkSession.builder.getOrCreate()
-rows = spark.range(7).mapInArrow(lambda batches: batches, "id long")
-print(sum(row.id for row in rows.collect()))
-spark.stop()
-"""
-
-
-def test_arrow_finds_its_buffers_as_java_21_has_them(tmp_path: Path) -> None:
+def test_without_an_archive_and_in_a_folder_with_a_blank_arrow_finds_its_buffers_as_java_21_has_them(
+    tmp_path: Path,
+) -> None:
     """By a class of ours, which knows both Javas: on Linux on ARM there is no Java 17."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
     loaded = tmp_path / "loaded.log"
-    command = [sys.executable, "-c", BUFFERS, str(tmp_path), f"-Xlog:class+load:file={loaded}"]
-    done = subprocess.run(command, cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE)
-    assert done.stdout == "21\n"
+    assert _sum(folder, f"-Xlog:class+load:file={loaded}") == "21 UTC\n"
     (line,) = [line for line in loaded.read_text().splitlines() if ".memory.util.MemoryUtil " in line]
     assert line.endswith(local_files.class_path().name)
 

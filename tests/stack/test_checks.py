@@ -15,11 +15,11 @@ from aws_cdk import App, Stack
 from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
 from aws_cdk.aws_lambda import Code, Function, Runtime
 from aws_cdk.aws_s3 import Bucket
-from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]  # it has no types
 
 from app import build
 from stacks.bovespa_stack import BovespaStack
 from stacks.config import REPOSITORY
+from tests.linting import cfn_lint
 from tests.stack.synthesis import CONTEXT, synthesise
 
 KEY = "arn:aws:kms:sa-east-1:111122223333:key/0a1b2c3d-0123-4567-89ab-0123456789ab"
@@ -102,13 +102,7 @@ def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str, key: s
 @pytest.mark.parametrize("mode", ["script", "visual"])
 def test_cfn_lint_has_nothing_to_say(mode: str, key: str) -> None:
     document = synthesise(glue_job_mode=mode, kms_key=key)  # which cdk-nag lets pass
-    # W3005: the CDK writes a DependsOn for a role that a GetAtt already waits for. I3510 holds the resources
-    # of a permission against its actions
-    settings = ManualArgs(
-        regions=["sa-east-1", "us-east-1"], ignore_checks=["W3005"], include_checks=["I3510"]
-    )
-
-    assert [str(match) for match in lint(json.dumps(document), config=settings)] == []
+    assert cfn_lint(document) == []
 
 
 def test_cdk_synth_needs_no_account_and_no_docker(tmp_path: Path) -> None:

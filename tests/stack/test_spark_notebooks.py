@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 import pytest
-from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]  # it has no types
 
+from tests.linting import cfn_lint
 from tests.stack.synthesis import as_list, permissions, policy_statements, resources, synthesise, text_of
 
 ROLE = "SparkNotebooksRole"
@@ -218,5 +217,4 @@ def test_names_follow_the_stack_s_and_the_refined_table_s() -> None:
 
 
 def test_cfn_lint_has_nothing_to_say_where_the_engine_is_offered(spark: dict[str, Any]) -> None:
-    settings = ManualArgs(regions=["us-east-1"], ignore_checks=["W3005"])
-    assert [str(match) for match in lint(json.dumps(spark), config=settings)] == []
+    assert cfn_lint(spark) == []
