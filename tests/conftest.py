@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from sandbox.garbage import patient_collector
 from sandbox.ministack import MiniStack
 from sandbox.spark_java import SparkJavas, lend
 from tests.leading import lead_to
@@ -18,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Tests that two modules share show what they compared, as those of a module do
 pytest.register_assert_rewrite("tests.notebook_frames")
+
+patient_collector()
 
 # The same examples every time; to look for others: pytest --hypothesis-profile=others
 settings.register_profile("repeatable", derandomize=True, deadline=None)
