@@ -11,6 +11,6 @@ def patient_collector() -> None:
     """Have Python look for garbage seldom.
 
     By default it does so with every 700 new objects, and time and again among all there are, most of which
-    have been imported: of a run on a lake that has its history, that is a tenth of the time and more.
+    have been imported, and stay.
     """
     gc.set_threshold(_NEW_OBJECTS, _PASSES, _PASSES)
