@@ -12,7 +12,7 @@ class _WithoutPandas(MetaPathFinder):
     """Has pandas looked for in vain: nothing here uses it.
 
     PyArrow would import it with the first value of Python's that it takes, and does as well where there is
-    none. It is a tenth of what a session takes.
+    none. It is a third of a second of every session.
     """
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002 - Python's

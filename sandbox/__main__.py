@@ -9,13 +9,11 @@ from __future__ import annotations
 import sys
 
 from sandbox.arguments import parse
-from sandbox.garbage import patient_collector
 
 
 def main() -> int:
     """Run the command line; 0 after success, 1 when a stage failed, 2 when the request makes no sense."""
     arguments, more = parse(sys.argv[1:], __doc__)
-    patient_collector()
     # What --help does without takes a second to import
     from sandbox.commands import carry_out  # noqa: PLC0415
 

@@ -17,7 +17,6 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from sandbox.arguments import DUCKDB, ENGINES
-from sandbox.garbage import patient_collector
 from sandbox.ministack import MARK
 from sandbox.owner import when_owner_ends
 
@@ -57,7 +56,6 @@ def main() -> int:
     parser.add_argument("--lab-role", help="the one role of an account that lets nobody make another")
     parser.add_argument("--engine", choices=ENGINES, default=DUCKDB, help="what answers Athena's queries")
     arguments = parser.parse_args()
-    patient_collector()
     if asyncio.run(_serve(arguments.socket, arguments.folder, arguments.lab_role, arguments.engine)):
         return 1  # the mark stays, and tells that the state is not to be trusted
     (arguments.folder / MARK).unlink()

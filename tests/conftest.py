@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from sandbox.garbage import patient_collector
 from sandbox.ministack import MiniStack
 from sandbox.spark_java import SparkJavas, lend
 from tests.leading import lead_to
@@ -20,7 +20,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Tests that two modules share show what they compared, as those of a module do
 pytest.register_assert_rewrite("tests.notebook_frames")
 
-patient_collector()
+# Else Python looks for garbage among all that is imported time and again: a twentieth of the processors' time
+gc.set_threshold(200_000, 30, 30)
 
 # The same examples every time; to look for others: pytest --hypothesis-profile=others
 settings.register_profile("repeatable", derandomize=True, deadline=None)
