@@ -21,8 +21,6 @@ from refinement.columns import COLUMNS, PARTITION_KEYS
 from refinement.errors import InvariantBroken
 
 _BY_MARKET = tuple(f"{market}_volume" for market in (*expressions.MARKETS, "other"))
-# What becomes sums, counts and expiries
-_SUMMED = ("tpmerc", "codneg", "totneg", "is_doubtful", "quatot", "voltot", "datven")
 
 Sums = Mapping[dt.date, Mapping[str, Any]]
 """Sums and counts of each session, by their names."""
@@ -54,7 +52,9 @@ def transform(
     """
     # A session is one task: every window and sum below is of one, and it has some ten thousand lines
     sessions = quotes.coalesce(1) if is_one_session else quotes.repartition("trade_date")
-    return _with_index(_aggregate(_with_ticker(_with_trades(sessions))), portfolios.coalesce(1), dates)
+    return _with_index(
+        _aggregate(_with_ticker(_with_trades(_condensed(sessions)))), portfolios.coalesce(1), dates
+    )
 
 
 def _asked(query: str, **frames: Any) -> DataFrame:
@@ -67,43 +67,17 @@ def _asked(query: str, **frames: Any) -> DataFrame:
     return session.sql(query, **frames)
 
 
-def _with_trades(quotes: DataFrame) -> DataFrame:
-    """Add `is_doubtful`: whether a line's volume contradicts its number of trades.
+def _condensed(quotes: DataFrame) -> DataFrame:
+    """Add up what need not be told apart: a stock's lines, but for those whose trades are judged.
 
-    A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
-    cash and in the odd-lot market, the usual size of a trade is the median of the 50 lines of shares and
-    units with the largest volume; where there are fewer there is no verdict.
+    Most lines are of options. What comes after looks at each row in the light of others, and has few to sort.
+
+    Returns:
+        `line`, the first of the row's lines: the one of them that would name the stock. `isin` and, where it
+        is null, `unnamed` tell stocks apart; `market` is null where there is no verdict on the trades.
     """
     kind = expressions.security_type("codbdi", "especi", "nomres", expressions.ISIN)
-    is_peer = "is_judged AND totneg <> 0"
-    of_market = "PARTITION BY trade_date, tpmerc"
-    query = _added_to(
-        "{quotes}",
-        f"{expressions.is_judged(kind)} AS is_judged",
-        f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
-        f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
-        f"CASE WHEN COUNT(size) OVER ({of_market}) = {expressions.PEERS} "
-        f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
-        f"{expressions.is_doubtful('is_judged', 'usual_size')} AS is_doubtful",
-    )
-    return _asked(query, quotes=quotes)
-
-
-def _added_to(rows: str, *columns: str) -> str:
-    """A query for rows with some columns more, each of which may be of those before it."""
-    for column in columns:
-        rows = f"(SELECT *, {column} FROM {rows})"  # noqa: S608 - queries are made of this package's constants
-    return rows
-
-
-def _with_ticker(quotes: DataFrame) -> DataFrame:
-    """Add `line`, which sorts first where it names its stock, and `ticker`, the name of the line's stock.
-
-    A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
-    its cash line's name, else its odd lot's or another market's, less the market's suffix; else by the four
-    letters of its options. Classes of a company have these in common: if two of them would go by the same
-    name, each has the number of its class behind it.
-    """
+    is_judged = expressions.is_judged(kind)
     line = {
         "rank": expressions.RANK,
         "by_volume": "-voltot",
@@ -123,21 +97,82 @@ def _with_ticker(quotes: DataFrame) -> DataFrame:
         "best_ask": expressions.quotation("preofv"),
         "distribution_number": expressions.DISTRIBUTION_NUMBER,
     }
+    keys = {
+        "trade_date": "trade_date",
+        "isin": "line.isin",
+        "unnamed": "CASE WHEN line.isin IS NULL THEN line.name END",
+        "market": "CASE WHEN is_judged THEN tpmerc END",
+        "paper": "CASE WHEN is_judged THEN codneg END",
+    }
+    sums = {
+        "line": "MIN(line)",
+        "totneg": "SUM(totneg)",
+        "quatot": "SUM(quatot)",
+        "voltot": "SUM(voltot)",
+        "is_without_trades": "BOOL_OR(totneg = 0 AND voltot <> 0)",
+        **{name: f"SUM({expressions.volume(name.removesuffix('_volume'))})" for name in _BY_MARKET},
+        "series": f"COLLECT_SET(CASE WHEN {expressions.IS_OPTION} THEN codneg END)",
+        "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
+        "lines": "COUNT(*)",
+    }
     fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
-    stock = "PARTITION BY trade_date, line.isin, CASE WHEN line.isin IS NULL THEN line.name END"
+    columns = ", ".join(f"{what} AS {name}" for name, what in (keys | sums).items())
+    query = f"""
+        SELECT {columns}
+        FROM (SELECT *, STRUCT({fields}) AS line, {is_judged} AS is_judged FROM {{quotes}})
+        GROUP BY {", ".join(keys.values())}"""  # noqa: S608
+    return _asked(query, quotes=quotes)
+
+
+def _with_trades(papers: DataFrame) -> DataFrame:
+    """Add `is_doubtful`: whether a volume contradicts its number of trades.
+
+    A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
+    cash and in the odd-lot market, the usual size of a trade is the median of the 50 lines of shares and
+    units with the largest volume; where there are fewer there is no verdict.
+    """
+    is_judged = "market IS NOT NULL"
+    is_peer = f"{is_judged} AND totneg <> 0"
+    of_market = "PARTITION BY trade_date, market"
+    query = _added_to(
+        "{papers}",
+        f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
+        f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
+        f"CASE WHEN COUNT(size) OVER ({of_market}) = {expressions.PEERS} "
+        f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
+        f"is_without_trades OR {expressions.is_doubtful(is_judged, 'usual_size')} AS is_doubtful",
+    )
+    return _asked(query, papers=papers)
+
+
+def _added_to(rows: str, *columns: str) -> str:
+    """A query for rows with some columns more, each of which may be of those before it."""
+    for column in columns:
+        rows = f"(SELECT *, {column} FROM {rows})"  # noqa: S608 - queries are made of this package's constants
+    return rows
+
+
+def _with_ticker(papers: DataFrame) -> DataFrame:
+    """Add `ticker`, the name of the stock.
+
+    A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
+    its cash line's name, else its odd lot's or another market's, less the market's suffix; else by the four
+    letters of its options. Classes of a company have these in common: if two of them would go by the same
+    name, each has the number of its class behind it.
+    """
     namesakes = "PARTITION BY trade_date, first.name"
     query = _added_to(
-        f"(SELECT trade_date, {', '.join(_SUMMED)}, STRUCT({fields}) AS line FROM {{quotes}})",  # noqa: S608
-        f"MIN(line) OVER ({stock}) AS first",
-        f"MIN(line.isin) OVER ({namesakes}) <> MAX(line.isin) OVER ({namesakes}) AS is_shared",
+        "{papers}",
+        "MIN(line) OVER (PARTITION BY trade_date, isin, unnamed) AS first",
+        f"MIN(isin) OVER ({namesakes}) <> MAX(isin) OVER ({namesakes}) AS is_shared",
         "CASE WHEN first.rank = 3 AND is_shared "
         f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
         "ELSE first.name END AS ticker",
     )
-    return _asked(query, quotes=quotes)
+    return _asked(query, papers=papers)
 
 
-def _aggregate(lines: DataFrame) -> DataFrame:
+def _aggregate(papers: DataFrame) -> DataFrame:
     """One row per session and ticker.
 
     Stocks that come by the same name in a session, such as two classes of a company of which only options
@@ -148,17 +183,13 @@ def _aggregate(lines: DataFrame) -> DataFrame:
         "trades": "CASE WHEN NOT BOOL_OR(is_doubtful) THEN SUM(totneg) END",
         "quantity": "SUM(quatot)",
         "volume": "SUM(voltot)",
-        **{
-            f"{market}_volume": f"SUM({expressions.volume(market)})"
-            for market in (*expressions.MARKETS, "other")
-        },
-        "option_series": f"SIZE(COLLECT_SET(CASE WHEN {expressions.IS_OPTION} THEN codneg END))",
-        "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
-        "lines": "COUNT(*)",
+        **{name: f"SUM({name})" for name in (*_BY_MARKET, "lines")},
+        "option_series": "SIZE(ARRAY_DISTINCT(FLATTEN(COLLECT_LIST(series))))",
+        "next_expiry": "MIN(next_expiry)",
     }
     columns = ", ".join(f"{what} AS {name}" for name, what in sums.items())
-    query = f"SELECT trade_date, ticker, {columns} FROM {{lines}} GROUP BY trade_date, ticker"  # noqa: S608
-    return _asked(query, lines=lines)
+    query = f"SELECT trade_date, ticker, {columns} FROM {{papers}} GROUP BY trade_date, ticker"  # noqa: S608
+    return _asked(query, papers=papers)
 
 
 def _with_index(stocks: DataFrame, portfolios: DataFrame, dates: Iterable[dt.date]) -> DataFrame:
