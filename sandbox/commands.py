@@ -21,6 +21,7 @@ from sandbox.console import Show
 from sandbox.engines import have
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, sessions_of, start
 from sandbox.failures import explain, require_b3
+from sandbox.history import annual_files
 from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import REPOSITORY
 from sandbox.request import Request, RequestError
@@ -122,6 +123,7 @@ def _run_pipeline(
         with (
             _java(request, folder),
             b3_server(request.source(), folder) as server,
+            annual_files(server, {*request.history} - {*sessions_of(folder, "refined_compact")}),
             start(
                 folder,
                 b3=server,

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import date
@@ -196,7 +196,19 @@ def load(
         loading.stop()
 
 
-def prepare(b3: B3Server, sessions: Sequence[date]) -> None:
+@contextmanager
+def annual_files(b3: B3Server | None, sessions: Collection[date]) -> Iterator[None]:
+    """Have a local B3 write its annual files beside the block: while the emulator starts, for one.
+
+    Who asks for one in the block waits for it. What fails here fails again for who asks, and is told then.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        if b3 is not None and sessions:
+            beside.submit(prepare, b3, sessions)
+        yield
+
+
+def prepare(b3: B3Server, sessions: Collection[date]) -> None:
     """Have a local B3 write its annual files before they are asked for, as a year of them takes its time.
 
     Raises:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 
+from sandbox.b3.columns import Columns
 from sandbox.b3.formats import (
     IssuerActions,
     daily_member_name,
@@ -72,12 +73,14 @@ class SimulatedSource:
         self._years = {annual_zip_name(session.year): session.year for session in self._sessions.values()}
         self._served: dict[date, Document] = {}
         self._generating = Lock()  # the server's threads share one market
+        self._writing = Lock()  # and a year's file, whose sessions leave the market to others in between
 
     def quotes(self, name: str) -> Document | None:
         """The ZIP of a session or of a year."""
-        with self._generating:
-            if name in self._sessions:
+        if name in self._sessions:
+            with self._generating:
                 return self._session(self._sessions[name])
+        with self._writing:
             return self._year(self._years[name]) if name in self._years else None
 
     def _session(self, session: date) -> Document:
@@ -95,9 +98,13 @@ class SimulatedSource:
         sessions = sorted(session for session in self._sessions.values() if session.year == year)
         path = Path(self._annual_files.name) / annual_zip_name(year)
         if not path.exists():
-            quotes = ((session, self._market.columns(session)) for session in sessions)
+            quotes = ((session, self._columns(session)) for session in sessions)
             write_year(path, quotes, year=year, generated=sessions[-1], level=1)
         return _ZIP(body=path.read_bytes(), last_modified=_published(sessions[-1]))
+
+    def _columns(self, session: date) -> Columns:
+        with self._generating:
+            return self._market.columns(session)
 
     def portfolio(self, request: PortfolioRequest) -> Document | None:
         """A page of the portfolio of one of `INDICES`."""
