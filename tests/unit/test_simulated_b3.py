@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import requests
 
+from sandbox.b3 import sources
 from sandbox.b3.formats import (
     Quote,
     daily_member_name,
@@ -37,6 +38,7 @@ from sandbox.b3.series import index_expiry, next_expiries, series_codes, share_e
 from sandbox.b3.server import Answer, B3Server, Document, PortfolioRequest
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from sandbox.b3.universe import isin_with_check_digit
+from sandbox.b3.years import annual_zip_name
 from scraper.b3.calendar import sessions_between
 from tests.fixtures.b3 import SMALL_PORTFOLIO, daily_zip, portfolio_path
 
@@ -661,6 +663,27 @@ def test_an_answer_may_keep_its_length_to_itself(b3: B3Server) -> None:
 def test_a_dripping_answer_arrives_whole(b3: B3Server) -> None:
     b3.script(ZIP_PATH, [Answer(body=b"0123456789", drip=(3, 0.001), delay=0.001)])
     assert get(b3, ZIP_PATH).content == b"0123456789"
+
+
+def test_a_session_is_answered_while_a_year_is_written(
+    source: SimulatedSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def ask() -> None:
+        if source.quotes(daily_zip_name(SESSION)):
+            answered.set()
+
+    def writing(path: Path, quotes: Iterator[object], **_: object) -> None:
+        next(quotes)
+        threading.Thread(target=ask, daemon=True).start()
+        assert answered.wait(10)
+        path.write_bytes(b"a year")
+
+    monkeypatch.setattr(sources, "write_year", writing)
+    year = source.quotes(annual_zip_name(SESSION.year))
+    assert year is not None
+    assert year.body == b"a year"
 
 
 def test_a_stalled_answer_sends_its_beginning_and_ends_with_the_server(source: SimulatedSource) -> None:
