@@ -9,10 +9,9 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
 
 from sandbox.arguments import DUCKDB, LIVE, RECORDED, SCRIPT, SIMULATED
@@ -26,6 +25,7 @@ from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import REPOSITORY
 from sandbox.request import Request, RequestError
 from sandbox.run import run
+from sandbox.spark_java import one_begun
 
 NOTEBOOK_SESSIONS = 64
 """What the notebook and the pictures need: the sixty that they show, and some before them to compare with."""
@@ -120,10 +120,11 @@ def _run_pipeline(
         have(engine, show)
         folder = prepare_folder(request, fresh=fresh, show=show)
         log = folder / "failure.log"
+        there = {*sessions_of(folder, "refined_compact")}
         with (
-            _java(request, folder),
+            nullcontext() if {*request.sessions} <= there else one_begun(),
             b3_server(request.source(), folder) as server,
-            annual_files(server, {*request.history} - {*sessions_of(folder, "refined_compact")}),
+            annual_files(server, {*request.history} - there),
             start(
                 folder,
                 b3=server,
@@ -153,15 +154,6 @@ def _run_pipeline(
         show.failure(explain(error, log))
         return 1
     return 0
-
-
-def _java(request: Request, folder: Path) -> AbstractContextManager[None]:
-    """A Java for the job, which starts while the stack is deployed; none if there is nothing to refine."""
-    if {*request.sessions} <= {*sessions_of(folder, "refined_compact")}:
-        return nullcontext()
-    from sandbox.spark_java import one_begun  # noqa: PLC0415 - and Spark with it
-
-    return one_begun()
 
 
 def _run_command(

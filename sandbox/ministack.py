@@ -48,6 +48,10 @@ ROLE_PREFIX = "JOB_ROLE_"
 SPARK_GATEWAY = "SPARK_JAVA_GATEWAY"
 """The variable that leads a job run to the Java that runs share."""
 
+FAILED, FAILED_IN_SPARK = 3, 1
+"""How a job run's process ends after an error: one of the job's own, or one that Spark or its Java has a part
+in."""
+
 _START_TIMEOUT_SECONDS = 60
 _STOP_TIMEOUT_SECONDS = 30
 _MODELS = create_loader()  # of AWS's services, which each session would read anew

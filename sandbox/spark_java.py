@@ -19,14 +19,11 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import IO, Any, Self
-
-import pyspark
-
-from sandbox import local_spark
 
 LENDER = "SPARK_JAVAS"
 """The variable that leads an emulator to a process that lends: a port and a key."""
@@ -52,6 +49,11 @@ class SparkJava:
     @classmethod
     def start(cls) -> Self:
         """Start one; it gets ready by itself."""
+        # A second of imports, which who borrows does without
+        import pyspark  # noqa: PLC0415
+
+        from sandbox import local_spark  # noqa: PLC0415
+
         scratch = Path(tempfile.mkdtemp(prefix="spark-java-"))
         environment = {name: value for name, value in os.environ.items() if not local_spark.is_of_spark(name)}
         environment |= local_spark.java_environment(scratch)
@@ -198,8 +200,8 @@ def one_begun() -> Iterator[None]:
     if LENDER in os.environ:
         yield
         return
-    with lend() as javas:
-        javas.begin()
+    with lend() as javas, ThreadPoolExecutor(1) as beside:
+        beside.submit(javas.begin)  # where it fails, the first run fails so, too
         yield
 
 

@@ -30,15 +30,12 @@ import boto3
 from botocore.config import Config
 
 from sandbox import local_spark
-from sandbox.ministack import ROLE_PREFIX, SPARK_GATEWAY, new_session
+from sandbox.ministack import FAILED, FAILED_IN_SPARK, ROLE_PREFIX, SPARK_GATEWAY, new_session
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-FAILED, FAILED_IN_SPARK = 3, 1
-"""How this process ends after an error: one of the job's own, or one that Spark or its Java has a part in."""
 
 _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
 

@@ -18,15 +18,13 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ministack.services import eventbridge, glue
 
-from sandbox.ministack import ACCOUNT, REGION, REPOSITORY, ROLE_PREFIX, SPARK_GATEWAY
+from sandbox import spark_java
+from sandbox.ministack import ACCOUNT, FAILED, REGION, REPOSITORY, ROLE_PREFIX, SPARK_GATEWAY
 from sandbox.shims import authorization
-
-if TYPE_CHECKING:
-    from sandbox.spark_java import SparkJavas
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
 
@@ -45,7 +43,7 @@ class JobRuns:
         self._turn = threading.Lock()
         self._runs: list[dict[str, Any]] = []
         self._process: subprocess.Popen[bytes] | None = None
-        self._javas: SparkJavas | None = None
+        self._javas: spark_java.SparkJavas | None = None
         self._taken: int | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
@@ -103,10 +101,6 @@ class JobRuns:
         arguments: Mapping[str, str],
     ) -> tuple[str, str]:
         """The state in which the run ended and the message that tells why, empty after success."""
-        # Imports Spark, which an emulator that runs no job does without
-        from sandbox import spark_java  # noqa: PLC0415
-        from sandbox.spark_runner import FAILED  # noqa: PLC0415
-
         log, minutes = self._logs / f"{run_id}.log", job["Timeout"]
         credentials = authorization.role_session(job["Role"])
         command = [
