@@ -68,7 +68,7 @@ def _asked(query: str, **frames: Any) -> DataFrame:
 
 
 def _condensed(quotes: DataFrame) -> DataFrame:
-    """Add up what need not be told apart: a stock's lines, but for those whose trades are judged.
+    """Add up what need not be told apart: a stock's lines, but for those whose trades are judged one by one.
 
     Most lines are of options. What comes after looks at each row in the light of others, and has few to sort.
 
@@ -102,7 +102,7 @@ def _condensed(quotes: DataFrame) -> DataFrame:
         "isin": "line.isin",
         "unnamed": "CASE WHEN line.isin IS NULL THEN line.name END",
         "market": "CASE WHEN is_judged THEN tpmerc END",
-        "paper": "CASE WHEN is_judged THEN codneg END",
+        "number": "CASE WHEN is_judged THEN number END",  # a file may have a ticker twice
     }
     sums = {
         "line": "MIN(line)",
@@ -119,12 +119,16 @@ def _condensed(quotes: DataFrame) -> DataFrame:
     columns = ", ".join(f"{what} AS {name}" for name, what in (keys | sums).items())
     query = f"""
         SELECT {columns}
-        FROM (SELECT *, STRUCT({fields}) AS line, {is_judged} AS is_judged FROM {{quotes}})
+        FROM (
+          SELECT *, MONOTONICALLY_INCREASING_ID() AS number,
+            STRUCT({fields}) AS line, {is_judged} AS is_judged
+          FROM {{quotes}}
+        )
         GROUP BY {", ".join(keys.values())}"""  # noqa: S608
     return _asked(query, quotes=quotes)
 
 
-def _with_trades(papers: DataFrame) -> DataFrame:
+def _with_trades(rows: DataFrame) -> DataFrame:
     """Add `is_doubtful`: whether a volume contradicts its number of trades.
 
     A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
@@ -135,14 +139,14 @@ def _with_trades(papers: DataFrame) -> DataFrame:
     is_peer = f"{is_judged} AND totneg <> 0"
     of_market = "PARTITION BY trade_date, market"
     query = _added_to(
-        "{papers}",
+        "{rows}",
         f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
         f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
         f"CASE WHEN COUNT(size) OVER ({of_market}) = {expressions.PEERS} "
         f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
         f"is_without_trades OR {expressions.is_doubtful(is_judged, 'usual_size')} AS is_doubtful",
     )
-    return _asked(query, papers=papers)
+    return _asked(query, rows=rows)
 
 
 def _added_to(rows: str, *columns: str) -> str:
@@ -152,7 +156,7 @@ def _added_to(rows: str, *columns: str) -> str:
     return rows
 
 
-def _with_ticker(papers: DataFrame) -> DataFrame:
+def _with_ticker(rows: DataFrame) -> DataFrame:
     """Add `ticker`, the name of the stock.
 
     A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
@@ -162,17 +166,17 @@ def _with_ticker(papers: DataFrame) -> DataFrame:
     """
     namesakes = "PARTITION BY trade_date, first.name"
     query = _added_to(
-        "{papers}",
+        "{rows}",
         "MIN(line) OVER (PARTITION BY trade_date, isin, unnamed) AS first",
         f"MIN(isin) OVER ({namesakes}) <> MAX(isin) OVER ({namesakes}) AS is_shared",
         "CASE WHEN first.rank = 3 AND is_shared "
         f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
         "ELSE first.name END AS ticker",
     )
-    return _asked(query, papers=papers)
+    return _asked(query, rows=rows)
 
 
-def _aggregate(papers: DataFrame) -> DataFrame:
+def _aggregate(rows: DataFrame) -> DataFrame:
     """One row per session and ticker.
 
     Stocks that come by the same name in a session, such as two classes of a company of which only options
@@ -188,8 +192,8 @@ def _aggregate(papers: DataFrame) -> DataFrame:
         "next_expiry": "MIN(next_expiry)",
     }
     columns = ", ".join(f"{what} AS {name}" for name, what in sums.items())
-    query = f"SELECT trade_date, ticker, {columns} FROM {{papers}} GROUP BY trade_date, ticker"  # noqa: S608
-    return _asked(query, papers=papers)
+    query = f"SELECT trade_date, ticker, {columns} FROM {{rows}} GROUP BY trade_date, ticker"  # noqa: S608
+    return _asked(query, rows=rows)
 
 
 def _with_index(stocks: DataFrame, portfolios: DataFrame, dates: Iterable[dt.date]) -> DataFrame:

@@ -122,7 +122,7 @@ def _run_pipeline(
         log = folder / "failure.log"
         there = {*sessions_of(folder, "refined_compact")}
         with (
-            nullcontext() if {*request.sessions} <= there else one_begun(),
+            nullcontext() if {*request.sessions} <= there else one_begun(),  # Java, if there is work for it
             b3_server(request.source(), folder) as server,
             annual_files(server, {*request.history} - there),
             start(

@@ -80,8 +80,10 @@ class SimulatedSource:
         if name in self._sessions:
             with self._generating:
                 return self._session(self._sessions[name])
+        if name not in self._years:
+            return None
         with self._writing:
-            return self._year(self._years[name]) if name in self._years else None
+            return self._year(self._years[name])
 
     def _session(self, session: date) -> Document:
         if session not in self._served:

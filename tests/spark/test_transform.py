@@ -433,6 +433,11 @@ class TestTrades:
         rows = refine({few: [*self.USUAL[:48], line], enough: [*self.USUAL[:49], line]})
         assert (rows[few, "ZZAA3"]["trades"], rows[enough, "ZZAA3"]["trades"]) == (57, None)
 
+    def test_are_judged_line_by_line_where_a_file_has_a_ticker_twice(self, refine: Refine) -> None:
+        line = cash(totneg=57, quatot=10**8, voltot=D("2000000000.00"))
+        rows = refine([*self.USUAL[:48], self.USUAL[0], line])
+        assert (rows["ZX003"]["trades"], rows["ZZAA3"]["trades"]) == (6_000, None)
+
     def test_of_simulated_papers_that_wrap_more_than_a_third_are_found_and_no_other_is_doubted(
         self, refine: Refine
     ) -> None:
