@@ -19,11 +19,9 @@ from tests.sandbox.deployed import Deployed, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.real, pytest.mark.xdist_group("sandbox")]
 
-# Session: quotes, refined tickers, sum of VOLTOT [BRL]
+# Session: quotes, refined tickers, sum of VOLTOT [BRL]; those between: tests/spark/test_refine_real.py
 FIGURES = {
     date(2003, 2, 12): (551, 216, Decimal("777444601.48")),
-    date(2016, 1, 4): (1_743, 440, Decimal("5144986511.88")),
-    date(2021, 6, 25): (7_518, 1_129, Decimal("33577581321.31")),
     date(2024, 11, 8): (12_226, 1_383, Decimal("30013494912.34")),
 }
 PORTFOLIO = date(2024, 7, 16)
