@@ -625,7 +625,7 @@ def clear_sessions(
         current = {tuple(row) for row in rows.select([F.col(key).cast("string") for key in keys]).collect()}
         for session in sorted({values[0] for values in current}):
             pages = glue.get_paginator("get_partitions").paginate(
-                **of_table, Expression=f"trade_date = '{session}'"
+                **of_table, Expression=f"trade_date = '{session}'", ExcludeColumnSchema=True
             )
             for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
                 # The expression saves time; what may be unregistered is decided by the values themselves

@@ -128,7 +128,11 @@ def _is_registered(database: str, table: str, session: str) -> bool:
     glue = boto3.client("glue")
     try:
         found = glue.get_partitions(
-            DatabaseName=database, TableName=table, Expression=f"trade_date = '{session}'", MaxResults=1
+            DatabaseName=database,
+            TableName=table,
+            Expression=f"trade_date = '{session}'",
+            ExcludeColumnSchema=True,
+            MaxResults=1,
         )
     except glue.exceptions.EntityNotFoundException:
         return False  # the job makes the table with its first session

@@ -52,22 +52,17 @@ def transform(
     """
     # A session is one task: every window and sum below is of one, and it has some ten thousand lines
     sessions = quotes.coalesce(1) if is_one_session else quotes.repartition("trade_date")
-    return _with_index(
-        _aggregate(_with_ticker(_with_trades(_condensed(sessions)))), portfolios.coalesce(1), dates
-    )
+    # One query: Spark analyses all of it once, where it would do so again with every method of a frame
+    stocks = _aggregate(_with_ticker(_with_trades(_condensed("{quotes}"))))
+    query = _with_index(stocks, "{portfolios}", dates)
+    spark: SparkSession = quotes.sparkSession
+    return spark.sql(query, quotes=sessions, portfolios=portfolios.coalesce(1))
 
 
-def _asked(query: str, **frames: Any) -> DataFrame:
-    """What a query makes of frames, which it names in braces.
-
-    Of a query Spark analyses all at once what it would analyse again with every method of a frame; of one
-    that builds on another's frame, it has analysed that already.
-    """
-    session: SparkSession = next(iter(frames.values())).sparkSession
-    return session.sql(query, **frames)
+# Each of these makes of what stands in a FROM something else that may stand there
 
 
-def _condensed(quotes: DataFrame) -> DataFrame:
+def _condensed(quotes: str) -> str:
     """Add up what need not be told apart: a stock's lines, but for those whose trades are judged one by one.
 
     Most lines are of options. What comes after looks at each row in the light of others, and has few to sort.
@@ -117,18 +112,17 @@ def _condensed(quotes: DataFrame) -> DataFrame:
     }
     fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
     columns = ", ".join(f"{what} AS {name}" for name, what in (keys | sums).items())
-    query = f"""
+    return f"""(
         SELECT {columns}
         FROM (
           SELECT *, MONOTONICALLY_INCREASING_ID() AS number,
             STRUCT({fields}) AS line, {is_judged} AS is_judged
-          FROM {{quotes}}
+          FROM {quotes}
         )
-        GROUP BY {", ".join(keys.values())}"""  # noqa: S608
-    return _asked(query, quotes=quotes)
+        GROUP BY {", ".join(keys.values())})"""  # noqa: S608 - queries are made of this package's constants
 
 
-def _with_trades(rows: DataFrame) -> DataFrame:
+def _with_trades(rows: str) -> str:
     """Add `is_doubtful`: whether a volume contradicts its number of trades.
 
     A session's own lines have to tell, so that its rows do not depend on what else is in the lake. In the
@@ -138,25 +132,24 @@ def _with_trades(rows: DataFrame) -> DataFrame:
     is_judged = "market IS NOT NULL"
     is_peer = f"{is_judged} AND totneg <> 0"
     of_market = "PARTITION BY trade_date, market"
-    query = _added_to(
-        "{rows}",
+    return _added_to(
+        rows,
         f"ROW_NUMBER() OVER ({of_market} ORDER BY {is_peer} DESC, voltot DESC, totneg DESC) AS place",
         f"CASE WHEN {is_peer} AND place <= {expressions.PEERS} THEN DOUBLE(voltot) / totneg END AS size",
         f"CASE WHEN COUNT(size) OVER ({of_market}) = {expressions.PEERS} "
         f"THEN MEDIAN(size) OVER ({of_market}) END AS usual_size",
         f"is_without_trades OR {expressions.is_doubtful(is_judged, 'usual_size')} AS is_doubtful",
     )
-    return _asked(query, rows=rows)
 
 
 def _added_to(rows: str, *columns: str) -> str:
-    """A query for rows with some columns more, each of which may be of those before it."""
+    """The rows with some columns more, each of which may be of those before it."""
     for column in columns:
-        rows = f"(SELECT *, {column} FROM {rows})"  # noqa: S608 - queries are made of this package's constants
+        rows = f"(SELECT *, {column} FROM {rows})"  # noqa: S608
     return rows
 
 
-def _with_ticker(rows: DataFrame) -> DataFrame:
+def _with_ticker(rows: str) -> str:
     """Add `ticker`, the name of the stock.
 
     A stock is what shares an ISIN in a session. Lines without an ISIN are a stock for each name. It goes by
@@ -165,18 +158,17 @@ def _with_ticker(rows: DataFrame) -> DataFrame:
     name, each has the number of its class behind it.
     """
     namesakes = "PARTITION BY trade_date, first.name"
-    query = _added_to(
-        "{rows}",
+    return _added_to(
+        rows,
         "MIN(line) OVER (PARTITION BY trade_date, isin, unnamed) AS first",
         f"MIN(isin) OVER ({namesakes}) <> MAX(isin) OVER ({namesakes}) AS is_shared",
         "CASE WHEN first.rank = 3 AND is_shared "
         f"THEN CONCAT(first.name, {expressions.class_number('first.share_class')}) "
         "ELSE first.name END AS ticker",
     )
-    return _asked(query, rows=rows)
 
 
-def _aggregate(rows: DataFrame) -> DataFrame:
+def _aggregate(rows: str) -> str:
     """One row per session and ticker.
 
     Stocks that come by the same name in a session, such as two classes of a company of which only options
@@ -192,12 +184,11 @@ def _aggregate(rows: DataFrame) -> DataFrame:
         "next_expiry": "MIN(next_expiry)",
     }
     columns = ", ".join(f"{what} AS {name}" for name, what in sums.items())
-    query = f"SELECT trade_date, ticker, {columns} FROM {{rows}} GROUP BY trade_date, ticker"  # noqa: S608
-    return _asked(query, rows=rows)
+    return f"(SELECT trade_date, ticker, {columns} FROM {rows} GROUP BY trade_date, ticker)"  # noqa: S608
 
 
-def _with_index(stocks: DataFrame, portfolios: DataFrame, dates: Iterable[dt.date]) -> DataFrame:
-    """Join each session to the newest portfolio dated on or before it, and spell the columns out.
+def _with_index(stocks: str, portfolios: str, dates: Iterable[dt.date]) -> str:
+    """Join each session to the newest portfolio dated on or before it, and spell the columns out: the query.
 
     The portfolio's date stands on every row of the session, in the index or not: it says which portfolio was
     consulted. It is null where there is none yet.
@@ -219,24 +210,25 @@ def _with_index(stocks: DataFrame, portfolios: DataFrame, dates: Iterable[dt.dat
         for field in (*COLUMNS, *PARTITION_KEYS)
     )
     known = ", ".join(f"DATE'{day}'" for day in dates)
-    query = f"""
+    return f"""
         SELECT /*+ BROADCAST(members) */ {typed}
         FROM (
           SELECT *, line.*,
             ARRAY_MAX(FILTER(CAST(ARRAY({known}) AS ARRAY<DATE>), day -> day <= trade_date)) AS portfolio_date
-          FROM {{stocks}}
+          FROM {stocks}
         ) AS stocks
-        LEFT JOIN {{portfolios}} AS members
+        LEFT JOIN {portfolios} AS members
           ON members.portfolio_date = stocks.portfolio_date AND members.ticker = stocks.ticker"""  # noqa: S608
-    return _asked(query, stocks=stocks, portfolios=portfolios)
 
 
 def collected(refined: DataFrame) -> pa.Table:
     """Refined rows in this process: `PARTITION_KEYS`, then `COLUMNS`."""
     schema = arrow.schema((*PARTITION_KEYS, *COLUMNS))
     # Spark 4 has `toArrow` for it; 3.5 has this, or rows of Python's one by one
-    batches = refined.select(schema.names)._collect_as_arrow()
-    return pa.Table.from_batches(batches).cast(schema) if batches else schema.empty_table()
+    batches = refined._collect_as_arrow()
+    return (
+        pa.Table.from_batches(batches).select(schema.names).cast(schema) if batches else schema.empty_table()
+    )
 
 
 def _sums_of(refined: pa.Table) -> Sums:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import boto3
@@ -26,6 +26,9 @@ from lake import keys
 from operating.range_run import FAILED, SUCCEEDED
 from sandbox.console import first_line
 from sandbox.deploy import Deployment
+
+if TYPE_CHECKING:
+    from mypy_boto3_glue.type_defs import JobRunTypeDef
 
 _POLL_SECONDS = 0.2
 _QUERY_POLL_SECONDS = 0.05  # at first, as most queries take no longer
@@ -280,18 +283,7 @@ class Pipeline:
     def job_runs(self) -> list[JobRun]:
         """Every run of the Glue job so far."""
         pages = self._glue.get_paginator("get_job_runs").paginate(JobName=self.deployment.glue_job_name)
-        return [
-            JobRun(
-                id=run["Id"],
-                trade_date=run.get("Arguments", {}).get("--trade_date", ""),
-                arguments=_told(run.get("Arguments", {})),
-                state=run["JobRunState"],
-                message=run.get("ErrorMessage", ""),
-                seconds=run.get("ExecutionTime", 0),
-            )
-            for page in pages
-            for run in page["JobRuns"]
-        ]
+        return [_job_run(run) for page in pages for run in page["JobRuns"]]
 
     def watch_job_runs(
         self, sessions: Sequence[date], before: Sequence[JobRun], seen: Callable[[JobRun], None]
@@ -329,8 +321,9 @@ class Pipeline:
 
     def watch(self, run_id: str, seen: Callable[[JobRun], None]) -> JobRun:
         """Wait until a job run has ended; `seen` is told of it whenever it is looked at."""
+        job = self.deployment.glue_job_name
         while True:
-            (run,) = (run for run in self.job_runs() if run.id == run_id)
+            run = _job_run(self._glue.get_job_run(JobName=job, RunId=run_id)["JobRun"])
             seen(run)
             if run.has_ended:
                 return run
@@ -361,7 +354,7 @@ class Pipeline:
 
     def _partitions(self, table: str) -> list[list[str]]:
         pages = self._glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.deployment.refined_database, TableName=table
+            DatabaseName=self.deployment.refined_database, TableName=table, ExcludeColumnSchema=True
         )
         try:
             return [partition["Values"] for page in pages for partition in page["Partitions"]]
@@ -471,6 +464,19 @@ def _at_once(*actions: Callable[[], _T]) -> list[_T]:
     """What each action gives, done beside one another, as most of a query is to wait for its end."""
     with ThreadPoolExecutor(len(actions)) as pool:
         return list(pool.map(lambda action: action(), actions))
+
+
+def _job_run(run: JobRunTypeDef) -> JobRun:
+    """A run as Glue tells of it."""
+    arguments = run.get("Arguments", {})
+    return JobRun(
+        id=run["Id"],
+        trade_date=arguments.get("--trade_date", ""),
+        arguments=_told(arguments),
+        state=run["JobRunState"],
+        message=run.get("ErrorMessage", ""),
+        seconds=run.get("ExecutionTime", 0),
+    )
 
 
 def _told(arguments: Mapping[str, str]) -> str:

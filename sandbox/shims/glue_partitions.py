@@ -1,6 +1,7 @@
 """Partitions that are found by an expression, page by page, and the indexes by which Glue finds them.
 
-MiniStack answers GetPartitions with every partition of the table at once, drops the indexes that a new table
+MiniStack answers GetPartitions with every partition of the table at once, and its columns if they are not
+wanted, too; it drops the indexes that a new table
 is given, and takes an index twice. It compares each new partition with every other, one after another, so
 that a year of them would take hours, and may lose some when two calls at once change a table's.
 
@@ -67,8 +68,11 @@ def _get_partitions(request: Request) -> Answer:
     ]
     start = int(base64.b64decode(request["NextToken"])) if request.get("NextToken") else 0
     end = start + min(request.get("MaxResults") or _PAGE, _PAGE)
-    glue_descriptors.complete(found[start:end])
-    answer: dict[str, Any] = {"Partitions": found[start:end]}
+    page = found[start:end]
+    glue_descriptors.complete(page)
+    if request.get("ExcludeColumnSchema"):
+        page = [_without_columns(partition) for partition in page]
+    answer: dict[str, Any] = {"Partitions": page}
     if end < len(found):
         answer["NextToken"] = base64.b64encode(str(end).encode()).decode()
     return _answer(answer)
@@ -80,6 +84,12 @@ def _is_of(partition: Partition, segment: Request | None) -> bool:
         return True
     number = zlib.crc32("/".join(partition["Values"]).encode()) % int(segment["TotalSegments"])
     return number == int(segment["SegmentNumber"])
+
+
+def _without_columns(partition: Partition) -> Partition:
+    descriptor = {**partition.get("StorageDescriptor", {})}
+    descriptor.pop("Columns", None)
+    return {**partition, "StorageDescriptor": descriptor}
 
 
 def _batch_get_partition(request: Request) -> Answer:

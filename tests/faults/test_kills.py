@@ -146,7 +146,10 @@ class Bench:
         """The partitions of a session."""
         glue = boto3.client("glue")
         pages = glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.name, TableName=f"bovespa_daily{suffix}", Expression=f"trade_date = '{day}'"
+            DatabaseName=self.name,
+            TableName=f"bovespa_daily{suffix}",
+            Expression=f"trade_date = '{day}'",
+            ExcludeColumnSchema=True,
         )
         try:
             return {tuple(each["Values"]) for page in pages for each in page["Partitions"]}

@@ -145,7 +145,9 @@ def remove_sessions(deployed: Deployed, sessions: Iterable[date]) -> None:
     glue = boto3.client("glue")
     database = names.refined_database
     for table in (table["Name"] for table in glue.get_tables(DatabaseName=database)["TableList"]):
-        pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
+        pages = glue.get_paginator("get_partitions").paginate(
+            DatabaseName=database, TableName=table, ExcludeColumnSchema=True
+        )
         # One by one: MiniStack has no BatchDeletePartition
         for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
             if values[0] in days:

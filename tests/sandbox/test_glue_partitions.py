@@ -160,6 +160,20 @@ def test_descriptors_have_glue_s_defaults(glue: GlueClient, where: Any) -> None:
     assert tables["bucketed"]["StorageDescriptor"]["NumberOfBuckets"] == 4
 
 
+def test_the_columns_of_partitions_are_left_out_where_they_are_not_wanted(
+    glue: GlueClient, where: Any
+) -> None:
+    """https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html, ExcludeColumnSchema."""
+    descriptor = {"Location": "s3://b/1", "Columns": [{"Name": "close", "Type": "double"}]}
+    partition: Any = {"Values": [DAYS[0], "ZZAA3"], "StorageDescriptor": descriptor}
+    glue.batch_create_partition(**where, PartitionInputList=[partition])
+    (bare,) = glue.get_partitions(**where, ExcludeColumnSchema=True)["Partitions"]
+    assert "Columns" not in bare["StorageDescriptor"]
+    assert bare["StorageDescriptor"]["Location"] == "s3://b/1"
+    (whole,) = glue.get_partitions(**where)["Partitions"]
+    assert whole["StorageDescriptor"]["Columns"] == descriptor["Columns"]
+
+
 def test_many_come_page_by_page(glue: GlueClient, where: Any) -> None:
     values = [(DAYS[0], f"ZZ{number:04d}") for number in range(2_100)]
     for start in range(0, len(values), 100):

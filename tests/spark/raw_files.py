@@ -133,7 +133,7 @@ class Lake:
     def partitions(self, suffix: str = "", *, table: str = "") -> dict[tuple[str, ...], str]:
         """Location of each registered partition."""
         pages = self.glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self.database, TableName=table or self.table + suffix
+            DatabaseName=self.database, TableName=table or self.table + suffix, ExcludeColumnSchema=True
         )
         return {
             tuple(partition["Values"]): partition["StorageDescriptor"]["Location"]

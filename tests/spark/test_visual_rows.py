@@ -456,7 +456,7 @@ class Lake:
         """The table's columns and keys, and the folder of each partition."""
         table = self.table()
         pages = self._glue.get_paginator("get_partitions").paginate(
-            DatabaseName=self._database, TableName=self._table
+            DatabaseName=self._database, TableName=self._table, ExcludeColumnSchema=True
         )
         assert table["StorageDescriptor"]["Location"].rstrip("/") + "/" == self._location
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from app import build
@@ -15,9 +16,14 @@ CONTEXT: dict[str, Any] = json.loads((REPOSITORY / "cdk.json").read_text())["con
 
 def synthesise(**settings: object) -> dict[str, Any]:
     """The template, as cdk-nag lets it pass."""
-    context = {**CONTEXT, **settings}
-    document: dict[str, Any] = build(context).synth().get_stack_by_name(str(context["stack_name"])).template
+    document: dict[str, Any] = json.loads(_template(json.dumps({**CONTEXT, **settings}, sort_keys=True)))
     return document
+
+
+@cache
+def _template(context: str) -> str:
+    settings = json.loads(context)
+    return json.dumps(build(settings).synth().get_stack_by_name(settings["stack_name"]).template)
 
 
 def resources(document: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import report, session_page
+from analysis import report, session_page, style
 from analysis.athena import Window
 from analysis.session_page import page, summary
 from refinement.columns import EVENT_COLUMNS
@@ -112,6 +112,12 @@ def portuguese() -> Reader:
     return Reader(text_in("pt"))
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts have all but their lines and areas, which take nearly all of a page's time."""
+    monkeypatch.setattr(style, "svg", lambda _: "<svg/>")
+
+
 def test_the_figures_of_a_session_are_those_of_its_stocks() -> None:
     found = summary(session(STOCKS))
     assert found["volume"] == Decimal("2000000000.10") + 4 * Decimal("2000000.10") + SMALL
@@ -124,6 +130,7 @@ def test_the_figures_of_a_session_are_those_of_its_stocks() -> None:
     assert found["members_percent"] == pytest.approx(1.25)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_index_s_own_change_is_by_its_closes_and_not_across_a_new_base() -> None:
     levels = levels_of(2).assign(level=[100.0, 98.5])
     found = summary(session(STOCKS, levels=levels))
@@ -203,6 +210,7 @@ def test_headings_name_the_parts_of_the_page(english: Reader) -> None:
     assert len(english.ids) == len(set(english.ids))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_comes_from_the_lake_is_text_and_not_markup() -> None:
     evil = "<script>x</script>&\"'"
     text = page(session([stock("ZXAA3", company=evil)]), "en")
@@ -210,6 +218,7 @@ def test_what_comes_from_the_lake_is_text_and_not_markup() -> None:
     assert evil in Reader(text).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_simulated_sessions_say_so_and_real_ones_name_their_source(english: Reader) -> None:
     assert "Simulated data" in english.text
     real = Reader(page(session(STOCKS, simulated=False), "en"))
@@ -217,6 +226,7 @@ def test_simulated_sessions_say_so_and_real_ones_name_their_source(english: Read
     assert "Source: B3, COTAHIST; session of 7 Jan 2031" in real.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_only_session_of_a_lake_is_compared_with_its_open_and_says_so() -> None:
     alone = session([{**each, "previous_close": None} for each in STOCKS], sessions=1)
     found = summary(alone)
@@ -229,17 +239,17 @@ def test_the_only_session_of_a_lake_is_compared_with_its_open_and_says_so() -> N
     assert reader.tables["gainers"][1][:2] == ["ZXEE3 SIMULADA 001", "+25.00%"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_a_portfolio_the_index_is_empty_and_says_why() -> None:
     reader = Reader(page(session([stock("ZXAA3")]), "en"))
     assert "no portfolio in the lake" in reader.text
     assert any("There is no index portfolio" in image["alt"] for image in reader.images)
 
 
-def test_rows_that_add_up_to_the_raw_quotes_say_so_and_others_warn() -> None:
-    agrees = Reader(text_in("en")).text
-    assert (
-        "19 quotes of the raw file, 2,009,000,000.49 BRL: the rows of this page add up to the same" in agrees
-    )
+@pytest.mark.usefixtures("undrawn")
+def test_rows_that_add_up_to_the_raw_quotes_say_so_and_others_warn(english: Reader) -> None:
+    agrees = "19 quotes of the raw file, 2,009,000,000.49 BRL: the rows of this page add up to the same"
+    assert agrees in english.text
     differs = Reader(page(session(STOCKS, raw_lines=20), "en")).text
     assert "19 quotes and 2,009,000,000.49 BRL, the raw file to 20" in differs
     assert "add up to the same" not in differs
@@ -312,6 +322,7 @@ def test_the_page_says_that_sessions_are_missing_and_compares_with_none(
     assert sum(chart in image for image in shown) == 2  # breadth and put/call
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("language", "rows"),
     [
@@ -346,6 +357,7 @@ def test_who_is_ex_is_told(language: str, rows: list[list[str]]) -> None:
     assert 'title="the price speaks against it"' in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_kind_and_every_standing_of_an_event_has_words() -> None:
     said = {field.name: field.comment for field in EVENT_COLUMNS}
     kinds = re.findall(r"\b[a-z]+(?:_[a-z]+)?\b(?=,| \(| or|:)", said["kind"].replace("on equity, JCP", ""))
@@ -359,11 +371,13 @@ def test_every_kind_and_every_standing_of_an_event_has_words() -> None:
         page(session(STOCKS, events=events), language)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_session_in_which_nothing_went_ex_says_so() -> None:
     none = pd.DataFrame([event("ZXAA3")]).iloc[:0]
     assert "Nothing went ex in this session" in Reader(page(session(STOCKS, events=none), "en")).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_breadth_and_movers_are_of_shares_and_units() -> None:
     rows = [
         stock("ZXAA3"),
@@ -377,6 +391,7 @@ def test_breadth_and_movers_are_of_shares_and_units() -> None:
     assert [row[0].split()[0] for row in gainers] == ["ZXAA3", "ZXBB11"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("language", "named"), [("en", "CRR thousand mn"), ("pt", "CRR mil mi")])
 def test_a_session_before_the_real_is_not_in_brl(language: str, named: str) -> None:
     old = session([{**each, "currency": "CRR thousand"} for each in STOCKS])
@@ -390,6 +405,7 @@ def test_a_session_before_the_real_is_not_in_brl(language: str, named: str) -> N
     assert not re.search(r"BRL|R\$|(?<!cruzeiros )reais", reader.text + images)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_trades_that_are_not_known_are_told() -> None:
     found = session([stock("ZXAA3"), stock("ZXBB4", trades=None)])
     assert (summary(found)["trades"], summary(found)["without_trades"]) == (100, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -83,7 +84,7 @@ def wait_for_runs(operated: Operated) -> None:
         run["JobRunState"] in {"STARTING", "WAITING", "RUNNING"}
         for run in operated.glue.get_job_runs(JobName=operated.job)["JobRuns"]
     ):
-        pass
+        time.sleep(0.05)
 
 
 def test_sessions_that_are_as_they_should_be_are_shown_with_their_sums(
@@ -296,7 +297,7 @@ def test_a_refused_correction_is_a_note_on_a_session_that_is_well(
     operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     written = bucket.s3.head_object(Bucket=bucket.name, Key=DAILY.format(FRIDAY))["LastModified"]
     while datetime.now(UTC) - written < timedelta(seconds=1.1):
-        pass
+        time.sleep(0.05)
     bucket.s3.put_object(
         Bucket=bucket.name,
         Key=f"quarantine/cotahist/{FRIDAY}/abc.zip",
@@ -341,7 +342,7 @@ def test_a_run_from_before_the_raw_object_explains_nothing(
     wait_for_runs(operated)
     started = operated.glue.get_job_runs(JobName=operated.job)["JobRuns"][0]["StartedOn"]
     while datetime.now(UTC) - started < timedelta(seconds=1.1):
-        pass
+        time.sleep(0.05)
     ingest(FRIDAY, "1.10")
     assert main(LAST) == FILES_FAILED
     state, (reason,) = state_and_reasons(printed())
@@ -445,7 +446,7 @@ def test_a_correction_that_was_not_refined_is_seen_though_the_sums_are_equal(
         Bucket=operated.refined.name, Key=f"refined_compact/trade_date={FRIDAY}/part-00000.parquet"
     )["LastModified"]
     while datetime.now(UTC) - refined < timedelta(seconds=1.1):
-        pass
+        time.sleep(0.05)
     shelves.put_session(FRIDAY, Quote(voltot=Decimal("1.10"), preult=Decimal("9.99")))
     assert main(["ingest", "--date", str(FRIDAY)]) == DONE
     printed()
