@@ -626,6 +626,7 @@ class TestRun:
             assert before == (job.wide.contents(), job.compact.contents())
 
         nodes = nodes_for(job.database)
+        prepare = {"CustomCode": {**nodes["node-prepare"]["CustomCode"], "Inputs": []}}
         _replace_in_sql("node-refined", "CAST(volume AS", "CAST(volume + 1 AS")(nodes)
         refuses(r"^invariant broken: .* do not reconcile", nodes)
 
@@ -634,17 +635,19 @@ class TestRun:
         write_quotes(raw, {SESSION: quotes})
         assert job.wide.catalogued() == catalogued
 
-        for lake in (job.wide, job.compact):
-            with lake.changed(Location="s3://elsewhere/"):
-                refuses(r"found s3://elsewhere.*stacks\.tables --drop")
+        with job.wide.changed(Location="s3://elsewhere/"):
+            refuses(r"found s3://elsewhere.*stacks\.tables --drop")
+        nodes = {"node-prepare": prepare}  # where the graph has just ended; without the rows, it is soon told
+        with job.compact.changed(Location="s3://elsewhere/"):
+            refuses(r"bovespa_daily_compact: location: .*found s3://elsewhere", nodes)
         columns = [
             {**column, "Type": "bigint"} if column["Name"] == "lines" else column
             for column in job.compact.table()["StorageDescriptor"]["Columns"]
         ]
         with job.compact.changed(Columns=columns):
-            refuses("type of lines: expected int, found bigint")
+            refuses("type of lines: expected int, found bigint", nodes)
         job.compact.update(PartitionKeys=[])
-        refuses(r"partition keys: expected \['trade_date'\], found \[\]")
+        refuses(r"partition keys: expected \['trade_date'\], found \[\]", nodes)
 
 
 class TestCompactTable:
