@@ -101,12 +101,13 @@ def refine(spark: SparkSession) -> Refine:
         quotes: Iterable[Quote] | Mapping[date, Iterable[Quote]],
         portfolios: Mapping[date, Members] | None = None,
     ) -> dict[Any, dict[str, Any]]:
+        several = isinstance(quotes, Mapping)
         sessions = quotes if isinstance(quotes, Mapping) else {SESSION: quotes}
         members = portfolios or {}
         frames = quotes_frame(spark, sessions), portfolios_frame(spark, members)
-        refined = transform(*frames, dates_of(members))
+        refined = transform(*frames, dates_of(members), is_one_session=not several)
         rows = [row.asDict() for row in refined.collect()]
-        if isinstance(quotes, Mapping):
+        if several:
             by_key = {(row["trade_date"], row["ticker"]): row for row in rows}
         else:
             by_key = {row["ticker"]: row for row in rows}
