@@ -59,7 +59,7 @@ def transform(
     return spark.sql(query, quotes=sessions, portfolios=portfolios.coalesce(1))
 
 
-# Each of these makes of what stands in a FROM something else that may stand there
+# Each of these makes of what may stand in a FROM something else that may; the last, the query
 
 
 def _condensed(quotes: str) -> str:
