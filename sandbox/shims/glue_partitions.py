@@ -1,9 +1,9 @@
 """Partitions that are found by an expression, page by page, and the indexes by which Glue finds them.
 
-MiniStack answers GetPartitions with every partition of the table at once, and its columns if they are not
-wanted, too; it drops the indexes that a new table
-is given, and takes an index twice. It compares each new partition with every other, one after another, so
-that a year of them would take hours, and may lose some when two calls at once change a table's.
+MiniStack answers GetPartitions with every partition of the table at once, and with the columns of each if
+nobody wants them, too; it drops the indexes that a new table is given, and takes an index twice. It compares
+each new partition with every other, one after another, so that a year of them would take hours, and may lose
+some when two calls at once change a table's.
 
 Those of a segment are found, too, as Trino asks for them: MiniStack answers each segment with all. It looks
 for each of several partitions among all, one after another; there may be a thousand of eighty thousand.
