@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -43,7 +43,7 @@ def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None =
         StageError: A stage failed, or did not do what it should.
     """
     pipeline = Pipeline(sandbox.deployment)
-    with _lake_laid_out(sandbox, show) as lay_out:
+    with _lake_laid_out_if_it_fails(sandbox, show):
         job_runs_before = pipeline.job_runs()
         new = _scrape(pipeline, request, show)
         left = pipeline.unrefined(request.wide_sessions)[0] - {*new}
@@ -53,33 +53,25 @@ def run(sandbox: Sandbox, request: Request, show: Show, *, b3: B3Server | None =
             _take_up(pipeline, sandbox, left, show)
             loading.finish(show)
         _take_up_history(pipeline, sandbox, show)
-        lay_out()
-        history.check(pipeline, request.history, show)
-        _check(pipeline, request, show)
-        ask(pipeline, show, engine=NAMES[request.engine])
+        with ThreadPoolExecutor(1) as beside:  # from here on nothing more is written
+            laid_out = beside.submit(sandbox.refresh_lake)
+            history.check(pipeline, request.history, show)
+            _check(pipeline, request, show)
+            ask(pipeline, show, engine=NAMES[request.engine])
+    laid_out.result()
 
 
 @contextmanager
-def _lake_laid_out(sandbox: Sandbox, show: Show) -> Iterator[Callable[[], None]]:
-    """Lay the lake out as plain files, however the block ends: what there is, is to look at.
-
-    Once it writes no more, the block may call what it is given, and goes on beside that.
-    """
-    begun: list[Future[None]] = []
-    with ThreadPoolExecutor(1) as beside:
-
-        def lay_out() -> None:
-            begun.append(beside.submit(sandbox.refresh_lake))
-
+def _lake_laid_out_if_it_fails(sandbox: Sandbox, show: Show) -> Iterator[None]:
+    """Lay the lake out as plain files where the block ends early: what there is, is to look at."""
+    try:
+        yield
+    except BaseException:
         try:
-            yield lay_out
-        except BaseException:
-            try:
-                (begun[0] if begun else beside.submit(sandbox.refresh_lake)).result()
-            except (BotoCoreError, ClientError, OSError) as error:  # AWS may be what has failed
-                show.warning(f"the lake's plain files are not up to date: {error}")
-            raise
-        begun[0].result()
+            sandbox.refresh_lake()
+        except (BotoCoreError, ClientError, OSError) as error:  # AWS may be what has failed
+            show.warning(f"the lake's plain files are not up to date: {error}")
+        raise
 
 
 def _scrape(pipeline: Pipeline, request: Request, show: Show) -> list[date]:

@@ -187,7 +187,6 @@ class CorporateActions:
         self._tables = tuple(companies.spread(table) for table in (structure, cash))
         self._paths = tuple(_Path(table, listings) for table in self._tables)
         count = len(listings)
-        self._steps: dict[int, list[Step]] = {}
         self._first_number = FIRST_NUMBER + np.arange(count) * 37 % 50
 
         by_day = {name: np.concatenate([table[name] for table in self._tables]) for name in self._tables[0]}
@@ -249,10 +248,8 @@ class CorporateActions:
 
     def steps(self, listing: int) -> list[Step]:
         """All steps of a paper, by day; on one day a payment comes last."""
-        if listing not in self._steps:
-            rows = [step for table in self._tables for step in _rows(table, listing)]
-            self._steps[listing] = sorted(rows, key=lambda step: (step.day, step.kind == Kind.CASH))
-        return [*self._steps[listing]]
+        rows = [step for table in self._tables for step in _rows(table, listing)]
+        return sorted(rows, key=lambda step: (step.day, step.kind == Kind.CASH))
 
     def announced(self, listing: int) -> list[Step]:
         """What a paper's company announces and never carries out: no price and no number shows it."""

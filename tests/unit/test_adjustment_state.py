@@ -227,7 +227,9 @@ def test_a_session_that_is_gone_is_in_no_run_any_more(buckets: Buckets) -> None:
 
 @settings(max_examples=12)
 @given(st.data())
-def test_any_order_of_sessions_corrections_and_events_ends_in_the_same_bytes(data: st.DataObject) -> None:
+def test_any_order_of_sessions_corrections_events_and_runs_ends_in_the_same_bytes(
+    data: st.DataObject,
+) -> None:
     s3: Any = MemoryS3()  # of so many calls the emulator's S3 would take minutes
     days = [*weekdays(date(2025, 11, 26), 6), *weekdays(date(2025, 12, 29), 8)]
     chance = random.Random(data.draw(st.integers(0, 9999)))  # noqa: S311 - no secret

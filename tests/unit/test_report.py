@@ -210,7 +210,6 @@ def test_headings_name_the_parts_of_the_page(english: Reader) -> None:
     assert len(english.ids) == len(set(english.ids))
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_what_comes_from_the_lake_is_text_and_not_markup() -> None:
     evil = "<script>x</script>&\"'"
     text = page(session([stock("ZXAA3", company=evil)]), "en")

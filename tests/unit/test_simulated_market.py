@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sandbox.b3.actions import Step
 from sandbox.b3.columns import Columns
 from sandbox.b3.index import INDICES
 from sandbox.b3.market import SimulatedMarket
@@ -504,7 +505,13 @@ def quantities(market: SimulatedMarket, day: date) -> dict[str, int]:
 
 def grown(market: SimulatedMarket, isin: str, after: date, until: date) -> float:
     """What a share of a session is in a later one, with all that has left it put into it again."""
-    return float(1 / math.prod(step.factor for step in market.steps(isin) if after < step.day <= until))
+    return float(1 / math.prod(step.factor for step in steps_of(market, isin) if after < step.day <= until))
+
+
+@cache
+def steps_of(market: SimulatedMarket, isin: str) -> list[Step]:
+    """A market makes them with every question, of which there are thousands here."""
+    return market.steps(isin)
 
 
 def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_september() -> None:
