@@ -120,8 +120,8 @@ class Bench:
             index_base_url=base_url or self.b3.base_url,
             attempts=2,
             connect_timeout=1,
-            read_timeout=0.5,
-            deadline=2,
+            read_timeout=1,
+            deadline=3,
             sleep=lambda _seconds: None,
         )
         now = datetime.combine(after + timedelta(days=1), time(hour), SAO_PAULO)

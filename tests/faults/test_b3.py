@@ -131,7 +131,7 @@ FAULTS: dict[str, Fault] = {
     "slow drip": Fault(
         answer=lambda session: Answer(body=good_zip(session), drip=(1, 0.1)),
         outcome=Outcome.FAILED,
-        says="bytes had come after 2 s",
+        says="bytes had come after 3 s",
     ),
     "stall": Fault(
         answer=lambda session: Answer(body=good_zip(session), stall_after=100),
