@@ -247,7 +247,7 @@ def _refined(raw: Path, to: Path, sessions: list[date]) -> pa.Table:
     try:
         quotes = spark.read.parquet(str(raw))
         portfolios = spark.read.parquet(str(raw.with_name("portfolios")))
-        transform(quotes, portfolios, sessions).write.parquet(str(to))
+        transform(quotes, portfolios, sessions, ()).write.parquet(str(to))
     finally:
         spark.stop()
     return pq.read_table(to).sort_by([("trade_date", "ascending"), ("ticker", "ascending")])

@@ -221,7 +221,7 @@ named AS (
   FROM ranked
   WINDOW stock AS (
     PARTITION BY trade_date, isin, CASE WHEN isin IS NULL THEN name END
-    ORDER BY rank, -voltot, codneg, name, nomres, especi
+    ORDER BY rank, -voltot, name, nomres, especi
   )
 ),
 told_apart AS (
@@ -242,7 +242,7 @@ SELECT
   ticker,
   ROW_NUMBER() OVER (
     PARTITION BY trade_date, ticker
-    ORDER BY rank, -voltot, codneg, name, isin, nomres, especi, codbdi,
+    ORDER BY rank, -voltot, name, isin, nomres, especi, codbdi,
       preabe, premax, premin, preult, premed, preofc, preofv, dismes
   ) AS position
 FROM told_apart

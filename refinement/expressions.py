@@ -10,10 +10,11 @@ from lake.currency import BRL, CRR_THOUSAND, FIRST_IN_BRL
 CASH, ODD_LOT, FORWARD, CALL, PUT = "010", "020", "030", "070", "080"
 MARKETS = {"cash": CASH, "odd_lot": ODD_LOT, "forward": FORWARD, "call": CALL, "put": PUT}
 """TPMERC of the markets whose volumes are columns of their own, by the columns' names less `_volume`."""
-NAMED_BY_SERIES = (CALL, PUT, "012", "013")
+OPTIONS = (CALL, PUT)
+NAMED_BY_SERIES = (*OPTIONS, "012", "013")
 """Options and their exercises."""
 IS_CASH = f"tpmerc = '{CASH}'"
-IS_OPTION = f"tpmerc IN ('{CALL}', '{PUT}')"
+IS_OPTION = f"tpmerc IN {OPTIONS}"
 ISIN = "NULLIF(TRIM(codisi), '')"
 
 DISTRIBUTION_NUMBER = f"CASE WHEN {IS_CASH} THEN dismes END"

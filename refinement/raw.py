@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import keys
-from refinement import arrow, aws, log
+from refinement import arrow, aws, expressions, log
 from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
-_BATCH_QUOTES = 250_000
+_BATCH_QUOTES = 400_000
 _BATCH_SESSIONS = 250
 CALLS = 32  # in flight in the driver
 _FOOTER_PORTION = 1000  # files after which the log tells how far it is
@@ -130,7 +130,7 @@ def _footer(s3: S3Client, path: str) -> pq.FileMetaData:
 
 
 def traded(s3: S3Client, paths: Mapping[dt.date, str]) -> dict[dt.date, dict[str, Any]]:
-    """What the raw lines of each session add up to: `volume` and `lines`, by another reader than Spark's.
+    """What the raw lines of each session add up to (`added_up`), by another reader than Spark's.
 
     Args:
         s3: A client for many calls at a time.
@@ -139,11 +139,24 @@ def traded(s3: S3Client, paths: Mapping[dt.date, str]) -> dict[dt.date, dict[str
 
     def sums(path: str) -> dict[str, Any]:
         bucket, _, key = path.removeprefix("s3://").partition("/")
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        lines: Any = pq.ParquetFile(pa.BufferReader(body)).read(columns=["voltot"])
-        return {"volume": pc.sum(lines["voltot"]).as_py(), "lines": lines.num_rows}
+        return added_up(pa.BufferReader(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
 
     return dict(zip(paths, aws.in_parallel(sums, paths.values(), CALLS), strict=True))
+
+
+def added_up(file: Any) -> dict[str, Any]:
+    """What the lines of a session's raw Parquet file add up to.
+
+    Returns:
+        `volume` and `lines`; and `repeats`, whether there is an option series of which it has more than one.
+    """
+    lines: Any = pq.ParquetFile(file).read(columns=["voltot", "tpmerc", "codneg"])
+    series = lines["codneg"].filter(pc.is_in(lines["tpmerc"], pa.array(expressions.OPTIONS)))
+    return {
+        "volume": pc.sum(lines["voltot"]).as_py(),
+        "lines": lines.num_rows,
+        "repeats": pc.count_distinct(series).as_py() < len(series),
+    }
 
 
 class Raw(NamedTuple):

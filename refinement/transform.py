@@ -36,7 +36,12 @@ class Session(NamedTuple):
 
 
 def transform(
-    quotes: DataFrame, portfolios: DataFrame, dates: Iterable[dt.date], *, is_one_session: bool = False
+    quotes: DataFrame,
+    portfolios: DataFrame,
+    dates: Iterable[dt.date],
+    repeating: Iterable[dt.date],
+    *,
+    is_one_session: bool = False,
 ) -> DataFrame:
     """Refine quotes to one row per session and ticker.
 
@@ -45,6 +50,8 @@ def transform(
         portfolios: Raw portfolios of the index, `PORTFOLIO_COLUMNS` and `portfolio_date`; may be empty, and
             may hold more dates than are needed.
         dates: Those of the portfolios.
+        repeating: The sessions whose lines have an option series more than once. It counts once: there
+            series are told apart, which is not needed to count those of others.
         is_one_session: Whether the lines are of one session, and need not be told apart.
 
     Returns:
@@ -53,7 +60,7 @@ def transform(
     # A session is one task: every window and sum below is of one, and it has some ten thousand lines
     sessions = quotes.coalesce(1) if is_one_session else quotes.repartition("trade_date")
     # One query: Spark analyses all of it once, where it would do so again with every method of a frame
-    stocks = _aggregate(_with_ticker(_with_trades(_condensed("{quotes}"))))
+    stocks = _aggregate(_with_ticker(_with_trades(_condensed("{quotes}", repeating))))
     query = _with_index(stocks, "{portfolios}", dates)
     spark: SparkSession = quotes.sparkSession
     return spark.sql(query, quotes=sessions, portfolios=portfolios.coalesce(1))
@@ -62,27 +69,20 @@ def transform(
 # Each of these makes of what may stand in a FROM something else that may; the last, the query
 
 
-def _condensed(quotes: str) -> str:
-    """Add up what need not be told apart: a stock's lines, but for those whose trades are judged one by one.
+def _condensed(quotes: str, repeating: Iterable[dt.date]) -> str:
+    """Add up what need not be told apart: lines that say the same of their stock, in a market of it.
 
     Most lines are of options. What comes after looks at each row in the light of others, and has few to sort.
+    Lines of the cash market and those whose trades are judged stay as they are. Nothing is added up but what
+    has one width, in which Spark's compiled sums write over it; of a text or a set it would make objects.
 
     Returns:
-        `line`, the first of the row's lines: the one of them that would name the stock. `isin` and, where it
-        is null, `unnamed` tell stocks apart; `market` is null where there is no verdict on the trades.
+        `line`, what a stock's row takes from this one if it is the first of the stock's: the one that names
+        it. `isin` and, where it is null, `unnamed` tell stocks apart; `market` is null where there is no
+        verdict on the trades, `series` but for options of sessions that repeat one.
     """
     kind = expressions.security_type("codbdi", "especi", "nomres", expressions.ISIN)
-    is_judged = expressions.is_judged(kind)
-    line = {
-        "rank": expressions.RANK,
-        "by_volume": "-voltot",
-        "codneg": "codneg",
-        "name": expressions.NAME,
-        # From here on only what the row takes from the line; being in the sort, no tie is left to chance
-        "isin": expressions.ISIN,
-        "company": "nomres",
-        "share_class": "especi",
-        "bulletin_code": "codbdi",
+    of_cash = {
         "open": expressions.price("preabe"),
         "high": expressions.price("premax"),
         "low": expressions.price("premin"),
@@ -92,34 +92,50 @@ def _condensed(quotes: str) -> str:
         "best_ask": expressions.quotation("preofv"),
         "distribution_number": expressions.DISTRIBUTION_NUMBER,
     }
+    repeats = f"trade_date IN ({_listed(repeating)})"
     keys = {
         "trade_date": "trade_date",
-        "isin": "line.isin",
-        "unnamed": "CASE WHEN line.isin IS NULL THEN line.name END",
-        "market": "CASE WHEN is_judged THEN tpmerc END",
-        "number": "CASE WHEN is_judged THEN number END",  # a file may have a ticker twice
+        "isin": "isin",
+        "name": expressions.NAME,
+        "company": "nomres",
+        "share_class": "especi",
+        "bulletin_code": "codbdi",
+        "tpmerc": "tpmerc",
+        "is_judged": "is_judged",
+        # A ticker may be there twice
+        "number": f"CASE WHEN is_judged OR {expressions.IS_CASH} THEN number END",
+        "series": f"CASE WHEN {expressions.IS_OPTION} AND {repeats} THEN codneg END",
     }
     sums = {
-        "line": "MIN(line)",
+        "by_volume": "MIN(-voltot)",
+        **{name: f"MIN({of_line})" for name, of_line in of_cash.items()},
         "totneg": "SUM(totneg)",
         "quatot": "SUM(quatot)",
         "voltot": "SUM(voltot)",
         "is_without_trades": "BOOL_OR(totneg = 0 AND voltot <> 0)",
-        **{name: f"SUM({expressions.volume(name.removesuffix('_volume'))})" for name in _BY_MARKET},
-        "series": f"COLLECT_SET(CASE WHEN {expressions.IS_OPTION} THEN codneg END)",
-        "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
+        "datven": "MIN(datven)",
         "lines": "COUNT(*)",
     }
-    fields = ", ".join(f"{what} AS {name}" for name, what in line.items())
+    # The order in which lines come: all that the row takes is in it, so that no tie is left to chance
+    line = ("rank", "by_volume", "name", "isin", "company", "share_class", "bulletin_code", *of_cash)
     columns = ", ".join(f"{what} AS {name}" for name, what in (keys | sums).items())
     return f"""(
-        SELECT {columns}
+        SELECT *, STRUCT({", ".join(line)}) AS line,
+          CASE WHEN isin IS NULL THEN name END AS unnamed,
+          CASE WHEN is_judged THEN tpmerc END AS market
         FROM (
-          SELECT *, MONOTONICALLY_INCREASING_ID() AS number,
-            STRUCT({fields}) AS line, {is_judged} AS is_judged
-          FROM {quotes}
-        )
-        GROUP BY {", ".join(keys.values())})"""  # noqa: S608 - queries are made of this package's constants
+          SELECT {columns}, {expressions.RANK} AS rank
+          FROM (
+            SELECT *, MONOTONICALLY_INCREASING_ID() AS number, {expressions.ISIN} AS isin,
+              {expressions.is_judged(kind)} AS is_judged
+            FROM {quotes}
+          )
+          GROUP BY {", ".join(keys.values())}
+        ))"""  # noqa: S608 - queries are made of this package's constants
+
+
+def _listed(days: Iterable[dt.date]) -> str:
+    return ", ".join(f"DATE'{day}'" for day in days) or "CAST(NULL AS DATE)"
 
 
 def _with_trades(rows: str) -> str:
@@ -179,9 +195,11 @@ def _aggregate(rows: str) -> str:
         "trades": "CASE WHEN NOT BOOL_OR(is_doubtful) THEN SUM(totneg) END",
         "quantity": "SUM(quatot)",
         "volume": "SUM(voltot)",
-        **{name: f"SUM({name})" for name in (*_BY_MARKET, "lines")},
-        "option_series": "SIZE(ARRAY_DISTINCT(FLATTEN(COLLECT_LIST(series))))",
-        "next_expiry": "MIN(next_expiry)",
+        **{name: f"SUM({expressions.volume(name.removesuffix('_volume'))})" for name in _BY_MARKET},
+        "lines": "SUM(lines)",
+        "option_series": f"SUM(IF({expressions.IS_OPTION} AND series IS NULL, lines, 0))"
+        " + SIZE(COLLECT_SET(series))",
+        "next_expiry": f"MIN(CASE WHEN {expressions.IS_OPTION} THEN datven END)",
     }
     columns = ", ".join(f"{what} AS {name}" for name, what in sums.items())
     return f"(SELECT trade_date, ticker, {columns} FROM {rows} GROUP BY trade_date, ticker)"  # noqa: S608
@@ -209,12 +227,11 @@ def _with_index(stocks: str, portfolios: str, dates: Iterable[dt.date]) -> str:
         f"CAST({columns[field.name]} AS {field.type}) AS {field.name}"
         for field in (*COLUMNS, *PARTITION_KEYS)
     )
-    known = ", ".join(f"DATE'{day}'" for day in dates)
     return f"""
         SELECT /*+ BROADCAST(members) */ {typed}
         FROM (
           SELECT *, line.*,
-            ARRAY_MAX(FILTER(CAST(ARRAY({known}) AS ARRAY<DATE>), day -> day <= trade_date)) AS portfolio_date
+            ARRAY_MAX(FILTER(ARRAY({_listed(dates)}), day -> day <= trade_date)) AS portfolio_date
           FROM {stocks}
         ) AS stocks
         LEFT JOIN {portfolios} AS members

@@ -271,8 +271,8 @@ def _rehearse(archive: Sequence[str]) -> None:
         raw = read_raw(spark, [path], f"{root}/cotahist", "trade_date", QUOTE_COLUMNS)
         none = read_raw(spark, [], f"{root}/index_portfolio", "portfolio_date", PORTFOLIO_COLUMNS)
         lines = {_SESSION: {"volume": pc.sum(table["voltot"]).as_py(), "lines": table.num_rows}}
-        reconcile(lines, collected(transform(raw, none, (), is_one_session=True)))
-        refined = transform(raw, none, ()).persist()
+        reconcile(lines, collected(transform(raw, none, (), (), is_one_session=True)))
+        refined = transform(raw, none, (), ()).persist()
         reconcile(lines, collected(refined))
         rows = refined.select("trade_date", "ticker")
         rows.repartitionByRange(1, "trade_date").mapInArrow(lambda rows: rows, rows.schema).collect()

@@ -18,7 +18,7 @@ from sandbox import local_files, local_spark
 from sandbox.b3.formats import Quote
 from sandbox.ministack import MiniStack
 from tests.spark.raw_files import BUCKETS, Lake, empty_buckets, empty_s3
-from tests.spark.rows import SESSION, Members, dates_of, portfolios_frame, quotes_frame
+from tests.spark.rows import SESSION, Members, dates_of, portfolios_frame, quotes_frame, repeating
 
 Refine = Callable[..., dict[Any, dict[str, Any]]]
 
@@ -105,7 +105,7 @@ def refine(spark: SparkSession) -> Refine:
         sessions = quotes if isinstance(quotes, Mapping) else {SESSION: quotes}
         members = portfolios or {}
         frames = quotes_frame(spark, sessions), portfolios_frame(spark, members)
-        refined = transform(*frames, dates_of(members), is_one_session=not several)
+        refined = transform(*frames, dates_of(members), repeating(sessions), is_one_session=not several)
         rows = [row.asDict() for row in refined.collect()]
         if several:
             by_key = {(row["trade_date"], row["ticker"]): row for row in rows}

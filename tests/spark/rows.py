@@ -63,6 +63,15 @@ def sums_of(quotes: DataFrame) -> dict[date, dict[str, Any]]:
     return {row["trade_date"]: row.asDict() for row in sums.collect()}
 
 
+def repeating(sessions: Mapping[date, Iterable[Quote]]) -> list[date]:
+    """The sessions that have an option series more than once, as the job reads it off their files."""
+    series = {
+        day: [line.codneg for line in lines if line.tpmerc in {"070", "080"}]
+        for day, lines in sessions.items()
+    }
+    return [day for day, listed in series.items() if len({*listed}) < len(listed)]
+
+
 def portfolios_frame(spark: SparkSession, portfolios: Mapping[date, Members]) -> DataFrame:
     """Raw portfolios as the job reads them."""
     rows = [

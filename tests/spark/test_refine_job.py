@@ -36,7 +36,7 @@ from tests.spark.raw_files import (
     key,
     keys,
 )
-from tests.spark.rows import SESSION, cash
+from tests.spark.rows import SESSION, cash, option
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -125,6 +125,16 @@ def test_a_correction_changes_the_files_of_its_tickers_alone(lake: Lake) -> None
     assert after[key("ZZBB4")] != before[key("ZZBB4")]
     assert after[compact_key()] != before[compact_key()]
     assert lake.row("ZZBB4")["volume"] == D("21.00")
+
+
+def test_an_option_series_counts_once_however_often_a_file_has_it(lake: Lake) -> None:
+    later = SESSION + timedelta(days=3)
+    calls = [option("ZZAAC10"), option("ZZAAC11")]
+    lake.put_session([*AA, *calls, calls[0]])
+    lake.put_session([*AA, *calls], later)
+    lake.run_range(SESSION, later)
+    found = [lake.row("ZZAA3", day) for day in (SESSION, later)]
+    assert [(row["option_series"], row["lines"]) for row in found] == [(2, 6), (2, 5)]
 
 
 def test_a_ticker_that_is_gone_from_raw_goes_from_files_and_catalog(lake: Lake) -> None:

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from refinement.transform import collected, reconcile, transform
 from sandbox.b3.formats import Quote
-from tests.spark.rows import SESSION, Members, dates_of, portfolios_frame, quotes_frame, sums_of
+from tests.spark.rows import SESSION, Members, dates_of, portfolios_frame, quotes_frame, repeating, sums_of
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -87,7 +87,9 @@ def test_rows_are_those_of_a_second_refinement_and_nothing_is_lost(
         for day, lines in sessions.items()
     }
     quotes = quotes_frame(spark, sessions)
-    refined = transform(quotes, portfolios_frame(spark, portfolios), dates_of(portfolios)).localCheckpoint()
+    refined = transform(
+        quotes, portfolios_frame(spark, portfolios), dates_of(portfolios), repeating(sessions)
+    ).localCheckpoint()
 
     expected = [row for day, lines in sessions.items() for row in refine_again(day, lines, portfolios)]
     found = [row.asDict() for row in refined.collect()]
@@ -145,7 +147,7 @@ def _naming_line(lines: list[Quote]) -> Quote:
 
 
 def _naming_order(line: Quote) -> tuple[Any, ...]:
-    texts = (line.codneg, line.codisi, line.nomres, line.especi)
+    texts = (_own_name(line), line.codisi, line.nomres, line.especi)
     prices = [Decimal(-1) if price is None else price for price in _prices(line).values()]
     return (-line.voltot, *texts, *prices, line.dismes)
 

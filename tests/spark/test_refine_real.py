@@ -46,7 +46,7 @@ def refined(spark: SparkSession, quotes: DataFrame, b3_files: Path, buckets_root
     _write(table, buckets_root / "raw-bucket" / key)
     root = "s3://raw-bucket/raw/index_portfolio"
     portfolios = read_raw(spark, [f"s3://raw-bucket/{key}"], root, "portfolio_date", PORTFOLIO_COLUMNS)
-    return transform(quotes, portfolios, [portfolio.portfolio_date]).localCheckpoint()
+    return transform(quotes, portfolios, [portfolio.portfolio_date], ()).localCheckpoint()
 
 
 def _write(table: pa.Table, path: Path) -> None:

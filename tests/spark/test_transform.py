@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -17,7 +18,16 @@ from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
 from scraper.b3.index_portfolio import layout
 from tests.spark.conftest import Refine
-from tests.spark.rows import SESSION, cash, odd_lot, option, portfolios_frame, quotes_frame, sums_of
+from tests.spark.rows import (
+    SESSION,
+    cash,
+    odd_lot,
+    option,
+    portfolios_frame,
+    quotes_frame,
+    repeating,
+    sums_of,
+)
 
 pytestmark = pytest.mark.xdist_group("spark")
 
@@ -95,7 +105,7 @@ def test_every_column_is_as_the_table_says(refine: Refine) -> None:
 
 
 def test_types_and_order_are_those_of_the_declared_schema(spark: SparkSession) -> None:
-    refined = transform(quotes_frame(spark, {SESSION: [cash()]}), portfolios_frame(spark, {}), ())
+    refined = transform(quotes_frame(spark, {SESSION: [cash()]}), portfolios_frame(spark, {}), (), ())
     assert [(field.name, field.dataType.simpleString()) for field in refined.schema] == [
         (name, kind) for name, kind, _ in (*COLUMNS, *PARTITION_KEYS)
     ]
@@ -288,12 +298,20 @@ CASES: dict[str, tuple[list[Quote], dict[str, dict[str, Any]]]] = {
 }
 
 
+def _sorted(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([("trade_date", "ascending"), ("ticker", "ascending")])
+
+
 @pytest.fixture(scope="module")
 def refined_cases(spark: SparkSession) -> dict[str, dict[str, dict[str, Any]]]:
     """The rows of each case by ticker: every case is a session, and all sessions are refined in one run."""
     day_of = {case: SESSION + timedelta(days=day) for day, case in enumerate(CASES)}
-    quotes = quotes_frame(spark, {day_of[case]: lines for case, (lines, _) in CASES.items()})
-    rows = [row.asDict() for row in transform(quotes, portfolios_frame(spark, {}), ()).collect()]
+    sessions = {day_of[case]: lines for case, (lines, _) in CASES.items()}
+    quotes, none = quotes_frame(spark, sessions), portfolios_frame(spark, {})
+    refined = collected(transform(quotes, none, (), repeating(sessions)))
+    # Series that need not be told apart may be
+    assert _sorted(collected(transform(quotes, none, (), sessions))).equals(_sorted(refined))
+    rows = refined.to_pylist()
     return {
         case: {row["ticker"]: row for row in rows if row["trade_date"] == day} for case, day in day_of.items()
     }
@@ -363,7 +381,7 @@ def types(spark: SparkSession) -> dict[tuple[str, str, str], str]:
         cash(f"ZZ{n:02}3", codisi="", codbdi=codbdi, especi=especi, nomres=nomres)
         for n, (codbdi, especi, nomres) in enumerate(papers)
     ]
-    rows = transform(quotes_frame(spark, {SESSION: lines}), portfolios_frame(spark, {}), ()).collect()
+    rows = transform(quotes_frame(spark, {SESSION: lines}), portfolios_frame(spark, {}), (), ()).collect()
     assert len(rows) == len(papers)
     assert {row["bulletin_code"] for row in rows} == {codbdi for codbdi, _, _ in papers}
     return {(row["bulletin_code"], row["share_class"], row["company"]): row["security_type"] for row in rows}
@@ -535,7 +553,7 @@ def quotes(spark: SparkSession) -> DataFrame:
 
 @pytest.fixture(scope="module")
 def refined(spark: SparkSession, quotes: DataFrame) -> DataFrame:
-    return transform(quotes, portfolios_frame(spark, {}), ()).localCheckpoint()
+    return transform(quotes, portfolios_frame(spark, {}), (), ()).localCheckpoint()
 
 
 class TestReconcile:
@@ -584,4 +602,4 @@ class TestReconcile:
         quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
         with pytest.raises(RefineError, match=r"volume: expected 1\.00, found 2\.00"):
-            reconcile(sums_of(quotes), collected(transform(quotes, once.unionByName(once), [SESSION])))
+            reconcile(sums_of(quotes), collected(transform(quotes, once.unionByName(once), [SESSION], ())))

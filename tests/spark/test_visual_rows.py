@@ -141,14 +141,23 @@ def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None =
         return {day: f"s3://{RAW}/{paths[day].relative_to(raw)}" for day in sorted(paths)}
 
     last = last or first
-    quotes = [
-        path for day, path in files("cotahist", "trade_date", "*.parquet").items() if first <= day <= last
+    quotes = {
+        day: path
+        for day, path in files("cotahist", "trade_date", "*.parquet").items()
+        if first <= day <= last
+    }
+    repeating = [
+        day
+        for day, path in quotes.items()
+        if raw_files.added_up(raw / path.removeprefix(f"s3://{RAW}/"))["repeats"]
     ]
     dated = files("index_portfolio", "portfolio_date", f"{refined.INDEX}.parquet")
     by_text = {str(day): path for day, path in dated.items()}
     portfolios = raw_files.portfolios_in_force(by_text, first, last)
     return transform(
-        raw_files.read_raw(spark, quotes, f"s3://{RAW}/raw/cotahist", "trade_date", refined.QUOTE_COLUMNS),
+        raw_files.read_raw(
+            spark, [*quotes.values()], f"s3://{RAW}/raw/cotahist", "trade_date", refined.QUOTE_COLUMNS
+        ),
         raw_files.read_raw(
             spark,
             [*portfolios.values()],
@@ -157,6 +166,7 @@ def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None =
             refined.PORTFOLIO_COLUMNS,
         ),
         map(date.fromisoformat, portfolios),
+        repeating,
     )
 
 
