@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -30,6 +31,17 @@ def objects(s3: S3Client, bucket: str, prefix: str, after: str = "") -> Iterator
     """The objects below a prefix, by key, from the first one after `after`."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
     return (item for page in pages for item in page.get("Contents", []))
+
+
+def objects_of(
+    s3: S3Client, bucket: str, prefix: str, first: dt.date, last: dt.date
+) -> Iterator[tuple[str, ObjectTypeDef]]:
+    """The objects below a prefix that ends where a date begins, of the dates of a range: date, object."""
+    for item in objects(s3, bucket, prefix, after=f"{prefix}{first}"):
+        date = item["Key"].removeprefix(prefix).partition("/")[0]
+        if date > str(last):
+            break
+        yield date, item
 
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T], calls: int) -> list[R]:

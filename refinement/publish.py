@@ -6,10 +6,10 @@ Spark's own committer would rename a year's 330,000 files one by one.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
@@ -86,10 +86,17 @@ def look(
         compact_only: Whether the wide files are to be left as they are.
     """
     uploads = Uploads(boto3.DEFAULT_SESSION or boto3.Session(), bucket, _S3_CALLS)
-    folders = [COMPACT, MEMBERS] if compact_only else [COMPACT, MEMBERS, WIDE]
-    listed = aws.in_parallel(partial(_objects, uploads, folders), sessions, _S3_CALLS)
+    # Of a session these have an object; the wide table a thousand, which are listed by themselves
+    asked = [(prefix, sessions[0], sessions[-1]) for prefix in (COMPACT, MEMBERS)]
+    if not compact_only:
+        asked += [(WIDE, day, day) for day in sessions]
+    listed = aws.in_parallel(lambda of: uploads.objects(*of), asked, _S3_CALLS)
+    there: dict[str, dict[str, files.Object]] = {str(day): {} for day in sessions}
+    for date, key, found in itertools.chain.from_iterable(listed):
+        if date in there:
+            there[date][key] = found
     in_force = members.read(s3, portfolios, sessions[0], sessions[-1])
-    return Found(in_force, uploads, dict(zip(sessions, listed, strict=True)), compact_only)
+    return Found(in_force, uploads, {day: there[str(day)] for day in sessions}, compact_only)
 
 
 def publish(refined: pa.Table, found: Found) -> list[Published]:
@@ -148,10 +155,6 @@ def _by_session(refined: pa.Table) -> Iterator[tuple[dt.date, pa.Table]]:
     for day in days.to_pylist():
         yield day["values"], rows.slice(start, day["counts"])
         start += day["counts"]
-
-
-def _objects(uploads: Uploads, folders: Iterable[str], day: dt.date) -> dict[str, files.Object]:
-    return {key: found for each in folders for key, found in uploads.objects(f"{each}{day}/").items()}
 
 
 def _tickers(rows: pa.Table) -> list[str]:

@@ -39,12 +39,9 @@ def find_quotes(s3: S3Client, bucket: str, first: dt.date, last: dt.date) -> dic
     """
     days = {str(day): day for day in (first + dt.timedelta(n) for n in range((last - first).days + 1))}
     found: dict[dt.date, str] = {}
-    for item in aws.objects(s3, bucket, keys.SESSIONS, after=f"{keys.SESSIONS}{first}"):
-        if item["Key"] > f"{keys.SESSIONS}{last}0":  # a 0 comes after the slash
-            break
-        name = keys.SESSION_KEY.fullmatch(item["Key"])
-        if name and name[1] in days:
-            found[days[name[1]]] = item["Key"]  # by key, the backfill comes before the daily file
+    for date, item in aws.objects_of(s3, bucket, keys.SESSIONS, first, last):
+        if keys.SESSION_KEY.fullmatch(item["Key"]) and date in days:
+            found[days[date]] = item["Key"]  # by key, the backfill comes before the daily file
     if not found:
         folder = f"s3://{bucket}/{keys.SESSIONS}"
         wanted = f"{folder}{first}/" + (f" to {folder}{last}/" if last != first else "")

@@ -9,6 +9,7 @@ its repetitions, its patience and its errors.
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import os
 import re
@@ -57,10 +58,10 @@ class Uploads:
         self._is_first = True
         self._way: _Way | None = None
 
-    def objects(self, prefix: str) -> dict[str, files.Object]:
-        """The objects below a prefix, by key."""
-        found = aws.objects(self._s3, self._bucket, prefix)
-        return {item["Key"]: (item["Size"], item["ETag"]) for item in found}
+    def objects(self, prefix: str, first: dt.date, last: dt.date) -> list[tuple[str, str, files.Object]]:
+        """The objects below a prefix that ends where a date begins, of a range: date, key, object."""
+        found = aws.objects_of(self._s3, self._bucket, prefix, first, last)
+        return [(date, item["Key"], (item["Size"], item["ETag"])) for date, item in found]
 
     def put(self, key: str, body: bytes, there: files.Object | None) -> bool:
         """Put an object, unless it is there with the same bytes; return whether it was put.

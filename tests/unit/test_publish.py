@@ -35,8 +35,9 @@ def puts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def __init__(self, *_: object) -> None:
             pass
 
-        def objects(self, folder: str) -> dict[str, tuple[int, str]]:
-            return {f"{folder}odd": (1, "")} if str(LATER) in folder else {}
+        def objects(self, prefix: str, first: date, last: date) -> list[tuple[str, str, tuple[int, str]]]:
+            odd = (str(LATER), f"{prefix}{LATER}/odd", (1, ""))
+            return [odd] if first <= LATER <= last else []
 
         def put(self, key: str, *_: object) -> bool:
             begun.append(key)

@@ -8,6 +8,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -24,11 +25,12 @@ from refinement.uploads import Uploads
 from sandbox.ministack import MiniStack
 
 BUCKET, OTHER = "uploads", "uploads-by-client"
+DAY = date(2031, 3, 14)
 KEYS = [
     "refined/trade_date=2031-03-14/ticker=ZZAA3/part-00000.parquet",
     "refined/trade_date=2031-03-14/ticker=A%2FB/part-00000.parquet",
-    "refined/a b+c&d~e/ç漢.parquet",
-    "refined/empty",
+    "refined/trade_date=2031-03-14/a b+c&d~e/ç漢.parquet",
+    "refined/trade_date=2031-03-14/empty",
 ]
 BODIES = {key: key.encode() * 100 for key in KEYS[:-1]} | {KEYS[-1]: b""}
 
@@ -127,8 +129,12 @@ def test_what_is_there_with_the_same_bytes_is_not_put(s3: Any, front: Front) -> 
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
     s3.put_object(Bucket=BUCKET, Key=KEYS[1], Body=b"other bytes")
     uploads = Uploads(boto3.Session(), BUCKET, 4)
-    there = uploads.objects("refined/")
+    for day in (DAY - timedelta(days=1), DAY + timedelta(days=1)):
+        s3.put_object(Bucket=BUCKET, Key=f"refined/trade_date={day}/of another day")
+    listed = uploads.objects("refined/trade_date=", DAY, DAY)
+    there = {key: found for _, key, found in listed}
 
+    assert [(day, key) for day, key, _ in listed] == [(str(DAY), key) for key in sorted(KEYS)]
     assert there[KEYS[0]] == (
         len(BODIES[KEYS[0]]),
         f'"{md5(BODIES[KEYS[0]], usedforsecurity=False).hexdigest()}"',
