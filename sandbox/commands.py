@@ -20,7 +20,7 @@ from sandbox.console import Show
 from sandbox.engines import have
 from sandbox.environment import HOME, Sandbox, b3_server, prepare_folder, sessions_of, start
 from sandbox.failures import explain, require_b3
-from sandbox.history import annual_files
+from sandbox.history import made_beside
 from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import REPOSITORY
 from sandbox.request import Request, RequestError
@@ -124,7 +124,7 @@ def _run_pipeline(
         with (
             nullcontext() if {*request.sessions} <= there else one_begun(),  # Java, if there is work for it
             b3_server(request.source(), folder) as server,
-            annual_files(server, {*request.history} - there),
+            made_beside(server, request.session, {*request.history} - there),
             start(
                 folder,
                 b3=server,

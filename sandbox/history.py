@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from datetime import date
 from typing import IO
 
+from sandbox.b3.formats import daily_zip_name
 from sandbox.b3.index import IBOV
 from sandbox.b3.server import B3Server
 from sandbox.b3.years import annual_zip_name
@@ -197,14 +198,17 @@ def load(
 
 
 @contextmanager
-def annual_files(b3: B3Server | None, sessions: Collection[date]) -> Iterator[None]:
-    """Have a local B3 write its annual files beside the block: while the emulator starts, for one.
+def made_beside(b3: B3Server | None, session: date, history: Collection[date]) -> Iterator[None]:
+    """Have a local B3 make what it will be asked for beside the block: while the emulator starts, for one.
 
-    Who asks for one in the block waits for it. What fails here fails again for who asks, and is told then.
+    First what the daily path asks for on a session, then the annual files of history. Who asks for one in the
+    block waits for it. What fails here fails again for who asks, and is told then.
     """
     with ThreadPoolExecutor(1) as beside:
-        if b3 is not None and sessions:
-            beside.submit(prepare, b3, sessions)
+        if b3 is not None:
+            beside.submit(b3.has_quotes, daily_zip_name(session))
+            beside.submit(b3.has_levels, IBOV, session.year)
+            beside.submit(prepare, b3, history)
         yield
 
 
