@@ -247,7 +247,8 @@ def _refined(
             PORTFOLIO_COLUMNS,
         )
         dates = map(dt.date.fromisoformat, joined)
-        repeating = [day for day in days if sums[day]["repeats"]]
+        if repeating := [day for day in days if sums[day]["repeats"]]:
+            log.line(f"an option series more than once, which counts once: {log.span(repeating)}")
         rows = collected(transform(quotes, portfolios, dates, repeating, is_one_session=len(days) == 1))
         sessions = reconcile(sums, rows)
     log.line(

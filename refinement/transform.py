@@ -73,8 +73,8 @@ def _condensed(quotes: str, repeating: Iterable[dt.date]) -> str:
     """Add up what need not be told apart: lines that say the same of their stock, in a market of it.
 
     Most lines are of options. What comes after looks at each row in the light of others, and has few to sort.
-    Lines of the cash market and those whose trades are judged stay as they are. Nothing is added up but what
-    has one width, in which Spark's compiled sums write over it; of a text or a set it would make objects.
+    Lines of the cash market and those whose trades are judged stay as they are. Only what has a fixed width
+    is added up: Spark's compiled sums hold it in place, where of a text or a set they would make objects.
 
     Returns:
         `line`, what a stock's row takes from this one if it is the first of the stock's: the one that names

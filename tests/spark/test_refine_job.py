@@ -127,7 +127,9 @@ def test_a_correction_changes_the_files_of_its_tickers_alone(lake: Lake) -> None
     assert lake.row("ZZBB4")["volume"] == D("21.00")
 
 
-def test_an_option_series_counts_once_however_often_a_file_has_it(lake: Lake) -> None:
+def test_an_option_series_counts_once_however_often_a_file_has_it_and_is_told(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
     later = SESSION + timedelta(days=3)
     calls = [option("ZZAAC10"), option("ZZAAC11")]
     lake.put_session([*AA, *calls, calls[0]])
@@ -135,6 +137,7 @@ def test_an_option_series_counts_once_however_often_a_file_has_it(lake: Lake) ->
     lake.run_range(SESSION, later)
     found = [lake.row("ZZAA3", day) for day in (SESSION, later)]
     assert [(row["option_series"], row["lines"]) for row in found] == [(2, 6), (2, 5)]
+    assert "more than once, which counts once: 2031-03-14  [" in capsys.readouterr().out
 
 
 def test_a_ticker_that_is_gone_from_raw_goes_from_files_and_catalog(lake: Lake) -> None:
