@@ -131,12 +131,12 @@ def test_an_option_series_counts_once_however_often_a_file_has_it_and_is_told(
     lake: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     later = SESSION + timedelta(days=3)
-    calls = [option("ZZAAC10"), option("ZZAAC11")]
+    calls = [option("ZZAAC20"), option("ZZAAC21")]
     lake.put_session([*AA, *calls, calls[0]])
     lake.put_session([*AA, *calls], later)
     lake.run_range(SESSION, later)
     found = [lake.row("ZZAA3", day) for day in (SESSION, later)]
-    assert [(row["option_series"], row["lines"]) for row in found] == [(2, 6), (2, 5)]
+    assert [(row["option_series"], row["lines"]) for row in found] == [(3, 6), (3, 5)]
     assert "more than once, which counts once: 2031-03-14  [" in capsys.readouterr().out
 
 
