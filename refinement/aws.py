@@ -38,10 +38,9 @@ def objects_of(
 ) -> Iterator[tuple[str, ObjectTypeDef]]:
     """The objects below a prefix that ends where a date begins, of the dates of a range: date, object."""
     for item in objects(s3, bucket, prefix, after=f"{prefix}{first}"):
-        date = item["Key"].removeprefix(prefix).partition("/")[0]
-        if date > str(last):
+        if item["Key"] > f"{prefix}{last}0":  # a 0 comes after the slash, and all that may stand before it
             break
-        yield date, item
+        yield item["Key"].removeprefix(prefix).partition("/")[0], item
 
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T], calls: int) -> list[R]:

@@ -129,12 +129,14 @@ def test_what_is_there_with_the_same_bytes_is_not_put(s3: Any, front: Front) -> 
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
     s3.put_object(Bucket=BUCKET, Key=KEYS[1], Body=b"other bytes")
     uploads = Uploads(boto3.Session(), BUCKET, 4)
-    for day in (DAY - timedelta(days=1), DAY + timedelta(days=1)):
-        s3.put_object(Bucket=BUCKET, Key=f"refined/trade_date={day}/of another day")
+    for day in (DAY - timedelta(days=1), DAY + timedelta(days=1), f"{DAY}.old"):
+        s3.put_object(Bucket=BUCKET, Key=f"refined/trade_date={day}/other")
     listed = uploads.objects("refined/trade_date=", DAY, DAY)
     there = {key: found for _, key, found in listed}
 
-    assert [(day, key) for day, key, _ in listed] == [(str(DAY), key) for key in sorted(KEYS)]
+    # Also behind a folder that is of no day, and comes before the day's by its name
+    strange = (f"{DAY}.old", f"refined/trade_date={DAY}.old/other")
+    assert [(day, key) for day, key, _ in listed] == [strange, *((str(DAY), key) for key in sorted(KEYS))]
     assert there[KEYS[0]] == (
         len(BODIES[KEYS[0]]),
         f'"{md5(BODIES[KEYS[0]], usedforsecurity=False).hexdigest()}"',
