@@ -240,8 +240,9 @@ def test_a_body_that_is_cut_is_fetched_again_whole(
 )
 def test_a_host_that_stalls_is_tried_again(b3: B3Server, answer: Answer) -> None:
     b3.script(QUOTES_PATH, [answer])
-    assert isinstance(impatient(b3, read_timeout=0.2).quotes(SESSION), Found)
-    assert len(b3.requests_seen) > 1  # 2, and more where a busy machine lets the next one wait as long
+    # Longer than a busy machine lets the second answer wait
+    assert isinstance(impatient(b3, read_timeout=2).quotes(SESSION), Found)
+    assert len(b3.requests_seen) == 2
 
 
 def test_the_pauses_grow_twofold_and_end_with_the_attempts(
@@ -401,8 +402,8 @@ class TestYear:
         ],
     )
     def test_another_attempt_begins_the_file_anew(self, b3: B3Server, file: Path, failure: Answer) -> None:
-        b3.script(self.PATH, [failure, *[Answer(body=ZIP)] * 4])  # a busy machine may let them wait as long
-        found = impatient(b3, read_timeout=0.3).year_quotes(2024, file)
+        b3.script(self.PATH, [failure, Answer(body=ZIP)])
+        found = impatient(b3, read_timeout=2).year_quotes(2024, file)
         assert isinstance(found, FoundFile)
         assert (found.sha256, file.read_bytes()) == (hashlib.sha256(ZIP).hexdigest(), ZIP)
 
