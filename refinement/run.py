@@ -235,8 +235,8 @@ def _refined(
     They are in this process, which is to write them: a batch's are a tenth of its quotes.
     """
     paths = {day: raw.quotes[day] for day in days}
-    with phases.of("rows"):
-        sums = traded(s3, paths)
+    with phases.of("rows"), ThreadPoolExecutor(1) as beside:
+        summing = beside.submit(traded, s3, paths)
         quotes = read_raw(spark, [*paths.values()], f"{raw.root}/cotahist", "trade_date", QUOTE_COLUMNS)
         joined = portfolios_in_force(next(iter(raw.portfolios.values())), days[0], days[-1])
         portfolios = read_raw(
@@ -247,6 +247,7 @@ def _refined(
             PORTFOLIO_COLUMNS,
         )
         dates = map(dt.date.fromisoformat, joined)
+        sums = summing.result()
         if repeating := [day for day in days if sums[day]["repeats"]]:
             log.line(f"an option series more than once, which counts once: {log.span(repeating)}")
         rows = collected(transform(quotes, portfolios, dates, repeating, is_one_session=len(days) == 1))
