@@ -5,9 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import adjustment, coverage, decade, handler_memory, range_run, reader, reader_year, reads
+from benchmarks import (
+    adjustment,
+    commands,
+    coverage,
+    decade,
+    handler_memory,
+    range_run,
+    reader,
+    reader_year,
+    reads,
+)
 
 BENCHMARKS: dict[str, Callable[[], object]] = {
+    "commands": commands.main,
     "reader": reader.main,
     "reader_year": reader_year.main,
     "handler_memory": handler_memory.main,
