@@ -525,8 +525,6 @@ def adjust_prices(
             touched.
     """
     import boto3
-    import pyarrow as pa
-    from pyspark.sql import functions as F  # noqa: N812
 
     from refinement import arrow, aws
     from refinement.adjustment import runs, state, tables
@@ -544,15 +542,11 @@ def adjust_prices(
     tables.check(glue, **names)
     rows = dfc.select(next(iter(dfc.keys()))).toDF()
     schema = arrow.schema(field for field in COMPACT_COLUMNS if field.name in runs.SESSION_COLUMNS)
-    in_hand = {}
-    for (session,) in rows.select("trade_date").distinct().collect():
-        of_session = rows.where(F.col("trade_date") == session).select(schema.names).collect()
-        in_hand[session] = pa.Table.from_pylist([row.asDict() for row in of_session], schema)
     state.refresh(
         boto3.client("s3", config=aws.config(state.CALLS)),
         raw_bucket=options["raw_bucket"],
         refined_bucket=options["refined_bucket"],
-        in_hand=in_hand,
+        in_hand=arrow.by_session(rows, schema),
     )
     tables.prepare(glue, **names)
     return dfc
@@ -570,8 +564,6 @@ def list_members(
         RefineError: The table is not the job's. No session was touched.
     """
     import boto3
-    import pyarrow as pa
-    from pyspark.sql import functions as F  # noqa: N812
 
     from refinement import arrow, aws, members, raw
     from refinement.columns import COMPACT_COLUMNS
@@ -580,14 +572,10 @@ def list_members(
     options = getResolvedOptions(sys.argv, [*names, "index_codes"])
     rows = dfc.select(next(iter(dfc.keys()))).toDF()
     schema = arrow.schema(field for field in COMPACT_COLUMNS if field.name in ("ticker", "isin"))
-    of_session = {}
-    for (session,) in rows.select("trade_date").distinct().collect():
-        found = rows.where(F.col("trade_date") == session).select(schema.names).collect()
-        of_session[session] = pa.Table.from_pylist([row.asDict() for row in found], schema)
     members.publish(
         boto3.client("s3", config=aws.config(raw.CALLS)),
         boto3.client("glue"),
-        of_session,
+        arrow.by_session(rows, schema),
         **{name: options[name] for name in names},
         indices=options["index_codes"].split(","),
     )
@@ -615,6 +603,8 @@ def clear_sessions(
     rows = dfc.select(next(iter(dfc.keys()))).toDF()
 
     glue = boto3.client("glue")
+    _, all_keys = TABLES[""]
+    found = rows.select([F.col(key).cast("string") for key in all_keys]).collect()
     for suffix, (folder, keys) in TABLES.items():
         if compact_only and not suffix:
             continue
@@ -622,7 +612,7 @@ def clear_sessions(
             "DatabaseName": options["refined_database"],
             "TableName": options["refined_table"] + suffix,
         }
-        current = {tuple(row) for row in rows.select([F.col(key).cast("string") for key in keys]).collect()}
+        current = {tuple(row[key] for key in keys) for row in found}
         for session in sorted({values[0] for values in current}):
             pages = glue.get_paginator("get_partitions").paginate(
                 **of_table, Expression=f"trade_date = '{session}'", ExcludeColumnSchema=True

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from refinement.columns import Field
 
+if TYPE_CHECKING:
+    from datetime import date
+
+    from pyspark.sql import DataFrame
+
 
 def schema(fields: Iterable[Field]) -> pa.Schema:
     """Arrow's schema for columns of a table."""
     return pa.schema([(name, _arrow_type(kind)) for name, kind, _ in fields])
+
+
+def by_session(rows: DataFrame, schema: pa.Schema) -> dict[date, pa.Table]:
+    """The rows of each session (`trade_date`), with the columns of the schema, in one pass of Spark."""
+    found: dict[date, list[dict[str, Any]]] = {}
+    for row in rows.select("trade_date", *schema.names).collect():
+        values = row.asDict()
+        found.setdefault(values.pop("trade_date"), []).append(values)
+    return {session: pa.Table.from_pylist(found[session], schema) for session in sorted(found)}
 
 
 def python_values(column: pa.ChunkedArray[Any]) -> list[Any]:

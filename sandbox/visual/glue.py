@@ -228,13 +228,12 @@ class S3ParquetSink:
         self, frame: DataFrame, columns: Sequence[Mapping[str, str]], *, database: str, table: str
     ) -> None:
         partitions: list[Any] = []
-        for row in frame.select(self._keys).distinct().collect():
-            values = [str(value) for value in row]
+        for values in {tuple(map(str, row)): None for row in frame.select(self._keys).collect()}:
             folders = "/".join(
                 f"{key}={_escaped(value)}" for key, value in zip(self._keys, values, strict=True)
             )
             location = f"{self._path.rstrip('/')}/{folders}/"
-            partitions.append({"Values": values, "StorageDescriptor": self._descriptor(location, columns)})
+            partitions.append({"Values": list(values), "StorageDescriptor": self._descriptor(location, columns)})
         for start in range(0, len(partitions), _CATALOG_BATCH):
             answer = self._glue.batch_create_partition(
                 DatabaseName=database,
