@@ -30,7 +30,7 @@ COMMANDS = {
     "250 sessions from nothing": f"python -m sandbox run --fresh --history 249 --date {DATE}",
     "the next run on that lake": f"python -m sandbox run --history 249 --date {DATE}",
     "the report": "python -m sandbox report",
-    "status": "python -m sandbox exec -- python -m scraper status",
+    "status": f"python -m sandbox exec -- python -m scraper status --to {DATE}",
     "replay of a session": f"python -m sandbox exec -- python -m scraper replay --source raw --date {DATE}",
     "help": "python -m scraper --help",
     "a session into an empty lake": f"python -m sandbox run --fresh --history 0 --date {DATE}",
