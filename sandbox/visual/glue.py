@@ -233,7 +233,9 @@ class S3ParquetSink:
                 f"{key}={_escaped(value)}" for key, value in zip(self._keys, values, strict=True)
             )
             location = f"{self._path.rstrip('/')}/{folders}/"
-            partitions.append({"Values": list(values), "StorageDescriptor": self._descriptor(location, columns)})
+            partitions.append(
+                {"Values": list(values), "StorageDescriptor": self._descriptor(location, columns)}
+            )
         for start in range(0, len(partitions), _CATALOG_BATCH):
             answer = self._glue.batch_create_partition(
                 DatabaseName=database,
