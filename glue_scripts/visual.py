@@ -425,6 +425,8 @@ def prepare_tables(
     """
     import boto3
 
+    from refinement.catalog import storage_descriptor
+
     options = getResolvedOptions(sys.argv, ["refined_bucket", "refined_database", "refined_table"])
     database, refined_table = options["refined_database"], options["refined_table"]
     glue = boto3.client("glue")
@@ -438,22 +440,15 @@ def prepare_tables(
     problems = []
     for suffix, (folder, keys) in TABLES.items():
         name, location = refined_table + suffix, f"s3://{options['refined_bucket']}/{folder}"
-        columns = [{"Name": column, "Type": kind} for column, kind in COLUMNS.items()]
+        columns: Any = [{"Name": column, "Type": kind} for column, kind in COLUMNS.items()]
         wanted[name] = {
             "Name": name,
             "TableType": "EXTERNAL_TABLE",
             "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
             "PartitionKeys": [column for column in columns if column["Name"] in keys],
-            "StorageDescriptor": {
-                "Columns": [column for column in columns if column["Name"] not in keys],
-                "Location": f"{location}/",
-                "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-                "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-                "SerdeInfo": {
-                    "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-                    "Parameters": {"serialization.format": "1"},
-                },
-            },
+            "StorageDescriptor": storage_descriptor(
+                f"{location}/", [column for column in columns if column["Name"] not in keys]
+            ),
         }
         if len(keys) > 1:  # so many partitions that Athena needs the index below, and this to use it
             wanted[name]["Parameters"]["partition_filtering.enabled"] = "true"

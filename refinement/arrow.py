@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -46,7 +46,17 @@ def _arrow_type(kind: str) -> pa.DataType:
     return _ARROW_TYPES[kind]
 
 
-def glue_type(kind: pa.DataType) -> str:
+def differences(found: pa.Schema, columns: Mapping[str, str]) -> list[str]:
+    """The columns that a file lacks or has with another type, in words; types are spelled as in Glue."""
+    kinds = {field.name: _glue_type(field.type) for field in found}
+    return [
+        f"column {name}: expected {kind}, found {kinds.get(name, 'none')}"
+        for name, kind in columns.items()
+        if kinds.get(name) != kind
+    ]
+
+
+def _glue_type(kind: pa.DataType) -> str:
     """The spelling in Glue and Spark of an Arrow type; Arrow's own where those have none."""
     if isinstance(kind, pa.Decimal128Type):
         return f"decimal({kind.precision},{kind.scale})"

@@ -161,7 +161,7 @@ class Catalog:
             location = f"{partition_folder(self._table.location, names, values)}/"
             partition: PartitionInputTypeDef = {
                 "Values": values,
-                "StorageDescriptor": self._descriptor(location, columns),
+                "StorageDescriptor": storage_descriptor(location, columns),
             }
             if values not in registered:
                 new.append(partition)
@@ -190,7 +190,7 @@ class Catalog:
         except self._glue.exceptions.EntityNotFoundException:
             with suppress(self._glue.exceptions.AlreadyExistsException):
                 self._glue.create_database(DatabaseInput={"Name": self._database})
-        columns = _glue_columns(self._table.columns)
+        columns = glue_columns(self._table.columns)
         indexes: Any = {"PartitionIndexes": self._indexes()} if self._table.indexes else {}
         self._glue.create_table(
             DatabaseName=self._database,
@@ -199,8 +199,8 @@ class Catalog:
                 "Description": self._table.description,
                 "TableType": "EXTERNAL_TABLE",
                 "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet", **self._table.parameters},
-                "PartitionKeys": _glue_columns(self._table.keys),
-                "StorageDescriptor": self._descriptor(f"{self._table.location}/", columns),
+                "PartitionKeys": glue_columns(self._table.keys),
+                "StorageDescriptor": storage_descriptor(f"{self._table.location}/", columns),
             },
             **indexes,
         )
@@ -212,7 +212,7 @@ class Catalog:
         table = self._existing()
         descriptor = table["StorageDescriptor"]
         existing = descriptor.get("Columns", [])
-        ours: dict[str, Any] = {column["Name"]: column for column in _glue_columns(self._table.columns)}
+        ours: dict[str, Any] = {column["Name"]: column for column in glue_columns(self._table.columns)}
         kept: list[Any] = [{**column, **ours.pop(column["Name"], {})} for column in existing]
         self._columns = [*kept, *ours.values()]
         # UpdateTable replaces the table: what it is not given is lost
@@ -254,7 +254,7 @@ class Catalog:
         there = dict(_types(descriptor.get("Columns", [])))
         comparisons = (
             ("location", self._table.location, location.rstrip("/")),
-            ("partition keys", _types(_glue_columns(self._table.keys)), _types(partition_keys)),
+            ("partition keys", _types(glue_columns(self._table.keys)), _types(partition_keys)),
             *(
                 (f"column {name}", kind, there[name])
                 for name, kind, _ in self._table.columns
@@ -311,18 +311,6 @@ class Catalog:
                 DatabaseName=self._database, TableName=self._table.name, PartitionValues=values
             )
 
-    def _descriptor(self, location: str, columns: Sequence[AnyColumn]) -> StorageDescriptorTypeDef:
-        return {
-            "Columns": columns,
-            "Location": location,
-            "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-            "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-            "SerdeInfo": {
-                "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-                "Parameters": {"serialization.format": "1"},
-            },
-        }
-
     def _require_none(self, errors: Sequence[Any]) -> None:
         if errors:
             raise RefineError(
@@ -338,7 +326,22 @@ _TABLE_INPUT = {
 }
 
 
-def _glue_columns(fields: Iterable[Field]) -> list[AnyColumn]:
+def storage_descriptor(location: str, columns: Sequence[AnyColumn]) -> StorageDescriptorTypeDef:
+    """Where a table's or a partition's rows lie, as Parquet."""
+    return {
+        "Columns": columns,
+        "Location": location,
+        "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+        "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+        "SerdeInfo": {
+            "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+            "Parameters": {"serialization.format": "1"},
+        },
+    }
+
+
+def glue_columns(fields: Iterable[Field]) -> list[AnyColumn]:
+    """Columns as the Glue API takes them."""
     return [{"Name": name, "Type": kind, "Comment": comment} for name, kind, comment in fields]
 
 

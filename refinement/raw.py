@@ -91,13 +91,7 @@ def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -
 
     def count(path: str) -> int:
         footer = _footer(s3, path)
-        found = {field.name: arrow.glue_type(field.type) for field in footer.schema.to_arrow_schema()}
-        problems = [
-            f"column {name}: expected {kind}, found {found.get(name, 'none')}"
-            for name, kind in columns.items()
-            if found.get(name) != kind
-        ]
-        if problems:
+        if problems := arrow.differences(footer.schema.to_arrow_schema(), columns):
             raise RefineError(
                 f"{path} does not have the raw table's schema: {'; '.join(problems)}. "
                 "Nothing was written. Ingest it again with this version of the scraper."

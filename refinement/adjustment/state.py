@@ -234,13 +234,7 @@ class _State:
 
     def _read_actions(self, key: str) -> pa.Table:
         file = self._open(key, self._raw)
-        found = {field.name: arrow.glue_type(field.type) for field in file.schema_arrow}
-        problems = [
-            f"column {name}: expected {kind}, found {found.get(name, 'none')}"
-            for name, kind in ACTION_COLUMNS.items()
-            if found.get(name) != kind
-        ]
-        if problems:
+        if problems := arrow.differences(file.schema_arrow, ACTION_COLUMNS):
             raise RefineError(
                 f"s3://{self._raw}/{key} does not have the raw table's schema: {'; '.join(problems)}. Events "
                 "and factors are as they were; ask B3 for that issuer again with this version of the scraper."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 from lake.keys import EVENTS_FOLDER, FACTORS_FOLDER
 from lake.names import adjustment_tables
 from refinement import log
-from refinement.catalog import Catalog, Table
+from refinement.catalog import Catalog, Table, glue_columns
 from refinement.columns import (
     ADJUSTED_COLUMNS,
     COMPACT_COLUMNS,
@@ -23,7 +22,6 @@ from refinement.columns import (
     EVENT_COLUMNS,
     FACTOR_COLUMNS,
     INDEX,
-    Field,
     of_index,
 )
 from refinement.errors import RefineError
@@ -157,11 +155,7 @@ def _view(database: str, refined_table: str, index: str) -> Any:
         "TableType": "VIRTUAL_VIEW",
         "Parameters": dict(_IS_VIEW),
         "PartitionKeys": [],
-        "StorageDescriptor": {"Columns": _glue_columns(columns), "Location": "", "SerdeInfo": {}},
+        "StorageDescriptor": {"Columns": glue_columns(columns), "Location": "", "SerdeInfo": {}},
         "ViewOriginalText": f"/* Presto View: {encoded} */",
         "ViewExpandedText": "/* Presto View */",
     }
-
-
-def _glue_columns(fields: Iterable[Field]) -> list[dict[str, str]]:
-    return [{"Name": name, "Type": kind, "Comment": comment} for name, kind, comment in fields]

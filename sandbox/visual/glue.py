@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from refinement.catalog import storage_descriptor
+
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
 
@@ -159,19 +161,14 @@ def get_resolved_options(args: Sequence[str], options: Iterable[str]) -> dict[st
 class S3ParquetSink:
     """A target on S3 that keeps the Data Catalog up to date (`enableUpdateCatalog`).
 
-    It appends files. It creates the table where missing, in a database that has to exist; under
-    UPDATE_IN_DATABASE it overwrites the schema of a table that differs, under LOG it keeps it; it registers
-    the partitions that it wrote, and never unregisters one. The table's partition keys must be its own, in
-    the same order. So AWS says in "Creating tables, updating schema, and adding new partitions in the Data
-    Catalog from AWS Glue ETL jobs" (docs.aws.amazon.com/glue/latest/dg/update-from-job.html). Glue classifies
-    the table "glueparquet", where this one says "parquet", the name by which other readers know the same
-    files.
+    It appends files, and registers the partitions that it wrote in a table that is there, whose schema it
+    leaves as it is (update behavior LOG); it never unregisters one. So AWS says in "Creating tables, updating
+    schema, and adding new partitions in the Data Catalog from AWS Glue ETL jobs"
+    (docs.aws.amazon.com/glue/latest/dg/update-from-job.html).
 
     Of a frame without rows, partitioned, it writes no file and registers no partition. AWS does not say so in
     words; but the scripts that Glue generates for a target with a number of files ask `count() >= 1` before
-    they coalesce its frame, and then write it in either case. Of the table's schema Glue may think otherwise
-    than this one when there are no rows to tell it, so such a frame is safe with LOG alone, and others are
-    refused.
+    they coalesce its frame, and then write it in either case.
     """
 
     def __init__(self, glue: GlueClient, *, path: str, partition_keys: Sequence[str]) -> None:
@@ -190,52 +187,25 @@ class S3ParquetSink:
             .parquet(self._path)
         )
 
-    def update_catalog(self, frame: DataFrame, *, database: str, table: str, behavior: str) -> None:
+    def register(self, frame: DataFrame, *, database: str, table: str) -> None:
         """Make the catalog show the rows that were written.
 
         Raises:
-            GlueError: The table has other partition keys, or it is unknown what Glue would make of it.
+            GlueError: It refuses a partition.
         """
-        if behavior != "LOG" and frame.isEmpty():
-            raise GlueError(f"table {database}.{table}: a frame without rows, under {behavior}")
-        types = {field.name: field.dataType.simpleString() for field in frame.schema}
-        partition_keys = [{"Name": key, "Type": types.pop(key)} for key in self._keys]
-        columns = [{"Name": name, "Type": kind} for name, kind in types.items()]
-        wanted: Any = {
-            "Name": table,
-            "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
-            "PartitionKeys": partition_keys,
-            "StorageDescriptor": self._descriptor(self._path, columns),
-        }
-        try:
-            there = self._glue.get_table(DatabaseName=database, Name=table)["Table"]
-        except self._glue.exceptions.EntityNotFoundException:
-            self._glue.create_table(DatabaseName=database, TableInput=wanted)
-        else:
-            if _types(there.get("PartitionKeys", [])) != _types(partition_keys):
-                raise GlueError(
-                    f"table {database}.{table}: expected partition keys {_types(partition_keys)}, "
-                    f"found {_types(there.get('PartitionKeys', []))}"
-                )
-            if behavior == "UPDATE_IN_DATABASE" and _types(
-                there["StorageDescriptor"].get("Columns", [])
-            ) != _types(columns):
-                self._glue.update_table(DatabaseName=database, TableInput=wanted)
-        self._register(frame, columns, database=database, table=table)
-
-    def _register(
-        self, frame: DataFrame, columns: Sequence[Mapping[str, str]], *, database: str, table: str
-    ) -> None:
+        columns: Any = [
+            {"Name": field.name, "Type": field.dataType.simpleString()}
+            for field in frame.schema
+            if field.name not in self._keys
+        ]
         partitions: list[Any] = []
         for values in {tuple(map(str, row)): None for row in frame.select(self._keys).collect()}:
             folders = "/".join(
                 f"{key}={_escaped(value)}" for key, value in zip(self._keys, values, strict=True)
             )
             location = f"{self._path.rstrip('/')}/{folders}/"
-            partitions.append(
-                {"Values": list(values), "StorageDescriptor": self._descriptor(location, columns)}
-            )
+            descriptor = storage_descriptor(location, columns)
+            partitions.append({"Values": list(values), "StorageDescriptor": descriptor})
         for start in range(0, len(partitions), _CATALOG_BATCH):
             answer = self._glue.batch_create_partition(
                 DatabaseName=database,
@@ -249,23 +219,6 @@ class S3ParquetSink:
             ]
             if errors:
                 raise GlueError(f"table {database}.{table}: partitions were refused: {errors[0]}")
-
-    @staticmethod
-    def _descriptor(location: str, columns: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-        return {
-            "Columns": list(columns),
-            "Location": location,
-            "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
-            "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
-            "SerdeInfo": {
-                "SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
-                "Parameters": {"serialization.format": "1"},
-            },
-        }
-
-
-def _types(columns: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return [(column["Name"], column.get("Type", "")) for column in columns]
 
 
 def _escaped(value: str) -> str:

@@ -18,7 +18,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 import boto3
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name by which every PySpark code base knows it
 
 from sandbox.visual.glue import (
@@ -75,23 +75,30 @@ class Interpreter:
             "S3GlueParquetTarget": self._write,
         }
 
-    def results(self, *wanted: str) -> dict[str, Any]:
+    def results(self, *wanted: str, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Run the wanted nodes and their ancestors, by default all.
 
+        Args:
+            wanted: Their ids.
+            known: What nodes have made in another run, by their id: they are not run again.
+
         Returns:
-            What each node run has made, by its id: a DynamicFrame, a collection of them after CustomCode,
-            nothing after a target.
+            What each node has made, by its id: a DynamicFrame, a collection of them after CustomCode, nothing
+            after a target.
         """
-        inputs = {node: self._node(node)[1].get("Inputs", []) for node in self._nodes}
+        results: dict[str, Any] = dict(known or {})
+        inputs = {
+            node: [] if node in results else self._node(node)[1].get("Inputs", []) for node in self._nodes
+        }
         needed = set(wanted or self._nodes)
         unvisited = list(needed)
         while unvisited:
             new = set(inputs[unvisited.pop()]) - needed
             needed |= new
             unvisited += new
+        needed -= results.keys()
         # A job run has a session of its own: to Spark's cache, the same folders are the same data
         self._spark.catalog.clearCache()
-        results: dict[str, Any] = {}
         with _arguments(self._argv):
             for node in TopologicalSorter(inputs).static_order():
                 if node in needed:
@@ -177,7 +184,7 @@ class Interpreter:
         old, new = _path(node["SourcePath"]), _path(node["TargetPath"])
         if old not in data.columns:
             raise GlueError(f"{node['Name']}: expected a column {old}, found {data.columns}")
-        return self._frame(data.withColumnRenamed(old, new))
+        return DynamicFrame(data.withColumnRenamed(old, new))
 
     def _aggregate(self, node: Mapping[str, Any], inputs: dict[str, DynamicFrame]) -> DynamicFrame:
         """Aggregate: `groupBy` the groups, `agg` of the functions that PySpark has under the same names.
@@ -188,7 +195,7 @@ class Interpreter:
         (frame,) = inputs.values()
         groups = [_path(group) for group in node["Groups"]]
         aggregates = [getattr(F, each["AggFunc"])(_path(each["Column"])) for each in node["Aggs"]]
-        return self._frame(frame.toDF().groupBy(*groups).agg(*aggregates))
+        return DynamicFrame(frame.toDF().groupBy(*groups).agg(*aggregates))
 
     def _join(self, node: Mapping[str, Any], inputs: dict[str, DynamicFrame]) -> DynamicFrame:
         """Join: of type left, a join of the two DataFrames on their keys, which keeps the columns of both.
@@ -206,17 +213,24 @@ class Interpreter:
         if both:
             raise GlueError(f"{node['Name']}: both sides have {sorted(both)}, which would be ambiguous")
         equal = [left[one] == right[other] for one, other in zip(left_keys, right_keys, strict=True)]
-        return self._frame(left.join(right, equal, "left"))
+        return DynamicFrame(left.join(right, equal, "left"))
 
     def _query(self, node: Mapping[str, Any], inputs: dict[str, DynamicFrame]) -> DynamicFrame:
         """SparkSQL: each input becomes a temporary view by its alias, then `spark.sql` of the query."""
         for alias in node["SqlAliases"]:
             inputs[alias["From"]].toDF().createOrReplaceTempView(alias["Alias"])
-        return self._frame(self._spark.sql(node["SqlQuery"]))
+        return DynamicFrame(self._spark.sql(node["SqlQuery"]))
 
     def _write(self, node: Mapping[str, Any], inputs: dict[str, DynamicFrame]) -> None:
-        """S3GlueParquetTarget: `getSink` with path, partition keys and the catalog's table, `writeFrame`."""
+        """S3GlueParquetTarget: `getSink` with path, partition keys and the catalog's table, `writeFrame`.
+
+        With update behavior LOG alone: under UPDATE_IN_DATABASE Glue puts a frame's columns over the table's,
+        and what it makes of a frame without rows is not known.
+        """
         (frame,) = inputs.values()
+        policy = node["SchemaChangePolicy"]
+        if (policy["EnableUpdateCatalog"], policy["UpdateBehavior"]) != (True, "LOG"):
+            raise GlueError(f"{node['Name']}: a target with the policy {policy} cannot be run here")
         rows = frame.toDF()
         sink = S3ParquetSink(
             boto3.client("glue"),
@@ -224,17 +238,7 @@ class Interpreter:
             partition_keys=[_path(key) for key in node["PartitionKeys"]],
         )
         sink.write(rows, compression=node["Compression"])
-        policy = node.get("SchemaChangePolicy", {})
-        if policy.get("EnableUpdateCatalog"):
-            sink.update_catalog(
-                rows,
-                database=policy["Database"],
-                table=policy["Table"],
-                behavior=policy["UpdateBehavior"],
-            )
-
-    def _frame(self, data: DataFrame) -> DynamicFrame:
-        return DynamicFrame.fromDF(data, self._context)
+        sink.register(rows, database=policy["Database"], table=policy["Table"])
 
 
 def _path(path: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
+    from mypy_boto3_s3 import S3Client
 
 D = Decimal
 BUCKETS = RAW, REFINED = ("raw-bucket", "refined-bucket")
@@ -51,10 +52,15 @@ def empty_s3(root: Path) -> None:
     for name in BUCKETS:
         s3.create_bucket(Bucket=name)
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
-            for item in page.get("Contents", []):
-                s3.delete_object(Bucket=name, Key=item["Key"])
+        empty(s3, name)
         (root / f"{name}.json").unlink(missing_ok=True)
+
+
+def empty(s3: S3Client, bucket: str) -> None:
+    """Delete all that lies in a bucket."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        if items := page.get("Contents", []):
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": item["Key"]} for item in items]})
 
 
 def run_job(root: Path, *argv: str) -> None:
@@ -140,6 +146,11 @@ class Lake:
             for page in pages
             for partition in page["Partitions"]
         }
+
+    def indexes(self, suffix: str = "") -> list[list[str]]:
+        """By which keys the catalog finds a table's partitions."""
+        found = self.glue.get_partition_indexes(DatabaseName=self.database, TableName=self.table + suffix)
+        return [[key["Name"] for key in index["Keys"]] for index in found["PartitionIndexDescriptorList"]]
 
     def tables(self) -> list[Any]:
         """Both tables of the refined rows, as they are in the catalog, the wide one first."""

@@ -1,7 +1,7 @@
 """Raw rows for the tests on Spark: quotes from a base line and what differs, portfolios from members."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812
 
 from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
+from refinement.transform import transform
 from sandbox.b3.formats import Quote
 
 SESSION = date(2031, 3, 14)
@@ -57,10 +57,31 @@ def quotes_frame(spark: SparkSession, sessions: Mapping[date, Iterable[Quote]]) 
     return _frame(spark, rows, {**QUOTE_COLUMNS, "trade_date": "date"})
 
 
-def sums_of(quotes: DataFrame) -> dict[date, dict[str, Any]]:
-    """What raw quotes add up to, by session, as the job reads it off their files."""
-    sums = quotes.groupBy("trade_date").agg(F.sum("voltot").alias("volume"), F.count("*").alias("lines"))
-    return {row["trade_date"]: row.asDict() for row in sums.collect()}
+def refined(
+    spark: SparkSession,
+    sessions: Mapping[date, Iterable[Quote]],
+    portfolios: Mapping[date, Members] | None = None,
+    *,
+    is_one_session: bool = False,
+) -> dict[tuple[date, str], dict[str, Any]]:
+    """Refined rows by date and ticker."""
+    spark.conf.set("spark.sql.shuffle.partitions", 1)
+    spark.conf.set("spark.sql.ansi.enabled", "true")  # as the job sets it
+    members = portfolios or {}
+    frames = quotes_frame(spark, sessions), portfolios_frame(spark, members)
+    made = transform(*frames, dates_of(members), repeating(sessions), is_one_session=is_one_session)
+    rows = [row.asDict() for row in made.collect()]
+    by_key = {(row["trade_date"], row["ticker"]): row for row in rows}
+    assert len(by_key) == len(rows), "a ticker is there twice"
+    return by_key
+
+
+def sums_of(sessions: Mapping[date, Sequence[Quote]]) -> dict[date, dict[str, Any]]:
+    """What raw lines add up to, by session, as the job reads it off their files."""
+    return {
+        day: {"volume": sum((line.voltot for line in lines), Decimal(0)), "lines": len(lines)}
+        for day, lines in sessions.items()
+    }
 
 
 def repeating(sessions: Mapping[date, Iterable[Quote]]) -> list[date]:

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from sandbox.b3.eras import era_year
 from sandbox.b3.formats import Quote
 from scraper.b3.cotahist.reader import read_year
-from tests.spark.conftest import Refine
+from tests.spark.rows import refined
 
 pytestmark = pytest.mark.xdist_group("spark")
 
 D = Decimal
 SESSION = date(1986, 2, 28)
+YEARS = (1986, 1995)
+Years = dict[int, dict[tuple[date, str], dict[str, Any]]]
 
 
 def sessions_of(year: int, folder: Path) -> dict[date, list[Quote]]:
@@ -26,11 +29,18 @@ def sessions_of(year: int, folder: Path) -> dict[date, list[Quote]]:
     return sessions
 
 
+@pytest.fixture(scope="module")
+def years(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Years:
+    """The refined rows of each year by session and ticker."""
+    sessions = [sessions_of(year, tmp_path_factory.mktemp("year")) for year in YEARS]
+    found = refined(spark, {day: lines for of_year in sessions for day, lines in of_year.items()})
+    return {year: {key: row for key, row in found.items() if key[0].year == year} for year in YEARS}
+
+
 @pytest.fixture
-def rows(tmp_path: Path, refine: Refine) -> dict[str, dict[str, Any]]:
+def rows(years: Years) -> dict[str, dict[str, Any]]:
     """The refined rows of SESSION by ticker."""
-    refined = refine({SESSION: sessions_of(1986, tmp_path)[SESSION]})
-    return {ticker: row for (_, ticker), row in refined.items()}
+    return {ticker: row for (day, ticker), row in years[1986].items() if day == SESSION}
 
 
 def test_a_session_of_1986_has_a_row_for_each_paper_by_its_ticker_with_blanks(
@@ -72,18 +82,17 @@ def test_a_paper_of_1986_gathers_its_markets_by_its_internal_code(rows: dict[str
     assert {column: row[column] for column in expected} == expected
 
 
-@pytest.mark.parametrize("year", [1986, 1995])
-def test_every_session_of_an_old_year_reconciles(tmp_path: Path, refine: Refine, year: int) -> None:
-    rows = refine(sessions_of(year, tmp_path))
+@pytest.mark.parametrize("year", YEARS)
+def test_every_session_of_an_old_year_reconciles(years: Years, year: int) -> None:
     for session, quotes in era_year(year).sessions.items():
-        refined = [row for (trade_date, _), row in rows.items() if trade_date == session]
-        assert sum(row["volume"] for row in refined) == sum(quote.voltot for quote in quotes)
-        assert sum(row["quantity"] for row in refined) == sum(quote.quatot for quote in quotes)
-        assert sum(row["lines"] for row in refined) == len(quotes)
+        own = [row for (trade_date, _), row in years[year].items() if trade_date == session]
+        assert sum(row["volume"] for row in own) == sum(quote.voltot for quote in quotes)
+        assert sum(row["quantity"] for row in own) == sum(quote.quatot for quote in quotes)
+        assert sum(row["lines"] for row in own) == len(quotes)
 
 
-def test_from_the_first_isins_on_a_paper_goes_by_its_new_ticker(tmp_path: Path, refine: Refine) -> None:
-    rows = refine(sessions_of(1995, tmp_path))
+def test_from_the_first_isins_on_a_paper_goes_by_its_new_ticker(years: Years) -> None:
     before, since = date(1995, 5, 12), date(1995, 5, 15)
-    assert {ticker for day, ticker in rows if day == before} == {"ZZA 2", "ZZA 5", "ZZB 13", "ZZC 3"}
-    assert {ticker for day, ticker in rows if day == since} == {"ZZAA3", "ZZAA4", "ZZBB3", "ZZCC11"}
+    tickers = {day: {ticker for of_day, ticker in years[1995] if of_day == day} for day in (before, since)}
+    assert tickers[before] == {"ZZA 2", "ZZA 5", "ZZB 13", "ZZC 3"}
+    assert tickers[since] == {"ZZAA3", "ZZAA4", "ZZBB3", "ZZCC11"}

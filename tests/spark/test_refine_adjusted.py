@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,14 +16,13 @@ from pyspark.sql import SparkSession
 
 from glue_scripts.visual import build_nodes
 from lake import keys as lake_keys
-from refinement import arrow
 from refinement.adjustment.actions import Action
 from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY
-from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
+from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS
 from refinement.errors import RefineError
 from sandbox.visual.interpreter import Interpreter
-from tests.fixtures.adjustment import action, stock
-from tests.spark.raw_files import BB, RAW, REFINED, Lake
+from tests.fixtures.adjustment import action, actions_table, stock
+from tests.spark.raw_files import BB, RAW, REFINED, Lake, empty
 from tests.spark.rows import cash, odd_lot
 
 pytestmark = pytest.mark.xdist_group("spark")
@@ -38,7 +37,6 @@ QUOTES = {
     EX: [cash(dismes=8, preult=D("9.60"), especi="ON  ED  NM"), *BB],
     AFTER: [cash(dismes=9, preult=D("4.70"), especi="ON  EB  NM"), *BB],
 }
-ACTIONS = arrow.schema(Field(name, kind, "") for name, kind in ACTION_COLUMNS.items())
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def sessions(lake: Lake) -> Lake:
 def put_actions(lake: Lake, actions: Iterable[Action]) -> None:
     file = lake.folder / RAW / lake_keys.corporate_actions("ZZAA")
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([one._asdict() for one in actions], schema=ACTIONS), file)
+    pq.write_table(actions_table(actions), file)
 
 
 def factors(lake: Lake, isin: str = "BRZZAAACNOR0") -> list[tuple[Any, ...]]:
@@ -72,9 +70,33 @@ WORKED_OUT = [
 ]
 
 
-def test_a_run_makes_events_and_factors_and_catalogues_them(sessions: Lake) -> None:
-    sessions.run_range(FIRST, AFTER)
+def test_a_run_makes_events_and_factors_and_catalogues_them_and_the_graph_makes_the_same(
+    sessions: Lake, spark: SparkSession
+) -> None:
+    """The graph of the rows of two sessions that it is about to publish."""
+    sessions.run_range(FIRST, LAST_WITH)
+    nodes = build_nodes(
+        raw_bucket=RAW,
+        refined_bucket=REFINED,
+        refined_database=sessions.database,
+        refined_table=sessions.table,
+    )
+    argv = [
+        "--start_date",
+        str(EX),
+        "--end_date",
+        str(AFTER),
+        "--raw_bucket",
+        RAW,
+        "--refined_bucket",
+        REFINED,
+    ]
+    argv += ["--refined_database", sessions.database, "--refined_table", sessions.table]
+    Interpreter(json.loads(json.dumps(nodes)), argv, spark).results("node-adjusted")
+    by_graph = {key: body for key, (_, body) in sessions.adjustment().items()}
     assert factors(sessions) == WORKED_OUT
+    sessions.run_range(EX, AFTER)
+    assert {key: body for key, (_, body) in sessions.adjustment().items()} == by_graph
     events = pq.read_table(pa.BufferReader(sessions.adjustment()[EVENTS_KEY][1])).to_pylist()
     assert [(each["ex_date"], each["kind"], each["status"]) for each in events] == [
         (EX, "dividend", "proven"),
@@ -92,15 +114,24 @@ def test_a_run_makes_events_and_factors_and_catalogues_them(sessions: Lake) -> N
         ]
     assert tables["bovespa_daily_adjusted"]["TableType"] == "VIRTUAL_VIEW"
 
+    # A table of events that is another's is refused before anything is written
+    table: Any = tables["bovespa_events"]
+    descriptor: Any = {**table["StorageDescriptor"], "Location": "s3://elsewhere/refined_events/"}
+    sessions.glue.update_table(
+        DatabaseName=sessions.database, TableInput={"Name": table["Name"], "StorageDescriptor": descriptor}
+    )
+    sessions.put_session(QUOTES[AFTER], AFTER + timedelta(days=3))
+    before = sessions.state()
+    with pytest.raises(RefineError, match="bovespa_events is not the one that this job writes: location"):
+        sessions.run("--trade_date", str(AFTER + timedelta(days=3)))
+    assert sessions.state() == before
+
 
 def test_sessions_one_by_one_backwards_and_corrected_end_in_the_same_bytes(sessions: Lake) -> None:
     sessions.run_range(FIRST, AFTER)
     straight = {key: body for key, (_, body) in sessions.adjustment().items()}
 
-    s3 = boto3.client("s3")
-    for prefix in ("refined", "refined_compact/", "refined_events/", "refined_factors/", "refined_runs/"):
-        for item in s3.list_objects_v2(Bucket=REFINED, Prefix=prefix).get("Contents", []):
-            s3.delete_object(Bucket=REFINED, Key=item["Key"])
+    empty(boto3.client("s3"), REFINED)
     put_actions(sessions, [SPLIT])
     sessions.put_session([cash(dismes=7, preult=D("77.00"))], LAST_WITH)  # to be corrected
     for day in (AFTER, LAST_WITH, EX):
@@ -125,37 +156,3 @@ def test_where_factors_cannot_be_made_the_session_is_published_and_the_run_says_
     boto3.client("s3").delete_object(Bucket=RAW, Key=lake_keys.corporate_actions("ZZAA"))
     lake.run("--trade_date", str(FIRST))
     assert factors(lake) == [(FIRST, 1.0, 1.0)]
-
-
-def test_a_table_of_events_that_is_another_s_is_refused_before_anything_is_written(lake: Lake) -> None:
-    lake.put_session(QUOTES[FIRST], FIRST)
-    lake.run("--trade_date", str(FIRST))
-    table: Any = lake.glue.get_table(DatabaseName=lake.database, Name="bovespa_events")["Table"]
-    descriptor: Any = {**table["StorageDescriptor"], "Location": "s3://elsewhere/refined_events/"}
-    lake.glue.update_table(
-        DatabaseName=lake.database, TableInput={"Name": table["Name"], "StorageDescriptor": descriptor}
-    )
-    lake.put_session(QUOTES[EX], EX)
-    before = lake.state()
-    with pytest.raises(RefineError, match="bovespa_events is not the one that this job writes: location"):
-        lake.run("--trade_date", str(EX))
-    assert lake.state() == before
-
-
-def test_the_graph_makes_the_same_of_the_rows_that_it_is_about_to_publish(
-    sessions: Lake, spark: SparkSession
-) -> None:
-    sessions.run_range(FIRST, EX)
-    nodes = build_nodes(
-        raw_bucket=RAW,
-        refined_bucket=REFINED,
-        refined_database=sessions.database,
-        refined_table=sessions.table,
-    )
-    argv = ["--trade_date", str(AFTER), "--raw_bucket", RAW, "--refined_bucket", REFINED]
-    argv += ["--refined_database", sessions.database, "--refined_table", sessions.table]
-    Interpreter(json.loads(json.dumps(nodes)), argv, spark).results("node-adjusted")
-    by_graph = {key: body for key, (_, body) in sessions.adjustment().items()}
-    assert factors(sessions) == WORKED_OUT
-    sessions.run("--trade_date", str(AFTER))
-    assert {key: body for key, (_, body) in sessions.adjustment().items()} == by_graph

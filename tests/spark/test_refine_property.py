@@ -86,15 +86,12 @@ def test_rows_are_those_of_a_second_refinement_and_nothing_is_lost(
         day: [line for line in lines if line.codneg != "F" or line.tpmerc != "020"]
         for day, lines in sessions.items()
     }
-    quotes = quotes_frame(spark, sessions)
-    refined = transform(
-        quotes, portfolios_frame(spark, portfolios), dates_of(portfolios), repeating(sessions)
-    ).localCheckpoint()
+    frames = quotes_frame(spark, sessions), portfolios_frame(spark, portfolios)
+    refined = collected(transform(*frames, dates_of(portfolios), repeating(sessions)))
 
     expected = [row for day, lines in sessions.items() for row in refine_again(day, lines, portfolios)]
-    found = [row.asDict() for row in refined.collect()]
-    assert sorted(found, key=_key) == sorted(expected, key=_key)
-    assert sum(session.lines for session in reconcile(sums_of(quotes), collected(refined))) == sum(
+    assert sorted(refined.to_pylist(), key=_key) == sorted(expected, key=_key)
+    assert sum(session.lines for session in reconcile(sums_of(sessions), refined)) == sum(
         map(len, sessions.values())
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -37,7 +38,7 @@ from tests.spark.raw_files import (
     REFINED,
     Lake,
     compact_key,
-    key,
+    empty,
     keys,
 )
 from tests.spark.rows import SESSION, cash
@@ -50,74 +51,33 @@ DAYS = [SESSION + timedelta(days=ahead) for ahead in range(5)]
 SHIFTED = [cash(voltot=D("30.00")), cash("ZZCC3", codisi="BRZZCCACNOR0", voltot=D("0.01"))]
 
 
-def bodies(lake: Lake) -> dict[str, bytes]:
-    return {file: body for file, (_, body) in lake.files().items()}
+def without_versions(state: Any) -> tuple[Any, ...]:
+    """All files and the partitions of the rows, of `Lake.state`."""
+    files, others, *partitions, _ = state
+    return {file: body for file, (_, body) in (files | others).items()}, *partitions
 
 
-def everything(lake: Lake) -> Any:
-    """Files and partitions of rows and members, without versions."""
-    members = {file: body for file, (_, body) in lake.member_files().items()}
-    partitions = (lake.partitions(), lake.partitions("_compact"), lake.partitions(table=MEMBERS))
-    return bodies(lake) | members, *partitions
+def test_compact_only_leaves_the_wide_table_as_it_is_where_there_is_one(lake: Lake) -> None:
+    lake.put_session([*AA, *BB])
+    lake.run("--compact_only", "true")
+    assert [table["Name"] for table in lake.tables()] == ["bovespa_daily_compact"]
+    assert lake.files().keys() == {compact_key()}
 
+    lake.run()  # which fills in what is missing
+    assert lake.files().keys() == keys("ZZAA3", "ZZBB4")
+    assert lake.partitions().keys() == {(str(SESSION), "ZZAA3"), (str(SESSION), "ZZBB4")}
 
-class TestCompact:
-    def test_holds_the_rows_of_the_wide_files_sorted_by_ticker(self, lake: Lake) -> None:
-        lake.put_session([*BB, *AA, cash("ZZAB3", codisi="BRZZABACNOR0")])
-        lake.run()
-        rows = lake.rows(compact_key())
-        assert [row["ticker"] for row in rows] == ["ZZAA3", "ZZAB3", "ZZBB4"]
-        assert rows == [{"ticker": ticker, **lake.row(ticker)} for ticker in ("ZZAA3", "ZZAB3", "ZZBB4")]
+    before, (wide, _) = lake.state(), lake.tables()
+    lake.put_session(SHIFTED)
+    lake.put_session(SHIFTED, DAYS[1])
+    lake.run_range(DAYS[0], DAYS[1], "--compact_only", "true")
 
-    def test_has_a_table_of_its_own_with_a_partition_a_session(self, lake: Lake) -> None:
-        lake.put_session(AA)
-        lake.put_session(BB, DAYS[1])
-        lake.run_range(DAYS[0], DAYS[1])
-        assert lake.partitions("_compact") == {
-            (str(day),): f"{COMPACT_LOCATION}/trade_date={day}/" for day in DAYS[:2]
-        }
-        wide, compact = lake.tables()
-        assert (wide["Name"], compact["Name"]) == ("bovespa_daily", "bovespa_daily_compact")
-        assert [column["Name"] for column in compact["PartitionKeys"]] == ["trade_date"]
-        assert compact["StorageDescriptor"]["Location"] == f"{COMPACT_LOCATION}/"
-        columns = compact["StorageDescriptor"]["Columns"]
-        assert columns[0]["Name"] == "ticker"
-        assert columns[1:] == wide["StorageDescriptor"]["Columns"]
-
-    def test_alone_leaves_the_wide_table_as_it_is(self, lake: Lake) -> None:
-        lake.put_session([*AA, *BB])
-        lake.run()
-        before, (wide, _) = lake.state(), lake.tables()
-        lake.put_session(SHIFTED)
-        lake.put_session(SHIFTED, DAYS[1])
-        lake.run_range(DAYS[0], DAYS[1], "--compact_only", "true")
-
-        files, _, partitions, sessions, _ = lake.state()
-        changed = {compact_key(day) for day in DAYS[:2]}
-        assert {file for file, content in files.items() if before[0].get(file) != content} == changed
-        assert [row["volume"] for row in lake.rows(compact_key())] == [D("30.00"), D("0.01")]
-        assert (partitions, lake.tables()[0]) == (before[2], wide)
-        assert sessions.keys() == {(str(day),) for day in DAYS[:2]}
-
-    def test_alone_makes_no_wide_table(self, lake: Lake) -> None:
-        lake.put_session(AA)
-        lake.run("--compact_only", "true")
-        assert [table["Name"] for table in lake.tables()] == ["bovespa_daily_compact"]
-        assert lake.files().keys() == {compact_key()}
-
-        lake.run()  # which fills in what is missing
-        assert lake.files().keys() == keys("ZZAA3")
-        assert lake.partitions().keys() == {(str(SESSION), "ZZAA3")}
-
-    def test_tables_say_what_each_of_them_is_for(self, lake: Lake) -> None:
-        lake.put_session(AA)
-        lake.run()
-        wide, compact = (table["Description"] for table in lake.tables())
-        assert "about 330,000 a year" in wide
-        assert "For more sessions use bovespa_daily_compact" in wide
-        assert "for whatever spans sessions" in compact
-        for description in (wide, compact):
-            assert "--compact_only" in description
+    files, _, partitions, sessions, _ = lake.state()
+    changed = {compact_key(day) for day in DAYS[:2]}
+    assert {file for file, content in files.items() if before[0].get(file) != content} == changed
+    assert [row["volume"] for row in lake.rows(compact_key())] == [D("30.00"), D("0.01")]
+    assert (partitions, lake.tables()[0]) == (before[2], wide)
+    assert sessions == {(str(day),): f"{COMPACT_LOCATION}/trade_date={day}/" for day in DAYS[:2]}
 
 
 class TestMembers:
@@ -182,24 +142,24 @@ class TestBatches:
         lake.put_portfolio(DAYS[2], {"ZXAA3": ("100.000", None)}, index="SMLL")
         for day in DAYS:
             lake.run("--trade_date", str(day), "--index_codes", "IBOV,SMLL")
-        by_session = everything(lake)
-        # Of each session a file a ticker, and the compact one
+        by_session = without_versions(lake.state())
+        of_members = lake.partitions(table=MEMBERS)
+        # Of each session a file a ticker, the compact one, and one of the members
         traded = [len({quote.codisi for quote in market.session(day)}) for day in DAYS]
-        files = [file for file in by_session[0] if "members" not in file]
-        assert len(files) == sum(tickers + 1 for tickers in traded) > 5 * (35 + 1)
-        assert len(by_session[0]) - len(files) == len(by_session[-1]) == 5  # and one of the members
+        folders = Counter(file.partition("/")[0] for file in by_session[0])
+        assert folders["refined"] == sum(traded) > 5 * 35
+        assert folders["refined_compact"] == folders["refined_index_members"] == len(of_members) == 5
         indices = [{row["index_code"] for row in lake.members(day)} for day in DAYS]
         assert indices == [{"IBOV"}, {"IBOV"}, *[{"IBOV", "SMLL"}] * 3]
 
-        s3 = boto3.client("s3")
-        for file in by_session[0]:
-            s3.delete_object(Bucket=REFINED, Key=file)
+        empty(boto3.client("s3"), REFINED)
         lake.database += "_again"
         monkeypatch.setattr(raw, "_BATCH_SESSIONS", 2)
         lake.run_range(DAYS[0], DAYS[-1], "--index_codes", "IBOV,SMLL")
-        assert everything(lake) == by_session
-
         before = lake.state()
+        assert without_versions(before) == by_session
+        assert lake.partitions(table=MEMBERS) == of_members
+
         lake.run_range(DAYS[0], DAYS[-1], "--index_codes", "IBOV,SMLL")
         assert lake.state() == before
 
@@ -270,39 +230,6 @@ def _refusing(day: str, synchronise: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class TestFiles:
-    def test_are_rewritten_where_only_their_bytes_differ(self, lake: Lake) -> None:
-        lake.put_session([*AA, *BB])
-        lake.run()
-        before = lake.files()
-        for file in (key("ZZBB4"), compact_key()):
-            _, body = before[file]
-            boto3.client("s3").put_object(Bucket=REFINED, Key=file, Body=body[:-1] + b"!")
-        lake.run()
-        after = lake.files()
-        assert {file: body for file, (_, body) in after.items()} == {
-            file: body for file, (_, body) in before.items()
-        }
-        assert after[key("ZZAA3")] == before[key("ZZAA3")]
-
-    def test_that_are_stale_stay_until_the_catalog_has_let_go_of_them(
-        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        lake.put_session([*AA, *BB])
-        lake.run()
-        lake.put_session(AA)
-        seen: list[tuple[bool, int]] = []
-
-        def look(one: Catalog, rows: Any, *sessions: Any) -> Any:
-            changes = synchronise(one, rows, *sessions)
-            seen.append((lake.files().keys() == keys("ZZAA3", "ZZBB4"), len(lake.partitions())))
-            return changes
-
-        synchronise = Catalog.synchronise
-        monkeypatch.setattr(Catalog, "synchronise", look)
-        lake.run()
-        assert seen == [(True, 2), (True, 1), (True, 1)]  # the turns of compact and wide table, of members
-        assert lake.files().keys() == keys("ZZAA3")
-
     def test_that_s3_does_not_delete_are_told(self, aws: object) -> None:
         s3 = boto3.client("s3")
         refused: Any = [{"Key": "refined/a", "Code": "AccessDenied"}]
@@ -349,15 +276,6 @@ class TestTwoRunsAtOnce:
 
 
 class TestTable:
-    def test_of_one_file_a_ticker_has_an_index_and_is_asked_for_few_partitions(self, lake: Lake) -> None:
-        lake.put_session(AA)
-        lake.run()
-        assert _indexes(lake) == [["trade_date", "ticker"], ["ticker", "trade_date"]]
-        wide, compact = lake.tables()
-        assert wide["Parameters"]["partition_filtering.enabled"] == "true"
-        assert _indexes(lake, "_compact") == []
-        assert compact["Parameters"] == {"EXTERNAL": "TRUE", "classification": "parquet"}
-
     def test_that_was_made_without_them_gets_them_and_keeps_what_it_has(self, lake: Lake) -> None:
         lake.catalog().prepare()
         (table,) = lake.tables()
@@ -380,34 +298,12 @@ class TestTable:
             "partition_filtering.enabled": "true",
         }
         assert now["Description"] == table["Description"]
-        assert _indexes(lake) == [["trade_date", "ticker"], ["ticker", "trade_date"]]
+        assert lake.indexes() == [["trade_date", "ticker"], ["ticker", "trade_date"]]
 
         version = now["VersionId"]
         lake.catalog().prepare()
         assert lake.tables()[0]["VersionId"] == version
-        assert _indexes(lake) == [["trade_date", "ticker"], ["ticker", "trade_date"]]
-
-    def test_that_another_run_has_just_made_is_used(
-        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        lake.catalog().prepare()
-        late = lake.catalog()
-        create, adopt, tries = Catalog._create, Catalog._adopt, iter([True, False])
-
-        def adopt_late(catalog: Catalog) -> None:
-            if next(tries):
-                raise lake.glue.exceptions.EntityNotFoundException({}, "GetTable")
-            adopt(catalog)
-
-        monkeypatch.setattr(Catalog, "_adopt", adopt_late)
-        monkeypatch.setattr(Catalog, "_create", create)
-        late.prepare()
-        assert late.synchronise([(str(SESSION), "ZZAA3")])["registered"] == 1
-
-
-def _indexes(lake: Lake, suffix: str = "") -> list[list[str]]:
-    found = lake.glue.get_partition_indexes(DatabaseName=lake.database, TableName=lake.table + suffix)
-    return [[key["Name"] for key in index["Keys"]] for index in found["PartitionIndexDescriptorList"]]
+        assert lake.indexes() == [["trade_date", "ticker"], ["ticker", "trade_date"]]
 
 
 class TestRawFiles:
@@ -437,13 +333,3 @@ class TestRawFiles:
         assert needed(date(2031, 3, 9), date(2031, 3, 9)) == ["of 9"]
         assert needed(date(2031, 2, 20), date(2031, 3, 5)) == ["of 1", "of 5"]
         assert needed(date(2031, 2, 20), date(2031, 2, 25)) == []
-
-    def test_under_dates_that_there_are_not_are_passed_over(self, lake: Lake) -> None:
-        first, last = date(2031, 2, 28), date(2031, 3, 1)
-        lake.put_session(AA, first)
-        for folder in ("trade_date=2031-02-30", "trade_date=2031-02-28-old", "trade_date=today"):
-            copy = lake.folder / RAW / "raw/cotahist" / folder / "daily.parquet"
-            copy.parent.mkdir()
-            copy.write_bytes(b"no Parquet")
-        lake.run_range(first, last)
-        assert lake.files().keys() == keys("ZZAA3", day=first)

@@ -11,11 +11,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from refinement.columns import PORTFOLIO_COLUMNS, QUOTE_COLUMNS
-from refinement.raw import read_raw
+from refinement.raw import added_up, read_raw
 from refinement.transform import collected, reconcile, transform
 from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, read_session
 from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, read_portfolio
-from tests.spark.rows import sums_of
 
 pytestmark = [pytest.mark.xdist_group("spark"), pytest.mark.real]
 
@@ -54,8 +53,10 @@ def _write(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path)
 
 
-def test_sessions_of_four_eras_reconcile_to_the_cent(quotes: DataFrame, refined: DataFrame) -> None:
-    assert reconcile(sums_of(quotes), collected(refined)) == [
+def test_sessions_of_four_eras_reconcile_to_the_cent(refined: DataFrame, buckets_root: Path) -> None:
+    folder = buckets_root / "raw-bucket/raw/cotahist"
+    sums = {day: added_up(folder / f"trade_date={day}/daily.parquet") for day in SESSIONS}
+    assert reconcile(sums, collected(refined)) == [
         (date(2003, 2, 12), 551, 216, D("777444601.48")),
         (date(2016, 1, 4), 1_743, 440, D("5144986511.88")),
         (date(2021, 6, 25), 7_518, 1_129, D("33577581321.31")),

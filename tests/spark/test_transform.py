@@ -291,6 +291,19 @@ CASES: dict[str, tuple[list[Quote], dict[str, dict[str, Any]]]] = {
         [option("ZZAAO10", "080"), option("ZZBBC10", codisi="BRZZBBACNOR0")],
         {"ZZAA": {"put_call_ratio": None}, "ZZBB": {"put_call_ratio": 0.0}},
     ),
+    "an option on an index is an index whatever its class": (
+        [option("IBOVC100", codisi="BRIBOVINDM18", especi="")],
+        {"IBOV": {"security_type": "index"}},
+    ),
+    "exercises and forwards are no series and set no expiry": (
+        [
+            option("ZZAAC10", datven=date(2031, 9, 18)),
+            Quote(codneg="ZZAAC9E", tpmerc="012", datven=SESSION),
+            Quote(codneg="ZZAAO9E", tpmerc="013", datven=SESSION),
+            Quote(codneg="ZZAA3T", tpmerc="030", datven=date(2031, 3, 20)),
+        ],
+        {"ZZAA3": {"option_series": 1, "next_expiry": date(2031, 9, 18)}},
+    ),
     "one series in two lines counts once": (
         [option("ZZAAC10"), option("ZZAAC10"), option("ZZAAC11")],
         {"ZZAA": {"option_series": 2, "lines": 3}},
@@ -387,11 +400,6 @@ def types(spark: SparkSession) -> dict[tuple[str, str, str], str]:
     return {(row["bulletin_code"], row["share_class"], row["company"]): row["security_type"] for row in rows}
 
 
-def test_index_options_are_an_index_whatever_their_class(refine: Refine) -> None:
-    rows = refine([option("IBOVC100", codisi="BRIBOVINDM18", especi="")])
-    assert {ticker: row["security_type"] for ticker, row in rows.items()} == {"IBOV": "index"}
-
-
 def test_amounts_before_the_real_are_thousands_of_cruzeiros_reais(refine: Refine) -> None:
     days = (date(1986, 2, 3), date(1994, 7, 1), date(1994, 7, 4))
     rows = refine({day: [cash()] for day in days})
@@ -445,16 +453,27 @@ class TestTrades:
         }
         assert {row["trades"] for (_, ticker), row in rows.items() if ticker.startswith("ZX")} == {3_000}
 
-    def test_have_no_verdict_where_fewer_than_fifty_lines_tell_what_is_usual(self, refine: Refine) -> None:
+    def test_have_no_verdict_where_fewer_than_fifty_lines_of_their_market_tell_what_is_usual(
+        self, refine: Refine
+    ) -> None:
+        """They are judged line by line where a file has a ticker twice."""
         line = cash(totneg=57, quatot=10**8, voltot=D("2000000000.00"))
-        few, enough = SESSION, SESSION + timedelta(days=1)
-        rows = refine({few: [*self.USUAL[:48], line], enough: [*self.USUAL[:49], line]})
-        assert (rows[few, "ZZAA3"]["trades"], rows[enough, "ZZAA3"]["trades"]) == (57, None)
-
-    def test_are_judged_line_by_line_where_a_file_has_a_ticker_twice(self, refine: Refine) -> None:
-        line = cash(totneg=57, quatot=10**8, voltot=D("2000000000.00"))
-        rows = refine([*self.USUAL[:48], self.USUAL[0], line])
-        assert (rows["ZX003"]["trades"], rows["ZZAA3"]["trades"]) == (6_000, None)
+        odd = odd_lot(totneg=2_000, quatot=10**6, voltot=D("30600000.00"))
+        usual_odd = [
+            odd_lot(f"ZX{n:02}3F", codisi=f"BRZX{n:02}ACNOR0", totneg=3_000, quatot=10**6, voltot=D("900000"))
+            for n in range(50)
+        ]
+        few, enough, twice, odds = (SESSION + timedelta(days=day) for day in range(4))
+        rows = refine(
+            {
+                few: [*self.USUAL[:48], line],
+                enough: [*self.USUAL[:49], line],
+                twice: [*self.USUAL[:48], self.USUAL[0], line],
+                odds: [*usual_odd, odd],
+            }
+        )
+        assert [rows[day, "ZZAA3"]["trades"] for day in (few, enough, twice, odds)] == [57, None, None, None]
+        assert rows[twice, "ZX003"]["trades"] == 6_000
 
     def test_of_simulated_papers_that_wrap_more_than_a_third_are_found_and_no_other_is_doubted(
         self, refine: Refine
@@ -474,91 +493,59 @@ class TestTrades:
         assert (len(days), len(wrapped), len(doubted)) == (40, 54, 21)
         assert doubted < wrapped
 
-    def test_of_odd_lots_are_held_to_odd_lots(self, refine: Refine) -> None:
-        usual = [
-            odd_lot(f"ZX{n:02}3F", codisi=f"BRZX{n:02}ACNOR0", totneg=3_000, quatot=10**6, voltot=D("900000"))
-            for n in range(50)
-        ]
-        line = odd_lot(totneg=2_000, quatot=10**6, voltot=D("30600000.00"))
-        assert refine([*usual, line])["ZZAA3"]["trades"] is None
+
+def test_an_option_that_expires_today_is_zero_days_away(refine: Refine) -> None:
+    row = refine([option("ZZAAC10", datven=SESSION), option("ZZAAC11")])["ZZAA"]
+    assert (row["next_expiry"], row["days_to_expiry"]) == (SESSION, 0)
 
 
-class TestOptions:
-    def test_one_that_expires_today_is_zero_days_away(self, refine: Refine) -> None:
-        row = refine([option("ZZAAC10", datven=SESSION), option("ZZAAC11")])["ZZAA"]
-        assert (row["next_expiry"], row["days_to_expiry"]) == (SESSION, 0)
+def test_the_portfolio_is_the_newest_on_or_before_each_session_and_weighs_its_members(refine: Refine) -> None:
+    portfolios = {
+        date(2031, 3, 10): {"ZZAA3": ("1.000", "A")},
+        date(2031, 3, 12): {"ZZAA3": ("2.000", "B")},
+        date(2031, 3, 17): {"ZZAA3": ("3.000", "C")},
+        date(2031, 3, 18): {"ZZBB4": ("4.321", None)},
+    }
+    days = [date(2031, 3, day) for day in (7, 10, 11, 12, 14, 17, 19)]
 
-    def test_exercises_and_forwards_are_no_series_and_set_no_expiry(self, refine: Refine) -> None:
-        lines = [
-            option("ZZAAC10", datven=date(2031, 4, 18)),
-            Quote(codneg="ZZAAC9E", tpmerc="012", datven=SESSION),
-            Quote(codneg="ZZAAO9E", tpmerc="013", datven=SESSION),
-            Quote(codneg="ZZAA3T", tpmerc="030", datven=date(2031, 3, 20)),
-        ]
-        row = refine(lines)["ZZAA3"]
-        assert (row["option_series"], row["next_expiry"], row["days_to_expiry"]) == (1, date(2031, 4, 18), 35)
+    lines = [cash(), cash("ZZBB4", codisi="BRZZBBACNPR0")]
+    rows = refine(dict.fromkeys(days, lines), portfolios)
 
-
-class TestPortfolio:
-    def test_is_the_newest_on_or_before_the_session_for_each_session_of_a_range(self, refine: Refine) -> None:
-        portfolios = {
-            date(2031, 3, 10): {"ZZAA3": ("1.000", "A")},
-            date(2031, 3, 12): {"ZZAA3": ("2.000", "B")},
-            date(2031, 3, 17): {"ZZAA3": ("3.000", "C")},
-        }
-        days = [date(2031, 3, day) for day in (7, 10, 11, 12, 14, 17)]
-
-        rows = refine({day: [cash()] for day in days}, portfolios)
-
-        found = [
-            (row["portfolio_date"] and row["portfolio_date"].day, row["portfolio_age_days"], row["sector"])
-            for row in (rows[day, "ZZAA3"] for day in days)
-        ]
-        assert found == [
-            (None, None, None),
-            (10, 0, "A"),
-            (10, 1, "A"),
-            (12, 0, "B"),
-            (12, 2, "B"),
-            (17, 0, "C"),
-        ]
-
-    def test_stands_on_every_row_but_weighs_only_its_members(self, refine: Refine) -> None:
-        lines = [cash("ZZAA3"), cash("ZZBB4", codisi="BRZZBBACNPR0")]
-        rows = refine(lines, {SESSION: {"ZZAA3": ("4.321", None)}})
-        columns = ("index_weight", "sector", "portfolio_date", "portfolio_age_days")
-        assert {ticker: [row[name] for name in columns] for ticker, row in rows.items()} == {
-            "ZZAA3": [D("4.321"), None, SESSION, 0],
-            "ZZBB4": [None, None, SESSION, 0],
-        }
-
-    def test_a_stock_that_has_left_the_index_is_outside(self, refine: Refine) -> None:
-        portfolios = {
-            date(2031, 3, 10): {"ZZAA3": ("50.000", "A"), "ZZBB4": ("50.000", "B")},
-            date(2031, 3, 13): {"ZZBB4": ("100.000", "B")},
-        }
-        row = refine([cash()], portfolios)["ZZAA3"]
-        assert (row["index_weight"], row["portfolio_date"]) == (None, date(2031, 3, 13))
+    columns = ("index_weight", "sector", "portfolio_date", "portfolio_age_days")
+    found = {key: tuple(row[name] for name in columns) for key, row in rows.items()}
+    assert [found[day, "ZZAA3"] for day in days] == [
+        (None, None, None, None),
+        (D("1.000"), "A", date(2031, 3, 10), 0),
+        (D("1.000"), "A", date(2031, 3, 10), 1),
+        (D("2.000"), "B", date(2031, 3, 12), 0),
+        (D("2.000"), "B", date(2031, 3, 12), 2),
+        (D("3.000"), "C", date(2031, 3, 17), 0),
+        (None, None, date(2031, 3, 18), 1),  # it has left the index
+    ]
+    # The portfolio's date stands on every row
+    assert found[days[-2], "ZZBB4"] == (None, None, date(2031, 3, 17), 0)
+    assert found[days[-1], "ZZBB4"] == (D("4.321"), None, date(2031, 3, 18), 1)
 
 
-@pytest.fixture(scope="module")
-def quotes(spark: SparkSession) -> DataFrame:
-    lines = [
+RECONCILED = {
+    SESSION + timedelta(days=1): [cash(voltot=D("0.01"))],
+    SESSION: [
         cash(voltot=D("1.00")),
         odd_lot(voltot=D("2.12")),
         cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("4.00")),
-    ]
-    return quotes_frame(spark, {SESSION + timedelta(days=1): [cash(voltot=D("0.01"))], SESSION: lines})
+    ],
+}
 
 
 @pytest.fixture(scope="module")
-def refined(spark: SparkSession, quotes: DataFrame) -> DataFrame:
+def refined(spark: SparkSession) -> DataFrame:
+    quotes = quotes_frame(spark, RECONCILED)
     return transform(quotes, portfolios_frame(spark, {}), (), ()).localCheckpoint()
 
 
 class TestReconcile:
-    def test_tells_what_each_session_adds_up_to(self, quotes: DataFrame, refined: DataFrame) -> None:
-        assert reconcile(sums_of(quotes), collected(refined)) == [
+    def test_tells_what_each_session_adds_up_to(self, refined: DataFrame) -> None:
+        assert reconcile(sums_of(RECONCILED), collected(refined)) == [
             (SESSION, 3, 2, D("7.12")),
             (SESSION + timedelta(days=1), 1, 1, D("0.01")),
         ]
@@ -577,29 +564,30 @@ class TestReconcile:
         ],
     )
     def test_names_the_session_what_was_expected_and_what_was_found(
-        self, quotes: DataFrame, refined: DataFrame, fault: str, message: str
+        self, refined: DataFrame, fault: str, message: str
     ) -> None:
         changed = fault.rpartition(" AS ")[2]
         faulty = refined.selectExpr(*[fault if name == changed else name for name in refined.columns])
         with pytest.raises(RefineError, match=message):
-            reconcile(sums_of(quotes), collected(faulty))
+            reconcile(sums_of(RECONCILED), collected(faulty))
 
     def test_names_each_session_that_does_not_add_up_and_all_that_were_not_written(
-        self, quotes: DataFrame, refined: DataFrame
+        self, refined: DataFrame
     ) -> None:
         later = refined.where("trade_date > DATE '2031-03-14'")
         faulty = later.selectExpr(
             *["volume + 0.01 AS volume" if name == "volume" else name for name in later.columns]
         )
         with pytest.raises(RefineError) as refused:
-            reconcile(sums_of(quotes), collected(faulty))
+            reconcile(sums_of(RECONCILED), collected(faulty))
         said = str(refused.value)
         assert "2031-03-14: expected rows where there are quotes" in said
         assert "2031-03-15: volume: expected 0.01, found 0.02" in said
         assert "2031-03-14 to 2031-03-15, was written" in said
 
     def test_finds_a_row_that_a_portfolio_with_a_ticker_twice_would_double(self, spark: SparkSession) -> None:
-        quotes = quotes_frame(spark, {SESSION: [cash(voltot=D("1.00"))]})
+        sessions = {SESSION: [cash(voltot=D("1.00"))]}
+        quotes = quotes_frame(spark, sessions)
         once = portfolios_frame(spark, {SESSION: {"ZZAA3": ("50.000", "A")}})
         with pytest.raises(RefineError, match=r"volume: expected 1\.00, found 2\.00"):
-            reconcile(sums_of(quotes), collected(transform(quotes, once.unionByName(once), [SESSION], ())))
+            reconcile(sums_of(sessions), collected(transform(quotes, once.unionByName(once), [SESSION], ())))

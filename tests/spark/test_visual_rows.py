@@ -10,7 +10,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +35,7 @@ from refinement.transform import transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack
-from sandbox.visual.glue import DynamicFrame, GlueContext, GlueError, S3ParquetSink
+from sandbox.visual.glue import DynamicFrame, GlueContext, GlueError
 from sandbox.visual.interpreter import Interpreter, run
 from scraper.b3.arrow import arrow_schema
 from scraper.b3.columns import Column
@@ -43,9 +43,11 @@ from scraper.b3.cotahist.layout import COTAHIST_COLUMNS
 from scraper.b3.cotahist.reader import read_session
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 from scraper.b3.index_portfolio.reader import read_portfolio
-from tests.spark.raw_files import RAW, REFINED, run_job
+from tests.leading import lead_to
+from tests.spark.raw_files import RAW, REFINED, empty_buckets, empty_s3, run_job
 from tests.spark.rows import SESSION, Members, cash, odd_lot, option
 from tests.spark.test_refine_property import DAYS, LINES, PORTFOLIOS
+from tests.spark.test_refine_real import SESSIONS as REAL_SESSIONS
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -58,32 +60,20 @@ Nodes = dict[str, dict[str, Any]]
 Row = dict[str, Any]
 
 BUCKET_ARGUMENTS = ("--raw_bucket", RAW, "--refined_bucket", REFINED)
-NEXT_DAY = SESSION + timedelta(days=1)
 _WRAPPED = date(2026, 5, 13)  # two papers have so few trades left that their volume tells
 
-# Refined tickers, sum of VOLTOT [BRL]
-REAL_SESSIONS = {
-    date(2003, 2, 12): (216, D("777444601.48")),
-    date(2016, 1, 4): (440, D("5144986511.88")),
-    date(2021, 6, 25): (1_129, D("33577581321.31")),
-    date(2024, 11, 8): (1_383, D("30013494912.34")),
-}
 
-
-def nodes_for(database: str = "default", table: str = "bovespa_daily") -> Nodes:
+def nodes_for(database: str = "default") -> Nodes:
     """The graph, after the way through JSON to Glue and back."""
     nodes = build_nodes(
-        raw_bucket=RAW,
-        refined_bucket=REFINED,
-        refined_database=database,
-        refined_table=table,
+        raw_bucket=RAW, refined_bucket=REFINED, refined_database=database, refined_table="bovespa_daily"
     )
     return dict(json.loads(json.dumps(nodes)))
 
 
-@pytest.fixture
-def raw(buckets: Path, spark: SparkSession) -> Iterator[Path]:
-    """The raw bucket, empty; and Spark as the job finds it, but quick to begin a small query."""
+@contextmanager
+def as_the_job_finds_it(spark: SparkSession) -> Iterator[None]:
+    """Spark with the settings that it has before the job; but quick to begin a small query."""
     wanted = {
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.ansi.enabled": "false",
@@ -91,9 +81,16 @@ def raw(buckets: Path, spark: SparkSession) -> Iterator[Path]:
     before = {name: spark.conf.get(name, None) for name in wanted}
     for name, value in wanted.items():
         spark.conf.set(name, value)
-    yield buckets / RAW
+    yield
     for name, setting in before.items():
         spark.conf.unset(name) if setting is None else spark.conf.set(name, setting)
+
+
+@pytest.fixture
+def raw(buckets: Path, spark: SparkSession) -> Iterator[Path]:
+    """The raw bucket, empty; and Spark as the job finds it."""
+    with as_the_job_finds_it(spark):
+        yield buckets / RAW
 
 
 def write_quotes(raw: Path, sessions: Mapping[date, Iterable[Quote]], file: str = "daily") -> None:
@@ -124,11 +121,10 @@ def arguments(first: date, last: date | None = None, database: str = "default") 
     return [*dates, *names, "--index_codes", "IBOV,SMLL"]
 
 
-def graph_rows(spark: SparkSession, nodes: Nodes, first: date, last: date | None = None) -> DataFrame:
-    """What the graph would write."""
-    made = Interpreter(nodes, [*arguments(first, last), *BUCKET_ARGUMENTS], spark).results("node-refined")
-    frame: DataFrame = made["node-refined"].toDF()
-    return frame
+def graph_results(spark: SparkSession, first: date, last: date | None = None) -> dict[str, Any]:
+    """What each node makes up to the rows that the graph would write."""
+    argv = [*arguments(first, last), *BUCKET_ARGUMENTS]
+    return Interpreter(nodes_for(), argv, spark).results("node-refined")
 
 
 def script_rows(spark: SparkSession, raw: Path, first: date, last: date | None = None) -> DataFrame:
@@ -179,17 +175,20 @@ def contents(frame: DataFrame) -> tuple[list[tuple[str, str]], list[Row]]:
 def assert_equal(spark: SparkSession, raw: Path, first: date, last: date | None = None) -> list[Row]:
     """The rows of both, which are the same."""
     columns, rows = contents(script_rows(spark, raw, first, last))
-    found_columns, found_rows = contents(graph_rows(spark, nodes_for(), first, last))
+    found_columns, found_rows = contents(graph_results(spark, first, last)["node-refined"].toDF())
     assert found_columns == columns
     assert found_rows == rows
     return rows
 
 
 class TestRows:
-    def test_of_a_simulated_week_are_those_of_the_script(self, spark: SparkSession, raw: Path) -> None:
-        market = SimulatedMarket(tickers=40, quotes=600)
-        days = [date(2031, 3, day) for day in range(10, 15)]
-        write_quotes(raw, {day: market.session(day) for day in days})
+    def test_of_simulated_sessions_are_those_of_the_script(self, spark: SparkSession, raw: Path) -> None:
+        """Of a week, and of a session in which counts have wrapped; none of those before and after them."""
+        market, wide = SimulatedMarket(tickers=40, quotes=600), SimulatedMarket(quotes=500)
+        *days, after = (date(2031, 3, day) for day in range(10, 16))
+        write_quotes(raw, {day: market.session(day) for day in (*days[1:], after)})
+        write_quotes(raw, {days[0]: market.session(days[0])}, "backfill")
+        write_quotes(raw, {_WRAPPED: wide.session(_WRAPPED), _WRAPPED - timedelta(days=1): [cash()]})
         write_portfolios(
             raw,
             {
@@ -197,16 +196,10 @@ class TestRows:
                 for day in (days[1], days[3])
             },
         )
-        rows = assert_equal(spark, raw, days[0], days[-1])
-        assert {row["trade_date"] for row in rows} == set(days)
-        assert {row["portfolio_age_days"] for row in rows} == {None, 0, 1}
-
-    def test_of_a_session_with_counts_that_have_wrapped_are_those_of_the_script(
-        self, spark: SparkSession, raw: Path
-    ) -> None:
-        market, day = SimulatedMarket(quotes=500), _WRAPPED
-        write_quotes(raw, {day: market.session(day)})
-        rows = assert_equal(spark, raw, day)
+        rows = assert_equal(spark, raw, _WRAPPED, days[-1])
+        assert {row["trade_date"] for row in rows} == {_WRAPPED, *days}
+        assert {row["portfolio_age_days"] for row in rows if row["trade_date"] in days} == {None, 0, 1}
+        rows = [row for row in rows if row["trade_date"] == _WRAPPED]
         assert {row["security_type"] for row in rows} == {
             "share",
             "unit",
@@ -218,34 +211,37 @@ class TestRows:
         }
         busy = {
             quote.codneg
-            for quote, trades in zip(market.session(day), market.trades(day), strict=True)
+            for quote, trades in zip(wide.session(_WRAPPED), wide.trades(_WRAPPED), strict=True)
             if trades != quote.totneg
         }
         assert len(busy) == 2
         assert {row["ticker"] for row in rows if row["trades"] is None} == busy
 
     @pytest.mark.real
-    @pytest.mark.parametrize("session", REAL_SESSIONS)
-    def test_of_a_real_session_are_those_of_the_script(
-        self, spark: SparkSession, raw: Path, b3_files: Path, session: date
+    def test_of_real_sessions_are_those_of_the_script(
+        self, spark: SparkSession, raw: Path, b3_files: Path
     ) -> None:
-        archive = b3_files / f"InstDados/SerHist/COTAHIST_D{session:%d%m%Y}.ZIP"
-        quotes = read_session(archive.read_bytes(), session=session, source=archive.name)
-        file = raw / f"raw/cotahist/trade_date={session}/daily.parquet"
-        file.parent.mkdir(parents=True)
-        quotes.to_parquet(file)
         answer = b3_files / "indexProxy/GetPortfolioDay_IBOV_segment2_16-07-24.json"
         portfolio = read_portfolio([answer.read_bytes()], index="IBOV", source=answer.name)
         file = raw / f"raw/index_portfolio/portfolio_date={portfolio.portfolio_date}/IBOV.parquet"
         file.parent.mkdir(parents=True)
         portfolio.frame.to_parquet(file)
+        traded: dict[date, set[str]] = {}
+        for session in REAL_SESSIONS:
+            archive = b3_files / f"InstDados/SerHist/COTAHIST_D{session:%d%m%Y}.ZIP"
+            quotes = read_session(archive.read_bytes(), session=session, source=archive.name)
+            file = raw / f"raw/cotahist/trade_date={session}/daily.parquet"
+            file.parent.mkdir(parents=True)
+            quotes.to_parquet(file)
+            traded[session] = set(quotes.loc[quotes["tpmerc"] == "010", "codneg"])
 
-        rows = assert_equal(spark, raw, session)
+        rows = assert_equal(spark, raw, min(REAL_SESSIONS), max(REAL_SESSIONS))
 
-        assert (len(rows), sum(row["volume"] for row in rows)) == REAL_SESSIONS[session]
-        traded = set(quotes.loc[quotes["tpmerc"] == "010", "codneg"])
-        members = set(portfolio.frame["ticker"]) if portfolio.portfolio_date <= session else set()
-        assert {row["ticker"] for row in rows if row["index_weight"]} == traded & members
+        assert {row["trade_date"] for row in rows} == set(REAL_SESSIONS)
+        for session in REAL_SESSIONS:
+            weighed = {row["ticker"] for row in rows if row["trade_date"] == session and row["index_weight"]}
+            members = set(portfolio.frame["ticker"]) if portfolio.portfolio_date <= session else set()
+            assert weighed == traded[session] & members
 
     @settings(
         max_examples=3,
@@ -272,20 +268,15 @@ class TestRows:
         write_portfolios(raw, portfolios)
         assert_equal(spark, raw, min(sessions), max(sessions))
 
-    def test_are_of_the_sessions_that_the_arguments_name(self, spark: SparkSession, raw: Path) -> None:
-        days = [SESSION + timedelta(days=ahead) for ahead in range(4)]
-        for day, file in zip(days, ("daily", "daily", "backfill", "backfill"), strict=True):
-            write_quotes(raw, {day: [cash(totneg=day.day)]}, file)
-        (row,) = assert_equal(spark, raw, days[1])
-        assert row["trades"] == days[1].day
-        rows = assert_equal(spark, raw, days[1], days[2])
-        assert [row["trade_date"] for row in rows] == days[1:3]
-
-    def test_know_no_index_but_the_ibov(self, spark: SparkSession, raw: Path) -> None:
-        write_quotes(raw, {SESSION: [cash()]})
+    def test_are_of_the_session_that_the_arguments_name_and_know_no_index_but_the_ibov(
+        self, spark: SparkSession, raw: Path
+    ) -> None:
+        days = [SESSION + timedelta(days=ahead) for ahead in (-1, 0, 1)]
+        write_quotes(raw, {day: [cash(totneg=day.day)] for day in days})
         write_portfolios(raw, {SESSION - timedelta(days=2): {"ZZAA3": ("1.000", "A")}})
         write_portfolios(raw, {SESSION: {"ZZAA3": ("2.000", "B")}}, index="IBOVX")
         (row,) = assert_equal(spark, raw, SESSION)
+        assert row["trades"] == SESSION.day
         assert (row["index_weight"], row["portfolio_age_days"]) == (D("1.000"), 2)
 
     def test_do_not_need_a_value_in_every_column(self, spark: SparkSession, raw: Path) -> None:
@@ -298,30 +289,6 @@ class TestRows:
             ("ZZBB4", D("100.000"), None),
         ]
 
-    def test_have_at_each_node_the_columns_that_it_declares(self, spark: SparkSession, raw: Path) -> None:
-        _write_sample(raw)
-        nodes = nodes_for()
-        results = Interpreter(nodes, [*arguments(SESSION), *BUCKET_ARGUMENTS], spark).results("node-refined")
-        declared = {
-            node: properties["OutputSchemas"]
-            for node in results
-            for properties in nodes[node].values()
-            if "OutputSchemas" in properties
-        }
-        assert len(declared) == 13
-        for node, schemas in declared.items():
-            made = results[node]
-            frames = [made] if isinstance(made, DynamicFrame) else list(map(made.select, made.keys()))
-            for frame, schema in zip(frames, schemas, strict=True):
-                declared_types = [(column["Name"], column["Type"]) for column in schema["Columns"]]
-                found = frame.toDF().dtypes
-                if node in (
-                    "node-rawquotes",
-                    "node-rawportfolios",
-                ):  # whose files hold more than the job reads
-                    found = [column for column in found if column in declared_types]
-                assert sorted(found) == sorted(declared_types), node
-
 
 def _write_sample(raw: Path) -> None:
     """A session in which every refined column has a value, and the two jobs meet every expression."""
@@ -329,7 +296,7 @@ def _write_sample(raw: Path) -> None:
         cash(fatcot=3, preult=D("10.01"), preofc=D("9.99"), preofv=D("10.02"), voltot=D("70.00"), totneg=5),
         odd_lot(totneg=2, voltot=D("1.00")),
         Quote(codneg="ZZAA3T", tpmerc="030", voltot=D("5.00")),
-        option("ZZAAC10", voltot=D("8.00"), datven=NEXT_DAY),
+        option("ZZAAC10", voltot=D("8.00"), datven=SESSION + timedelta(days=1)),
         option("ZZAAO10", "080", voltot=D("2.00")),
         Quote(codneg="ZZAA3L", tpmerc="017", voltot=D("0.50")),
         cash("ZZBB4", codisi="BRZZBBACNPR0", voltot=D("3.00"), premed=D("2.00")),
@@ -342,66 +309,141 @@ def _write_sample(raw: Path) -> None:
     write_portfolios(raw, {SESSION: {"ZZCC5": ("100.000", None)}}, index="SMLL")
 
 
-def _replace_in_sql(node: str, old: str, new: str) -> Callable[[Nodes], object]:
-    def change(nodes: Nodes) -> None:
-        query = nodes[node]["SparkSQL"]["SqlQuery"]
-        assert old in query
-        nodes[node]["SparkSQL"]["SqlQuery"] = query.replace(old, new, 1)
+Change = Callable[[dict[str, Any]], object]  # of a node's properties
+
+
+def _replace_in_sql(old: str, new: str) -> Change:
+    def change(properties: dict[str, Any]) -> None:
+        assert old in properties["SqlQuery"]
+        properties["SqlQuery"] = properties["SqlQuery"].replace(old, new, 1)
 
     return change
 
 
-def _set(node: str, kind: str, **properties: object) -> Callable[[Nodes], object]:
-    return lambda nodes: nodes[node][kind].update(properties)
+def _set(**properties: object) -> Change:
+    return lambda of_node: of_node.update(properties)
 
 
 # One for each type of node that calculates
-CHANGES: dict[str, Callable[[Nodes], object]] = {
-    "a narrower type": _replace_in_sql("node-refined", "DECIMAL(18,6)", "DECIMAL(18,5)"),
-    "another column renamed": _set("node-close", "RenameField", SourcePath=["premed"]),
-    "every line names": _set("node-naming", "Filter", Filters=[]),
-    "a count for a sum": lambda nodes: nodes["node-sum"]["Aggregate"]["Aggs"][0].update(AggFunc="count"),
+CHANGES: dict[str, tuple[str, Change]] = {
+    "a narrower type": ("node-refined", _replace_in_sql("DECIMAL(18,6)", "DECIMAL(18,5)")),
+    "another column renamed": ("node-close", _set(SourcePath=["premed"])),
+    "every line names": ("node-naming", _set(Filters=[])),
+    "a count for a sum": ("node-sum", lambda properties: properties["Aggs"][0].update(AggFunc="count")),
 }
 
 
-class TestAChangeOfOneSideAlone:
-    """Shows in the comparison: by other rows, or because the graph runs no longer."""
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """The sample, refined by the script and by the graph.
 
-    def test_in_a_node_shows(self, spark: SparkSession, raw: Path) -> None:
+    Attributes:
+        raw: The raw bucket.
+        script: Columns and rows by the script.
+        made: What each node of the graph has made.
+    """
+
+    spark: SparkSession
+    raw: Path
+    script: tuple[Any, ...]
+    made: Mapping[str, Any]
+
+    def changed(self, node: str, change: Change) -> DataFrame:
+        """The rows after a change of a node."""
+        nodes = nodes_for()
+        (properties,) = nodes[node].values()
+        change(properties)
+        assert nodes != nodes_for()
+        interpreter = Interpreter(nodes, [], self.spark)
+        made = interpreter.results("node-refined", known=up_to(node, nodes, self.made))
+        frame: DataFrame = made["node-refined"].toDF()
+        return frame
+
+
+def up_to(node: str, nodes: Nodes, made: Mapping[str, Any]) -> dict[str, Any]:
+    """What nodes have made, but for one of them and those after it: these are to run again."""
+    again = {node}
+    for name, of_type in nodes.items():  # each comes after those that it takes its input from
+        (properties,) = of_type.values()
+        if not again.isdisjoint(properties.get("Inputs", ())):
+            again.add(name)
+    return {name: result for name, result in made.items() if name not in again}
+
+
+@pytest.fixture(scope="class")
+def sample(spark: SparkSession, buckets_root: Path) -> Iterator[Sample]:
+    empty_buckets(buckets_root)
+    raw = buckets_root / RAW
+    with as_the_job_finds_it(spark):
         _write_sample(raw)
         script = contents(script_rows(spark, raw, SESSION))
-        assert contents(graph_rows(spark, nodes_for(), SESSION)) == script
+        yield Sample(spark=spark, raw=raw, script=script, made=graph_results(spark, SESSION))
 
-        def shows(change: Callable[[Nodes], object]) -> bool:
-            nodes = nodes_for()
-            change(nodes)
-            assert nodes != nodes_for()
-            try:
-                return contents(graph_rows(spark, nodes, SESSION)) != script
-            except (GlueError, PySparkException):
-                return True
 
-        assert [name for name, change in CHANGES.items() if not shows(change)] == []
+class TestSample:
+    """A change of one side alone shows: by other rows, or because the graph runs no longer."""
 
-    def test_in_the_script_shows(
-        self, spark: SparkSession, raw: Path, monkeypatch: pytest.MonkeyPatch
+    def test_is_the_same_by_graph_and_by_script(self, sample: Sample) -> None:
+        assert contents(sample.made["node-refined"].toDF()) == sample.script
+
+    def test_has_at_each_node_the_columns_that_it_declares(self, sample: Sample) -> None:
+        nodes = nodes_for()
+        declared = {
+            node: properties["OutputSchemas"]
+            for node in sample.made
+            for properties in nodes[node].values()
+            if "OutputSchemas" in properties
+        }
+        assert len(declared) == 13
+        for node, schemas in declared.items():
+            made = sample.made[node]
+            frames = [made] if isinstance(made, DynamicFrame) else list(map(made.select, made.keys()))
+            for frame, schema in zip(frames, schemas, strict=True):
+                declared_types = [(column["Name"], column["Type"]) for column in schema["Columns"]]
+                found = frame.toDF().dtypes
+                if node in (
+                    "node-rawquotes",
+                    "node-rawportfolios",
+                ):  # whose files hold more than the job reads
+                    found = [column for column in found if column in declared_types]
+                assert sorted(found) == sorted(declared_types), node
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_shows_a_change_in_a_node(self, sample: Sample, change: str) -> None:
+        try:
+            rows = contents(sample.changed(*CHANGES[change]))
+        except (GlueError, PySparkException):  # the graph runs no longer
+            return
+        assert rows != sample.script
+
+    @pytest.mark.parametrize(
+        ("column", "expression"),
+        [("close", "cast(close + 0.000001 as decimal(18,6))"), ("lines", "cast(lines as bigint)")],
+    )
+    def test_shows_a_change_in_the_script(
+        self, sample: Sample, monkeypatch: pytest.MonkeyPatch, column: str, expression: str
     ) -> None:
-        _write_sample(raw)
-        graph = contents(graph_rows(spark, nodes_for(), SESSION))
         unchanged = transform
 
-        def shows(column: str, expression: str) -> bool:
-            def changed(*given: Any) -> DataFrame:
-                return unchanged(*given).withColumn(column, F.expr(expression))
+        def changed(*given: Any) -> DataFrame:
+            return unchanged(*given).withColumn(column, F.expr(expression))
 
-            monkeypatch.setitem(globals(), "transform", changed)
-            return contents(script_rows(spark, raw, SESSION)) != graph
+        monkeypatch.setitem(globals(), "transform", changed)
+        assert contents(script_rows(sample.spark, sample.raw, SESSION)) != sample.script
 
-        changes = {
-            "close": "cast(close + 0.000001 as decimal(18,6))",
-            "lines": "cast(lines as bigint)",
-        }
-        assert [column for column, expression in changes.items() if not shows(column, expression)] == []
+    @pytest.mark.parametrize(
+        ("node", "properties"),
+        [
+            ("node-withsums", {"JoinType": "equijoin"}),
+            ("node-naming", {"LogicalOperator": "OR"}),
+            ("node-close", {"SourcePath": ["`sum(voltot)`"]}),
+        ],
+    )
+    def test_is_not_made_by_a_node_that_is_not_known_to_run_as_on_glue(
+        self, sample: Sample, node: str, properties: dict[str, object]
+    ) -> None:
+        with pytest.raises(GlueError):
+            sample.changed(node, _set(**properties))
 
 
 class Lake:
@@ -422,11 +464,6 @@ class Lake:
     def contents(self) -> dict[Path, bytes]:
         """Every file, byte by byte."""
         return {file: file.read_bytes() for file in self.root.rglob("*") if file.is_file()}
-
-    def bytes_of(self, session: date) -> bytes:
-        """The one file of a session."""
-        (file,) = (self.root / f"trade_date={session}").iterdir()
-        return file.read_bytes()
 
     def rows(self) -> list[Row]:
         rows = [
@@ -501,17 +538,25 @@ class Job:
             table=f"bovespa_daily{refined.COMPACT_SUFFIX}",
             folder=keys.COMPACT_FOLDER,
         )
+        self.raw = buckets / RAW
         self._spark = spark
 
     def run(self, first: date, last: date | None = None, *, compact_only: bool | None = None) -> None:
         options = [] if compact_only is None else ["--compact_only", str(compact_only).lower()]
         self.run_nodes(nodes_for(self.database), *arguments(first, last, self.database), *options)
 
-    def run_nodes(self, nodes: Nodes, *argv: str) -> None:
-        run(nodes, [*argv, *BUCKET_ARGUMENTS], self._spark)
+    def run_nodes(
+        self, nodes: Nodes, *argv: str, wanted: Iterable[str] = (), known: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What nodes have made: some and their ancestors, or all, but for those of which it is known."""
+        return Interpreter(nodes, [*argv, *BUCKET_ARGUMENTS], self._spark).results(*wanted, known=known)
 
     def run_script(self, first: date, last: date | None = None) -> None:
         run_job(self._buckets, *arguments(first, last, self.database))
+
+    def file_names(self) -> set[str]:
+        """The names of the files of both tables."""
+        return {file.name for table in (self.wide, self.compact) for file in table.contents()}
 
     def state(self) -> Any:
         """All that graph and script leave alike: columns, keys and partitions, files, rows and types."""
@@ -552,57 +597,41 @@ class TestRun:
         script = job.state()
         job.run(SESSION)
         assert job.state() == script
-        job.run_script(SESSION)
-        assert job.state() == script
-        for table in (job.wide, job.compact):
-            assert {file.name for file in table.root.rglob("*.parquet")} == {keys.REFINED_FILE}
+        assert job.wide.files() == {
+            f"trade_date={SESSION}/ticker={ticker}": 1 for ticker in ("ZZAA3", "ZZBB4", "ZZCC5", "ZIND")
+        }
+        assert keys.REFINED_FILE not in job.file_names()
 
         job.glue.delete_database(Name=job.database)
         shutil.rmtree(job.wide.root)
         shutil.rmtree(job.compact.root)
-        job.run(SESSION)
+        job.run(SESSION, compact_only=True)
 
-        assert job.state() == script
-        assert (
-            len(pq.read_table(next((job.compact.root.parent / keys.MEMBERS_FOLDER).rglob("*.parquet")))) == 3
-        )
-        assert job.wide.files() == {
-            f"trade_date={SESSION}/ticker={ticker}": 1 for ticker in ("ZZAA3", "ZZBB4", "ZZCC5", "ZIND")
+        # The wide table is there all the same, without rows: Glue's target never has to make one
+        assert job.wide.contents() == {}
+        assert job.wide.catalogued() == {
+            "columns": [(field.name, field.type) for field in refined.COLUMNS],
+            "keys": [("trade_date", "date"), ("ticker", "string")],
+            "partitions": {},
         }
         assert job.wide.indexes() == [["trade_date", "ticker"], ["ticker", "trade_date"]]
         assert job.wide.table()["Parameters"]["partition_filtering.enabled"] == "true"
+        assert job.compact.files() == {f"trade_date={SESSION}": 1}
+        assert job.compact.catalogued() == {
+            "columns": [(field.name, field.type) for field in refined.COMPACT_COLUMNS],
+            "keys": [("trade_date", "date")],
+            "partitions": {(str(SESSION),): f"trade_date={SESSION}"},
+        }
         assert job.compact.indexes() == []
         assert "partition_filtering.enabled" not in job.compact.table()["Parameters"]
+        assert job.state()[1:] == script[1:]
+        assert (
+            len(pq.read_table(next((job.compact.root.parent / keys.MEMBERS_FOLDER).rglob("*.parquet")))) == 3
+        )
 
-    def test_replaces_a_session_and_leaves_the_others(self, job: Job, raw: Path) -> None:
-        write_quotes(raw, {day: [cash("ZZAA3"), cash("ZZBB4", codisi="B")] for day in (SESSION, NEXT_DAY)})
-        job.run(SESSION, NEXT_DAY)
-        catalogued, other = job.compact.catalogued(), job.compact.bytes_of(NEXT_DAY)
-
-        write_quotes(raw, {SESSION: [cash("ZZAA3", totneg=77), cash("ZZCC5", codisi="C")]})
-        job.run(SESSION)
-
-        folders = {
-            f"trade_date={day}/ticker={ticker}"
-            for day, ticker in [
-                (SESSION, "ZZAA3"),
-                (SESSION, "ZZCC5"),
-                (NEXT_DAY, "ZZAA3"),
-                (NEXT_DAY, "ZZBB4"),
-            ]
-        }
-        assert job.wide.files() == dict.fromkeys(folders, 1)
-        assert set(job.wide.catalogued()["partitions"].values()) == folders
-        assert [row["trades"] for row in job.wide.rows() if row["trade_date"] == str(SESSION)] == [77, 50]
-        assert job.compact.catalogued() == catalogued
-        assert job.compact.files() == {f"trade_date={day}": 1 for day in (SESSION, NEXT_DAY)}
-        assert [(row["ticker"], row["trades"]) for row in job.compact.rows()] == [
-            ("ZZAA3", 77),
-            ("ZZCC5", 50),
-            ("ZZAA3", 50),
-            ("ZZBB4", 50),
-        ]
-        assert job.compact.bytes_of(NEXT_DAY) == other
+        job.run_script(SESSION)
+        assert job.state() == script
+        assert job.file_names() == {keys.REFINED_FILE}
 
     @pytest.mark.parametrize(
         ("dates", "message"),
@@ -624,94 +653,10 @@ class TestRun:
         with pytest.raises(ValueError, match="no raw quotes"):
             job.run(SESSION)
 
-    def test_clears_nothing_where_something_is_not_as_it_should_be(
-        self, job: Job, raw: Path, subtests: pytest.Subtests
-    ) -> None:
-        quotes = [cash(), cash("ZZBB4", codisi="B")]
-        write_quotes(raw, {SESSION: quotes})
-        job.run(SESSION)
-        before, catalogued = (job.wide.contents(), job.compact.contents()), job.wide.catalogued()
-
-        def refuses(message: str, nodes: Nodes | None = None) -> None:
-            with subtests.test(message), pytest.raises(RuntimeError, match=message):
-                job.run_nodes(nodes or nodes_for(job.database), *arguments(SESSION, database=job.database))
-            assert before == (job.wide.contents(), job.compact.contents())
-
-        nodes = nodes_for(job.database)
-        prepare = {"CustomCode": {**nodes["node-prepare"]["CustomCode"], "Inputs": []}}
-        _replace_in_sql("node-refined", "CAST(volume AS", "CAST(volume + 1 AS")(nodes)
-        refuses(r"^invariant broken: .* do not reconcile", nodes)
-
-        write_quotes(raw, {SESSION: [cash(), odd_lot("F", codisi="B")]})
-        refuses(r"^invariant broken: .*expected 2 rows with a ticker of their own, found 1")
-        write_quotes(raw, {SESSION: quotes})
-        assert job.wide.catalogued() == catalogued
-
-        with job.wide.changed(Location="s3://elsewhere/"):
-            refuses(r"found s3://elsewhere.*stacks\.tables --drop")
-        nodes = {"node-prepare": prepare}  # where the graph has just ended; without the rows, it is soon told
-        with job.compact.changed(Location="s3://elsewhere/"):
-            refuses(r"bovespa_daily_compact: location: .*found s3://elsewhere.*stacks\.tables --drop", nodes)
-        columns = [
-            {**column, "Type": "bigint"} if column["Name"] == "lines" else column
-            for column in job.compact.table()["StorageDescriptor"]["Columns"]
-        ]
-        with job.compact.changed(Columns=columns):
-            refuses("type of lines: expected int, found bigint", nodes)
-        job.compact.update(PartitionKeys=[])
-        refuses(r"partition keys: expected \['trade_date'\], found \[\]", nodes)
-
-
-class TestCompactTable:
-    def test_holds_the_rows_of_the_wide_one_in_a_sorted_file_a_session(self, job: Job, raw: Path) -> None:
-        market = SimulatedMarket(tickers=40, quotes=200)
-        days = [date(2031, 3, day) for day in range(10, 14)]
-        write_quotes(raw, {day: market.session(day) for day in days})
-
-        job.run(days[0], days[-1])
-
-        assert job.compact.files() == {f"trade_date={day}": 1 for day in days}
-        for day in days:
-            (file,) = (job.compact.root / f"trade_date={day}").iterdir()
-            tickers = pq.read_table(file, partitioning=None)["ticker"].to_pylist()
-            assert tickers == sorted(market_tickers(job.wide.files(), day))
-        assert job.compact.rows() == job.wide.rows()
-        assert len(job.compact.rows()) > 4 * 30
-        (wide,), (compact,) = job.wide.types(), job.compact.types()
-        assert compact == (("ticker", "string"), *wide)
-
-    def test_alone_is_written_if_the_job_is_told_so(self, job: Job, raw: Path) -> None:
-        """The wide table is there all the same, without rows: Glue's target never has to make one."""
-        write_quotes(raw, {SESSION: [cash("ZZAA3"), cash("ZZBB4", codisi="B")]})
-        job.run(SESSION, compact_only=True)
-        assert job.wide.contents() == {}
-        assert job.wide.catalogued() == {
-            "columns": [(field.name, field.type) for field in refined.COLUMNS],
-            "keys": [("trade_date", "date"), ("ticker", "string")],
-            "partitions": {},
-        }
-        assert job.compact.files() == {f"trade_date={SESSION}": 1}
-        assert job.compact.catalogued() == {
-            "columns": [(field.name, field.type) for field in refined.COMPACT_COLUMNS],
-            "keys": [("trade_date", "date")],
-            "partitions": {(str(SESSION),): f"trade_date={SESSION}"},
-        }
-        job.run(SESSION, compact_only=False)
-        wide = job.wide.contents(), job.wide.table(), job.wide.catalogued()
-        assert len(wide[0]) == 2
-        write_quotes(raw, {day: [cash("ZZAA3", totneg=77)] for day in (SESSION, NEXT_DAY)})
-
-        job.run(SESSION, NEXT_DAY, compact_only=True)
-
-        assert (job.wide.contents(), job.wide.table(), job.wide.catalogued()) == wide
-        assert [(row["trade_date"], row["ticker"], row["trades"]) for row in job.compact.rows()] == [
-            (str(SESSION), "ZZAA3", 77),
-            (str(NEXT_DAY), "ZZAA3", 77),
-        ]
-        assert set(job.compact.catalogued()["partitions"]) == {(str(SESSION),), (str(NEXT_DAY),)}
-
     @pytest.mark.parametrize("value", ["yes", "True", ""])
-    def test_alone_is_asked_for_in_one_way(self, job: Job, raw: Path, value: str) -> None:
+    def test_writes_the_compact_table_alone_if_it_is_told_so_in_one_way(
+        self, job: Job, raw: Path, value: str
+    ) -> None:
         write_quotes(raw, {SESSION: [cash()]})
         with pytest.raises(ValueError, match=f"--compact_only is '{value}', expected true or false"):
             job.run_nodes(
@@ -719,33 +664,142 @@ class TestCompactTable:
             )
 
 
-class TestTables:
-    def test_that_lack_something_get_it_and_keep_what_they_have(self, job: Job, raw: Path) -> None:
-        write_quotes(raw, {SESSION: [cash()]})
+MARKET = SimulatedMarket(tickers=40, quotes=200)
+REFINED_DAYS = [date(2031, 3, day) for day in range(10, 14)]
+OLD_TABLE: Any = {
+    "Name": "bovespa_daily",
+    "Description": "An old one",
+    "TableType": "EXTERNAL_TABLE",
+    "Parameters": {"classification": "parquet", "owner": "research"},
+    "PartitionKeys": [{"Name": field.name, "Type": field.type} for field in refined.PARTITION_KEYS],
+    "StorageDescriptor": {
+        "Columns": [
+            {"Name": field.name, "Type": field.type, "Comment": field.comment}
+            for field in refined.COLUMNS[:-2]
+        ],
+        "Location": f"s3://{REFINED}/refined",
+    },
+}
+
+
+@pytest.fixture(scope="class")
+def filled(spark: SparkSession, buckets_root: Path, emulator: MiniStack) -> Iterator[Job]:
+    """The job once it has refined four sessions, of which the wide table was there before."""
+    with pytest.MonkeyPatch.context() as patch, as_the_job_finds_it(spark):
+        lead_to(emulator, patch)
+        empty_buckets(buckets_root)
+        empty_s3(buckets_root)
+        job = Job(spark, buckets_root)
         job.glue.create_database(DatabaseInput={"Name": job.database})
-        columns = [
-            {"Name": field.name, "Type": field.type, "Comment": field.comment} for field in refined.COLUMNS
-        ]
-        table: Any = {
-            "Name": "bovespa_daily",
-            "Description": "An old one",
-            "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"classification": "parquet", "owner": "research"},
-            "PartitionKeys": [{"Name": field.name, "Type": field.type} for field in refined.PARTITION_KEYS],
-            "StorageDescriptor": {"Columns": columns[:-2], "Location": f"s3://{REFINED}/refined"},
-        }
-        job.glue.create_table(DatabaseName=job.database, TableInput=table)
+        job.glue.create_table(DatabaseName=job.database, TableInput=OLD_TABLE)
+        write_quotes(job.raw, {day: MARKET.session(day) for day in REFINED_DAYS})
+        job.run(REFINED_DAYS[0], REFINED_DAYS[-1], compact_only=False)
+        yield job
 
-        job.run(SESSION)
 
-        made = job.wide.table()
+class TestLake:
+    """A lake that is filled."""
+
+    def test_has_the_rows_of_the_wide_table_in_a_sorted_compact_file_a_session(self, filled: Job) -> None:
+        assert filled.compact.files() == {f"trade_date={day}": 1 for day in REFINED_DAYS}
+        for day in REFINED_DAYS:
+            (file,) = (filled.compact.root / f"trade_date={day}").iterdir()
+            tickers = pq.read_table(file, partitioning=None)["ticker"].to_pylist()
+            assert tickers == sorted(market_tickers(filled.wide.files(), day))
+        assert filled.compact.rows() == filled.wide.rows()
+        assert len(filled.compact.rows()) > 4 * 30
+        (wide,), (compact,) = filled.wide.types(), filled.compact.types()
+        assert compact == (("ticker", "string"), *wide)
+
+    def test_gives_a_table_what_it_lacks_and_keeps_what_it_has(self, filled: Job) -> None:
+        made = filled.wide.table()
         assert made["Description"] == "An old one"
         assert made["Parameters"]["owner"] == "research"
         assert made["Parameters"]["partition_filtering.enabled"] == "true"
         bare = [{"Name": field.name, "Type": field.type} for field in refined.COLUMNS[-2:]]
-        assert made["StorageDescriptor"]["Columns"] == [*columns[:-2], *bare]
-        assert job.wide.indexes() == [["trade_date", "ticker"], ["ticker", "trade_date"]]
-        assert job.wide.files() == {f"trade_date={SESSION}/ticker=ZZAA3": 1}
+        assert made["StorageDescriptor"]["Columns"] == [*OLD_TABLE["StorageDescriptor"]["Columns"], *bare]
+        assert filled.wide.indexes() == [["trade_date", "ticker"], ["ticker", "trade_date"]]
+        assert set(filled.wide.catalogued()["partitions"].values()) == filled.wide.files().keys()
+
+    def test_is_as_it_was_where_something_is_not_as_it_should_be(
+        self, filled: Job, subtests: pytest.Subtests
+    ) -> None:
+        before, catalogued = (filled.wide.contents(), filled.compact.contents()), filled.wide.catalogued()
+        day = REFINED_DAYS[0]
+        nodes, argv = nodes_for(filled.database), arguments(day, database=filled.database)
+        made = filled.run_nodes(nodes, *argv, wanted=["node-reconciled"])
+
+        def refuses(message: str, again: str, nodes: Nodes = nodes) -> None:
+            with subtests.test(message), pytest.raises(RuntimeError, match=message):
+                filled.run_nodes(nodes, *argv, known=up_to(again, nodes, made))
+            assert before == (filled.wide.contents(), filled.compact.contents())
+
+        changed = nodes_for(filled.database)
+        _replace_in_sql("CAST(volume AS", "CAST(volume + 1 AS")(changed["node-refined"]["SparkSQL"])
+        refuses(r"^invariant broken: .* do not reconcile", "node-refined", changed)
+        write_quotes(filled.raw, {day: [cash(), odd_lot("F", codisi="B")]})
+        refuses(r"^invariant broken: .*expected 2 rows with a ticker of their own, found 1", "node-rawquotes")
+        write_quotes(filled.raw, {day: MARKET.session(day)})
+        assert filled.wide.catalogued() == catalogued
+
+        with filled.wide.changed(Location="s3://elsewhere/"):
+            refuses(r"found s3://elsewhere.*stacks\.tables --drop", "node-prepare")
+        with filled.compact.changed(Location="s3://elsewhere/"):
+            refuses(
+                r"bovespa_daily_compact: location: .*found s3://elsewhere.*stacks\.tables --drop",
+                "node-prepare",
+            )
+        columns = [
+            {**column, "Type": "bigint"} if column["Name"] == "lines" else column
+            for column in filled.compact.table()["StorageDescriptor"]["Columns"]
+        ]
+        with filled.compact.changed(Columns=columns):
+            refuses("type of lines: expected int, found bigint", "node-prepare")
+        partition_keys = filled.compact.table()["PartitionKeys"]
+        filled.compact.update(PartitionKeys=[])
+        refuses(r"partition keys: expected \['trade_date'\], found \[\]", "node-prepare")
+        filled.compact.update(PartitionKeys=partition_keys)
+
+    def test_has_a_session_replaced_and_the_others_as_they_were(self, filled: Job) -> None:
+        day, *others = REFINED_DAYS
+        wide, compact = filled.wide.contents(), filled.compact.contents()
+        catalogued = filled.compact.catalogued()
+
+        write_quotes(filled.raw, {day: [cash("ZZAA3", totneg=77), cash("ZZCC5", codisi="C")]})
+        filled.run(day)
+
+        def of_others(contents: Mapping[Path, bytes]) -> dict[Path, bytes]:
+            return {file: body for file, body in contents.items() if f"trade_date={day}" not in str(file)}
+
+        assert of_others(filled.wide.contents()) == of_others(wide)
+        assert of_others(filled.compact.contents()) == of_others(compact)
+        own = {f"trade_date={day}/ticker={ticker}" for ticker in ("ZZAA3", "ZZCC5")}
+        folders = filled.wide.files()
+        assert {folder for folder in folders if f"trade_date={day}/" in folder} == own
+        assert set(folders.values()) == {1}
+        assert set(filled.wide.catalogued()["partitions"].values()) == folders.keys()
+        assert filled.compact.catalogued() == catalogued
+        assert filled.compact.files() == {f"trade_date={each}": 1 for each in (day, *others)}
+        for table in (filled.wide, filled.compact):
+            rows = [(row["ticker"], row["trades"]) for row in table.rows() if row["trade_date"] == str(day)]
+            assert rows == [("ZZAA3", 77), ("ZZCC5", 50)]
+
+    def test_has_the_compact_table_alone_changed_if_the_job_is_told_so(self, filled: Job) -> None:
+        day, new = REFINED_DAYS[-1], REFINED_DAYS[-1] + timedelta(days=1)
+        wide = filled.wide.contents(), filled.wide.table(), filled.wide.catalogued()
+        write_quotes(filled.raw, {each: [cash("ZZAA3", totneg=78)] for each in (day, new)})
+
+        filled.run(day, new, compact_only=True)
+
+        assert (filled.wide.contents(), filled.wide.table(), filled.wide.catalogued()) == wide
+        rows = [(row["trade_date"], row["ticker"], row["trades"]) for row in filled.compact.rows()]
+        assert [row for row in rows if row[0] >= str(day)] == [
+            (str(day), "ZZAA3", 78),
+            (str(new), "ZZAA3", 78),
+        ]
+        assert set(filled.compact.catalogued()["partitions"]) == {
+            (str(each),) for each in (*REFINED_DAYS, new)
+        }
 
 
 def market_tickers(files: Iterable[str], session: date) -> list[str]:
@@ -771,35 +825,14 @@ class TestStandIns:
         glue.purge_s3_path(path, {"retentionPeriod": 0})
         assert not new.exists()
 
-    @pytest.mark.parametrize(
-        ("node", "properties"),
-        [
-            ("node-withsums", {"JoinType": "equijoin"}),
-            ("node-naming", {"LogicalOperator": "OR"}),
-            ("node-close", {"SourcePath": ["`sum(voltot)`"]}),
-        ],
-    )
-    def test_what_is_not_known_to_run_as_on_glue_is_refused(
-        self, spark: SparkSession, raw: Path, node: str, properties: dict[str, object]
-    ) -> None:
-        _write_sample(raw)
+    def test_a_target_that_would_change_its_table_is_refused(self, spark: SparkSession) -> None:
         nodes = nodes_for()
-        (kind,) = nodes[node]
-        nodes[node][kind].update(properties)
-        with pytest.raises(GlueError):
-            graph_rows(spark, nodes, SESSION)
-
-    def test_a_target_without_rows_to_tell_it_the_columns_must_not_change_the_table(
-        self, spark: SparkSession, aws: MiniStack, buckets: Path
-    ) -> None:
-        sink = S3ParquetSink(
-            boto3.client("glue"), path=f"s3://{REFINED}/refined/", partition_keys=["trade_date"]
+        nodes["node-target"]["S3GlueParquetTarget"]["SchemaChangePolicy"]["UpdateBehavior"] = (
+            "UPDATE_IN_DATABASE"
         )
-        rows = spark.createDataFrame([], "lines int, trade_date date")
-        sink.write(rows, compression="snappy")
-        assert list((buckets / REFINED).rglob("*.parquet")) == []
-        with pytest.raises(GlueError, match=r"a\.b: a frame without rows, under UPDATE_IN_DATABASE"):
-            sink.update_catalog(rows, database="a", table="b", behavior="UPDATE_IN_DATABASE")
+        rows = DynamicFrame(spark.range(0))
+        with pytest.raises(GlueError, match=r"UPDATE_IN_DATABASE.* cannot be run here"):
+            Interpreter(nodes, [], spark).results("node-target", known={"node-rows": rows})
 
     def test_a_node_of_an_unknown_type_is_refused(self, spark: SparkSession, raw: Path) -> None:
         with pytest.raises(GlueError, match="a node of type Union"):

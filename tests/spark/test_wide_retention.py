@@ -73,185 +73,127 @@ def lake(spark: SparkSession, s3_buckets: Path) -> BoundLake:
     return BoundLake(folder=s3_buckets, glue=boto3.client("glue"))
 
 
-def test_a_range_writes_its_newest_sessions_wide_and_the_older_ones_compact_only(lake: BoundLake) -> None:
-    lake.put_days(DAYS)
-    before = {day: lake.versions(day) for day in DAYS}
-    lake.keep(2, MONDAY, FRIDAY)
-    assert lake.wide_days() == {THURSDAY, FRIDAY}
-    assert lake.compact_days() == set(DAYS)
-    # Not first written and then removed
-    assert {day for day in DAYS if lake.versions(day) != before[day]} == {THURSDAY, FRIDAY}
-    assert "those older than the newest 2" in lake.tables()[0]["Description"]
-
-
-def test_a_daily_run_beyond_the_bound_takes_out_one_session_and_leaves_all_else_as_it_is(
+def test_the_newest_sessions_are_wide_from_a_range_to_a_day_to_a_correction(
     lake: BoundLake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lake.put_days(DAYS[:4])
-    lake.keep(3, MONDAY, WEDNESDAY)
-    assert lake.wide_days() == {MONDAY, TUESDAY, WEDNESDAY}
-    before = lake.files()
+    lake.put_days(DAYS)
+    before = {day: lake.versions(day) for day in DAYS}
+    lake.keep(2, MONDAY, WEDNESDAY)
+    assert lake.wide_days() == {TUESDAY, WEDNESDAY}
+    assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY}
+    # Not first written and then removed
+    assert {day for day in DAYS if lake.versions(day) != before[day]} == {TUESDAY, WEDNESDAY}
+    assert "those older than the newest 2" in lake.tables()[0]["Description"]
     assert "taken out" not in capsys.readouterr().out
 
-    lake.keep(3, THURSDAY)
-
-    assert lake.wide_days() == {TUESDAY, WEDNESDAY, THURSDAY}
+    # A daily run takes out one session and leaves all else as it is
+    files = lake.files()
+    lake.keep(2, THURSDAY)
+    assert lake.wide_days() == {WEDNESDAY, THURSDAY}
     assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY, THURSDAY}
     after = lake.files()
-    assert {file: after.get(file) for file in before if after.get(file) != before[file]} == {
-        key("ZZAA3", MONDAY): None,
-        key("A%2FB%3DC%25", MONDAY): None,
+    assert {file: after.get(file) for file in files if after.get(file) != files[file]} == {
+        key("ZZAA3", TUESDAY): None,
+        key("A%2FB%3DC%25", TUESDAY): None,
     }
     name = f"{lake.database}.bovespa_daily"
     assert (
-        f"2031-03-10  taken out of {name}: 2 partitions, 2 files; its rows are in {name}_compact"
+        f"2031-03-11  taken out of {name}: 2 partitions, 2 files; its rows are in {name}_compact"
         in capsys.readouterr().out
     )
 
-
-def test_a_lower_bound_takes_out_all_that_is_older_and_none_of_the_compact_table(lake: BoundLake) -> None:
-    lake.put_days(DAYS)
-    lake.keep(0, MONDAY, FRIDAY)
-    compact = lake.compact()
-    lake.keep(2, FRIDAY)
-    assert lake.wide_days() == {THURSDAY, FRIDAY}
-    assert lake.compact() == compact
-    assert compact[0].keys() == {compact_key(day) for day in DAYS}
-
-
-def test_an_old_session_that_is_refined_again_is_corrected_in_the_compact_table_alone(
-    lake: BoundLake,
-) -> None:
-    lake.put_days(DAYS[:3])
-    lake.keep(2, MONDAY, WEDNESDAY)
-    before = lake.versions(MONDAY)
+    # An old session that is refined again is corrected in the compact table alone
     lake.put_session([cash("ZZAA3", voltot=Decimal("99.00"))], MONDAY)
     lake.keep(2, MONDAY)
     assert [(row["ticker"], row["volume"]) for row in lake.rows(compact_key(MONDAY))] == [
         ("ZZAA3", Decimal("99.00"))
     ]
-    assert lake.wide_days() == {TUESDAY, WEDNESDAY}
-    assert lake.versions(MONDAY) == before
+    assert lake.wide_days() == {WEDNESDAY, THURSDAY}
+    assert lake.versions(MONDAY) == before[MONDAY]
 
-
-@pytest.mark.parametrize("argv", [(), ("--wide_sessions", "0")], ids=["by default", "with 0"])
-def test_every_session_stays_wide_by_default_and_with_0(lake: BoundLake, argv: tuple[str, ...]) -> None:
-    lake.put_days(DAYS[:3])
-    lake.run_range(MONDAY, TUESDAY, *argv)
-    lake.run_range(WEDNESDAY, WEDNESDAY, *argv)
-    assert lake.wide_days() == lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY}
-    assert "older than the newest" not in lake.tables()[0]["Description"]
-
-
-def test_a_run_with_compact_only_leaves_the_wide_table_as_it_is_whatever_its_bound(lake: BoundLake) -> None:
-    lake.put_days(DAYS[:3])
-    lake.keep(0, MONDAY, TUESDAY)
+    # A run with compact only leaves the wide table as it is, whatever its bound
     wide = lake.partitions(), lake.tables()[0]
-    lake.keep(1, WEDNESDAY, None, "--compact_only", "true")
-    assert lake.wide_days() == {MONDAY, TUESDAY}
+    lake.keep(1, FRIDAY, None, "--compact_only", "true")
+    assert lake.wide_days() == {WEDNESDAY, THURSDAY}
     assert (lake.partitions(), lake.tables()[0]) == wide
-    assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY}
+    assert lake.compact_days() == set(DAYS)
+
+
+def test_all_are_wide_by_default_and_a_bound_takes_out_the_older_ones_wherever_runs_have_died(
+    lake: BoundLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next run ends what was begun; in between no partition is without its file."""
+    lake.put_days(DAYS)
+    lake.run_range(MONDAY, TUESDAY)
+    lake.run_range(WEDNESDAY, FRIDAY)
+    assert lake.wide_days() == lake.compact_days() == set(DAYS)
+    assert "older than the newest" not in lake.tables()[0]["Description"]
+    compact = lake.compact()
+
+    # In the midst of a session's partitions
+    unregister = Catalog._unregister
+
+    def fail_on_the_second(catalog: Catalog, values: tuple[str, ...]) -> None:
+        if values[1] == "ZZAA3":
+            raise ConnectionError("the catalog is away")
+        unregister(catalog, values)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(Catalog, "_unregister", fail_on_the_second)
+        with pytest.raises(ConnectionError, match="the catalog is away"):
+            lake.keep(2, FRIDAY)
+    assert (str(MONDAY), "ZZAA3") in lake.partitions()
+    assert (str(MONDAY), "A/B=C%") not in lake.partitions()
+    assert key("ZZAA3", MONDAY) in lake.files()
+
+    # Between catalog and files
+    with monkeypatch.context() as crash:
+        crash.setattr("refinement.retention.delete", _fail_on_objects)
+        with pytest.raises(ConnectionError, match="2 objects of 2031-03-10"):
+            lake.keep(2, FRIDAY)
+    # Monday is out of the catalog with its files still there, Tuesday is as it was
+    assert {day for day, _ in lake.partitions()} == {str(day) for day in DAYS[1:]}
+    assert {key("ZZAA3", day) for day in DAYS} < lake.files().keys()
+
+    lake.keep(2, FRIDAY)
+    assert lake.wide_days() == {THURSDAY, FRIDAY}
+    assert lake.compact() == compact
 
 
 def test_sessions_that_the_compact_table_lacks_stay_wide_until_they_are_refined_again(
     lake: BoundLake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lake.put_days(DAYS[:4])
-    lake.keep(0, MONDAY, THURSDAY)
-    boto3.client("s3").delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
+    lake.put_days(DAYS)
+    lake.keep(0, MONDAY, FRIDAY)
+    s3 = boto3.client("s3")
+    # Monday's compact folder has no Parquet file, Tuesday no partition
+    s3.delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
+    for name in ("_SUCCESS", "_temporary/0/part-00000.parquet", ".part-00000.parquet"):
+        s3.put_object(Bucket=REFINED, Key=f"refined_compact/trade_date={MONDAY}/{name}", Body=b"")
     lake.glue.delete_partition(
         DatabaseName=lake.database, TableName="bovespa_daily_compact", PartitionValues=[str(TUESDAY)]
     )
+    # The visual job has named Wednesday's compact file
+    other_name = f"refined_compact/trade_date={WEDNESDAY}/run-1-part-block-0-0-r-00000-snappy.parquet"
+    s3.copy_object(Bucket=REFINED, Key=other_name, CopySource=f"{REFINED}/{compact_key(WEDNESDAY)}")
+    s3.delete_object(Bucket=REFINED, Key=compact_key(WEDNESDAY))
+    # A run has died in the midst of taking Thursday out: it has no partition, and one file of two
+    for ticker in TICKERS:
+        lake.glue.delete_partition(
+            DatabaseName=lake.database, TableName=lake.table, PartitionValues=[str(THURSDAY), ticker]
+        )
+    s3.delete_object(Bucket=REFINED, Key=key("ZZAA3", THURSDAY))
 
-    lake.keep(1, THURSDAY)
-    assert lake.wide_days() == {MONDAY, TUESDAY, THURSDAY}
+    lake.keep(1, FRIDAY)
+    assert lake.wide_days() == {MONDAY, TUESDAY, FRIDAY}
     assert (
         f"2031-03-10 to 2031-03-11 (2 sessions)  not taken out of {lake.database}.bovespa_daily: "
         "no file or no partition in" in capsys.readouterr().out
     )
 
-    lake.keep(1, MONDAY, TUESDAY)
-    assert lake.wide_days() == {THURSDAY}
-    assert lake.compact_days() == {MONDAY, TUESDAY, WEDNESDAY, THURSDAY}
-
-
-def test_a_session_stays_wide_beside_a_compact_folder_without_a_parquet_file(lake: BoundLake) -> None:
-    lake.put_days(DAYS[:2])
-    lake.keep(0, MONDAY, TUESDAY)
-    s3 = boto3.client("s3")
-    s3.delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
-    for name in ("_SUCCESS", "_temporary/0/part-00000.parquet", ".part-00000.parquet"):
-        s3.put_object(Bucket=REFINED, Key=f"refined_compact/trade_date={MONDAY}/{name}", Body=b"")
-    lake.keep(1, TUESDAY)
-    assert lake.wide_days() == {MONDAY, TUESDAY}
-
-
-def test_sessions_whose_compact_file_the_visual_job_has_named_count_and_are_taken_out(
-    lake: BoundLake,
-) -> None:
-    lake.put_days(DAYS[:2])
-    lake.keep(0, MONDAY)
-    s3 = boto3.client("s3")
-    other_name = f"refined_compact/trade_date={MONDAY}/run-1-part-block-0-0-r-00000-snappy.parquet"
-    s3.copy_object(Bucket=REFINED, Key=other_name, CopySource=f"{REFINED}/{compact_key(MONDAY)}")
-    s3.delete_object(Bucket=REFINED, Key=compact_key(MONDAY))
-    lake.keep(1, TUESDAY)
-    assert lake.wide_days() == {TUESDAY}
-
-
-class TestCrash:
-    """The next run ends what was begun; in between no partition is without its file."""
-
-    def test_between_catalog_and_files(self, lake: BoundLake, monkeypatch: pytest.MonkeyPatch) -> None:
-        lake.put_days(DAYS[:3])
-        lake.keep(0, MONDAY, WEDNESDAY)
-        compact = lake.compact()
-        with monkeypatch.context() as crash:
-            crash.setattr("refinement.retention.delete", _fail_on_objects)
-            with pytest.raises(ConnectionError, match="2 objects of 2031-03-10"):
-                lake.keep(1, WEDNESDAY)
-        # Monday is out of the catalog with its files still there, Tuesday is as it was
-        assert {day for day, _ in lake.partitions()} == {str(TUESDAY), str(WEDNESDAY)}
-        assert {key("ZZAA3", day) for day in DAYS[:3]} < lake.files().keys()
-
-        lake.keep(1, WEDNESDAY)
-        assert lake.wide_days() == {WEDNESDAY}
-        assert lake.compact() == compact
-
-    def test_in_the_midst_of_a_sessions_partitions(
-        self, lake: BoundLake, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        lake.put_days(DAYS[:2])
-        lake.keep(0, MONDAY, TUESDAY)
-        unregister = Catalog._unregister
-
-        def fail_on_the_second(catalog: Catalog, values: tuple[str, ...]) -> None:
-            if values[1] == "ZZAA3":
-                raise ConnectionError("the catalog is away")
-            unregister(catalog, values)
-
-        with monkeypatch.context() as crash:
-            crash.setattr(Catalog, "_unregister", fail_on_the_second)
-            with pytest.raises(ConnectionError, match="the catalog is away"):
-                lake.keep(1, TUESDAY)
-        assert (str(MONDAY), "ZZAA3") in lake.partitions()
-        assert (str(MONDAY), "A/B=C%") not in lake.partitions()
-        assert key("ZZAA3", MONDAY) in lake.files()
-
-        lake.keep(1, TUESDAY)
-        assert lake.wide_days() == {TUESDAY}
-
-    def test_in_the_midst_of_a_sessions_files(self, lake: BoundLake) -> None:
-        """As another run has left it: no partition, and one file of two."""
-        lake.put_days(DAYS[:2])
-        lake.keep(0, MONDAY, TUESDAY)
-        for ticker in TICKERS:
-            lake.glue.delete_partition(
-                DatabaseName=lake.database, TableName=lake.table, PartitionValues=[str(MONDAY), ticker]
-            )
-        boto3.client("s3").delete_object(Bucket=REFINED, Key=key("ZZAA3", MONDAY))
-        lake.keep(1, TUESDAY)
-        assert lake.wide_days() == {TUESDAY}
+    lake.keep(1, MONDAY, WEDNESDAY)
+    assert lake.wide_days() == {FRIDAY}
+    assert lake.compact_days() == set(DAYS)
 
 
 def _fail_on_objects(_s3: Any, _bucket: str, keys: list[str], span: str) -> None:

@@ -23,17 +23,26 @@ from refinement.adjustment import events, kept, state
 from refinement.adjustment.actions import Action
 from refinement.adjustment.runs import Run
 from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
-from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
+from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS
 from refinement.errors import RefineError
 from sandbox.ministack import MiniStack
-from tests.fixtures.adjustment import ISIN, Row, action, history, row, session_table, stock, weekdays
+from tests.fixtures.adjustment import (
+    ISIN,
+    Row,
+    action,
+    actions_table,
+    history,
+    row,
+    session_table,
+    stock,
+    weekdays,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 D = Decimal
 TABLES = (EVENTS_KEY, FACTORS_KEY)
-ACTIONS = arrow.schema(Field(name, kind, "") for name, kind in ACTION_COLUMNS.items())
 
 
 class Buckets:
@@ -55,8 +64,7 @@ class Buckets:
         self.put(self.refined, f"{keys.COMPACT}{day}/{name}", session_table(rows))
 
     def put_actions(self, issuer: str, actions: Iterable[Action]) -> None:
-        table = pa.Table.from_pylist([one._asdict() for one in actions], schema=ACTIONS)
-        self.put(self.raw, keys.corporate_actions(issuer), table)
+        self.put(self.raw, keys.corporate_actions(issuer), actions_table(actions))
 
     def refresh(self, **options: Any) -> None:
         refresh(self.s3, raw_bucket=self.raw, refined_bucket=self.refined, **options)
