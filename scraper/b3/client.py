@@ -18,7 +18,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -244,6 +244,7 @@ class B3Client:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._limits = _Limits(deadline, max_bytes)
+        self._page_limits = _Limits(deadline, min(PAGE_MAX_BYTES, max_bytes))
         self._year_limits = _Limits(year_deadline, year_max_bytes)
         self._actions_limits = _Limits(
             min(ACTIONS_DEADLINE, deadline), min(PAGE_MAX_BYTES, max_bytes), actions_pause
@@ -272,7 +273,7 @@ class B3Client:
             RefusedError: A firewall answered.
             DownloadError: B3 gave no usable answer.
         """
-        return self._fetch(cotahist.of_session(self._quotes_base_url, session))
+        return self._fetch(cotahist.of_session(self._quotes_base_url, session), self._limits)
 
     def year_quotes(self, year: int, path: Path, progress: Progress | None = None) -> FoundFile | Absent:
         """The ZIP with the quotes of a year, as a file, since it may have hundreds of megabytes.
@@ -315,8 +316,7 @@ class B3Client:
             DownloadError: B3 gave no usable answer, or served no portfolio.
         """
         url = index_portfolio.of_page(self._index_base_url, index, page)
-        limits = replace(self._limits, max_bytes=min(PAGE_MAX_BYTES, self._limits.max_bytes))
-        answer = self._fetch(url, limits)
+        answer = self._fetch(url, self._page_limits)
         if isinstance(answer, Absent):
             if answer.reason is Absence.PAGE:
                 raise RefusedError(refusal(answer))
@@ -396,9 +396,8 @@ class B3Client:
             )
         return answer
 
-    def _fetch(self, url: str, limits: _Limits | None = None) -> Found | Absent:
-        """A file that fits into memory, within `limits` if they are not those of any file."""
-        limits = limits or self._limits
+    def _fetch(self, url: str, limits: _Limits) -> Found | Absent:
+        """A file that fits into memory."""
 
         def keep(chunks: Iterator[bytes], content_type: str) -> Found | Absent:
             content = b"".join(chunks)

@@ -23,7 +23,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -51,6 +51,7 @@ from scraper.b3.oddities import Oddity, TrailerCount, told
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 READER_VERSION = "2"
 """Raise it when the readers make other rows of the same bytes: what older ones wrote is then written anew."""
@@ -177,13 +178,6 @@ class OvertakenError(ScraperError):
     """Others keep writing an object between our reading and our writing it."""
 
 
-def encode_actions(table: pa.Table) -> bytes:
-    """An issuer's corporate actions as a Parquet file. Same rows, same bytes, of whichever answers."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="snappy")
-    return sink.getvalue().to_pybytes()
-
-
 def encode_session(quotes: pa.Table, lineage: Lineage) -> bytes:
     """A session's quotes as the Parquet file of a backfill. Same rows and lineage, same bytes.
 
@@ -191,10 +185,7 @@ def encode_session(quotes: pa.Table, lineage: Lineage) -> bytes:
         quotes: Rows of `cotahist.COTAHIST_SCHEMA`, in however many batches.
         lineage: Where they come from.
     """
-    sink = pa.BufferOutputStream()
-    whole = quotes.combine_chunks().replace_schema_metadata(lineage.metadata())
-    pq.write_table(whole, sink, compression="snappy")
-    return sink.getvalue().to_pybytes()
+    return _parquet(quotes.combine_chunks().replace_schema_metadata(lineage.metadata()))
 
 
 class RawBucket:
@@ -249,10 +240,7 @@ class RawBucket:
     def partitions(self, year: int) -> dict[date, Partition]:
         """The partitions of a year's sessions, by one sweep of the listing."""
         found: dict[date, Partition] = {}
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._name, Prefix=f"{keys.SESSIONS}{year}-"
-        )
-        for item in (item for page in pages for item in page.get("Contents", [])):
+        for item in self._listed(f"{keys.SESSIONS}{year}-"):
             if match := keys.SESSION_KEY.fullmatch(item["Key"]):
                 session = date.fromisoformat(match[1])
                 before = found.get(session, Partition())
@@ -269,14 +257,12 @@ class RawBucket:
 
     def delete_backfill(self, session: date) -> None:
         """Delete the backfilled file of a session, which may be gone already."""
-        key = keys.backfill(session)
-        self._s3.delete_object(Bucket=self._name, Key=key)
+        self._s3.delete_object(Bucket=self._name, Key=keys.backfill(session))
 
     def read_daily(self, session: date) -> bytes | None:
         """The daily file of a session; None if it has none."""
-        daily = keys.daily(session)
         try:
-            return self._s3.get_object(Bucket=self._name, Key=daily)["Body"].read()
+            return self._s3.get_object(Bucket=self._name, Key=keys.daily(session))["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             return None
 
@@ -285,13 +271,9 @@ class RawBucket:
 
         As of `Partition.backfill`, it may be no MD5 and equal none.
         """
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._name, Prefix=f"{keys.REVISIONS}{year}-"
-        )
         return {
             date.fromisoformat(match[1]): item["ETag"].strip('"')
-            for page in pages
-            for item in page.get("Contents", [])
+            for item in self._listed(f"{keys.REVISIONS}{year}-")
             if (match := keys.REVISION_KEY.fullmatch(item["Key"]))
         }
 
@@ -368,13 +350,9 @@ class RawBucket:
 
     def levels_written(self, index: str) -> dict[int, datetime]:
         """The years that the bucket has levels of an index of, and when those were written."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._name, Prefix=f"{keys.INDEX_LEVELS}{index}_"
-        )
         return {
             int(match[2]): item["LastModified"]
-            for page in pages
-            for item in page.get("Contents", [])
+            for item in self._listed(f"{keys.INDEX_LEVELS}{index}_")
             if (match := keys.LEVELS_KEY.fullmatch(item["Key"]))
         }
 
@@ -424,7 +402,7 @@ class RawBucket:
             before = [] if content is None else [pq.read_table(pa.BufferReader(content))]
             table = merge([*before, said])
             merged = MergedActions(key, table, table.num_rows - sum(each.num_rows for each in before))
-            encoded = encode_actions(table)
+            encoded = _parquet(table)
             if encoded == content or self._put_tagged(key, encoded, tag, lineage.metadata()):
                 return merged
         raise OvertakenError(
@@ -433,12 +411,11 @@ class RawBucket:
 
     def session_keys(self) -> dict[date, str]:
         """The key of each session's quotes, in one sweep of the listing."""
-        found: dict[date, str] = {}
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=keys.SESSIONS)
-        for item in (item for page in pages for item in page.get("Contents", [])):
-            if match := keys.SESSION_KEY.fullmatch(item["Key"]):
-                found[date.fromisoformat(match[1])] = item["Key"]
-        return found
+        return {
+            date.fromisoformat(match[1]): item["Key"]
+            for item in self._listed(keys.SESSIONS)
+            if (match := keys.SESSION_KEY.fullmatch(item["Key"]))
+        }
 
     def named_issuers(self, key: str) -> set[NamedIssuer]:
         """The issuers of the papers that traded in the cash market, by the quotes of a session.
@@ -532,9 +509,7 @@ class RawBucket:
 
     def quarantined(self, source: str, filed: str) -> list[Quarantined]:
         """What lies in quarantine of a source under a day or a year, the newest first."""
-        prefix = f"{keys.QUARANTINE}{source}/{filed}/"
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix)
-        items = [item for page in pages for item in page.get("Contents", [])]
+        items = self._listed(f"{keys.QUARANTINE}{source}/{filed}/")
         return [
             self._quarantined(item["Key"], item["LastModified"])
             for item in sorted(items, key=lambda item: item["LastModified"], reverse=True)
@@ -566,8 +541,7 @@ class RawBucket:
 
     def session_written(self, session: date) -> datetime | None:
         """When the daily file of a session was written; None if there is none."""
-        daily = keys.daily(session)
-        return self._modified(daily)
+        return self._modified(keys.daily(session))
 
     def announce(self, session: date) -> None:
         """Write the daily file of a session over itself, as it is: S3 tells of it again."""
@@ -621,6 +595,11 @@ class RawBucket:
             s3_additional_kwargs={"Metadata": lineage.metadata()},
         )
 
+    def _listed(self, prefix: str) -> Iterator[ObjectTypeDef]:
+        """The objects whose keys begin with a prefix, as a listing has them, in the order of the keys."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix):
+            yield from page.get("Contents", [])
+
     def _files(self, session: date) -> set[str]:
         return {key for key in (keys.daily(session), keys.backfill(session)) if self._exists(key)}
 
@@ -666,6 +645,13 @@ class RawBucket:
     def _write_json(self, key: str, document: Mapping[str, Any]) -> None:
         body = json.dumps(document, indent=1, ensure_ascii=False).encode()
         self._s3.put_object(Bucket=self._name, Key=key, Body=body, ContentType="application/json")
+
+
+def _parquet(table: pa.Table) -> bytes:
+    """A table as a Parquet file. Same rows and metadata, same bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="snappy")
+    return sink.getvalue().to_pybytes()
 
 
 def _refused(address: str, reason: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from sandbox.b3.formats import LAYOUT
@@ -129,10 +130,7 @@ def _check_daily(data: bytes) -> None:
         assert frame is not None
         _require(text is not None, "it took a ZIP that holds no text")
         assert text is not None
-        types = [column.pyarrow_dtype for column in frame.dtypes]
-        _require(list(frame.columns) == COTAHIST_SCHEMA.names, "other columns than the schema's")
-        _require(types == COTAHIST_SCHEMA.types, "other types than the schema's")
-        _compare(pa.Table.from_pandas(frame, schema=COTAHIST_SCHEMA), text, SESSION)
+        _compare(_table(frame, COTAHIST_SCHEMA), text, SESSION)
 
 
 def _check_annual(data: bytes) -> None:
@@ -203,10 +201,7 @@ def _check_portfolio(data: bytes) -> None:
             return
     day, rows = naive.portfolio(pages)
     _require(f"{read.portfolio_date:%d/%m/%y}" == day, "another date than the header's")
-    types = [column.pyarrow_dtype for column in read.frame.dtypes]
-    _require(list(read.frame.columns) == PORTFOLIO_SCHEMA.names, "other columns than the schema's")
-    _require(types == PORTFOLIO_SCHEMA.types, "other types than the schema's")
-    found = pa.Table.from_pandas(read.frame, schema=PORTFOLIO_SCHEMA).to_pylist()
+    found = _table(read.frame, PORTFOLIO_SCHEMA).to_pylist()
     reductors = {row.pop("reductor") for row in found}
     _require(len(reductors) == 1, "several reductors")
     _require({row.pop("index_code") for row in found} == {"IBOV"}, "another index")
@@ -226,10 +221,7 @@ def _check_levels(data: bytes) -> None:
     _require((read is None) == (expected is None), "an index that B3 knows taken for another, or the reverse")
     if read is None or expected is None:
         return
-    types = [column.pyarrow_dtype for column in read.frame.dtypes]
-    _require(list(read.frame.columns) == LEVEL_SCHEMA.names, "other columns than the schema's")
-    _require(types == LEVEL_SCHEMA.types, "other types than the schema's")
-    found = pa.Table.from_pandas(read.frame, schema=LEVEL_SCHEMA).to_pylist()
+    found = _table(read.frame, LEVEL_SCHEMA).to_pylist()
     _require({row["index_code"] for row in found} <= {"IBOV"}, "another index")
     _require([(row["trade_date"], row["level"]) for row in found] == expected, "other levels than the cells'")
     pairs = pairwise(expected)
@@ -277,7 +269,7 @@ def _check_actions(data: bytes) -> None:
 
 
 _COTAHIST = ("scraper/b3/cotahist/reader.py", "scraper/b3/cotahist/records.py", "scraper/b3/archive.py")
-_OF_NEITHER = {"_plain_characters", "decode_quotes"}  # run when the module is loaded, and for others to call
+_OF_NEITHER = {"_plain_characters"}  # run when the module is loaded
 _OF_SESSIONS = {"read_session", "open_text", "read_text", "_count_of_session"}
 _OF_YEARS = {
     *("read_year", "_quotes", "_ahead", "_sessions", "_starts", "_joined", "_is_blank", "count_of_year"),
@@ -381,6 +373,13 @@ def _require_refusable(text: bytes | None, refusal: InvalidData, session: date |
         return
     wanted = all(day == session if session else day.year == YEAR for day in days)
     _require(not wanted, f"it refused a sound file: {refusal}")
+
+
+def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    types = [column.pyarrow_dtype for column in frame.dtypes]
+    _require(list(frame.columns) == schema.names, "other columns than the schema's")
+    _require(types == schema.types, "other types than the schema's")
+    return pa.Table.from_pandas(frame, schema=schema)
 
 
 def _compare(table: pa.Table, text: bytes, session: date) -> None:

@@ -79,13 +79,11 @@ def mutate_portfolio(data: bytes, rng: random.Random, change: RandomBytes, limit
     """Another portfolio, or something that is none any more."""
     pages = data.split(PAGE_SEPARATOR)
     try:
-        answers = [json.loads(page) for page in pages]
-        answers = [json.loads(answer) if isinstance(answer, str) else answer for answer in answers]
+        answers = [naive.nested_json(page) for page in pages]
     except (ValueError, RecursionError):
         return change(data, limit)
     if rng.random() < 0.2:
         return change(data, limit)
-    answers = copy.deepcopy(answers)
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         _mutate_answers(answers, rng)
     if rng.random() < 0.6:
@@ -102,8 +100,7 @@ def mutate_actions(data: bytes, rng: random.Random, change: RandomBytes, limit: 
 def mutate_levels(data: bytes, rng: random.Random, change: RandomBytes, limit: int) -> bytes:
     """Another year of levels, or something that is none any more."""
     try:
-        answer = json.loads(data)
-        answer = json.loads(answer) if isinstance(answer, str) else answer
+        answer = naive.nested_json(data)
         rows = {number: row for number, row in enumerate(answer["results"]) if isinstance(row, dict)}
         extremes = {name: answer[name] for name in ("min", "max")}
     except (ValueError, RecursionError, TypeError, KeyError):

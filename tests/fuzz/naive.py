@@ -157,10 +157,7 @@ def _require(condition: bool, what: str) -> None:
 
 def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
     """The date and the rows of a portfolio that a reader has taken; nothing is checked."""
-    answers = []
-    for page in pages:
-        answer = json.loads(page)
-        answers.append(json.loads(answer) if isinstance(answer, str) else answer)
+    answers = [nested_json(page) for page in pages]
     header = answers[0]["header"]
     rows = [row for answer in answers for row in answer["results"]]
     return header["date"].strip(), [
@@ -179,7 +176,7 @@ def portfolio(pages: list[bytes]) -> tuple[str, list[Row]]:
 
 def levels(body: bytes, year: int) -> list[tuple[date, Decimal]] | None:
     """The levels of an answer that a reader has taken, in order; None of null. Nothing is checked."""
-    answer = _json(body)
+    answer = nested_json(body)
     if answer is None:
         return None
     return sorted(
@@ -190,39 +187,20 @@ def levels(body: bytes, year: int) -> list[tuple[date, Decimal]] | None:
     )
 
 
-_ROW: Row = {
-    "issuer": None,
-    "call": None,
-    "category": None,
-    "isin": None,
-    "asset_issued": None,
-    "type_stock": None,
-    "label": None,
-    "approved_on": None,
-    "last_date_prior": None,
-    "payment_date": None,
-    "rate": None,
-    "quoted_per_shares": None,
-    "factor": None,
-    "percentage": None,
-    "price_unit": None,
-    "subscription_date": None,
-    "trading_period": None,
-    "related_to": None,
-    "remarks": None,
-    "closing_price": None,
-    "closing_price_date": None,
-    "ratio": None,
-    "corporate_action_price": None,
-    "occurrence": None,
-    "first_seen": None,
-    "last_seen": None,
-}
+_ROW: Row = dict.fromkeys(
+    (
+        *("issuer", "call", "category", "isin", "asset_issued", "type_stock", "label", "approved_on"),
+        *("last_date_prior", "payment_date", "rate", "quoted_per_shares", "factor", "percentage"),
+        *("price_unit", "subscription_date", "trading_period", "related_to", "remarks", "closing_price"),
+        *("closing_price_date", "ratio", "corporate_action_price", "occurrence", "first_seen", "last_seen"),
+    )
+)
+"""Each column of an event, in their order, that has nothing in it."""
 
 
 def supplement(page: bytes, call: str, issuer: str, seen: date) -> list[Row]:
     """The events of an issuer that a reader has taken, in no order; nothing is checked."""
-    answer = _json(page)
+    answer = nested_json(page)
     if isinstance(answer, list):
         answer = answer[0] if answer else {}
     rows = []
@@ -277,7 +255,7 @@ def cash_history(pages: list[bytes], issuer: str, seen: date) -> list[Row]:
             "corporate_action_price": _exact(row["corporateActionPrice"]),
         }
         for page in pages
-        for row in _json(page)["results"] or []
+        for row in nested_json(page)["results"] or []
     ]
     return _counted(rows, seen)
 
@@ -299,7 +277,8 @@ def _counted(rows: list[Row], seen: date) -> list[Row]:
 _UNSEEN: Row = {"first_seen": None, "last_seen": None}
 
 
-def _json(page: bytes) -> Any:
+def nested_json(page: bytes) -> Any:
+    """What is in JSON, or in the JSON string that it is."""
     answer = json.loads(page)
     return json.loads(answer) if isinstance(answer, str) else answer
 

@@ -1,25 +1,24 @@
-"""Gives a reader every seed and every case, in a process of its own with bounded memory: `replay daily`."""
+"""Gives each reader every seed and every case, in a process of its own with bounded memory."""
 
 from __future__ import annotations
-
-import sys
 
 from tests.fuzz.cases import FOUND, TRIED
 from tests.fuzz.harness import HARNESSES, limit_memory
 
 
-def main(reader: str) -> None:
-    """Raises what the harness raises."""
-    harness = HARNESSES[reader]
-    seeds = harness.seeds()
-    inputs = [*seeds, *(case.make() for case in (*FOUND, *TRIED) if reader in case.readers)]
-    for seed in seeds:
+def main() -> None:
+    """Raises what the harnesses raise."""
+    seeds = [(harness, seed) for harness in HARNESSES.values() for seed in harness.seeds()]
+    for harness, seed in seeds:
         harness.check(seed)  # so that what is loaded once, and its threads, do not count
     limit_memory()
-    for data in inputs:
-        harness.check(data)
-    print(f"{len(inputs)} inputs")
+    for harness, seed in seeds:
+        harness.check(seed)
+    cases = [(HARNESSES[reader], case) for case in (*FOUND, *TRIED) for reader in case.readers]
+    for harness, case in cases:
+        harness.check(case.make())
+    print(f"{len(seeds)} seeds and {len(cases)} cases")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -25,8 +25,10 @@ from sandbox.b3.formats import (
     encode_session,
     encode_supplement,
     zip_file,
+    zip_info,
 )
 from sandbox.b3.market import SimulatedMarket
+from sandbox.b3.years import _WithoutSeek
 from tests.fixtures.b3 import SMALL_PORTFOLIO
 
 SESSION = date(2024, 11, 8)
@@ -220,23 +222,9 @@ def _stored(text: bytes) -> bytes:
     return packed.getvalue()
 
 
-class _Stream(BytesIO):
-    """What cannot go back, so that zipfile writes the sizes behind the member."""
-
-    def seekable(self) -> bool:
-        return False
-
-    def seek(self, *_: int) -> int:
-        raise OSError
-
-    def tell(self) -> int:
-        raise OSError
-
-
 def _streamed(text: bytes) -> bytes:
-    packed = _Stream()
-    info = zipfile.ZipInfo("COTAHIST.TXT")
-    info.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(info, text)
+    """A ZIP whose sizes come behind its member, as B3's of a year that is not over."""
+    packed = BytesIO()
+    with zipfile.ZipFile(_WithoutSeek(packed), "w") as archive:
+        archive.writestr(zip_info("COTAHIST.TXT"), text)
     return packed.getvalue()

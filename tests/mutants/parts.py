@@ -70,7 +70,6 @@ PARTS = {
         ),
         tests=(
             "tests/unit/test_client.py",
-            "tests/unit/test_client_bounds.py",
             "tests/unit/test_client_actions.py",
             "tests/unit/test_settings.py",
             "tests/unit/test_ingest.py",

@@ -1,12 +1,15 @@
 """The client against a real HTTP server on loopback that misbehaves as B3 does, and worse."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
 import ssl
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,8 @@ ZIP = zip_file(b"any text" * 20_000, "COTAHIST_D08112024.TXT")
 PAGE = b'{"page": {}}'
 HTML = b"\r\n<!DOCTYPE html><html><body>Em manuten\xe7\xe3o</body></html>"
 TLS = Path(__file__).parent / "tls"
+LIMIT = 2**20
+"""Bytes that a body may have, where it matters."""
 
 
 class OneFile:
@@ -47,10 +52,18 @@ class OneFile:
         return Document(body=PAGE, content_type="application/json") if request.index == "IBOV" else None
 
 
-@pytest.fixture
-def b3() -> Iterator[B3Server]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[B3Server]:
     with B3Server(OneFile()) as server:
         yield server
+
+
+@pytest.fixture
+def b3(server: B3Server) -> B3Server:
+    """The server, which no test before has asked for anything, nor left an answer."""
+    server.requests_seen.clear()
+    server._scripts.clear()
+    return server
 
 
 class Pauses(list[float]):
@@ -60,15 +73,22 @@ class Pauses(list[float]):
         self.append(seconds)
 
 
-@pytest.fixture
-def pauses() -> Pauses:
+@pytest.fixture(scope="module")
+def pauses_of_all() -> Pauses:
     return Pauses()
 
 
 @pytest.fixture
-def client(b3: B3Server, pauses: Pauses) -> B3Client:
+def pauses(pauses_of_all: Pauses) -> Pauses:
+    pauses_of_all.clear()
+    return pauses_of_all
+
+
+@pytest.fixture(scope="module")
+def client(server: B3Server, pauses_of_all: Pauses) -> B3Client:
     """A client whose jitter always draws one half."""
-    return B3Client(quotes_base_url=b3.base_url, index_base_url=b3.base_url, sleep=pauses, jitter=lambda: 0.5)
+    url = server.base_url
+    return B3Client(quotes_base_url=url, index_base_url=url, sleep=pauses_of_all, jitter=lambda: 0.5)
 
 
 def impatient(b3: B3Server, **settings: Any) -> B3Client:
@@ -231,18 +251,20 @@ def test_a_body_that_is_cut_is_fetched_again_whole(
     assert pauses == [0.5]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(Answer(body=ZIP, stall_after=100), id="in the body"),
-        pytest.param(Answer(body=ZIP, delay=3600), id="before the status"),
-    ],
-)
-def test_a_host_that_stalls_is_tried_again(b3: B3Server, answer: Answer) -> None:
-    b3.script(QUOTES_PATH, [answer])
-    # Longer than a busy machine lets the second answer wait
-    assert isinstance(impatient(b3, read_timeout=2).quotes(SESSION), Found)
-    assert len(b3.requests_seen) == 2
+def test_a_host_that_stalls_is_tried_again(b3: B3Server, tmp_path: Path) -> None:
+    """In the body and before the status, of a session and of a year: at once, as each takes its time."""
+    year = tmp_path / "year.zip"
+    b3.script(QUOTES_PATH, [Answer(body=ZIP, stall_after=100), Answer(body=ZIP, delay=3600)])
+    b3.script(TestYear.PATH, [Answer(body=ZIP * 2, stall_after=len(ZIP) + 7), Answer(body=ZIP)])
+    # Longer than a busy machine lets the next answer wait
+    clients = [impatient(b3, read_timeout=2) for _ in range(3)]
+    with ThreadPoolExecutor() as threads:
+        sessions = [threads.submit(client.quotes, SESSION) for client in clients[:2]]
+        of_year = threads.submit(clients[2].year_quotes, 2024, year)
+        assert [type(each.result()) for each in sessions] == [Found, Found]
+        assert isinstance(of_year.result(), FoundFile)
+    assert year.read_bytes() == ZIP
+    assert len(b3.requests_seen) == 6
 
 
 def test_the_pauses_grow_twofold_and_end_with_the_attempts(
@@ -333,6 +355,26 @@ def test_a_body_as_large_as_the_limit_is_taken(b3: B3Server, announced: bool) ->
     assert found.content == b"x" * 1000
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip"])
+def test_a_body_that_opens_to_more_than_the_limit_is_refused_before_it_is_in_memory(
+    b3: B3Server, encoding: str
+) -> None:
+    body = bytes(32 * LIMIT)
+    for _ in encoding.split(", "):
+        body = gzip.compress(body)
+    assert len(body) < LIMIT
+    b3.script(QUOTES_PATH, [Answer(body=body, headers={"Content-Encoding": encoding})])
+    client = impatient(b3, max_bytes=LIMIT)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DownloadError, match=f"more than {LIMIT} bytes, expected at most {LIMIT}"):
+            client.quotes(SESSION)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * LIMIT
+
+
 def test_a_redirect_is_not_followed_and_its_target_is_named(b3: B3Server, client: B3Client) -> None:
     b3.script(QUOTES_PATH, [Answer(status=302, headers={"Location": "http://elsewhere.invalid/x"})])
     with pytest.raises(DownloadError, match=r"redirects to http://elsewhere\.invalid/x, which is not"):
@@ -369,11 +411,6 @@ def test_a_page_of_a_portfolio_has_a_lower_limit_than_a_file(b3: B3Server, clien
         client.portfolio_page("IBOVX", 1)
 
 
-def test_an_index_without_portfolio_is_an_error_that_names_it(b3: B3Server, client: B3Client) -> None:
-    with pytest.raises(DownloadError, match=r"no portfolio of IBOVX \(HTTP 404\)"):
-        client.portfolio_page("IBOVX", 1)
-
-
 class TestYear:
     """A year's ZIP, which goes to disk."""
 
@@ -398,12 +435,11 @@ class TestYear:
         [
             pytest.param(Answer(status=520, body=HTML), id="under load"),
             pytest.param(Answer(body=ZIP * 2, cut_after=len(ZIP) + 7), id="cut"),
-            pytest.param(Answer(body=ZIP * 2, stall_after=len(ZIP) + 7), id="stalled"),
         ],
     )
     def test_another_attempt_begins_the_file_anew(self, b3: B3Server, file: Path, failure: Answer) -> None:
         b3.script(self.PATH, [failure, Answer(body=ZIP)])
-        found = impatient(b3, read_timeout=2).year_quotes(2024, file)
+        found = impatient(b3).year_quotes(2024, file)
         assert isinstance(found, FoundFile)
         assert (found.sha256, file.read_bytes()) == (hashlib.sha256(ZIP).hexdigest(), ZIP)
 
@@ -438,8 +474,9 @@ class TestYear:
 class TestTls:
     """B3's quotes host sends its own certificate without the intermediate one that signed it."""
 
-    @pytest.fixture
-    def b3(self) -> Iterator[B3Server]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def server(cls) -> Iterator[B3Server]:
         with B3Server(OneFile(), tls=(TLS / "server.pem", TLS / "server.key")) as server:
             yield server
 
@@ -476,18 +513,21 @@ class TestTls:
         with pytest.raises(DownloadError, match="could not be verified"):
             client.quotes(SESSION)
 
-    def test_the_extra_file_may_hold_a_root_as_well(self, b3: B3Server, tmp_path: Path) -> None:
+    @pytest.fixture
+    def both(self, tmp_path: Path) -> Path:
+        """A file with all that the chain lacks."""
         both = tmp_path / "extra.pem"
         both.write_text((TLS / "intermediate.pem").read_text() + (TLS / "root.pem").read_text())
+        return both
+
+    def test_the_extra_file_may_hold_a_root_as_well(self, b3: B3Server, both: Path) -> None:
         client = B3Client(quotes_base_url=b3.base_url, extra_ca_file=both)
         assert isinstance(client.quotes(SESSION), Found)
 
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
     def test_the_environment_neither_adds_trust_nor_takes_it_away(
-        self, b3: B3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+        self, b3: B3Server, monkeypatch: pytest.MonkeyPatch, both: Path, variable: str
     ) -> None:
-        both = tmp_path / "everything.pem"
-        both.write_text((TLS / "intermediate.pem").read_text() + (TLS / "root.pem").read_text())
         monkeypatch.setenv(variable, str(both))
         with pytest.raises(DownloadError, match="could not be verified"):
             impatient(b3).quotes(SESSION)
@@ -495,9 +535,7 @@ class TestTls:
         client = B3Client(quotes_base_url=b3.base_url, extra_ca_file=both)
         assert isinstance(client.quotes(SESSION), Found)
 
-    def test_a_certificate_of_another_host_is_refused(self, b3: B3Server, tmp_path: Path) -> None:
-        both = tmp_path / "extra.pem"
-        both.write_text((TLS / "intermediate.pem").read_text() + (TLS / "root.pem").read_text())
+    def test_a_certificate_of_another_host_is_refused(self, b3: B3Server, both: Path) -> None:
         # 127.1 is the same address under a name that the certificate does not hold
         client = B3Client(quotes_base_url=b3.base_url.replace("127.0.0.1", "127.1"), extra_ca_file=both)
         with pytest.raises(DownloadError, match=r"certificate is not valid for '127\.1'"):

@@ -77,13 +77,12 @@ def issuer(**values: Any) -> IssuerActions:
     return IssuerActions(issuer="ZZAA", trading_name="SIMULADA S/A", **values)
 
 
-def supplement(*, seen: date = SEEN, is_fund: bool = False, **values: Any) -> Actions:
-    actions = issuer(is_fund=is_fund, **values)
-    return read(json.dumps(encode_supplement(actions)).encode(), seen=seen, is_fund=is_fund)
+def supplement(*, seen: date = SEEN, **values: Any) -> Actions:
+    return read(json.dumps(encode_supplement(issuer(**values))).encode(), seen=seen)
 
 
-def read(body: bytes, *, seen: date = SEEN, is_fund: bool = False) -> Actions:
-    return read_supplement(body, issuer="ZZAA", is_fund=is_fund, seen=seen, source=SOURCE)
+def read(body: bytes, *, seen: date = SEEN) -> Actions:
+    return read_supplement(body, issuer="ZZAA", is_fund=False, seen=seen, source=SOURCE)
 
 
 def history(*rows: HistoricCash, page_size: int = 99) -> list[bytes]:
@@ -209,21 +208,6 @@ def test_each_field_of_the_history_is_kept_with_the_shares_that_it_is_for() -> N
             "last_seen": SEEN,
         }
     ]
-
-
-def test_a_fund_answers_with_the_object_alone_and_json_may_lie_within_a_json_string() -> None:
-    assert supplement(is_fund=True, cash=(cash(label="RENDIMENTO"),)).table["call"].to_pylist() == ["funds"]
-    body = json.dumps(json.dumps(encode_supplement(issuer(cash=(cash(),))))).encode()
-    assert read(body).table["rate"].to_pylist() == [Decimal("0.1334")]
-    page = json.dumps(history(historic())[0].decode()).encode()
-    assert read_history([page]).table["rate"].to_pylist() == [Decimal("0.1334")]
-
-
-@pytest.mark.parametrize("day", [None, date(1900, 1, 1)])
-def test_a_sentinel_is_no_day(day: date | None) -> None:
-    row = supplement(cash=(cash(payment_date=day, approved_on=day),)).table.to_pylist()[0]
-    assert (row["payment_date"], row["approved_on"]) == (None, None)
-    assert row["last_date_prior"] == date(2025, 12, 17)
 
 
 def test_instalments_are_two_events_and_what_is_alike_in_all_is_numbered() -> None:

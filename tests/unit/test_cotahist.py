@@ -6,19 +6,15 @@ from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.b3.formats import Quote, encode_session, zip_file
-from scraper.b3.cotahist.reader import COTAHIST_SCHEMA, open_text, read_session, read_text
-from scraper.b3.cotahist.records import decode_quotes
+from scraper.b3.cotahist.reader import open_text, read_session, read_text
 from scraper.b3.errors import InvalidData
 from scraper.b3.oddities import Notes, Oddity, TrailerCount
-from tests.fixtures.quotes import QUOTES, as_read
 
 SESSION = date(2024, 11, 8)
 SOURCE = "COTAHIST_D08112024.ZIP"
@@ -142,119 +138,10 @@ def test_every_field_of_a_record_is_read_where_the_layout_puts_it() -> None:
     ]
 
 
-def test_the_columns_have_the_schemas_arrow_types() -> None:
-    frame = read(THREE_QUOTES)
-    assert list(frame.columns) == COTAHIST_SCHEMA.names
-    assert [dtype.pyarrow_dtype for dtype in frame.dtypes] == COTAHIST_SCHEMA.types
-
-
-def test_a_session_without_quotes_has_no_rows_and_the_same_types() -> None:
-    frame = read(encode_session(SESSION, []))
-    assert len(frame) == 0
-    assert frame.dtypes.equals(read(THREE_QUOTES).dtypes)
-
-
-@pytest.mark.parametrize("final_line_end", [True, False])
-@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-@pytest.mark.parametrize("tickers", [[], ["ZZAA3"], ["ZZAA3", "ZZBB4"]])
-def test_either_line_end_is_read_and_the_last_one_may_be_missing(
-    tickers: list[str], line_end: bytes, final_line_end: bool
-) -> None:
-    text = encode_session(
-        SESSION,
-        [Quote(codneg=ticker) for ticker in tickers],
-        line_end=line_end,
-        final_line_end=final_line_end,
-    )
-    assert read(text)["codneg"].tolist() == tickers
-
-
 def test_no_expiry_is_null_and_a_blank_text_is_empty() -> None:
     (row,) = read(encode_session(SESSION, [Quote(datven=None, prazot="")])).to_dict("records")
     assert row["datven"] is None
     assert row["prazot"] == ""
-
-
-def test_characters_beyond_ascii_do_not_shift_the_texts_after_them() -> None:
-    names = ["PLAIN", "ÉTOILE ÇÃO", "AÉ", "", "ÿ" * 12, "LAST"]
-    frame = read(encode_session(SESSION, [Quote(nomres=name) for name in names]))
-    assert frame["nomres"].tolist() == names
-
-
-def test_a_session_of_1986_is_read() -> None:
-    session = date(1986, 1, 2)
-    quote = Quote(codneg="ACE 2", especi="PP  C01", modref="CZ$", codisi="ACE  PP  001", fatcot=1000)
-    text = encode_session(session, [quote], line_end=b"\n", generated=date(1999, 12, 10))
-    frame = read(zip_file(text, "COTAHIST.A1986"), session=session)
-    (row,) = frame.to_dict("records")
-    assert (row["codneg"], row["especi"], row["modref"], row["codisi"], row["fatcot"]) == (
-        "ACE 2",
-        "PP  C01",
-        "CZ$",
-        "ACE  PP  001",
-        1000,
-    )
-
-
-def test_an_average_price_outside_the_days_range_is_read() -> None:
-    quote = Quote(premin=Decimal("9.80"), premax=Decimal("10.50"), premed=Decimal("10.51"))
-    assert read(encode_session(SESSION, [quote]))["premed"].tolist() == [Decimal("10.51")]
-
-
-def test_quotes_that_share_ticker_market_and_term_are_all_kept() -> None:
-    assert len(read(encode_session(SESSION, [Quote(), Quote()]))) == 2
-
-
-@settings(deadline=None)
-@given(
-    session=st.dates(min_value=date(1986, 1, 2), max_value=date(2099, 12, 31)),
-    quotes=st.lists(QUOTES, max_size=5),
-    line_end=st.sampled_from([b"\r\n", b"\n"]),
-    final_line_end=st.booleans(),
-)
-def test_any_valid_record_survives_the_round_trip(
-    session: date, quotes: list[Quote], line_end: bytes, final_line_end: bool
-) -> None:
-    text = encode_session(session, quotes, line_end=line_end, final_line_end=final_line_end)
-    frame = read(zip_file(text, "COTAHIST.TXT"), session=session)
-    assert frame.to_dict("records") == [as_read(quote) for quote in quotes]
-
-
-@settings(deadline=None, max_examples=400)
-@given(position=st.integers(0, len(THREE_QUOTES) - 1), byte=st.integers(0, 255))
-def test_a_corrupted_byte_is_refused_or_changes_only_its_own_field(position: int, byte: int) -> None:
-    corrupted = THREE_QUOTES[:position] + bytes([byte]) + THREE_QUOTES[position + 1 :]
-    record, offset = divmod(position, CRLF_RECORD)
-    touched = [name for name, (first, last) in POSITIONS.items() if first <= offset + 1 <= last]
-    try:
-        after = read(corrupted).to_dict("records")
-    except InvalidData:
-        assert corrupted != THREE_QUOTES
-        return
-    before = read(THREE_QUOTES).to_dict("records")
-    assert len(after) == len(before)
-    for row, (row_before, row_after) in enumerate(zip(before, after, strict=True)):
-        if record == row + 1:  # the header is record 0 here
-            row_before.pop(touched[0].lower(), None)
-            row_after.pop(touched[0].lower(), None)
-        assert row_after == row_before
-
-
-def test_blocks_decode_to_the_same_as_the_whole_and_count_their_records_on() -> None:
-    text = encode_session(SESSION, [Quote(codneg=f"ZZ{number}", totneg=number) for number in range(10)])
-    lines = text.split(b"\r\n")[1:-2]
-    records = np.frombuffer(b"".join(lines), np.uint8).reshape(10, 245)
-    whole = decode_quotes(records, first_record=2, source=SOURCE)
-    blocks = [
-        decode_quotes(records[start : start + 4], first_record=start + 2, source=SOURCE)
-        for start in (0, 4, 8)
-    ]
-    assert pa.Table.from_batches(blocks).combine_chunks() == pa.Table.from_batches([whole])
-    damaged = records[8:].copy()
-    damaged[1, 147:152] = list(b"1 234")
-    with pytest.raises(InvalidData) as caught:
-        decode_quotes(damaged, first_record=10, source=SOURCE)
-    assert (caught.value.record, caught.value.field) == (11, "TOTNEG")
 
 
 # --- what is refused in a text
@@ -346,22 +233,6 @@ def test_an_expiry_that_is_no_day_is_null_counted_and_told(value: bytes) -> None
     assert notes.oddities == (
         Oddity("DATVEN", "no day of the calendar, kept as null", 1, 3, ascii(value.decode())),
     )
-
-
-def test_a_session_is_never_taken_for_odd() -> None:
-    error = refusal(with_field(THREE_QUOTES, 3, "DATA", b"00000000"))
-    assert (error.record, error.field) == (3, "DATA")
-
-
-def test_an_expiry_that_is_no_digits_is_refused() -> None:
-    error = refusal(with_field(THREE_QUOTES, 3, "DATVEN", b"2024 230"))
-    assert (error.record, error.field, error.expected) == (3, "DATVEN", "8 digits")
-
-
-def test_a_file_as_b3_writes_it_has_nothing_odd() -> None:
-    notes = Notes()
-    read(THREE_QUOTES, notes=notes)
-    assert (notes.oddities, notes.trailer_count) == ((), TrailerCount.ALL_RECORDS)
 
 
 def test_many_odd_values_are_one_entry_a_field_and_kind() -> None:
@@ -557,7 +428,7 @@ def test_a_record_of_another_length_is_refused(
         b"   ",
         b"  \r\n\x1a",
         b" " * 245 + b"\r\n",
-        b"\n" * 4000,
+        b"\n" * 40,
     ],
 )
 def test_blank_lines_at_the_end_are_dropped_and_counted(end: bytes, line_end: bytes) -> None:
@@ -596,12 +467,6 @@ def test_header_and_trailer_without_the_blanks_that_fill_them_up_are_read(
     ]
 
 
-def test_a_trailer_that_is_cut_in_its_count_is_refused() -> None:
-    *_, trailer = lines(THREE_QUOTES)
-    start = len(THREE_QUOTES) - len(trailer)
-    assert refusal(THREE_QUOTES[: start + 41]).field == "TOTAL DE REGISTROS"
-
-
 @pytest.mark.parametrize("record", [2, 4])
 def test_mixed_line_ends_are_refused(record: int) -> None:
     all_lines = lines(THREE_QUOTES)
@@ -625,18 +490,15 @@ def test_carriage_returns_alone_are_no_line_ends() -> None:
     assert refusal(THREE_QUOTES.replace(b"\r\n", b"\r")).record == 1
 
 
-def test_a_text_cut_short_anywhere_is_refused() -> None:
-    whole = len(THREE_QUOTES) - len(b"\r\n")  # the last line end may be missing
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_a_text_cut_short_anywhere_is_refused(line_end: bytes) -> None:
+    text = THREE_QUOTES.replace(b"\r\n", line_end)
+    whole = len(text) - len(line_end)  # the last line end may be missing
     count = whole - 245 + 42  # behind it the trailer has only blanks to lose
-    for length in (*range(0, count, 7), count - 1):
-        assert refusal(THREE_QUOTES[:length]).source == SOURCE
+    for length in range(count):
+        assert refusal(text[:length]).source == SOURCE
     for length in (*range(count, whole, 7), whole):
-        assert len(read(THREE_QUOTES[:length])) == 3
-
-
-def test_no_text_at_all_is_refused() -> None:
-    with pytest.raises(InvalidData):
-        read_text(b"", session=SESSION, source=SOURCE)
+        assert len(read(text[:length])) == 3
 
 
 # --- what is refused in a ZIP
@@ -650,40 +512,11 @@ def packed(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
     return buffer.getvalue()
 
 
-class Unseekable(io.BytesIO):
-    """A stream: zipfile then writes the sizes behind the member, as B3 does for the current year."""
-
-    def seekable(self) -> bool:
-        return False
-
-    def tell(self) -> int:
-        raise OSError
-
-    def seek(self, *_: int) -> int:
-        raise OSError
-
-
 @pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("name", ["COTAHIST_D08112024.TXT", "COTAHIST_A2001", "COTAHIST.A1986", "dir/É.dat"])
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_the_only_member_is_read_whatever_its_name(name: str, method: int) -> None:
     assert open_text(packed({name: THREE_QUOTES}, method), source=SOURCE) == THREE_QUOTES
-
-
-@pytest.mark.usefixtures("inflater")
-def test_a_streamed_zip_is_read() -> None:
-    stream = Unseekable()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("COTAHIST_A2026.TXT", THREE_QUOTES)
-    assert open_text(stream.getvalue(), source=SOURCE) == THREE_QUOTES
-
-
-@pytest.mark.parametrize(
-    ("members", "found"),
-    [({}, "0 members"), ({"a": THREE_QUOTES, "b": THREE_QUOTES}, "2 members")],
-)
-def test_a_zip_with_no_member_or_several_is_refused(members: dict[str, bytes], found: str) -> None:
-    assert found in refusal(packed(members)).found
 
 
 def test_a_member_without_content_is_refused() -> None:
@@ -697,14 +530,6 @@ def test_what_is_neither_a_zip_nor_a_cotahist_text_is_refused(data: bytes) -> No
 
 def test_a_zip_with_something_else_in_it_is_refused() -> None:
     assert refusal(packed({"readme.txt": b"nothing here\n"})).found == "12 characters"
-
-
-def test_an_encrypted_member_is_refused() -> None:
-    data = bytearray(packed({"COTAHIST.TXT": THREE_QUOTES}))
-    directory = data.index(b"PK\x01\x02")
-    data[6] |= 1
-    data[directory + 8] |= 1
-    assert "encrypted" in refusal(bytes(data)).found
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -733,6 +558,11 @@ def test_a_damaged_zip_is_refused_or_gives_the_same_text(data: st.DataObject) ->
     assert text == THREE_QUOTES
 
 
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    return packed({"COTAHIST.TXT": bytes(16 * 2**20)})
+
+
 def with_declared_size(data: bytes, size: int) -> bytes:
     """The ZIP with another uncompressed size in its local header and in its directory."""
     directory = data.index(b"PK\x01\x02")
@@ -744,8 +574,9 @@ def with_declared_size(data: bytes, size: int) -> bytes:
 
 @pytest.mark.usefixtures("inflater")
 @pytest.mark.parametrize("declared", [None, 1_000, 2**32 - 2])
-def test_a_zip_bomb_is_refused_without_being_inflated_whatever_size_it_declares(declared: int | None) -> None:
-    bomb = packed({"COTAHIST.TXT": bytes(64 * 2**20)})
+def test_a_zip_bomb_is_refused_without_being_inflated_whatever_size_it_declares(
+    bomb: bytes, declared: int | None
+) -> None:
     if declared is not None:
         bomb = with_declared_size(bomb, declared)
     tracemalloc.start()

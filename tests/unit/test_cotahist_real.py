@@ -23,15 +23,11 @@ FILES = [
 ]
 
 
-def daily_zip(folder: Path, session: date) -> Path:
-    return folder / "InstDados" / "SerHist" / f"COTAHIST_D{session:%d%m%Y}.ZIP"
-
-
 @pytest.mark.parametrize(("session", "quotes", "volume", "papers"), FILES)
-def test_b3s_files_give_their_known_figures(
+def test_b3s_files_give_their_known_figures_and_are_read_as_a_slow_reader_reads_them_cell_by_cell(
     b3_files: Path, session: date, quotes: int, volume: Decimal, papers: int
 ) -> None:
-    path = daily_zip(b3_files, session)
+    path = b3_files / "InstDados" / "SerHist" / f"COTAHIST_D{session:%d%m%Y}.ZIP"
     notes = Notes()
     frame = read_session(path.read_bytes(), session=session, source=path.name, notes=notes)
     assert notes.trailer_count is TrailerCount.ALL_RECORDS
@@ -39,14 +35,7 @@ def test_b3s_files_give_their_known_figures(
     assert len(frame) == quotes
     assert frame["voltot"].sum() == volume
     assert frame["codisi"].nunique() == papers
-
-
-@pytest.mark.parametrize("session", [session for session, *_ in FILES])
-def test_b3s_files_are_read_as_a_slow_reader_reads_them_cell_by_cell(b3_files: Path, session: date) -> None:
-    path = daily_zip(b3_files, session)
-    read = pa.Table.from_pandas(
-        read_session(path.read_bytes(), session=session, source=path.name), preserve_index=False
-    ).to_pylist()
+    rows = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
     with zipfile.ZipFile(path) as archive:
         (text,) = map(archive.read, archive.namelist())
-    assert [(session, row) for row in read] == list(naive.quotes(text, session.year))
+    assert [(session, row) for row in rows] == list(naive.quotes(text, session.year))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from scraper.b3.errors import InvalidData
-from scraper.b3.index_portfolio.reader import PORTFOLIO_SCHEMA, Portfolio, read_portfolio, total_pages
+from scraper.b3.index_portfolio.reader import Portfolio, read_portfolio, total_pages
 from scraper.b3.oddities import Oddity
 
 SOURCE = "https://example.org/indexProxy/indexCall/GetPortfolioDay/abc"
@@ -88,6 +88,7 @@ def refusal(*answers: object) -> InvalidData:
 def test_every_value_is_read_exactly() -> None:
     portfolio = read(ANSWER)
     assert (portfolio.index_code, portfolio.portfolio_date) == ("IBOV", date(2026, 4, 27))
+    assert portfolio.oddities == ()
     reductor = Decimal("14469518.97844297")
     assert portfolio.frame.to_dict("records") == [
         {
@@ -126,44 +127,14 @@ def test_every_value_is_read_exactly() -> None:
     ]
 
 
-def test_the_columns_have_the_schemas_arrow_types() -> None:
-    frame = read(ANSWER).frame
-    assert list(frame.columns) == PORTFOLIO_SCHEMA.names
-    assert [dtype.pyarrow_dtype for dtype in frame.dtypes] == PORTFOLIO_SCHEMA.types
-
-
 def test_an_unknown_reductor_is_null() -> None:
     assert read(changed(("header", "reductor"), None)).frame["reductor"].isna().all()
-
-
-def test_a_listing_by_ticker_has_no_sectors() -> None:
-    answer = copy.deepcopy(ANSWER)
-    for row in answer["results"]:
-        row["segment"] = row["partAcum"] = None
-    frame = read(answer).frame
-    assert frame["sector"].isna().all()
-    assert frame["sector_weight"].isna().all()
 
 
 def test_a_reductor_without_its_decimal_comma_is_read_with_its_eight_decimals() -> None:
     portfolio = read(changed(("header", "reductor"), "18.296.80337677573"))
     assert set(portfolio.frame["reductor"]) == {Decimal("18296803.37677573")}
     assert [oddity.what for oddity in portfolio.oddities] == ["without its decimal comma, which was put back"]
-
-
-@pytest.mark.parametrize("day", ["01/01/00", "29/02/24", "31/12/99"])
-def test_the_date_is_the_headers_day_month_and_year(day: str) -> None:
-    expected = date(2000 + int(day[6:]), int(day[3:5]), int(day[:2]))
-    assert read(changed(("header", "date"), day)).portfolio_date == expected
-
-
-def test_all_pages_are_read_in_their_order() -> None:
-    pages = [copy.deepcopy(ANSWER) for _ in ANSWER["results"]]
-    for number, page in enumerate(pages, start=1):
-        page["page"] = {"pageNumber": number, "pageSize": 1, "totalRecords": 3, "totalPages": 3}
-        page["results"] = [ANSWER["results"][number - 1]]
-    assert total_pages(body(pages[0]), source=SOURCE) == 3
-    assert read(*pages).frame.equals(read(ANSWER).frame)
 
 
 # --- what is refused
@@ -258,10 +229,6 @@ def test_an_odd_text_that_only_describes_is_kept_and_told(
         (oddity.field, oddity.what, oddity.count, oddity.first_record) for oddity in portfolio.oddities
     ] == [(f"results.{field}", what, 2, 1)]
     json.dumps(portfolio.oddities[0].example).encode()
-
-
-def test_a_portfolio_as_b3_writes_it_has_nothing_odd() -> None:
-    assert read(ANSWER).oddities == ()
 
 
 @pytest.mark.parametrize("ticker", ["ZZ\x92A3", "ZZAA3\n", "\ud800", "A" * 257])

@@ -46,7 +46,11 @@ def test_a_session_is_parquet_under_its_day_with_the_types_of_the_raw_table(buck
         Quote(codneg="ZZAAL12", tpmerc="070", datven=date(2024, 12, 20), ptoexe=Decimal("0.000001")),
     )
     assert RawBucket(bucket.name).write_session(given, session=SESSION, lineage=LINEAGE) == DAILY
-    table = parquet(bucket, DAILY).read()
+    file = parquet(bucket, DAILY)
+    group = file.metadata.row_group(0)
+    # In the one way that every reader has
+    assert {group.column(column).compression for column in range(group.num_columns)} == {"SNAPPY"}
+    table = file.read()
     expected = {
         **of("codbdi codneg tpmerc nomres especi prazot modref indopc codisi", pa.string()),
         **of("preabe premax premin premed preult preofc preofv preexe", pa.decimal128(13, 2)),
@@ -92,22 +96,7 @@ def test_a_portfolio_is_parquet_under_its_own_date_and_index(bucket: Bucket) -> 
     assert table["weight"].to_pylist() == [Decimal("90.000"), Decimal("10.000")]
 
 
-def test_the_file_is_compressed_in_the_one_way_that_every_reader_has(bucket: Bucket) -> None:
-    RawBucket(bucket.name).write_session(quotes(), session=SESSION, lineage=LINEAGE)
-    group = parquet(bucket, DAILY).metadata.row_group(0)
-    assert {group.column(column).compression for column in range(group.num_columns)} == {"SNAPPY"}
-
-
-def test_lineage_is_in_the_object_and_in_the_file(bucket: Bucket) -> None:
-    RawBucket(bucket.name).write_session(quotes(), session=SESSION, lineage=LINEAGE)
-    expected = {"source": LINEAGE.source, "source-sha256": LINEAGE.sha256, "reader-version": "2"}
-    assert bucket.metadata(DAILY) == expected
-    assert parquet(bucket, DAILY).schema_arrow.metadata == {
-        name.encode(): value.encode() for name, value in expected.items()
-    }
-
-
-def test_the_trailer_s_count_and_what_is_odd_are_in_the_object_and_in_the_file(bucket: Bucket) -> None:
+def test_lineage_with_the_count_and_what_is_odd_is_in_the_object_and_in_the_file(bucket: Bucket) -> None:
     oddities = (
         Oddity("NOMRES", "bytes of Windows-1252, kept as text", 2, 5, ascii("A\x92")),
         Oddity("end of the file", "blank lines after the trailer", 1, None, ascii("\n")),
@@ -115,11 +104,15 @@ def test_the_trailer_s_count_and_what_is_odd_are_in_the_object_and_in_the_file(b
     lineage = replace(LINEAGE, trailer_count=TrailerCount.QUOTES, oddities=oddities)
     RawBucket(bucket.name).write_session(quotes(), session=SESSION, lineage=lineage)
     metadata = bucket.metadata(DAILY)
-    assert metadata["trailer-count"] == "quotes"
-    assert metadata["oddities"] == (
-        r"NOMRES: bytes of Windows-1252, kept as text (2, first in record 5: 'A\x92'); "
-        r"end of the file: blank lines after the trailer (1: '\n')"
-    )
+    plain = {"source": LINEAGE.source, "source-sha256": LINEAGE.sha256, "reader-version": "2"}
+    assert LINEAGE.metadata() == plain
+    assert metadata == plain | {
+        "trailer-count": "quotes",
+        "oddities": (
+            r"NOMRES: bytes of Windows-1252, kept as text (2, first in record 5: 'A\x92'); "
+            r"end of the file: blank lines after the trailer (1: '\n')"
+        ),
+    }
     footer = parquet(bucket, DAILY).schema_arrow.metadata or {}
     assert {name.decode(): value.decode() for name, value in footer.items()} == metadata
 
@@ -257,28 +250,19 @@ def test_the_pages_of_a_refused_portfolio_are_read_back_as_they_were_though_they
     assert raw.read_quarantined(refused) == PAGES
 
 
-@pytest.mark.parametrize(
-    ("pages", "read"),
-    [
-        (PAGES[:2], PAGES[:2]),
-        ([b'{"page": 1}'], [b'{"page": 1}']),
-        ([b'{"page": 1}', b"<html>\n"], [b'{"page": 1}', b"<html>\n"]),
-    ],
-)
-def test_what_version_1_put_into_quarantine_is_read_by_where_its_json_ends(
-    bucket: Bucket, pages: list[bytes], read: list[bytes]
-) -> None:
+def test_what_version_1_put_into_quarantine_is_read_by_where_its_json_ends(bucket: Bucket) -> None:
     """It joined the pages by line ends, and had the address in the reason alone."""
     address = "https://b3.example/GetPortfolioDay/eyJpbmRleCI6IklCT1YifQ=="
-    bucket.s3.put_object(
-        Bucket=bucket.name,
-        Key="quarantine/index_portfolio/2024-11-08/ab.json",
-        Body=b"\n".join(pages),
-        Metadata={"reason": f"{address}, record 1, field results.cod: found 5, expected a text"},
-    )
     raw = RawBucket(bucket.name)
-    (refused,) = raw.quarantined("index_portfolio", "2024-11-08")
-    assert (refused.address, raw.read_quarantined(refused)) == (address, read)
+    for pages in (PAGES[:2], [b'{"page": 1}'], [b'{"page": 1}', b"<html>\n"]):
+        bucket.s3.put_object(
+            Bucket=bucket.name,
+            Key="quarantine/index_portfolio/2024-11-08/ab.json",
+            Body=b"\n".join(pages),
+            Metadata={"reason": f"{address}, record 1, field results.cod: found 5, expected a text"},
+        )
+        (refused,) = raw.quarantined("index_portfolio", "2024-11-08")
+        assert (refused.address, raw.read_quarantined(refused)) == (address, pages)
 
 
 def test_what_was_put_into_quarantine_by_hand_has_its_own_address(bucket: Bucket) -> None:
@@ -296,12 +280,11 @@ def test_the_days_in_quarantine_are_those_of_the_range_and_no_year(bucket: Bucke
     assert days == [date(2024, 11, 7), date(2024, 12, 30), date(2025, 1, 2)]
 
 
-@pytest.mark.parametrize("wrong", ["missing", "in another order"])
-def test_a_frame_without_the_tables_columns_is_not_written(bucket: Bucket, wrong: str) -> None:
+def test_a_frame_without_the_tables_columns_in_their_order_is_not_written(bucket: Bucket) -> None:
     frame = quotes()
-    frame = frame.drop(columns="codisi") if wrong == "missing" else frame[frame.columns[::-1]]
-    with pytest.raises(ValueError, match=r"daily\.parquet: columns \[.*\], expected \["):
-        RawBucket(bucket.name).write_session(frame, session=SESSION, lineage=LINEAGE)
+    for wrong in (frame.drop(columns="codisi"), frame[frame.columns[::-1]]):
+        with pytest.raises(ValueError, match=r"daily\.parquet: columns \[.*\], expected \["):
+            RawBucket(bucket.name).write_session(wrong, session=SESSION, lineage=LINEAGE)
     assert bucket.keys() == []
 
 

@@ -2,9 +2,6 @@ import subprocess
 import sys
 from itertools import pairwise
 
-import pyarrow as pa
-
-from scraper.b3.arrow import arrow_schema
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, FIELDS, RECORD_LENGTH
 from scraper.b3.index_portfolio.layout import PORTFOLIO_COLUMNS
 
@@ -61,22 +58,6 @@ def test_the_catalog_accepts_every_comment() -> None:
     for column in COTAHIST_COLUMNS + PORTFOLIO_COLUMNS:
         assert 0 < len(column.comment) <= GLUE_COMMENT_LIMIT
         assert column.comment.isprintable()
-
-
-def test_each_glue_type_has_its_arrow_type() -> None:
-    types = {field.name: field.type for field in arrow_schema(PORTFOLIO_COLUMNS)}
-    assert types == {
-        "index_code": pa.string(),
-        "ticker": pa.string(),
-        "asset": pa.string(),
-        "share_class": pa.string(),
-        "sector": pa.string(),
-        "weight": pa.decimal128(9, 3),
-        "sector_weight": pa.decimal128(9, 3),
-        "theoretical_quantity": pa.int64(),
-        "reductor": pa.decimal128(24, 8),
-    }
-    assert arrow_schema(COTAHIST_COLUMNS).field("datven").type == pa.date32()
 
 
 def test_the_schema_can_be_imported_without_the_readers_libraries() -> None:

@@ -34,7 +34,7 @@ Records: TypeAlias = npt.NDArray[np.uint8]
 """n whole records without their line ends, shape (n, 245), a byte an element."""
 
 COTAHIST_SCHEMA = arrow_schema(COTAHIST_COLUMNS)
-"""Arrow schema of the quotes: of `decode_quotes`, of the DataFrame, and of the raw Parquet file."""
+"""Arrow schema of the quotes: of `Block.quotes`, of the DataFrame, and of the raw Parquet file."""
 
 NO_EXPIRY = np.datetime64("9999-12-31")
 """DATVEN of a paper that does not expire; it is read as null."""
@@ -111,32 +111,12 @@ def _extremes(records: Records) -> tuple[Records, Records]:
     return lowest, highest
 
 
-def decode_quotes(
-    records: Records, *, first_record: int, source: str, notes: Notes | None = None
-) -> pa.RecordBatch:
-    """Decodes whole quote records, of one session or of many; TIPREG and DATA are not looked at.
-
-    Args:
-        records: Quote records, shape (n, 245). They may be a view with gaps, such as over the line ends.
-        first_record: Number in the file of the first of them, for messages; the header is 1.
-        source: The file or address that they came from, for messages.
-        notes: Is told what is odd.
-
-    Returns:
-        n rows of `COTAHIST_SCHEMA`.
-
-    Raises:
-        InvalidData: A field holds what its kind does not allow (see `schema.Field`).
-    """
-    return Block(records, first_record=first_record, source=source, notes=notes).quotes()
-
-
 class Block:
     """Whole records, and what their fields say.
 
     Args:
-        records: The records, shape (n, 245); they may be a view with gaps.
-        first_record: Number in the file of the first of them.
+        records: The records, shape (n, 245); they may be a view with gaps, such as over the line ends.
+        first_record: Number in the file of the first of them, for messages; the header is 1.
         source: The file or address that they came from, for messages.
         notes: Is told what is odd.
     """
@@ -153,10 +133,10 @@ class Block:
         self._is_plain = not outside.any()
 
     def quotes(self) -> pa.RecordBatch:
-        """Decodes all that is stored of quotes: n rows of `COTAHIST_SCHEMA`.
+        """Decodes what is stored of quotes: n rows of `COTAHIST_SCHEMA`. TIPREG and DATA are not looked at.
 
         Raises:
-            InvalidData: As `decode_quotes`.
+            InvalidData: A field holds what its kind does not allow (see `layout.Field`).
         """
         texts = [field for field in _TEXT_FIELDS if self._constant(field) is None]
         numbers, characters = self._copied(_NUMBER_FIELDS, texts)
