@@ -25,16 +25,14 @@ from sandbox.b3.server import (
     SupplementRequest,
     parse_actions_request,
 )
-from sandbox.b3.universe import isin_with_check_digit
 from scraper.b3.calendar import SAO_PAULO, sessions_before
-from scraper.b3.client import B3Client
 from scraper.b3.corporate_actions.reader import read_supplement
 from scraper.daily.corporate_actions import CorporateActions, Issuer, Memory, Rise
 from scraper.daily.handler import handler
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import Lineage, OvertakenError, RawBucket
 from tests.lambda_functions import CONTEXT
-from tests.unit.both_ends import Bucket, Log, Shelves
+from tests.unit.both_ends import Bucket, Log, Shelves, client, isin, paid
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 9, day) for day in (14, 15, 16, 17))
 LINEAGE = Lineage("https://example.org/B3", "0" * 64)
@@ -46,24 +44,9 @@ def morning_after(session: date) -> datetime:
     return datetime.combine(session + timedelta(days=1), datetime.min.time(), SAO_PAULO).replace(hour=7)
 
 
-def isin(issuer: str) -> str:
-    return isin_with_check_digit(f"BR{issuer}ACNOR")
-
-
 def quote(issuer: str, number: int, **values: Any) -> Quote:
     given: dict[str, Any] = {"codneg": f"{issuer}3", "codisi": isin(issuer), "dismes": number}
     return Quote(**(given | values))
-
-
-def paid(issuer: str, last: date, *, rate: str = "0.5", **values: Any) -> CashDividend:
-    return CashDividend(
-        isin=isin(issuer),
-        label="DIVIDENDO",
-        rate=Decimal(rate),
-        last_date_prior=last,
-        approved_on=last,
-        **values,
-    )
 
 
 def actions(issuer: str, *cash: CashDividend, **values: Any) -> IssuerActions:
@@ -81,16 +64,17 @@ def run(b3: B3Server, raw: RawBucket) -> Run:
 
     def run(session: date, *, lookback_sessions: int = 1, calls: int = 100, **more: Any) -> list[Result]:
         now = morning_after(session)
-        client = B3Client(
-            quotes_base_url=b3.base_url,
-            index_base_url=b3.base_url,
-            attempts=1,
-            sleep=lambda _: None,
-            actions_pause=0,
-        )
-        asking = CorporateActions(client, raw, today=now.date(), calls=calls, **more)
+        b3_client = client(b3, attempts=1)
+        asking = CorporateActions(b3_client, raw, today=now.date(), calls=calls, **more)
         return list(
-            ingest(client, raw, now=now, index_codes=(), lookback_sessions=lookback_sessions, actions=asking)
+            ingest(
+                b3_client,
+                raw,
+                now=now,
+                index_codes=(),
+                lookback_sessions=lookback_sessions,
+                actions=asking,
+            )
         )
 
     return run
@@ -505,19 +489,13 @@ def test_an_object_that_others_keep_writing_is_told(raw: RawBucket, monkeypatch:
         raw.merge_actions("ZZAA", said(MONDAY, paid("ZZAA", MONDAY)), lineage=LINEAGE)
 
 
+@pytest.mark.usefixtures("terminal")
 def test_the_function_tells_of_them_and_does_not_fail_for_them(
-    b3: B3Server, bucket: Bucket, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
+    b3: B3Server, raw: RawBucket, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "RAW_BUCKET": bucket.name,
-        "QUOTES_BASE_URL": b3.base_url,
-        "INDEX_BASE_URL": b3.base_url,
-        "LOOKBACK_SESSIONS": "1",
-        "POWERTOOLS_SERVICE_NAME": "BovespaPipeline",
-    }.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOOKBACK_SESSIONS", "1")
     monkeypatch.delenv("CORPORATE_ACTIONS_CALLS", raising=False)
-    remember(RawBucket(bucket.name), "ZZAA", "ZZBB")
+    remember(raw, "ZZAA", "ZZBB")
     shelves.put_session(TUESDAY, quote("ZZAA", 101), quote("ZZBB", 101))
     shelves.put_portfolio(TUESDAY, "ZZAA3")
     shelves.put_actions(actions("ZZBB", paid("ZZBB", MONDAY)))
