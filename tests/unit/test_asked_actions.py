@@ -192,9 +192,7 @@ def test_a_rise_is_one_whatever_else_especi_says(
     assert asked(b3) == ["ZZAA"]
 
 
-def test_a_fund_is_asked_for_by_the_call_of_funds(
-    raw: RawBucket, run: Run, b3: B3Server, shelves: Shelves
-) -> None:
+def test_a_fund_is_asked_for_by_the_call_of_funds(raw: RawBucket, run: Run, shelves: Shelves) -> None:
     remember(raw, "ZZFF")
     shelves.put_session(TUESDAY, quote("ZZFF", 101, codbdi="12"))
     shelves.put_actions(actions("ZZFF", paid("ZZFF", MONDAY), is_fund=True))
@@ -269,9 +267,7 @@ def test_an_issuer_that_b3_does_not_know_is_asked_again_for_its_rise_after_a_wee
     assert not memory_of(raw).issuers["ZZAA"].is_known
 
 
-def test_in_a_month_nobody_is_asked_for_without_a_cause(
-    raw: RawBucket, run: Run, b3: B3Server, shelves: Shelves
-) -> None:
+def test_in_a_month_nobody_is_asked_for_without_a_cause(run: Run, b3: B3Server, shelves: Shelves) -> None:
     """Forty issuers; who is asked on a day and why, worked out here by days and not by the code's memory."""
     issuers = [f"ZZ{first}{second}" for first in "ABCD" for second in "ABCDEFGHIJ"]
     for each in issuers:
@@ -303,7 +299,7 @@ def test_in_a_month_nobody_is_asked_for_without_a_cause(
     assert sum(map(len, days.values())) <= len(issuers) + len(ex) + 2
 
 
-def test_the_sweep_renews_after_four_weeks_those_that_still_trade(raw: RawBucket) -> None:
+def test_the_sweep_renews_after_four_weeks_those_that_still_trade() -> None:
     today = date(2026, 10, 14)
     issuers = {
         "ZZAA": Issuer(is_fund=False, traded=today, asked=today - timedelta(days=28)),
@@ -414,7 +410,7 @@ def test_a_damaged_memory_is_told_and_begins_anew(
 
 
 def test_an_error_of_ours_costs_no_quotes(
-    bucket: Bucket, run: Run, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+    run: Run, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("of ours")

@@ -312,7 +312,7 @@ def test_a_refused_file_leaves_raw_as_it_was_and_lies_in_quarantine(
 
 
 def test_an_error_in_the_last_record_keeps_every_session_out(
-    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+    load: Load, bucket: Bucket, shelves: Shelves
 ) -> None:
     # The trailer is the last thing that is read: by then all sessions are staged
     text = text_of(shelves.put_year(2024, a_quote_each(WEEK[:4])))
@@ -769,7 +769,7 @@ def test_a_span_is_a_task_a_year_with_its_own_days() -> None:
     ]
 
 
-def test_a_manifest_comes_back_from_json_as_it_was(load: Load, bucket: Bucket, shelves: Shelves) -> None:
+def test_a_manifest_comes_back_from_json_as_it_was(load: Load, shelves: Shelves) -> None:
     saturday = date(2024, 11, 9)
     shelves.put_year(2024, a_quote_each([*WEEK[:-1], saturday]))
     manifest = load(Task(2024, Span(WEEK[0], saturday)), request="r1").manifest

@@ -284,9 +284,7 @@ def test_ctrl_c_ends_it_in_a_line(
     assert capsys.readouterr().err.startswith("Interrupted. What is done stays done")
 
 
-def test_without_a_year_to_the_current_one_is_the_last(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_year_to_the_current_one_is_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backfill", "--from", "2025", "--dry-run"]) == DONE
     years = [line.split()[0] for line in capsys.readouterr().out.split("\n\n")[0].splitlines()[1:-1]]
     assert years == [str(year) for year in range(2025, datetime.now(UTC).year + 1)]
