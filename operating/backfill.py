@@ -30,7 +30,7 @@ from operating.estimate import (
     total,
 )
 from operating.names import Names, UsageError, job_of
-from operating.progress import Display, display
+from operating.progress import Display, counted, display
 from operating.quarantine import QuarantinedYear
 from operating.range_run import (
     SUCCEEDED,
@@ -97,8 +97,9 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
     raw = RawBucket(settings.raw_bucket)
     if asked.source == QUARANTINE and (asked.via == "lambda" or asked.dry_run):
         raise UsageError("--source quarantine goes with --via local, and without --dry-run")
+    jobs = asked.jobs or (FUNCTION_JOBS if asked.via == "lambda" else JOBS)
     if asked.dry_run:
-        _print_plan(asked, survey(raw, wanted, refresh=asked.refresh), today - timedelta(days=1))
+        _print_plan(asked, jobs, survey(raw, wanted, refresh=asked.refresh), today - timedelta(days=1))
         return True
     job = None if asked.refine is False else _job(names)
     load: LoadYear
@@ -112,7 +113,6 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str]) -> bool:
         )
     else:
         load = loader(b3=settings.b3_client, raw=raw, today=today, accept_gaps=asked.accept_gaps)
-    jobs = asked.jobs or (FUNCTION_JOBS if asked.via == "lambda" else JOBS)
     surveyed = survey(raw, wanted, refresh=asked.refresh)
     if asked.source == QUARANTINE:
         refused = _refused(asked, raw, wanted)
@@ -278,10 +278,11 @@ def _contents(manifest: Manifest) -> str:
 def _total_line(manifests: Sequence[Manifest], results: Sequence[YearResult]) -> str:
     failed = sum(result.is_error for result in results)
     return (
-        f"{_years(len(manifests))}  {sum(len(manifest.sessions) for manifest in manifests):,} sessions  "
+        f"{counted(len(manifests), 'year')}  "
+        f"{sum(len(manifest.sessions) for manifest in manifests):,} sessions  "
         f"{sum(manifest.rows for manifest in manifests):,} quotes  "
         f"{sum(manifest.written for manifest in (r.manifest for r in results) if manifest):,} written"
-        + (f"  {_years(failed)} failed" if failed else "")
+        + (f"  {counted(failed, 'year')} failed" if failed else "")
     )
 
 
@@ -339,7 +340,7 @@ def _wait(raw: RawBucket, job: RefineJob, run_id: str, started: Sequence[Manifes
     return True
 
 
-def _print_plan(asked: argparse.Namespace, surveyed: Sequence[Surveyed], yesterday: date) -> None:
+def _print_plan(asked: argparse.Namespace, jobs: int, surveyed: Sequence[Surveyed], yesterday: date) -> None:
     due = {year.task.year: _until(year.task, yesterday) for year in surveyed}
     loads = {year.task.year: load_of(due[year.task.year]) for year in surveyed if not year.finished}
     _say(f"{'year':<6}{'state':<12}{'sessions':>9}{'quotes':>13}{'download MB':>13}{'raw MB':>9}")
@@ -352,7 +353,7 @@ def _print_plan(asked: argparse.Namespace, surveyed: Sequence[Surveyed], yesterd
             _say(f"{number:<6}{state:<12}{_load_columns(loads[number])}")
     _say(f"{'all':<6}{'load':<12}{_load_columns(total(loads.values()))}")
     if loads:
-        _print_load(asked, total(loads.values()), max(load.seconds for load in loads.values()))
+        _print_load(asked, jobs, total(loads.values()), max(load.seconds for load in loads.values()))
     to_refine = [due[year.task.year].days for year in surveyed if asked.refine or not year.finished]
     days = span_of([day for days in to_refine for day in (days.first, days.last)])
     if days is not None and asked.refine is not False:
@@ -369,8 +370,7 @@ def _load_columns(load: Load) -> str:
     return f"{load.sessions:>9,}{load.quotes:>13,}{megabytes}"
 
 
-def _print_load(asked: argparse.Namespace, load: Load, longest: float) -> None:
-    jobs = asked.jobs or (FUNCTION_JOBS if asked.via == "lambda" else JOBS)
+def _print_load(asked: argparse.Namespace, jobs: int, load: Load, longest: float) -> None:
     minutes = max(load.seconds / jobs, longest) / 60
     _say(
         f"\nLoad: about {minutes:,.0f} min, {jobs} years at a time, each at "
@@ -403,10 +403,6 @@ def _print_refinement(days: Span) -> None:
 
 def _cents(cost: Decimal) -> str:
     return "below 0.01" if 0 < cost < Decimal("0.01") else f"{cost:.2f}"
-
-
-def _years(count: int) -> str:
-    return f"{count} year" if count == 1 else f"{count} years"
 
 
 def _say(text: str) -> None:

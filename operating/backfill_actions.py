@@ -11,13 +11,11 @@ import argparse
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
-from urllib.parse import urlsplit
 
 from operating.names import Names, UsageError
 from operating.progress import Display, display
-from scraper.b3.client import ACTIONS_PAUSE
 from scraper.b3.errors import ScraperError
-from scraper.history.corporate_actions import ActionsBackfill, IssuerResult
+from scraper.history.corporate_actions import ActionsBackfill, IssuerResult, Survey
 from scraper.raw.bucket import RawBucket
 from scraper.runtime.settings import Settings
 
@@ -55,7 +53,7 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str], today: date) 
             if not asked.dry_run:
                 backfill.keep()
         show.ended("quotes")
-        _tell_what_is_left(backfill, show, is_local=urlsplit(settings.index_base_url).scheme == "http")
+        _tell_what_is_left(backfill.survey, settings, show)
         return True if asked.dry_run else _load(backfill, show)
 
 
@@ -76,9 +74,8 @@ def of_quotes(asked: argparse.Namespace) -> list[str]:
     return [name for name, value in arguments.items() if value]
 
 
-def _tell_what_is_left(backfill: ActionsBackfill, show: Display, *, is_local: bool) -> None:
-    survey = backfill.survey
-    minutes = survey.calls * (ANSWER_SECONDS + (0 if is_local else ACTIONS_PAUSE)) / 60
+def _tell_what_is_left(survey: Survey, settings: Settings, show: Display) -> None:
+    minutes = survey.calls * (ANSWER_SECONDS + settings.actions_pause) / 60
     show.result(
         f"{len(survey.sessions):,} sessions name {len(survey.issuers):,} issuers, of which "
         f"{len(survey.to_ask):,} are to be asked: {survey.calls:,} calls at least, about {minutes:,.0f} min"

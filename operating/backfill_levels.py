@@ -9,13 +9,11 @@ import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
-from urllib.parse import urlsplit
 
 from operating.backfill_actions import ANSWER_SECONDS, of_quotes
 from operating.ingest import remarks
 from operating.names import Names, UsageError
 from operating.progress import Display, display
-from scraper.b3.client import ACTIONS_PAUSE
 from scraper.b3.errors import ScraperError
 from scraper.b3.index_level.layout import FIRST_YEAR
 from scraper.daily.ingest import Outcome, Result
@@ -51,11 +49,10 @@ def run(asked: argparse.Namespace, environment: Mapping[str, str], today: date) 
     )
     raw = RawBucket(settings.raw_bucket)
     wanted = years_to_ask(raw, settings.index_codes, first, last, refresh=asked.refresh)
-    pause = 0 if urlsplit(settings.index_base_url).scheme == "http" else ACTIONS_PAUSE
     with display() as show:
         show.result(
             f"{', '.join(settings.index_codes)}, {first} to {last}: {len(wanted):,} years are to be asked, "
-            f"about {len(wanted) * (ANSWER_SECONDS + pause) / 60:,.0f} min"
+            f"about {len(wanted) * (ANSWER_SECONDS + settings.actions_pause) / 60:,.0f} min"
         )
         return True if asked.dry_run else _load(settings, raw, wanted, today, show)
 

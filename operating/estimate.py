@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from operating import aws_prices as prices
 from operating.range_run import Size, size_of
@@ -81,23 +82,6 @@ class Load:
     request_cost: Decimal
     storage_cost: Decimal
     function_cost: Decimal
-
-    def __add__(self, other: Load) -> Load:
-        """Both loads."""
-        return Load(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
-
-
-NOTHING = Load(
-    sessions=0,
-    quotes=0,
-    download_bytes=0,
-    raw_bytes=0,
-    puts=0,
-    seconds=0.0,
-    request_cost=Decimal(0),
-    storage_cost=Decimal(0),
-    function_cost=Decimal(0),
-)
 
 
 def load_of(task: Task) -> Load:
@@ -204,7 +188,9 @@ def refinement_of(days: Span, *, compact_only: bool) -> Refinement:
 
 def total(loads: Iterable[Load]) -> Load:
     """All of them."""
-    return sum(loads, NOTHING)
+    every = [*loads]
+    sums: dict[str, Any] = {name: sum(getattr(load, name) for load in every) for name in Load.__slots__}
+    return Load(**sums)
 
 
 def between(known: Mapping[int, int], year: int) -> int:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -29,13 +30,7 @@ def counted(number: int, what: str) -> str:
 
 
 class Display(Protocol):
-    """Where results and progress are shown, while the context lasts."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    """Where results and progress are shown."""
 
     def of(self, name: str) -> Progress:
         """What is told of the progress of one thing, such as a year."""
@@ -50,27 +45,10 @@ class Display(Protocol):
 class Terminal:
     """A bar for each thing that is going on, below the results."""
 
-    def __init__(self) -> None:
-        self._bars = Bars(
-            TextColumn("{task.fields[name]:<10}"),
-            TextColumn("{task.fields[stage]:<9}"),
-            BarColumn(),
-            TextColumn("{task.fields[amount]}"),
-            TimeRemainingColumn(),
-            console=Console(highlight=False, markup=False, emoji=False),
-            transient=True,
-        )
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
         self._tasks: dict[str, TaskID] = {}
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bars.stop()
 
     def of(self, name: str) -> Progress:
         """A bar, which appears with the first news."""
@@ -115,14 +93,6 @@ class Lines:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
     def of(self, name: str) -> Progress:
         """Lines that begin with the name."""
         current, due = "", 0.0
@@ -148,9 +118,22 @@ class Lines:
             sys.stdout.flush()
 
 
-def display() -> Display:
-    """Bars if standard output is a terminal, else lines."""
-    return Terminal() if sys.stdout.isatty() else Lines()
+@contextmanager
+def display() -> Iterator[Display]:
+    """Bars, while the context lasts, if standard output is a terminal, else lines."""
+    if not sys.stdout.isatty():
+        yield Lines()
+        return
+    with Bars(
+        TextColumn("{task.fields[name]:<10}"),
+        TextColumn("{task.fields[stage]:<9}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeRemainingColumn(),
+        console=Console(highlight=False, markup=False, emoji=False),
+        transient=True,
+    ) as bars:
+        yield Terminal(bars)
 
 
 def _amount(stage: str, done: int, total: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -258,7 +258,8 @@ def _ask(settings: Settings, days: Span, means: Means) -> Asked:
         show.result(line(result, settings.raw_bucket))
         if result.date is not None:
             results[result.date] = result
-    absent = [each for each in wanted if _is_absent(results[each])]
+    is_absent = {Outcome.NO_SESSION, Outcome.NOT_YET_PUBLISHED}
+    absent = [each for each in wanted if results[each].outcome in is_absent]
     in_raw_alone = [each for each in absent if each in raw]
     if in_raw_alone:
         show.result(
@@ -278,10 +279,6 @@ def _require_few(sessions: Sequence[date], days: Span, otherwise: str) -> None:
             f"{len(sessions)} sessions from {days.first} to {days.last}, expected at most {MOST_FROM_B3}: "
             f"each that comes anew has a job run of its own. For more, {otherwise}"
         )
-
-
-def _is_absent(result: Result) -> bool:
-    return result.outcome in {Outcome.NO_SESSION, Outcome.NOT_YET_PUBLISHED}
 
 
 def _stretches(sessions: Iterable[date], others: Iterable[date]) -> list[list[date]]:
@@ -373,8 +370,8 @@ def _agree(lake: Lake, names: Names, days: Sequence[date], compact_only: bool, s
         return False
     wide = sessions_to_be_wide(lake, names)
     raw = lake.raw_objects(min(days), max(days))
-    seen = _told(show, len(days))
-    sessions = lake.look(sorted(days), raw, seen)
+    tell = show.of("check")
+    sessions = lake.look(sorted(days), raw, lambda done: tell("look", done, len(days)))
     show.ended("check")
     differing = False
     for session in sessions:
@@ -385,11 +382,6 @@ def _agree(lake: Lake, names: Names, days: Sequence[date], compact_only: bool, s
         differing = differing or bool(differences)
         show.result(f"{session.day}  {'; '.join(differences) or _sums(session)}")
     return not differing
-
-
-def _told(show: Display, total: int) -> Callable[[int], None]:
-    tell = show.of("check")
-    return lambda done: tell("look", done, total)
 
 
 def _sums(session: Session) -> str:

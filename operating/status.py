@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lake.currency import currency_of
 from operating.arguments import MOST_SESSIONS
@@ -18,9 +18,6 @@ from operating.progress import Display, counted, display
 from operating.verdict import Said, Surroundings, Verdict, ask, judge, lags, sessions_to_be_wide
 from scraper.b3.calendar import SAO_PAULO, day_in_sao_paulo, sessions_before
 from scraper.runtime.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 _RUN_PAGES = 5
 """Pages of job runs, 200 in each."""

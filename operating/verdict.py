@@ -217,21 +217,15 @@ def _why_by_b3(
         return State.MISSING, f"not in raw, and B3 could not be asked: {answer}"
     if answer is None:
         return State.MISSING, f"not in raw: B3 has it; {replay}"
-    if answer.reason is Absence.PAGE and several_pages(_with_a_page(answers), refused=_refused(answers)):
+    pages = [one for one, said in answers.items() if isinstance(said, Absent) and said.reason is Absence.PAGE]
+    refused = sum(isinstance(said, RefusedError) for said in answers.values())
+    if answer.reason is Absence.PAGE and several_pages(pages, refused=refused):
         what = f"{answer.reason} in place of several sessions is its firewall's, or one of its errors"
         return State.MISSING, f"not in raw, and B3 refused to say: {what}; ask again later"
     if outcome_of_absence(day, today) is Outcome.NO_SESSION:
         return State.NO_SESSION, f"B3 has no file of it: {answer.reason}"
     state = State.MISSING if is_due else State.NOT_DUE
     return state, f"not in raw: B3 has no file yet ({answer.reason})"
-
-
-def _with_a_page(answers: Mapping[date, Said]) -> list[date]:
-    return [day for day, one in answers.items() if isinstance(one, Absent) and one.reason is Absence.PAGE]
-
-
-def _refused(answers: Mapping[date, Said]) -> int:
-    return sum(isinstance(one, RefusedError) for one in answers.values())
 
 
 def expected(day: date) -> datetime:

@@ -208,7 +208,7 @@ class B3Server:
             self._http.socket = context.wrap_socket(
                 self._http.socket, server_side=True, do_handshake_on_connect=False
             )
-        threading.Thread(target=self._http.serve_forever, args=(0.05,), name="b3-server", daemon=True).start()
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), name="b3-server", daemon=True).start()
         return self
 
     def __exit__(

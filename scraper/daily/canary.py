@@ -12,14 +12,14 @@ session. Whatever fails here fails no file.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +30,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scraper.b3.cotahist.layout import RECORD_LENGTH
 from scraper.b3.errors import message_of
+from scraper.b3.json_answer import parse
 from scraper.b3.oddities import TrailerCount
 
 if TYPE_CHECKING:
@@ -203,12 +204,7 @@ class Profile:
 
     def to_json(self) -> dict[str, Any]:
         """For JSON: the volume as text, which keeps its cents."""
-        return {
-            "rows": self.rows,
-            "volume": str(self.volume),
-            "zeros": dict(self.zeros),
-            "trailer": self.trailer,
-        }
+        return asdict(self) | {"volume": str(self.volume)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -281,9 +277,10 @@ class Memory:
         for name, usual in _medians(before).items() if len(before) >= FEWEST_SESSIONS else ():
             side = _side(name, profile, usual)
             if side and side != _side(name, before[-1], usual):  # what lasts is told once
+                shown = _written(name, _value(name, profile))
                 news.append(
-                    f"{name}: {_shown(name, profile)}, where the last {len(before)} sessions have a "
-                    f"median of {_written(name, usual)}"
+                    f"{name}: {shown}, where the last {len(before)} sessions have a median of "
+                    f"{_written(name, usual)}"
                 )
         self.sessions[day] = profile
         for old in sorted(self.sessions)[:-_KEPT]:
@@ -307,20 +304,32 @@ def _side(name: str, profile: Profile, usual: float) -> int:
     return (value > usual * _FACTORS[name]) - (value < usual / _FACTORS[name])
 
 
-def _shown(name: str, profile: Profile) -> str:
-    return _written(name, _value(name, profile))
-
-
 def _written(name: str, value: float) -> str:
     if name in _ZEROS:
         return f"{value:.0%} zero"
     return f"BRL {value:,.0f}" if name == "volume" else f"{value:,.0f}"
 
 
-def _parts(page: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects of an answer of corporate actions, each with the name of the part that it is of."""
-    content = json.loads(page)
-    content = json.loads(content) if isinstance(content, str) else content
+def _read(page: bytes) -> Any:
+    """An answer that its reader has read."""
+    return parse(page, source="canary")
+
+
+def _portfolio_parts(page: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The objects of an answer, each with the name of the part that it is of."""
+    answer = _read(page)
+    yield from (("answer", answer), ("page", answer["page"]), ("header", answer["header"]))
+    yield from (("results", row) for row in answer["results"])
+
+
+def _level_parts(body: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    answer = _read(body)
+    yield from (("answer", answer), *((name, answer.get(name) or {}) for name in ("min", "max")))
+    yield from (("results", row) for row in answer["results"])
+
+
+def _action_parts(page: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    content = _read(page)
     for answer in content if isinstance(content, list) else [content]:
         yield "answer", answer
         if "page" in answer:
@@ -367,33 +376,11 @@ class Canary:
 
     def portfolio(self, day: date, pages: Sequence[bytes]) -> tuple[str, ...]:
         """What is new in the pages of a portfolio, which were read: names that B3 has added."""
-
-        def look(memory: Memory) -> list[str]:
-            found: Counter[str] = Counter()
-            for page in pages:
-                answer = json.loads(page)
-                answer = json.loads(answer) if isinstance(answer, str) else answer
-                parts = [("answer", answer), ("page", answer["page"]), ("header", answer["header"])]
-                for name, part in [*parts, *(("results", row) for row in answer["results"])]:
-                    found.update(_shown_names(name, part))
-            return memory.learn(day, {"portfolio field": found}, "times")
-
-        return self._told(look)
+        return self._told_names(day, "portfolio field", chain.from_iterable(map(_portfolio_parts, pages)))
 
     def levels(self, day: date, body: bytes) -> tuple[str, ...]:
         """What is new in the levels of a year, which were read: names that B3 has added."""
-
-        def look(memory: Memory) -> list[str]:
-            answer = json.loads(body)
-            answer = json.loads(answer) if isinstance(answer, str) else answer
-            extremes = [(name, answer.get(name) or {}) for name in ("min", "max")]
-            parts = [("answer", answer), *extremes, *(("results", row) for row in answer["results"])]
-            found: Counter[str] = Counter()
-            for name, part in parts:
-                found.update(_shown_names(name, part))
-            return memory.learn(day, {"level field": found}, "times")
-
-        return self._told(look)
+        return self._told_names(day, "level field", _level_parts(body))
 
     def corporate_actions(self, day: date, pages: Sequence[bytes]) -> tuple[str, ...]:
         """What is new in answers of corporate actions, which were read: names, those gone, labels."""
@@ -401,7 +388,7 @@ class Canary:
         def look(memory: Memory) -> list[str]:
             found = {kind: Counter[str]() for kind in CODES if kind.startswith("corporate action ")}
             for page in pages:
-                for part, values in _parts(page):
+                for part, values in _action_parts(page):
                     found["corporate action field"].update(_shown_names(part, values))
                     if part in ACTION_LISTS:
                         label = values.get("label", values.get("corporateAction"))
@@ -411,6 +398,17 @@ class Canary:
             return memory.learn(day, found, "times")
 
         return self._told(look) if pages else ()
+
+    def _told_names(
+        self, day: date, kind: str, parts: Iterable[tuple[str, Mapping[str, Any]]]
+    ) -> tuple[str, ...]:
+        """What is new among the names of parts, which are read within the look."""
+
+        def look(memory: Memory) -> list[str]:
+            found = Counter(name for part, values in parts for name in _shown_names(part, values))
+            return memory.learn(day, {kind: found}, "times")
+
+        return self._told(look)
 
     def _told(self, look: Callable[[Memory], list[str]]) -> tuple[str, ...]:
         """What a look finds; what fails, in words, since it is to cost no file."""

@@ -21,7 +21,8 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -207,25 +208,21 @@ def _said(pages: Sequence[bytes], actions: Actions, address: str) -> Said:
     return Said(calls=len(pages), pages=(*pages,), actions=actions, lineage=lineage)
 
 
-class _refusals:  # noqa: N801 - a context manager that reads as one
-    """Puts what a reader refuses within the block into quarantine."""
-
-    def __init__(self, raw: RawBucket, pages: Sequence[bytes], address: str, today: date) -> None:
-        self._raw, self._pages, self._address, self._today = raw, pages, address, today
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, InvalidData):
-            self._raw.quarantine(
-                self._pages,
-                source=CORPORATE_ACTIONS,
-                day=self._today,
-                extension="json",
-                address=self._address,
-                reason=str(error),
-            )
+@contextmanager
+def _refusals(raw: RawBucket, pages: Sequence[bytes], address: str, today: date) -> Iterator[None]:
+    """Put what a reader refuses within the block into quarantine."""
+    try:
+        yield
+    except InvalidData as error:
+        raw.quarantine(
+            pages,
+            source=CORPORATE_ACTIONS,
+            day=today,
+            extension="json",
+            address=address,
+            reason=str(error),
+        )
+        raise
 
 
 def store(raw: RawBucket, issuer: str, said: Sequence[Said]) -> Asked:
@@ -318,23 +315,12 @@ class Memory:
         return {
             "papers": {isin: f"{day} {number}" for isin, (day, number) in sorted(self.papers.items())},
             "issuers": {
-                code: {
-                    "is_fund": issuer.is_fund,
-                    "traded": str(issuer.traded),
-                    "asked": _text_of(issuer.asked),
-                    "is_known": issuer.is_known,
-                }
+                code: asdict(issuer) | {"traded": str(issuer.traded), "asked": text_of(issuer.asked)}
                 for code, issuer in sorted(self.issuers.items())
             },
             "rises": [
-                {
-                    "isin": rise.isin,
-                    "issuer": rise.issuer,
-                    "before": str(rise.before),
-                    "session": str(rise.session),
-                    "count": rise.count,
-                    "asked": _text_of(rise.asked),
-                }
+                asdict(rise)
+                | {"before": str(rise.before), "session": str(rise.session), "asked": text_of(rise.asked)}
                 for rise in sorted(self.rises, key=lambda rise: (rise.session, rise.isin))
             ],
         }
@@ -353,7 +339,7 @@ class Memory:
                 str(code): Issuer(
                     bool(each["is_fund"]),
                     date.fromisoformat(each["traded"]),
-                    _day_of(each["asked"]),
+                    day_of(each["asked"]),
                     bool(each["is_known"]),
                 )
                 for code, each in document["issuers"].items()
@@ -365,7 +351,7 @@ class Memory:
                     date.fromisoformat(each["before"]),
                     date.fromisoformat(each["session"]),
                     int(each["count"]),
-                    _day_of(each["asked"]),
+                    day_of(each["asked"]),
                 )
                 for each in document["rises"]
             ],
@@ -442,11 +428,13 @@ class Memory:
         ]
 
 
-def _text_of(day: date | None) -> str | None:
+def text_of(day: date | None) -> str | None:
+    """A day for JSON."""
     return None if day is None else str(day)
 
 
-def _day_of(text: str | None) -> date | None:
+def day_of(text: str | None) -> date | None:
+    """What `text_of` made."""
     return None if text is None else date.fromisoformat(text)
 
 

@@ -26,7 +26,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -100,10 +100,7 @@ class Task:
 def tasks(days: Span) -> list[Task]:
     """A task a year for a span of days, oldest first."""
     return [
-        Task(
-            year,
-            Span(max(days.first, date(year, 1, 1)), min(days.last, date(year, 12, 31))),
-        )
+        Task(year, Span(max(days.first, date(year, 1, 1)), min(days.last, date(year, 12, 31))))
         for year in range(days.first.year, days.last.year + 1)
     ]
 
@@ -220,12 +217,7 @@ class Manifest:
                 "unexpected": [day.isoformat() for day in self.unexpected],
             },
             "sessions": [
-                {
-                    "day": session.day.isoformat(),
-                    "rows": session.rows,
-                    "volume": str(session.volume),
-                    "md5": session.md5,
-                }
+                asdict(session) | {"day": session.day.isoformat(), "volume": str(session.volume)}
                 for session in self.sessions
             ],
         }
@@ -435,9 +427,8 @@ def load_year(
     today: date,
     accept_gaps: bool = False,
     request: str | None = None,
-    scratch: Path | None = None,
 ) -> YearResult:
-    """Load a year, whether or not it was loaded before.
+    """Load a year, whether or not it was loaded before. It needs up to 300 MB for temporary files.
 
     Args:
         task: The year, and the days that are asked for.
@@ -447,7 +438,6 @@ def load_year(
         today: The day in São Paulo; sessions up to the day before it are expected.
         accept_gaps: Take a file that lacks more than `LONGEST_GAP` consecutive sessions of the calendar.
         request: Goes into the manifest.
-        scratch: Folder for temporary files; the system's by default. A year needs up to 300 MB.
 
     Returns:
         A result that is not "failed".
@@ -459,7 +449,7 @@ def load_year(
     """
     prior = read_manifest(raw, task.year)
     days = Span(task.days.first, min(task.days.last, today - timedelta(days=1)))
-    with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=scratch) as folder:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX) as folder:
         path = Path(folder, f"COTAHIST_A{task.year}.ZIP")
         answer = b3.year_quotes(
             task.year, path, lambda done, announced: progress("download", done, announced or 0)

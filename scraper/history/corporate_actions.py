@@ -23,7 +23,15 @@ from scraper.b3.client import B3Client
 from scraper.b3.corporate_actions.address import asked_name
 from scraper.b3.errors import ScraperError, message_of
 from scraper.daily.canary import Canary
-from scraper.daily.corporate_actions import Asked, Said, ask_cash_history, ask_supplement, store
+from scraper.daily.corporate_actions import (
+    Asked,
+    Said,
+    ask_cash_history,
+    ask_supplement,
+    day_of,
+    store,
+    text_of,
+)
 from scraper.history.backfill import Progress
 from scraper.raw.bucket import NamedIssuer, RawBucket
 
@@ -102,8 +110,8 @@ class Survey:
             "issuers": {
                 code: {
                     "is_fund": issuer.is_fund,
-                    "supplement": _text_of(issuer.supplement),
-                    "names": {name: _text_of(day) for name, day in sorted(issuer.names.items())},
+                    "supplement": text_of(issuer.supplement),
+                    "names": {name: text_of(day) for name, day in sorted(issuer.names.items())},
                 }
                 for code, issuer in sorted(self.issuers.items())
             },
@@ -121,8 +129,8 @@ class Survey:
             issuers={
                 str(code): Issuer(
                     bool(each["is_fund"]),
-                    _day_of(each["supplement"]),
-                    {str(name): _day_of(day) for name, day in each["names"].items()},
+                    day_of(each["supplement"]),
+                    {str(name): day_of(day) for name, day in each["names"].items()},
                 )
                 for code, each in document["issuers"].items()
             },
@@ -148,14 +156,6 @@ def survey_of(raw: RawBucket) -> Survey:
         return Survey() if kept is None else Survey.from_json(kept)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"corporate_actions/backfill.json: {type(error).__name__}: {error}") from error
-
-
-def _text_of(day: date | None) -> str | None:
-    return None if day is None else str(day)
-
-
-def _day_of(text: str | None) -> date | None:
-    return None if text is None else date.fromisoformat(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

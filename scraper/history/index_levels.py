@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from functools import partial
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,14 +17,11 @@ from scraper.b3.client import B3Client
 from scraper.b3.errors import ScraperError, message_of
 from scraper.daily.ingest import INDEX_LEVEL, Outcome, Result, store_levels
 from scraper.history.backfill import Progress
+from scraper.history.corporate_actions import ServiceDownError
 from scraper.raw.bucket import RawBucket
 
 _FAILURES_IN_A_ROW = 3
 """After so many B3 is left alone."""
-
-
-class ServiceDownError(ScraperError):
-    """B3's service keeps failing, so that there is no sense in asking for the other years now."""
 
 
 class IndexYear(NamedTuple):
@@ -88,9 +84,9 @@ def load_levels(
 
 
 def _load(b3: B3Client, raw: RawBucket, asked: IndexYear, today: date) -> Result:
-    failed = partial(Result, source=INDEX_LEVEL, outcome=Outcome.FAILED, index=asked.code)
     try:
         answer = b3.levels(asked.code, asked.year)
         return store_levels(raw, asked.code, asked.year, answer.content, address=answer.url, today=today)
     except (ScraperError, BotoCoreError, ClientError) as error:
-        return failed(message=message_of(error))
+        message = message_of(error)
+        return Result(source=INDEX_LEVEL, outcome=Outcome.FAILED, index=asked.code, message=message)

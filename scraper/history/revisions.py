@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
@@ -60,13 +60,7 @@ class Revision:
 
     def to_json(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "day": self.day.isoformat(),
-            "daily_lines": self.daily_lines,
-            "annual_lines": self.annual_lines,
-            "examples": [*self.examples],
-            "trouble": self.trouble,
-        }
+        return asdict(self) | {"day": self.day.isoformat(), "examples": [*self.examples]}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Revision:

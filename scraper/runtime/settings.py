@@ -81,6 +81,12 @@ class Settings:
             extra_ca_file=BUNDLE / extra_ca_file if extra_ca_file else None,
         )
 
+    @property
+    def actions_pause(self) -> float:
+        """Seconds between two calls for levels or corporate actions."""
+        # On this machine there is nobody to be spared
+        return 0 if urlsplit(self.index_base_url).hostname in _LOOPBACK else ACTIONS_PAUSE
+
     def b3_client(self, *, year_deadline: float = YEAR_DEADLINE) -> B3Client:
         """A client for these hosts and certificates.
 
@@ -95,8 +101,7 @@ class Settings:
             index_base_url=self.index_base_url,
             extra_ca_file=self.extra_ca_file,
             year_deadline=year_deadline,
-            # On this machine there is nobody to be spared
-            actions_pause=0 if urlsplit(self.index_base_url).hostname in _LOOPBACK else ACTIONS_PAUSE,
+            actions_pause=self.actions_pause,
         )
 
 

@@ -68,17 +68,14 @@ class DailyAlarm:
         """The state that an evaluation at an instant comes to."""
         last = at.astimezone(self.zone).date() - timedelta(days=1)
         days = [last - timedelta(days=n) for n in range(self.further_days, -1, -1)]
-        points = [self._minimum(values, day, at) for day in days]
+        told: dict[date, list[float]] = {day: [] for day in days}
+        for value in values:
+            day = value.of.astimezone(self.zone).date()
+            if day in told and value.arrived <= at:
+                told[day].append(value.value)
+        points = [min(told[day], default=None) for day in days]
         if self.fill is not None and any(point is not None for point in points):
             points = [self.fill if point is None else point for point in points]
         found = [point for point in points if point is not None]
         is_bad = not found or found[-1] >= self.threshold  # without any, missing data is breaching
         return ALARM if is_bad else OK
-
-    def _minimum(self, values: Sequence[Value], day: date, at: datetime) -> float | None:
-        of_day = [
-            value.value
-            for value in values
-            if value.arrived <= at and value.of.astimezone(self.zone).date() == day
-        ]
-        return min(of_day, default=None)

@@ -20,6 +20,8 @@ import pytest
 
 from lake.keys import CANARY_MEMORY
 from sandbox.b3.formats import (
+    CashDividend,
+    HistoricCash,
     IssuerActions,
     PortfolioRow,
     Quote,
@@ -32,8 +34,17 @@ from sandbox.b3.formats import (
     encode_supplement,
     zip_file,
 )
-from sandbox.b3.server import CashHistoryRequest, Document, LevelsRequest, PortfolioRequest, SupplementRequest
+from sandbox.b3.server import (
+    B3Server,
+    CashHistoryRequest,
+    Document,
+    LevelsRequest,
+    PortfolioRequest,
+    SupplementRequest,
+)
+from sandbox.b3.universe import isin_with_check_digit
 from sandbox.b3.years import annual_zip_name, write_year
+from scraper.b3.client import B3Client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -123,6 +134,36 @@ class Shelves:
             page_size=request.page_size,
         )
         return Document(body=json.dumps(page).encode(), content_type="application/json")
+
+
+def client(b3: B3Server, **settings: Any) -> B3Client:
+    """A client that tries twice and never pauses."""
+    hurried: dict[str, Any] = {"attempts": 2, "sleep": lambda _: None, "actions_pause": 0}
+    return B3Client(quotes_base_url=b3.base_url, index_base_url=b3.base_url, **(hurried | settings))
+
+
+def isin(issuer: str) -> str:
+    """That of an issuer's common share."""
+    return isin_with_check_digit(f"BR{issuer}ACNOR")
+
+
+def paid(issuer: str, last: date, *, rate: str = "0.5", **values: Any) -> CashDividend:
+    """A dividend to whoever had the share on that day."""
+    return CashDividend(
+        isin=isin(issuer),
+        label="DIVIDENDO",
+        rate=Decimal(rate),
+        last_date_prior=last,
+        approved_on=last,
+        **values,
+    )
+
+
+def historic(value: str | int, last: date, **values: Any) -> HistoricCash:
+    """The same in the history of a company."""
+    given: dict[str, Any] = {"type_stock": "ON", "corporate_action": "DIVIDENDO", "value": Decimal(value)}
+    days: dict[str, Any] = dict.fromkeys(("last_date_prior", "approved_on", "closing_price_date"), last)
+    return HistoricCash(**(given | days | {"closing_price": Decimal(10)} | values))
 
 
 class Log:

@@ -6,9 +6,10 @@ import io
 import json
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -21,7 +22,6 @@ from tests.unit.both_ends import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
-    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
 _COLUMNS: list[tuple[str, pa.DataType]] = [
@@ -30,24 +30,70 @@ _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("volume", pa.decimal128(24, 2)),
 ]
 COMPACT = pa.schema(_COLUMNS)
+_ROLE = f"arn:aws:iam::{ACCOUNT}:role/refine"
 
 
-class Operated:
-    """A pipeline whose job does what a test says, and whose refined files a test writes.
+Ingest = Callable[..., None]
+"""Takes a session from B3 to raw, and refines it (see `tests.unit.conftest.ingest`)."""
+
+
+class Job:
+    """A Glue job that does what a test says.
 
     Attributes:
-        raw: The raw bucket.
-        refined: The refined bucket.
+        raw: The raw bucket, which has its script.
+        job: Its name.
     """
 
     def __init__(self, raw: Bucket) -> None:
         self.raw = raw
+        self.job = f"refine-{uuid.uuid4().hex}"
+        self.glue: GlueClient = boto3.client("glue")
+        self.job_says("pass")
+        self.glue.create_job(
+            Name=self.job,
+            Role=_ROLE,
+            Command={"Name": "glueetl", "ScriptLocation": f"s3://{raw.name}/script.py"},
+            Timeout=5,
+        )
+
+    def job_says(self, script: str) -> None:
+        """Change what the job does."""
+        self.raw.put("script.py", script.encode())
+
+    def job_waits_for(self, file: Path) -> None:
+        """Have runs of the job last until a file is there, half a minute at most."""
+        wait = f"    if os.path.exists({str(file)!r}): break\n    time.sleep(0.05)\n"
+        self.job_says(f"import os, time\nfor _ in range(600):\n{wait}")
+
+    def job_does_nothing(self) -> None:
+        """Have runs of the job end at once. Others are processes, of which the emulator has one at a time."""
+        no_spark: Any = {"Name": "pythonshell", "ScriptLocation": "s3://none"}
+        self.glue.update_job(JobName=self.job, JobUpdate={"Role": _ROLE, "Command": no_spark})
+
+    def start(self, **arguments: str) -> str:
+        """Start a run of the job."""
+        given = {f"--{name}": value for name, value in arguments.items()}
+        return self.glue.start_job_run(JobName=self.job, Arguments=given)["JobRunId"]
+
+    def runs(self) -> list[dict[str, str]]:
+        """The arguments of each run of the job, oldest first, less those that Glue adds."""
+        return [dict(run["Arguments"]) for run in self.glue.get_job_runs(JobName=self.job)["JobRuns"]]
+
+
+class Operated(Job):
+    """A pipeline whose refined files a test writes.
+
+    Attributes:
+        refined: The refined bucket.
+    """
+
+    def __init__(self, raw: Bucket) -> None:
+        super().__init__(raw)
         name = uuid.uuid4().hex
         self.refined = Bucket(f"refined-{name}")
-        self.glue: GlueClient = boto3.client("glue")
         self.sqs: SQSClient = boto3.client("sqs")
-        self._lambda: LambdaClient = boto3.client("lambda")
-        self.database, self.job, self.starter = f"db_{name}", f"refine-{name}", f"starter-{name}"
+        self.database, self.starter = f"db_{name}", f"starter-{name}"
         self.queue = self.sqs.create_queue(QueueName=f"dead-{name}")["QueueUrl"]
         self.glue.create_database(DatabaseInput={"Name": self.database})
         for table, keys in (("wide", ["trade_date", "ticker"]), ("compact", ["trade_date"])):
@@ -55,13 +101,6 @@ class Operated:
             self.glue.create_table(
                 DatabaseName=self.database, TableInput={"Name": table, "PartitionKeys": columns}
             )
-        self.job_says("pass")
-        self.glue.create_job(
-            Name=self.job,
-            Role="arn:aws:iam::000000000000:role/refine",
-            Command={"Name": "glueetl", "ScriptLocation": f"s3://{self.raw.name}/script.py"},
-            Timeout=5,
-        )
 
     def environment(self) -> dict[str, str]:
         """The variables by which the commands find it all."""
@@ -76,19 +115,6 @@ class Operated:
             "DEAD_LETTER_QUEUE": self.queue,
         }
 
-    def job_says(self, script: str) -> None:
-        """Change what the job does."""
-        self.raw.put("script.py", script.encode())
-
-    def start(self, **arguments: str) -> str:
-        """Start a run of the job."""
-        given = {f"--{name}": value for name, value in arguments.items()}
-        return self.glue.start_job_run(JobName=self.job, Arguments=given)["JobRunId"]
-
-    def runs(self) -> list[dict[str, str]]:
-        """The arguments of each run of the job, oldest first, less those that Glue adds."""
-        return [dict(run["Arguments"]) for run in self.glue.get_job_runs(JobName=self.job)["JobRuns"]]
-
     def add_starter(self, *, notified: bool = False, job: str | None = None) -> None:
         """Deploy the starter.
 
@@ -99,7 +125,7 @@ class Operated:
         code = io.BytesIO()
         with zipfile.ZipFile(code, "w") as archive:
             archive.write(source("start_refine"), "index.py")
-        self._lambda.create_function(
+        boto3.client("lambda").create_function(
             FunctionName=self.starter,
             Runtime="python3.13",
             Handler="index.handler",
@@ -125,10 +151,6 @@ class Operated:
                     ]
                 },
             )
-
-    def ignore_arrivals(self) -> None:
-        """Let no arrival invoke the starter any more: what runs then, a command has started."""
-        self.raw.s3.put_bucket_notification_configuration(Bucket=self.raw.name, NotificationConfiguration={})
 
     def refine(self, session: date, volumes: dict[str, str], *, wide: bool = True) -> None:
         """Write and register what the job would of a session: of each ticker the volume, and a line."""
@@ -185,3 +207,18 @@ def arrival(*sessions: object) -> str:
     return json.dumps(
         {"Records": [{"eventSource": "aws:s3", "s3": {"object": {"key": key}}} for key in keys]}
     )
+
+
+def deploy_stack(outputs: dict[str, str]) -> str:
+    """Deploy a stack of which there is nothing but these outputs; its name."""
+    name = f"Pipeline{uuid.uuid4().hex}"
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    return name

@@ -21,7 +21,7 @@ from scraper.daily.handler import handler
 from scraper.daily.ingest import IngestError
 from tests.lambda_functions import CONTEXT
 from tests.unit.alarm_model import ALARM, OK, DailyAlarm, Value
-from tests.unit.both_ends import Bucket, Log, Shelves
+from tests.unit.both_ends import Log, Shelves
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 HOURS = (7, 9, 11)
@@ -65,17 +65,15 @@ class Weeks:
 
 
 @pytest.fixture
-def weeks(b3: B3Server, bucket: Bucket, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch) -> Weeks:
+def weeks(terminal: None, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch) -> Weeks:
     """A bucket with the sessions up to Friday, 1 November, and a B3 that has them."""
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
     monkeypatch.setenv("LOOKBACK_SESSIONS", "3")
     monkeypatch.setenv("SESSION_DEADLINE", "11:30")
+    monkeypatch.setenv("CORPORATE_ACTIONS_CALLS", "0")
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     weeks = Weeks(shelves, log)
     weeks.publish(date(2024, 10, 30), date(2024, 10, 31), date(2024, 11, 1))
-    weeks.morning(MONDAY)
+    weeks.run(at(MONDAY, 7))
     return weeks
 
 
@@ -143,7 +141,7 @@ def test_a_session_that_comes_with_the_last_run_of_the_morning_is_quiet(weeks: W
         assert state(weeks, instant) == OK, instant
 
 
-def test_a_session_that_does_not_come_is_told_before_noon_and_not_before_the_last_run(
+def test_a_session_that_does_not_come_is_told_from_the_last_run_to_one_in_the_afternoon_that_takes_it(
     weeks: Weeks, state: Tell
 ) -> None:
     weeks.morning(TUESDAY)
@@ -153,12 +151,6 @@ def test_a_session_that_does_not_come_is_told_before_noon_and_not_before_the_las
     for instant in half_hours(at(TUESDAY, 12), at(WEDNESDAY, 11)):
         assert state(weeks, instant) == ALARM, instant
     assert state(weeks, at(TUESDAY, 11, 30)) == ALARM
-
-
-def test_the_alarm_is_over_when_the_session_has_come_by_a_run_in_the_afternoon(
-    weeks: Weeks, state: Tell
-) -> None:
-    weeks.morning(TUESDAY)
     weeks.publish(MONDAY)
     weeks.run(at(TUESDAY, 15))
     assert state(weeks, at(TUESDAY, 15)) == ALARM

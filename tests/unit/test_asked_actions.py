@@ -25,16 +25,14 @@ from sandbox.b3.server import (
     SupplementRequest,
     parse_actions_request,
 )
-from sandbox.b3.universe import isin_with_check_digit
 from scraper.b3.calendar import SAO_PAULO, sessions_before
-from scraper.b3.client import B3Client
 from scraper.b3.corporate_actions.reader import read_supplement
 from scraper.daily.corporate_actions import CorporateActions, Issuer, Memory, Rise
 from scraper.daily.handler import handler
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import Lineage, OvertakenError, RawBucket
 from tests.lambda_functions import CONTEXT
-from tests.unit.both_ends import Bucket, Log, Shelves
+from tests.unit.both_ends import Bucket, Log, Shelves, client, isin, paid
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 9, day) for day in (14, 15, 16, 17))
 LINEAGE = Lineage("https://example.org/B3", "0" * 64)
@@ -46,24 +44,9 @@ def morning_after(session: date) -> datetime:
     return datetime.combine(session + timedelta(days=1), datetime.min.time(), SAO_PAULO).replace(hour=7)
 
 
-def isin(issuer: str) -> str:
-    return isin_with_check_digit(f"BR{issuer}ACNOR")
-
-
 def quote(issuer: str, number: int, **values: Any) -> Quote:
     given: dict[str, Any] = {"codneg": f"{issuer}3", "codisi": isin(issuer), "dismes": number}
     return Quote(**(given | values))
-
-
-def paid(issuer: str, last: date, *, rate: str = "0.5", **values: Any) -> CashDividend:
-    return CashDividend(
-        isin=isin(issuer),
-        label="DIVIDENDO",
-        rate=Decimal(rate),
-        last_date_prior=last,
-        approved_on=last,
-        **values,
-    )
 
 
 def actions(issuer: str, *cash: CashDividend, **values: Any) -> IssuerActions:
@@ -81,16 +64,17 @@ def run(b3: B3Server, raw: RawBucket) -> Run:
 
     def run(session: date, *, lookback_sessions: int = 1, calls: int = 100, **more: Any) -> list[Result]:
         now = morning_after(session)
-        client = B3Client(
-            quotes_base_url=b3.base_url,
-            index_base_url=b3.base_url,
-            attempts=1,
-            sleep=lambda _: None,
-            actions_pause=0,
-        )
-        asking = CorporateActions(client, raw, today=now.date(), calls=calls, **more)
+        b3_client = client(b3, attempts=1)
+        asking = CorporateActions(b3_client, raw, today=now.date(), calls=calls, **more)
         return list(
-            ingest(client, raw, now=now, index_codes=(), lookback_sessions=lookback_sessions, actions=asking)
+            ingest(
+                b3_client,
+                raw,
+                now=now,
+                index_codes=(),
+                lookback_sessions=lookback_sessions,
+                actions=asking,
+            )
         )
 
     return run
@@ -208,9 +192,7 @@ def test_a_rise_is_one_whatever_else_especi_says(
     assert asked(b3) == ["ZZAA"]
 
 
-def test_a_fund_is_asked_for_by_the_call_of_funds(
-    raw: RawBucket, run: Run, b3: B3Server, shelves: Shelves
-) -> None:
+def test_a_fund_is_asked_for_by_the_call_of_funds(raw: RawBucket, run: Run, shelves: Shelves) -> None:
     remember(raw, "ZZFF")
     shelves.put_session(TUESDAY, quote("ZZFF", 101, codbdi="12"))
     shelves.put_actions(actions("ZZFF", paid("ZZFF", MONDAY), is_fund=True))
@@ -285,9 +267,7 @@ def test_an_issuer_that_b3_does_not_know_is_asked_again_for_its_rise_after_a_wee
     assert not memory_of(raw).issuers["ZZAA"].is_known
 
 
-def test_in_a_month_nobody_is_asked_for_without_a_cause(
-    raw: RawBucket, run: Run, b3: B3Server, shelves: Shelves
-) -> None:
+def test_in_a_month_nobody_is_asked_for_without_a_cause(run: Run, b3: B3Server, shelves: Shelves) -> None:
     """Forty issuers; who is asked on a day and why, worked out here by days and not by the code's memory."""
     issuers = [f"ZZ{first}{second}" for first in "ABCD" for second in "ABCDEFGHIJ"]
     for each in issuers:
@@ -319,7 +299,7 @@ def test_in_a_month_nobody_is_asked_for_without_a_cause(
     assert sum(map(len, days.values())) <= len(issuers) + len(ex) + 2
 
 
-def test_the_sweep_renews_after_four_weeks_those_that_still_trade(raw: RawBucket) -> None:
+def test_the_sweep_renews_after_four_weeks_those_that_still_trade() -> None:
     today = date(2026, 10, 14)
     issuers = {
         "ZZAA": Issuer(is_fund=False, traded=today, asked=today - timedelta(days=28)),
@@ -430,7 +410,7 @@ def test_a_damaged_memory_is_told_and_begins_anew(
 
 
 def test_an_error_of_ours_costs_no_quotes(
-    bucket: Bucket, run: Run, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
+    run: Run, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError("of ours")
@@ -505,19 +485,13 @@ def test_an_object_that_others_keep_writing_is_told(raw: RawBucket, monkeypatch:
         raw.merge_actions("ZZAA", said(MONDAY, paid("ZZAA", MONDAY)), lineage=LINEAGE)
 
 
+@pytest.mark.usefixtures("terminal")
 def test_the_function_tells_of_them_and_does_not_fail_for_them(
-    b3: B3Server, bucket: Bucket, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
+    b3: B3Server, raw: RawBucket, shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {
-        "RAW_BUCKET": bucket.name,
-        "QUOTES_BASE_URL": b3.base_url,
-        "INDEX_BASE_URL": b3.base_url,
-        "LOOKBACK_SESSIONS": "1",
-        "POWERTOOLS_SERVICE_NAME": "BovespaPipeline",
-    }.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOOKBACK_SESSIONS", "1")
     monkeypatch.delenv("CORPORATE_ACTIONS_CALLS", raising=False)
-    remember(RawBucket(bucket.name), "ZZAA", "ZZBB")
+    remember(raw, "ZZAA", "ZZBB")
     shelves.put_session(TUESDAY, quote("ZZAA", 101), quote("ZZBB", 101))
     shelves.put_portfolio(TUESDAY, "ZZAA3")
     shelves.put_actions(actions("ZZBB", paid("ZZBB", MONDAY)))

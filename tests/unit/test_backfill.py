@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import zipfile
+from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +29,7 @@ import scraper.raw.bucket
 from sandbox.b3.formats import Quote, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.b3.calendar import sessions_between
-from scraper.b3.client import B3Client, RefusedError
+from scraper.b3.client import RefusedError
 from scraper.b3.cotahist.reader import COTAHIST_SCHEMA
 from scraper.b3.oddities import Oddity, TrailerCount
 from scraper.daily.ingest import ingest
@@ -48,7 +50,7 @@ from scraper.history.backfill import (
 from scraper.history.revisions import Revision
 from scraper.history.span import Span
 from scraper.raw.bucket import Lineage, RawBucket, encode_session
-from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.both_ends import Bucket, Shelves, client
 
 TODAY = date(2026, 11, 24)
 NOW = datetime(2024, 11, 11, 10, tzinfo=UTC)
@@ -56,7 +58,6 @@ NOW = datetime(2024, 11, 11, 10, tzinfo=UTC)
 WEEK = [date(2024, 11, day) for day in (4, 5, 6, 7, 8)]
 FRIDAY = WEEK[-1]
 THIS_WEEK = Task(2024, Span(WEEK[0], FRIDAY))
-YEAR_2024 = Task(2024, Span(date(2024, 1, 1), date(2024, 12, 31)))
 MANIFEST = "backfill/COTAHIST_A2024.json"
 
 Load = Callable[..., YearResult]
@@ -66,19 +67,16 @@ def silent(_stage: str, _done: int, _total: int) -> None:
     """No progress."""
 
 
-def client(b3: B3Server) -> B3Client:
-    return B3Client(quotes_base_url=b3.base_url, attempts=2, sleep=lambda _: None)
-
-
 @pytest.fixture
-def load(b3: B3Server, bucket: Bucket, tmp_path: Path) -> Load:
+def load(b3: B3Server, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
     def load(task: Task = THIS_WEEK, *, raw: RawBucket | None = None, **more: Any) -> YearResult:
         return load_year(
             task,
             more.pop("progress", silent),
             b3=client(b3),
             raw=raw or RawBucket(bucket.name),
-            scratch=tmp_path,
             **{"today": TODAY, **more},
         )
 
@@ -171,11 +169,7 @@ def test_the_rows_of_a_session_are_those_of_the_daily_path(
     load()
     backfilled = pq.read_table(io.BytesIO(bucket.content(key_of(FRIDAY))))
     shelves.put_session(FRIDAY, *quotes)
-    list(
-        ingest(
-            client(b3), RawBucket(bucket.name), now=NOW, session=FRIDAY, index_codes=(), lookback_sessions=1
-        )
-    )
+    take_daily(b3, bucket, FRIDAY)
     daily = pq.read_table(io.BytesIO(bucket.content(key_of(FRIDAY, "daily"))))
     assert backfilled.equals(daily)
     assert key_of(FRIDAY) not in bucket.keys()  # noqa: SIM118 - a method of ours
@@ -208,7 +202,7 @@ def test_the_same_rows_are_the_same_bytes_however_they_are_cut() -> None:
 
 
 def test_only_the_days_that_are_asked_for_are_taken(load: Load, bucket: Bucket, shelves: Shelves) -> None:
-    shelves.put_year(2024, a_quote_each(sessions_between(date(2024, 1, 1), date(2024, 12, 31))))
+    shelves.put_year(2024, a_quote_each(WEEK))
     result = load(Task(2024, Span(WEEK[1], WEEK[2])))
     assert bucket.keys() == [MANIFEST, key_of(WEEK[1]), key_of(WEEK[2])]
     assert result.manifest is not None
@@ -302,51 +296,37 @@ def test_a_session_that_is_ingested_meanwhile_has_one_file_in_the_end_the_daily_
 # What is refused
 
 
-def damaged(content: bytes) -> bytes:
-    return content[: len(content) // 2]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        pytest.param(damaged, "damaged ZIP", id="cut short"),
-        pytest.param(lambda _: b"PK\x03\x04 and nothing", "damaged ZIP", id="no directory"),
-    ],
-)
 def test_a_refused_file_leaves_raw_as_it_was_and_lies_in_quarantine(
-    load: Load, bucket: Bucket, shelves: Shelves, spoil: Callable[[bytes], bytes], reason: str
+    load: Load, bucket: Bucket, shelves: Shelves
 ) -> None:
-    spoilt = shelves.files["COTAHIST_A2024.ZIP"] = spoil(shelves.put_year(2024, a_quote_each(WEEK)))
+    whole = shelves.put_year(2024, a_quote_each(WEEK))
+    spoilt = shelves.files["COTAHIST_A2024.ZIP"] = whole[: len(whole) // 2]
     result = load()
     sha256 = hashlib.sha256(spoilt).hexdigest()
     assert (result.outcome, result.manifest, result.is_error) == (Outcome.INVALID, None, True)
     assert result.key == f"quarantine/cotahist/2024/{sha256}.zip"
     assert bucket.keys() == [result.key]
     assert bucket.content(result.key) == spoilt
-    assert reason in bucket.metadata(result.key)["reason"]
+    assert "damaged ZIP" in bucket.metadata(result.key)["reason"]
     assert bucket.metadata(result.key)["source"].endswith("/InstDados/SerHist/COTAHIST_A2024.ZIP")
 
 
 def test_an_error_in_the_last_record_keeps_every_session_out(
-    load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server
+    load: Load, bucket: Bucket, shelves: Shelves
 ) -> None:
     # The trailer is the last thing that is read: by then all sessions are staged
-    shelves.put_year(2024, a_quote_each(WEEK[:4]))
-    shelves.files["COTAHIST_A2024.ZIP"] = with_wrong_count(shelves)
+    text = text_of(shelves.put_year(2024, a_quote_each(WEEK[:4])))
+    wrong = text.replace(b"00000000006", b"00000000007")
+    shelves.files["COTAHIST_A2024.ZIP"] = zip_file(wrong, "A")
     result = load()
     assert result.outcome is Outcome.INVALID
     assert "TOTAL DE REGISTROS" in str(result.message).upper()
     assert not [key for key in bucket.keys() if key.startswith(("raw/", "backfill/"))]  # noqa: SIM118
 
 
-def with_wrong_count(shelves: Shelves) -> bytes:
-    source = zipfile.ZipFile(io.BytesIO(shelves.files["COTAHIST_A2024.ZIP"]))
-    (member,) = source.namelist()
-    text = source.read(member)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(member, text.replace(b"00000000006", b"00000000007"))
-    return packed.getvalue()
+def text_of(zipped: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        return archive.read(archive.namelist()[0])
 
 
 def test_a_file_without_a_quote_is_refused(load: Load, shelves: Shelves) -> None:
@@ -502,37 +482,47 @@ def test_staged_files_that_do_not_add_up_are_not_uploaded(
 # Sessions against the calendar
 
 
-def of_2024(without: Sequence[date] = (), more: Sequence[date] = ()) -> dict[date, list[Quote]]:
-    """The 251 sessions of 2024, less some, and more."""
-    sessions = {*sessions_between(date(2024, 1, 1), date(2024, 12, 31)), *more} - {*without}
-    return a_quote_each(sorted(sessions))
+def months(first: int, last: int | None = None) -> Span:
+    """Months of 2024 from their first day to their last."""
+    return Span(date(2024, first, 1), date(2024, last or first, monthrange(2024, last or first)[1]))
+
+
+def sessions_of(
+    days: Span, without: Sequence[date] = (), more: Sequence[date] = ()
+) -> dict[date, list[Quote]]:
+    """The calendar's sessions, less some, and more."""
+    return a_quote_each(sorted({*sessions_between(days.first, days.last), *more} - {*without}))
 
 
 def test_single_days_are_b3_s_word_against_the_calendar_s_and_reported(load: Load, shelves: Shelves) -> None:
-    saturday = date(2024, 11, 9)
-    shelves.put_year(2024, of_2024(without=[date(2024, 5, 2), *WEEK], more=[saturday]))
-    manifest = load(YEAR_2024).manifest
+    days, wednesday, saturday = months(10, 11), date(2024, 10, 9), date(2024, 11, 9)
+    shelves.put_year(2024, sessions_of(days, without=[wednesday, *WEEK], more=[saturday]))
+    manifest = load(Task(2024, days)).manifest
     assert manifest is not None
-    assert manifest.missing == (date(2024, 5, 2), *WEEK)
+    assert manifest.missing == (wednesday, *WEEK)
     assert manifest.unexpected == (saturday,)
-    assert len(manifest.sessions) == 251 - 6 + 1
+    # October has 23 sessions, November 19
+    assert len(manifest.sessions) == 42 - 6 + 1
 
 
 @pytest.mark.parametrize(
-    ("lacking", "found"),
+    ("days", "lacking", "found"),
     [
         pytest.param(
+            months(11),
             (date(2024, 11, 4), date(2024, 11, 11)),
             "6 sessions in a row, 2024-11-04 to 2024-11-11",
             id="in the middle",
         ),
         pytest.param(
+            months(1),
             (date(2024, 1, 1), date(2024, 1, 9)),
             "6 sessions in a row, 2024-01-02 to 2024-01-09",
             id="at the beginning",
         ),
         # 19, 20, 23, 26, 27 and 30 December: on 24, 25 and 31 there was none
         pytest.param(
+            months(12),
             (date(2024, 12, 19), date(2024, 12, 31)),
             "6 sessions in a row, 2024-12-19 to 2024-12-30",
             id="at the end",
@@ -540,26 +530,26 @@ def test_single_days_are_b3_s_word_against_the_calendar_s_and_reported(load: Loa
     ],
 )
 def test_a_hole_of_six_sessions_refuses_the_year_unless_it_is_accepted(
-    load: Load, bucket: Bucket, shelves: Shelves, lacking: tuple[date, date], found: str
+    *, load: Load, bucket: Bucket, shelves: Shelves, days: Span, lacking: tuple[date, date], found: str
 ) -> None:
     without = sessions_between(*lacking)
-    shelves.put_year(2024, of_2024(without=without))
-    refused = load(YEAR_2024)
+    shelves.put_year(2024, sessions_of(days, without=without))
+    refused = load(Task(2024, days))
     assert refused.outcome is Outcome.INVALID
     assert found in str(refused.message)
     assert "--accept-gaps" in str(refused.message)
     assert [key.split("/")[0] for key in bucket.keys()] == ["quarantine"]  # noqa: SIM118
-    accepted = load(YEAR_2024, accept_gaps=True).manifest
+    accepted = load(Task(2024, days), accept_gaps=True).manifest
     assert accepted is not None
     assert accepted.missing == tuple(without)
 
 
 def test_at_the_end_of_the_current_year_b3_may_be_late(load: Load, shelves: Shelves) -> None:
-    shelves.put_year(2024, of_2024(without=sessions_between(date(2024, 11, 1), date(2024, 12, 31))))
+    shelves.put_year(2024, sessions_of(months(10)))
     # Ten sessions of November had passed
-    manifest = load(YEAR_2024, today=date(2024, 11, 18)).manifest
+    manifest = load(Task(2024, months(10, 12)), today=date(2024, 11, 18)).manifest
     assert manifest is not None
-    assert manifest.days == Span(date(2024, 1, 1), date(2024, 11, 17))
+    assert manifest.days == Span(date(2024, 10, 1), date(2024, 11, 17))
     assert manifest.missing == tuple(sessions_between(date(2024, 11, 1), date(2024, 11, 14)))
 
 
@@ -675,7 +665,7 @@ KILLED_IN_MID_UPLOAD = textwrap.dedent(
 
     def put_and_be_killed(self, *arguments, **named):
         put(self, *arguments, **named)
-        if next(count) == 60:
+        if next(count) == 15:
             os.kill(os.getpid(), signal.SIGKILL)
 
     raw.RawBucket.put_backfill = put_and_be_killed
@@ -687,8 +677,11 @@ KILLED_IN_MID_UPLOAD = textwrap.dedent(
 def test_a_load_that_was_killed_in_mid_upload_goes_on_and_repeats_no_upload(
     load: Load, bucket: Bucket, shelves: Shelves, b3: B3Server, tmp_path: Path
 ) -> None:
-    shelves.put_year(2024, of_2024())
-    command = ["backfill", "--from", "2024", "--to", "2024", "--bucket", bucket.name, "--no-refine"]
+    days = months(11, 12)
+    autumn = Task(2024, days)
+    shelves.put_year(2024, sessions_of(days))
+    span = ["--from", str(days.first), "--to", str(days.last)]
+    command = ["backfill", *span, "--bucket", bucket.name, "--no-refine"]
     environment = os.environ | {"QUOTES_BASE_URL": b3.base_url, "TMPDIR": str(tmp_path)}
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_IN_MID_UPLOAD, *command],
@@ -698,17 +691,18 @@ def test_a_load_that_was_killed_in_mid_upload_goes_on_and_repeats_no_upload(
     )
     assert killed.returncode == -signal.SIGKILL
     left = bucket.versions()
-    assert 60 <= len(left) < 251
+    # November and December have 19 sessions each
+    assert 15 <= len(left) < 38
     assert MANIFEST not in bucket.keys()  # noqa: SIM118 - a method of ours
-    assert not finished(bucket, YEAR_2024)
-    result = load(YEAR_2024)
+    assert not finished(bucket, autumn)
+    result = load(autumn)
     assert result.manifest is not None
-    assert (result.manifest.written, result.manifest.unchanged) == (251 - len(left), len(left))
+    assert (result.manifest.written, result.manifest.unchanged) == (38 - len(left), len(left))
     assert left <= bucket.versions()
-    assert len(bucket.versions()) == 252
+    assert len(bucket.versions()) == 39
     # What the killed one uploaded, nobody has refined
-    assert result.manifest.to_refine == Span(date(2024, 1, 2), date(2024, 12, 30))
-    assert finished(bucket, YEAR_2024)
+    assert result.manifest.to_refine == Span(date(2024, 11, 1), date(2024, 12, 30))
+    assert finished(bucket, autumn)
 
 
 # Years in parallel
@@ -775,9 +769,10 @@ def test_a_span_is_a_task_a_year_with_its_own_days() -> None:
     ]
 
 
-def test_a_manifest_comes_back_from_json_as_it_was(load: Load, bucket: Bucket, shelves: Shelves) -> None:
-    shelves.put_year(2024, of_2024(without=[FRIDAY], more=[date(2024, 11, 9)]))
-    manifest = load(YEAR_2024, request="r1").manifest
+def test_a_manifest_comes_back_from_json_as_it_was(load: Load, shelves: Shelves) -> None:
+    saturday = date(2024, 11, 9)
+    shelves.put_year(2024, a_quote_each([*WEEK[:-1], saturday]))
+    manifest = load(Task(2024, Span(WEEK[0], saturday)), request="r1").manifest
     assert manifest is not None
     odd = Oddity("DATVEN", "no day of the calendar, kept as null", 2, 5, "'00000000'")
     for variant in (
@@ -802,9 +797,7 @@ def test_a_manifest_of_version_1_is_read_and_its_trailer_is_not_known(
 def test_what_is_odd_in_a_year_is_in_its_manifest_and_with_each_of_its_sessions(
     load: Load, bucket: Bucket, shelves: Shelves
 ) -> None:
-    whole = shelves.put_year(2024, a_quote_each(WEEK), quotes_counted=True)
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        text = bytearray(archive.read(archive.namelist()[0]))
+    text = bytearray(text_of(shelves.put_year(2024, a_quote_each(WEEK), quotes_counted=True)))
     text[247 * 2 + 202 : 247 * 2 + 210] = b"00000000"
     shelves.files["COTAHIST_A2024.ZIP"] = zip_file(bytes(text), "A")
     assert load().outcome is Outcome.LOADED
@@ -831,8 +824,9 @@ def test_an_upload_that_fails_leaves_no_manifest_and_does_not_go_on_with_the_res
             Full.tried += 1
             raise OSError("refused")
 
-    shelves.put_year(2024, of_2024())
+    year = months(1, 12)
+    shelves.put_year(2024, sessions_of(year))
     with pytest.raises(OSError, match="refused"):
-        load(YEAR_2024, raw=Full(bucket.name))
+        load(Task(2024, year), raw=Full(bucket.name))
     assert bucket.keys() == []
     assert Full.tried < 251

@@ -14,26 +14,22 @@ import pyarrow as pa
 import pytest
 
 from lake import keys
-from sandbox.b3.formats import CashDividend, HistoricCash, IssuerActions, Quote
+from sandbox.b3.formats import IssuerActions, Quote
 from sandbox.b3.server import CASH_HISTORY_PATH, Answer, B3Server, SupplementRequest, parse_actions_request
-from sandbox.b3.universe import isin_with_check_digit
 from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
 from scraper.b3.client import B3Client
 from scraper.daily.ingest import store_session
 from scraper.raw.bucket import MergedActions, OvertakenError, RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.both_ends import Bucket, Shelves, historic, isin, paid
 
 FIRST, SECOND = date(2024, 11, 7), date(2024, 11, 8)
+LONG_AGO = date(1999, 3, 1)
 THIS = ["backfill", "--corporate-actions"]
 
 
 @pytest.fixture(autouse=True)
 def at_once(terminal: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scraper.b3.client.ATTEMPTS", 1)
-
-
-def isin(issuer: str) -> str:
-    return isin_with_check_digit(f"BR{issuer}ACNOR")
 
 
 def quote(issuer: str, name: str, **values: Any) -> Quote:
@@ -44,28 +40,6 @@ def put_session(bucket: Bucket, shelves: Shelves, day: date, *quotes: Quote) -> 
     shelves.put_session(day, *quotes)
     content = shelves.files[f"COTAHIST_D{day:%d%m%Y}.ZIP"]
     store_session(RawBucket(bucket.name), day, content, address="https://example.org/B3")
-
-
-def historic(value: str, day: date = date(1999, 3, 1)) -> HistoricCash:
-    return HistoricCash(
-        type_stock="ON",
-        corporate_action="DIVIDENDO",
-        value=Decimal(value),
-        last_date_prior=day,
-        approved_on=day,
-        closing_price=Decimal("10.00"),
-        closing_price_date=day,
-    )
-
-
-def paid(issuer: str) -> CashDividend:
-    return CashDividend(
-        isin=isin(issuer),
-        label="DIVIDENDO",
-        rate=Decimal("0.5"),
-        last_date_prior=FIRST,
-        approved_on=FIRST,
-    )
 
 
 def asked(b3: B3Server) -> list[str]:
@@ -101,15 +75,14 @@ def market(bucket: Bucket, shelves: Shelves) -> None:
         quote("ZZFF", "FII ZZFF", codneg="ZZFF11", codbdi="12"),
         quote("ZZOO", "DE OPCAO", codneg="ZZOOA10", tpmerc="070", prazot="000", datven=SECOND),
     )
-    history = tuple(historic(f"0.{number:03}") for number in range(1, 151))
+    history = tuple(historic(f"0.{number:03}", LONG_AGO) for number in range(1, 151))
     shelves.put_actions(
-        IssuerActions(issuer="ZZAA", trading_name="NOVA", cash=(paid("ZZAA"),), history=history)
+        IssuerActions(issuer="ZZAA", trading_name="NOVA", cash=(paid("ZZAA", FIRST),), history=history)
     )
+    past = (historic("2.5", LONG_AGO),)
+    shelves.put_actions(IssuerActions(issuer="ZZBB", trading_name="SAIU S/A", is_listed=False, history=past))
     shelves.put_actions(
-        IssuerActions(issuer="ZZBB", trading_name="SAIU S/A", is_listed=False, history=(historic("2.5"),))
-    )
-    shelves.put_actions(
-        IssuerActions(issuer="ZZFF", trading_name="FII ZZFF", is_fund=True, cash=(paid("ZZFF"),))
+        IssuerActions(issuer="ZZFF", trading_name="FII ZZFF", is_fund=True, cash=(paid("ZZFF", FIRST),))
     )
 
 
@@ -226,7 +199,7 @@ def test_one_that_fails_is_told_and_asked_again_by_the_same_command(
 def test_what_is_new_in_the_answers_is_told_once(
     shelves: Shelves, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    odd = replace(historic("2.5"), corporate_action="BONUS")
+    odd = replace(historic("2.5", LONG_AGO), corporate_action="BONUS")
     shelves.put_actions(
         IssuerActions(issuer="ZZBB", trading_name="SAIU S/A", is_listed=False, history=(odd,))
     )
@@ -244,7 +217,7 @@ def test_a_service_that_is_down_is_left_alone_and_what_was_taken_kept(
     issuers = [f"ZZA{letter}" for letter in "ABCDEFGH"]
     put_session(bucket, shelves, FIRST, *(quote(issuer, issuer) for issuer in issuers))
     for issuer in issuers:
-        shelves.put_actions(IssuerActions(issuer=issuer, trading_name=issuer, cash=(paid(issuer),)))
+        shelves.put_actions(IssuerActions(issuer=issuer, trading_name=issuer, cash=(paid(issuer, FIRST),)))
     # The first is answered twice, by code and by name; then B3 answers with pages
     page = Answer(body=b"<!DOCTYPE html>")
     answers = [

@@ -13,12 +13,10 @@ import subprocess
 import sys
 import termios
 import time
-import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-import boto3
 import pytest
 
 import operating.backfill
@@ -28,9 +26,7 @@ from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
 from scraper.history.backfill import Manifest
 from scraper.history.span import Span
 from tests.unit.both_ends import Bucket, Shelves
-
-if TYPE_CHECKING:
-    from mypy_boto3_glue import GlueClient
+from tests.unit.operated import Job, deploy_stack
 
 FRIDAY = date(2024, 11, 8)
 OCTOBER_2023 = [date(2023, 10, day) for day in (30, 31)]
@@ -42,38 +38,10 @@ THESE = ["backfill", "--from", "2023-10-30", "--to", "2024-11-08"]
 pytestmark = pytest.mark.usefixtures("terminal")
 
 
-class Job:
-    """A Glue job whose script does nothing, or fails.
-
-    Attributes:
-        name: Its name.
-    """
-
-    def __init__(self, bucket: Bucket) -> None:
-        self.name = f"refine-{uuid.uuid4().hex}"
-        self._bucket = bucket
-        self._glue: GlueClient = boto3.client("glue")
-        self.says("pass")
-        self._glue.create_job(
-            Name=self.name,
-            Role="arn:aws:iam::000000000000:role/refine",
-            Command={"Name": "glueetl", "ScriptLocation": f"s3://{bucket.name}/script.py"},
-            Timeout=5,
-        )
-
-    def says(self, script: str) -> None:
-        self._bucket.put("script.py", script.encode())
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Each run's arguments, less those that Glue adds."""
-        found = self._glue.get_job_runs(JobName=self.name)["JobRuns"]
-        return [dict(run["Arguments"]) for run in found]
-
-
 @pytest.fixture
 def job(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Job:
     job = Job(bucket)
-    monkeypatch.setenv("GLUE_JOB_NAME", job.name)
+    monkeypatch.setenv("GLUE_JOB_NAME", job.job)
     return job
 
 
@@ -90,8 +58,8 @@ def manifest(bucket: Bucket, year: int) -> Manifest:
 
 
 @pytest.mark.usefixtures("years")
-def test_years_are_loaded_and_refined_by_exactly_one_run(
-    bucket: Bucket, job: Job, capsys: pytest.CaptureFixture[str]
+def test_years_are_loaded_and_refined_by_exactly_one_run_and_neither_again_once_they_are_finished(
+    b3: B3Server, bucket: Bucket, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(THESE) == DONE
     assert job.runs() == [{"--start_date": "2023-10-30", "--end_date": "2024-11-08"}]
@@ -107,6 +75,15 @@ def test_years_are_loaded_and_refined_by_exactly_one_run(
     assert "SUCCEEDED" in ended
     assert "2023: download " in printed.err
     assert [manifest(bucket, year).to_refine for year in (2023, 2024)] == [None, None]
+    asked, before = len(b3.requests_seen), bucket.versions()
+    assert main(THESE) == DONE
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        ["2023", "finished"],
+        ["2024", "finished"],
+        ["2", "years"],
+        ["range", "run:"],
+    ]
+    assert (len(b3.requests_seen), bucket.versions(), len(job.runs())) == (asked, before, 1)
 
 
 @pytest.mark.usefixtures("years")
@@ -131,23 +108,6 @@ def test_what_b3_revised_and_what_is_new_is_printed_below_its_year(
         "ZZXX3 099: only in the annual file"
     )
     assert new == "2024    new: TPMERC '099', in no table and not seen before (quotes: 2)"
-
-
-@pytest.mark.usefixtures("years")
-def test_what_is_finished_is_neither_downloaded_nor_refined_again(
-    b3: B3Server, bucket: Bucket, job: Job, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(THESE)
-    asked, before = len(b3.requests_seen), bucket.versions()
-    capsys.readouterr()
-    assert main(THESE) == DONE
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
-        ["2023", "finished"],
-        ["2024", "finished"],
-        ["2", "years"],
-        ["range", "run:"],
-    ]
-    assert (len(b3.requests_seen), bucket.versions(), len(job.runs())) == (asked, before, 1)
 
 
 @pytest.mark.usefixtures("years")
@@ -178,7 +138,7 @@ def test_without_the_run_its_command_is_printed_and_the_next_one_makes_up_for_it
     assert last.startswith("range run: left out; aws glue start-job-run --job-name <output GlueJobName> ")
     assert '\'{"--start_date":"2023-10-30","--end_date":"2024-11-08"}\'' in last
     assert job.runs() == []
-    assert main([*THESE, "--job", job.name]) == DONE
+    assert main([*THESE, "--job", job.job]) == DONE
     assert len(job.runs()) == 1
 
 
@@ -186,11 +146,11 @@ def test_without_the_run_its_command_is_printed_and_the_next_one_makes_up_for_it
 def test_a_run_that_fails_is_told_with_its_reason_and_run_again_the_next_time(
     bucket: Bucket, job: Job, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job.says("raise SystemExit('no raw quotes')")
+    job.job_says("raise SystemExit('no raw quotes')")
     assert main(THESE) == FILES_FAILED
     assert "ended as FAILED: SystemExit: no raw quotes" in capsys.readouterr().out.splitlines()[-1]
     assert manifest(bucket, 2024).to_refine == Span(*NOVEMBER_2024)
-    job.says("pass")
+    job.job_says("pass")
     assert main(THESE) == DONE
     assert job.runs()[0] == job.runs()[1]
     assert manifest(bucket, 2024).to_refine is None
@@ -198,15 +158,16 @@ def test_a_run_that_fails_is_told_with_its_reason_and_run_again_the_next_time(
 
 @pytest.mark.usefixtures("years")
 def test_a_run_that_was_not_waited_for_is_looked_up_before_another_is_started(
-    bucket: Bucket, job: Job, capsys: pytest.CaptureFixture[str]
+    bucket: Bucket, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job.says("import time; time.sleep(6)")
+    job.job_waits_for(tmp_path / "end")
     assert main([*THESE, "--no-wait"]) == DONE
     assert main(THESE) == DONE
     assert "of an earlier command has not ended yet" in capsys.readouterr().out.splitlines()[-2]
+    (tmp_path / "end").touch()
     deadline = time.monotonic() + 60
     while manifest(bucket, 2024).to_refine is not None and time.monotonic() < deadline:
-        time.sleep(1)
+        time.sleep(0.1)
         assert main(THESE) == DONE
     assert manifest(bucket, 2024).to_refine is None
     assert len(job.runs()) == 1
@@ -256,15 +217,7 @@ def test_names_come_from_the_stack_s_outputs(
 ) -> None:
     monkeypatch.delenv("RAW_BUCKET")
     monkeypatch.delenv("GLUE_JOB_NAME")
-    stack = f"Pipeline{uuid.uuid4().hex}"
-    outputs = {"RawBucket": bucket.name, "GlueJobName": job.name}
-    template = {
-        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
-    }
-    cloudformation = boto3.client("cloudformation")
-    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
+    stack = deploy_stack({"RawBucket": bucket.name, "GlueJobName": job.job})
     assert main([*THESE, "--stack", stack]) == DONE
     assert len(job.runs()) == 1
     assert main([*THESE, "--stack", stack, "--via", "lambda", "--refresh"]) == NOT_STARTED
@@ -331,9 +284,7 @@ def test_ctrl_c_ends_it_in_a_line(
     assert capsys.readouterr().err.startswith("Interrupted. What is done stays done")
 
 
-def test_without_a_year_to_the_current_one_is_the_last(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_year_to_the_current_one_is_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backfill", "--from", "2025", "--dry-run"]) == DONE
     years = [line.split()[0] for line in capsys.readouterr().out.split("\n\n")[0].splitlines()[1:-1]]
     assert years == [str(year) for year in range(2025, datetime.now(UTC).year + 1)]

@@ -28,10 +28,8 @@ MANIFEST, REPORT = "backfill/COTAHIST_A2024.json", "backfill/COTAHIST_A2024.fail
 
 
 @pytest.fixture(autouse=True)
-def function(b3: B3Server, bucket: Bucket, log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def function(terminal: None, log: Log, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The function's environment."""
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 

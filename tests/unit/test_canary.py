@@ -16,8 +16,6 @@ from botocore.exceptions import ClientError
 
 from lake.keys import CANARY_MEMORY
 from sandbox.b3.formats import (
-    CashDividend,
-    HistoricCash,
     IssuerActions,
     Quote,
     StockDividend,
@@ -31,7 +29,6 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import Answer, B3Server
 from sandbox.b3.universe import isin_with_check_digit
 from scraper.b3.calendar import SAO_PAULO
-from scraper.b3.client import B3Client
 from scraper.b3.cotahist.reader import read_text
 from scraper.b3.oddities import TrailerCount
 from scraper.daily.canary import (
@@ -48,7 +45,7 @@ from scraper.daily.corporate_actions import CorporateActions, Issuer
 from scraper.daily.corporate_actions import Memory as ActionsMemory
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.both_ends import Bucket, Shelves, client, historic, isin, paid
 
 FRIDAY = date(2024, 11, 8)
 DAYS = [FRIDAY - timedelta(days=7 * weeks) for weeks in range(12)][::-1]
@@ -154,10 +151,9 @@ def test_a_profile_is_counted_from_the_quotes() -> None:
 @pytest.fixture
 def run(b3: B3Server, bucket: Bucket) -> Callable[..., dict[str, Result]]:
     def run(session: date = FRIDAY, **more: Any) -> dict[str, Result]:
-        client = B3Client(quotes_base_url=b3.base_url, index_base_url=b3.base_url, attempts=1)
         now = datetime(2024, 11, 11, 7, tzinfo=SAO_PAULO)
         given = {"index_codes": (), "lookback_sessions": 1, **more}
-        results = ingest(client, RawBucket(bucket.name), now=now, session=session, **given)
+        results = ingest(client(b3), RawBucket(bucket.name), now=now, session=session, **given)
         return {result.source: result for result in results}
 
     return run
@@ -272,13 +268,12 @@ def told_of(kind: str, name: str, times: int) -> str:
 
 def supplement(**row: Any) -> dict[str, Any]:
     """A company's answer with a dividend and a split, some fields replaced; None leaves one out."""
-    isin = isin_with_check_digit("BRZZAAACNOR")
-    events: dict[str, Any] = {"isin": isin, "last_date_prior": FRIDAY, "approved_on": FRIDAY}
+    events: dict[str, Any] = {"isin": isin("ZZAA"), "last_date_prior": FRIDAY, "approved_on": FRIDAY}
     answers: Any = encode_supplement(
         IssuerActions(
             issuer="ZZAA",
             trading_name="SIMULADA",
-            cash=(CashDividend(label="DIVIDENDO", rate=Decimal("0.5"), **events),),
+            cash=(paid("ZZAA", FRIDAY),),
             stock=(StockDividend(label="DESDOBRAMENTO", factor=Decimal(100), **events),),
         )
     )
@@ -294,15 +289,14 @@ def supplement(**row: Any) -> dict[str, Any]:
 def ask(b3: B3Server, bucket: Bucket) -> Callable[[date, Any], Result]:
     """A run that asks for an issuer of whom it has heard, and is answered so."""
     raw = RawBucket(bucket.name)
-    client = B3Client(quotes_base_url=b3.base_url, index_base_url=b3.base_url, attempts=1, actions_pause=0)
 
     def ask(today: date, answer: Any) -> Result:
         issuers = {"ZZAA": Issuer(is_fund=False, traded=today)}
         raw.write_actions_memory(ActionsMemory(issuers=issuers).to_json())
         b3.script("/listedCompaniesProxy/", [Answer(body=json.dumps(answer).encode())])
-        actions = CorporateActions(client, raw, today=today, calls=1)
+        actions = CorporateActions(client(b3), raw, today=today, calls=1)
         now = datetime.combine(today, datetime.min.time(), SAO_PAULO)
-        results = ingest(client, raw, now=now, index_codes=(), lookback_sessions=1, actions=actions)
+        results = ingest(client(b3), raw, now=now, index_codes=(), lookback_sessions=1, actions=actions)
         (result,) = (each for each in results if each.source == "corporate_actions")
         return result
 
@@ -333,15 +327,8 @@ def test_the_answers_of_funds_and_of_cash_histories_are_known_but_for_what_is_ne
 ) -> None:
     canary = Canary(RawBucket(bucket.name))
     event: dict[str, Any] = {"last_date_prior": FRIDAY, "approved_on": FRIDAY}
-    paid = HistoricCash(
-        type_stock="ON",
-        corporate_action="DIVIDENDO",
-        value=Decimal(1),
-        closing_price=Decimal(10),
-        closing_price_date=FRIDAY,
-        **event,
-    )
-    page = encode_cash_history([paid, replace(paid, corporate_action="BONUS"), paid])
+    known = historic(1, FRIDAY)
+    page = encode_cash_history([known, replace(known, corporate_action="BONUS"), known])
     for row in page["results"]:
         del row["lastDateTimePriorEx"]  # which no column is made of
     del page["results"][2]["ratio"]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import uuid
 from datetime import date
 from pathlib import Path
 
-import boto3
 import pytest
 
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
 from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.operated import deploy_stack
 
 FRIDAY = date(2024, 11, 8)
 DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"
@@ -61,15 +59,7 @@ def test_ingest_prints_what_it_did_and_where(
 def test_the_bucket_may_come_from_the_stack(
     bucket: Bucket, shelves: Shelves, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack = f"Pipeline{uuid.uuid4().hex}"
-    template = {
-        "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
-        "Outputs": {"RawBucket": {"Value": bucket.name}},
-    }
-    cloudformation = boto3.client("cloudformation")
-    cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack)
-    monkeypatch.setenv("STACK_NAME", stack)
+    monkeypatch.setenv("STACK_NAME", deploy_stack({"RawBucket": bucket.name}))
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     assert main(["ingest", "--date", "2024-11-08"]) == DONE

@@ -28,17 +28,16 @@ MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}
 
 
 @pytest.fixture(autouse=True)
-def function(b3: B3Server, bucket: Bucket, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def function(terminal: None, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function's environment."""
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_CODES", "IBOV")
     monkeypatch.setenv("LOOKBACK_SESSIONS", "2")
     monkeypatch.setenv("CORPORATE_ACTIONS_CALLS", "0")
 
 
-def test_a_morning_takes_the_portfolio_and_the_sessions(bucket: Bucket, shelves: Shelves) -> None:
+def test_a_morning_takes_the_portfolio_and_the_sessions_of_the_day_that_it_was_scheduled_for(
+    bucket: Bucket, shelves: Shelves
+) -> None:
+    # The clock says years later
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(date(2024, 11, 11), "ZZAA3")
     shelves.levels_of["IBOV"] = {FRIDAY: Decimal("50100.80")}
@@ -53,17 +52,9 @@ def test_a_morning_takes_the_portfolio_and_the_sessions(bucket: Bucket, shelves:
     assert sorted(item["key"] for item in summary if "key" in item) == bucket.keys()
 
 
-def test_a_late_invocation_still_means_the_day_that_it_was_scheduled_for(
-    bucket: Bucket, shelves: Shelves
+def test_a_date_takes_exactly_that_session_and_tells_nothing_of_what_is_missing(
+    shelves: Shelves, log: Log
 ) -> None:
-    # The clock says years later
-    shelves.put_session(FRIDAY)
-    shelves.put_portfolio(FRIDAY, "ZZAA3")
-    handler(MONDAY_MORNING, CONTEXT)
-    assert "raw/cotahist/trade_date=2024-11-08/daily.parquet" in bucket.keys()  # noqa: SIM118 - a method of ours
-
-
-def test_a_date_takes_exactly_that_session(shelves: Shelves) -> None:
     shelves.put_session(date(2003, 2, 12))
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     summary = handler({"date": "2003-02-12"}, CONTEXT)
@@ -72,6 +63,8 @@ def test_a_date_takes_exactly_that_session(shelves: Shelves) -> None:
         ("cotahist", "2003-02-12"),
         ("index_level", "2003-02-12"),
     ]
+    assert of_files(log)["SessionsIngested"] == 1
+    assert missing(log) == []
 
 
 def test_without_a_time_the_clock_says_what_d_1_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,14 +292,6 @@ def test_a_session_that_is_there_is_not_missing_when_b3_can_no_longer_be_reached
     with pytest.raises(IngestError):
         handler(MONDAY_MORNING, CONTEXT)
     assert missing(log) == [0, 0]
-
-
-def test_a_run_for_one_session_tells_nothing_of_what_is_missing(shelves: Shelves, log: Log) -> None:
-    shelves.put_session(date(2003, 2, 12))
-    shelves.put_portfolio(FRIDAY, "ZZAA3")
-    handler({"date": "2003-02-12"}, CONTEXT)
-    assert of_files(log)["SessionsIngested"] == 1
-    assert missing(log) == []
 
 
 @pytest.mark.filterwarnings("ignore:This metric doesn't meet")  # CloudWatch's two weeks, which 2024 is not in

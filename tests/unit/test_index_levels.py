@@ -20,14 +20,14 @@ from sandbox.b3.server import Answer, B3Server, LevelsRequest, parse_levels_requ
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
 from scraper.b3.calendar import SAO_PAULO
-from scraper.b3.client import B3Client, DownloadError, RefusedError
+from scraper.b3.client import DownloadError, RefusedError
 from scraper.b3.errors import InvalidData
 from scraper.b3.index_level.address import of_year, question_of
 from scraper.b3.index_level.layout import NEW_BASE
 from scraper.b3.index_level.reader import LEVEL_SCHEMA, Levels, read_levels
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import READER_VERSION, RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.both_ends import Bucket, Shelves, client
 
 THURSDAY, FRIDAY, MONDAY = date(2024, 11, 7), date(2024, 11, 8), date(2024, 11, 11)
 MONDAY_MORNING = datetime(2024, 11, 11, 7, tzinfo=SAO_PAULO)
@@ -230,14 +230,8 @@ def test_the_server_asks_for_what_b3_asks_for() -> None:
 # --- the client
 
 
-@pytest.fixture
-def client(b3: B3Server) -> B3Client:
-    url = b3.base_url
-    return B3Client(quotes_base_url=url, index_base_url=url, attempts=2, sleep=lambda _: None)
-
-
-def test_the_client_gives_null_as_b3_does_of_an_index_that_it_does_not_know(client: B3Client) -> None:
-    assert client.levels("XXXX", 2024).content == b"null"
+def test_the_client_gives_null_as_b3_does_of_an_index_that_it_does_not_know(b3: B3Server) -> None:
+    assert client(b3).levels("XXXX", 2024).content == b"null"
 
 
 @pytest.mark.parametrize(
@@ -249,25 +243,24 @@ def test_the_client_gives_null_as_b3_does_of_an_index_that_it_does_not_know(clie
     ],
 )
 def test_what_is_no_answer_is_told_apart(
-    client: B3Client, b3: B3Server, answer: Answer, error: type[Exception], message: str
+    b3: B3Server, answer: Answer, error: type[Exception], message: str
 ) -> None:
     b3.script(CALL, [answer])
     with pytest.raises(error, match=message):
-        client.levels("IBOV", 2024)
+        client(b3).levels("IBOV", 2024)
 
 
 # --- the morning
 
 
 @pytest.fixture
-def morning(client: B3Client, bucket: Bucket) -> Run:
+def morning(b3: B3Server, bucket: Bucket) -> Run:
     """What a run for a morning says of the IBOV's levels."""
-    raw = RawBucket(bucket.name)
+    raw, given = RawBucket(bucket.name), client(b3)
 
     def run(now: datetime = MONDAY_MORNING, index: str = "IBOV", session: date | None = None) -> Result:
-        *_, levels = ingest(
-            client, raw, now=now, session=session, index_codes=(), level_codes=[index], lookback_sessions=1
-        )
+        asked: dict[str, Any] = {"index_codes": (), "level_codes": [index], "lookback_sessions": 1}
+        *_, levels = ingest(given, raw, now=now, session=session, **asked)
         return levels
 
     return run
@@ -345,14 +338,12 @@ def test_an_index_that_b3_does_not_know_is_a_failure_with_advice(morning: Run) -
     assert result.message.endswith("B3 knows no level of XXXX in 2024; is XXXX an index of B3?")
 
 
-def test_a_level_that_fails_costs_no_quotes(
-    client: B3Client, b3: B3Server, bucket: Bucket, shelves: Shelves
-) -> None:
+def test_a_level_that_fails_costs_no_quotes(b3: B3Server, bucket: Bucket, shelves: Shelves) -> None:
     shelves.put_session(FRIDAY)
     b3.script(CALL, [Answer(status=500)] * 2)
     raw = RawBucket(bucket.name)
     results = ingest(
-        client, raw, now=MONDAY_MORNING, index_codes=(), level_codes=["IBOV"], lookback_sessions=1
+        client(b3), raw, now=MONDAY_MORNING, index_codes=(), level_codes=["IBOV"], lookback_sessions=1
     )
     assert [(each.source, each.outcome) for each in results] == [
         ("cotahist", Outcome.NEW),

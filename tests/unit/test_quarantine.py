@@ -13,17 +13,15 @@ import pytest
 import scraper.b3.corporate_actions.reader
 import scraper.b3.cotahist.reader
 from lake import keys
-from sandbox.b3.formats import CashDividend, HistoricCash, IssuerActions, Quote, encode_session, zip_file
+from sandbox.b3.formats import IssuerActions, Quote, encode_session, zip_file
 from sandbox.b3.server import B3Server
-from sandbox.b3.universe import isin_with_check_digit
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
-from scraper.b3.client import B3Client
 from scraper.b3.corporate_actions.address import of_supplement
 from scraper.b3.errors import InvalidData
 from scraper.daily.corporate_actions import ask_cash_history, ask_supplement
 from scraper.history.corporate_actions import Issuer, Survey
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.unit.both_ends import Bucket, Shelves, client, historic, paid
 from tests.unit.operated import Operated
 
 FRIDAY = date(2024, 11, 8)
@@ -36,10 +34,7 @@ BY_QUOTES = zip_file(
 REPLAY = ["replay", "--date", str(FRIDAY), "--source", "quarantine"]
 
 
-@pytest.fixture(autouse=True)
-def _operated(operated: Operated) -> None:
-    """Every test has a pipeline, whose job is started by arrivals."""
-    operated.add_starter(notified=True)
+pytestmark = pytest.mark.usefixtures("operated")
 
 
 def quarantine(bucket: Bucket, content: bytes = BY_QUOTES, *, day: str = str(FRIDAY)) -> str:
@@ -66,6 +61,7 @@ def test_a_session_is_read_from_quarantine_once_the_reader_has_learned(
     bucket: Bucket, operated: Operated, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B3's file of 2026, refused by a reader that knows the old trailer alone, which then learns."""
+    operated.add_starter(notified=True)
     shelves.files[ZIP] = BY_QUOTES
     shelves.put_portfolio(FRIDAY, "ZZAA3")
     with monkeypatch.context() as before:
@@ -94,7 +90,6 @@ class _OldTrailerCount:
 def test_what_was_written_after_the_refusal_is_left_as_it_is(
     bucket: Bucket, operated: Operated, shelves: Shelves, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    operated.ignore_arrivals()  # that of B3's session starts a run: whenever the emulator comes to it
     quarantine(bucket)
     shelves.put_session(FRIDAY, Quote(codneg="ZZBB4"))
     assert main(["replay", "--date", str(FRIDAY), "--no-wait"]) == DONE
@@ -206,16 +201,11 @@ def test_corporate_actions_of_companies_and_funds_are_read_from_quarantine_as_se
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    raw, client = RawBucket(bucket.name), B3Client(index_base_url=b3.base_url, actions_pause=0)
+    raw = RawBucket(bucket.name)
     for issuer, is_fund in (("ZZAA", False), ("ZZFF", True)):
-        isin = isin_with_check_digit(f"BR{issuer}ACNOR")
-        paid = CashDividend(
-            isin=isin, label="DIVIDENDO", rate=Decimal("0.5"), last_date_prior=FRIDAY, approved_on=FRIDAY
-        )
-        shelves.put_actions(
-            IssuerActions(issuer=issuer, trading_name="SIMULADA", is_fund=is_fund, cash=(paid,))
-        )
-        ask = partial(ask_supplement, client, raw, issuer, is_fund=is_fund, today=FRIDAY)
+        cash = (paid(issuer, FRIDAY),)
+        shelves.put_actions(IssuerActions(issuer=issuer, trading_name="SIMULADA", is_fund=is_fund, cash=cash))
+        ask = partial(ask_supplement, client(b3), raw, issuer, is_fund=is_fund, today=FRIDAY)
         refuse(monkeypatch, ask)
     assert main(REPLAY) == DONE
     assert actions_of(bucket, "ZZAA") == [("supplement", Decimal("0.5"), FRIDAY)]
@@ -236,24 +226,13 @@ def test_corporate_actions_of_companies_and_funds_are_read_from_quarantine_as_se
 def test_a_cash_history_is_kept_in_all_its_pages_under_each_issuer_of_its_trading_name(
     bucket: Bucket, b3: B3Server, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raw, client = RawBucket(bucket.name), B3Client(index_base_url=b3.base_url, actions_pause=0)
-    history = tuple(
-        HistoricCash(
-            type_stock="ON",
-            corporate_action="DIVIDENDO",
-            value=Decimal(number),
-            last_date_prior=FRIDAY,
-            approved_on=FRIDAY,
-            closing_price=Decimal(10),
-            closing_price_date=FRIDAY,
-        )
-        for number in range(1, 151)
-    )
+    raw = RawBucket(bucket.name)
+    history = tuple(historic(number, FRIDAY) for number in range(1, 151))
     shelves.put_actions(IssuerActions(issuer="ZZAA", trading_name="SIMULADA S/A", history=history))
     with monkeypatch.context() as before:
         before.setattr("scraper.b3.corporate_actions.reader._MAX_SHARES", 0)
         with pytest.raises(InvalidData):
-            ask_cash_history(client, raw, "ZZAA", "SIMULADA S/A", today=FRIDAY)
+            ask_cash_history(client(b3), raw, "ZZAA", "SIMULADA S/A", today=FRIDAY)
     assert main(REPLAY) == FILES_FAILED  # of whom it is, no quotes have said
     bucket.put(keys.ACTIONS_BACKFILL, b"{}")
     assert main(REPLAY) == FILES_FAILED
@@ -320,20 +299,13 @@ def test_a_year_that_was_loaded_since_is_loaded_from_quarantine_only_when_that_i
     assert main([*backfill, "--source", "quarantine", "--refresh"]) == DONE
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
+def test_what_keeps_it_from_starting_is_said_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    backfill = ["backfill", "--from", "2024", "--source", "quarantine", "--no-refine"]
+    for arguments, message in (
         (REPLAY, f"Quarantine has nothing of {FRIDAY} to {FRIDAY}"),
         ([*REPLAY, "--compact-only"], "--compact-only goes with --source raw"),
-        (["backfill", "--from", "2024", "--source", "quarantine", "--no-refine"], "quarantine has no ZIP"),
-        (
-            ["backfill", "--from", "2024", "--source", "quarantine", "--no-refine", "--dry-run"],
-            "--source quarantine goes with --via local",
-        ),
-    ],
-)
-def test_what_keeps_it_from_starting_is_said_in_a_line(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(arguments) == NOT_STARTED
-    assert capsys.readouterr().err.splitlines()[-1].startswith(message)
+        (backfill, "quarantine has no ZIP"),
+        ([*backfill, "--dry-run"], "--source quarantine goes with --via local"),
+    ):
+        assert main(arguments) == NOT_STARTED, arguments
+        assert capsys.readouterr().err.splitlines()[-1].startswith(message), arguments

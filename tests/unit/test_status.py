@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Self, cast
 
 import pytest
@@ -17,37 +18,16 @@ import operating.status
 from sandbox.b3.formats import Quote, encode_session, zip_file
 from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
+from scraper.b3.calendar import sessions_before
 from scraper.raw.bucket import Lineage
 from tests.unit.both_ends import Bucket, Shelves
-from tests.unit.operated import Operated, arrival
+from tests.unit.operated import Ingest, Operated, arrival
 
 WEDNESDAY, THURSDAY, FRIDAY = (date(2024, 11, day) for day in (6, 7, 8))
 DAILY = "raw/cotahist/trade_date={}/daily.parquet"
 LAST = ["status", "--to", str(FRIDAY), "--sessions", "1"]
 
-Ingest = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _operated(operated: Operated) -> None:
-    """Every test has a pipeline."""
-
-
-@pytest.fixture
-def ingest(shelves: Shelves, capsys: pytest.CaptureFixture[str]) -> Ingest:
-    """Takes sessions of the given volumes, a ticker each, from B3 to raw."""
-
-    def do(session: date, *volumes: str) -> None:
-        quotes = [
-            Quote(codneg=f"ZZAA{number}", voltot=Decimal(volume))
-            for number, volume in enumerate(volumes, start=3)
-        ]
-        shelves.put_session(session, *quotes)
-        shelves.put_portfolio(session, "ZZAA3")
-        assert main(["ingest", "--date", str(session)]) == DONE
-        capsys.readouterr()
-
-    return do
+pytestmark = pytest.mark.usefixtures("operated")
 
 
 @pytest.fixture
@@ -88,11 +68,10 @@ def wait_for_runs(operated: Operated) -> None:
 
 
 def test_sessions_that_are_as_they_should_be_are_shown_with_their_sums(
-    ingest: Ingest, operated: Operated, printed: Printed
+    ingest: Ingest, printed: Printed
 ) -> None:
-    for session, volumes in ((THURSDAY, ("1.10", "2.20")), (FRIDAY, ("1000.01",))):
-        ingest(session, *volumes)
-        operated.refine(session, {f"ZZAA{n}": volume for n, volume in enumerate(volumes, start=3)})
+    ingest(THURSDAY, "1.10", "2.20")
+    ingest(FRIDAY, "1000.01")
     assert main(["status", "--to", str(FRIDAY), "--sessions", "2"]) == DONE
     heading, *rows, queue = printed()
     assert heading.split("  ")[0] == "session"
@@ -104,31 +83,18 @@ def test_sessions_that_are_as_they_should_be_are_shown_with_their_sums(
     assert queue == "The dead-letter queue is empty"
 
 
-def test_the_lag_counts_from_seven_in_the_morning_after_the_session_in_sao_paulo(
-    ingest: Ingest, operated: Operated, printed: Printed
-) -> None:
-    ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
-    assert main([*LAST, "--json"]) == DONE
-    (found,) = json.loads("\n".join(printed()))["sessions"]
-    # 07:00 in São Paulo is 10:00 UTC
-    expected = datetime(2024, 11, 9, 10, tzinfo=UTC)
-    for part in ("raw", "refined"):
-        lag = datetime.fromisoformat(found[part]["written"]) - expected
-        assert found["lag_hours"][part] == pytest.approx(lag / timedelta(hours=1), abs=0.01)
-
-
-def test_as_json_it_says_all_with_the_volume_as_text(
-    ingest: Ingest, operated: Operated, printed: Printed
+def test_as_json_it_says_all_with_the_volume_as_text_and_the_lag_from_seven_in_the_morning_after(
+    ingest: Ingest, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1000.01")
-    operated.refine(FRIDAY, {"ZZAA3": "1000.01"})
     assert main([*LAST, "--json"]) == DONE
     found = json.loads("\n".join(printed()))
     (session,) = found.pop("sessions")
+    # 07:00 in São Paulo is 10:00 UTC
+    expected, lags = datetime(2024, 11, 9, 10, tzinfo=UTC), session.pop("lag_hours")
     for part in ("raw", "refined"):
-        session[part].pop("written")
-    session.pop("lag_hours")
+        lag = datetime.fromisoformat(session[part].pop("written")) - expected
+        assert lags[part] == pytest.approx(lag / timedelta(hours=1), abs=0.01)
     assert found == {"is_well": True, "dead_letters": 0, "unexplained_rises": 0, "events_unreadable": None}
     assert session == {
         "session": "2024-11-08",
@@ -172,12 +138,11 @@ def test_what_was_kept_although_it_is_odd_is_a_note_on_a_session_that_is_well(
 
 
 def test_of_a_raw_object_of_version_1_the_trailer_is_not_known(
-    ingest: Ingest, operated: Operated, printed: Printed, monkeypatch: pytest.MonkeyPatch
+    ingest: Ingest, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
         before.setattr(Lineage, "metadata", lambda lineage: {"source-sha256": lineage.sha256})
         ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     assert main(LAST) == DONE
     assert re.split(r" {2,}", printed()[1])[-2:] == ["-", "ok"]
 
@@ -213,12 +178,9 @@ def test_a_session_is_not_due_before_seven_in_the_morning_after_it(
     assert main(["status", "--sessions", "1"]) == FILES_FAILED
 
 
-def test_what_raw_has_beside_the_calendar_is_shown_as_well(
-    ingest: Ingest, operated: Operated, printed: Printed
-) -> None:
+def test_what_raw_has_beside_the_calendar_is_shown_as_well(ingest: Ingest, printed: Printed) -> None:
     saturday = date(2024, 11, 9)
     ingest(saturday, "1.10")
-    operated.refine(saturday, {"ZZAA3": "1.10"})
     assert main(["status", "--to", str(saturday), "--sessions", "1"]) == FILES_FAILED
     assert [row.split()[0] for row in printed()[1:3]] == [str(FRIDAY), str(saturday)]
 
@@ -268,7 +230,7 @@ def test_a_refusal_by_b3_is_no_answer(b3: B3Server, printed: Printed) -> None:
 
 
 def test_a_refused_file_is_told_with_its_reason(
-    ingest: Ingest, operated: Operated, shelves: Shelves, bucket: Bucket, printed: Printed
+    ingest: Ingest, shelves: Shelves, bucket: Bucket, printed: Printed
 ) -> None:
     shelves.put_session(FRIDAY)
     name = next(iter(shelves.files))
@@ -285,16 +247,14 @@ def test_a_refused_file_is_told_with_its_reason(
     assert reason.endswith(f"({key}); python -m scraper replay --date 2024-11-08")
     # Once the session is there, and newer than what was refused, that is of no interest
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     assert main(LAST) == DONE
     assert state_and_reasons(printed()) == ("ok", [])
 
 
 def test_a_refused_correction_is_a_note_on_a_session_that_is_well(
-    ingest: Ingest, operated: Operated, bucket: Bucket, printed: Printed
+    ingest: Ingest, bucket: Bucket, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     written = bucket.s3.head_object(Bucket=bucket.name, Key=DAILY.format(FRIDAY))["LastModified"]
     while datetime.now(UTC) - written < timedelta(seconds=1.1):
         time.sleep(0.05)
@@ -310,7 +270,7 @@ def test_a_refused_correction_is_a_note_on_a_session_that_is_well(
 
 
 def test_a_failed_run_is_told_with_its_message(ingest: Ingest, operated: Operated, printed: Printed) -> None:
-    ingest(FRIDAY, "1.10")
+    ingest(FRIDAY, "1.10", refined=False)
     operated.job_says("raise SystemExit('no space left')")
     run = operated.start(trade_date=str(FRIDAY))
     wait_for_runs(operated)
@@ -324,26 +284,29 @@ def test_a_failed_run_is_told_with_its_message(ingest: Ingest, operated: Operate
     )
 
 
-def test_a_run_of_a_range_counts_for_its_days(ingest: Ingest, operated: Operated, printed: Printed) -> None:
-    ingest(FRIDAY, "1.10")
-    operated.job_says("import time; time.sleep(5)")
+def test_a_run_of_a_range_counts_for_its_days(
+    ingest: Ingest, operated: Operated, tmp_path: Path, printed: Printed
+) -> None:
+    ingest(FRIDAY, "1.10", refined=False)
+    operated.job_waits_for(tmp_path / "end")
     run = operated.start(start_date=str(WEDNESDAY), end_date=str(FRIDAY))
     assert main(LAST) == FILES_FAILED
     state, (reason,) = state_and_reasons(printed())
     assert state == "running"
     assert reason.startswith(f"2024-11-08  not refined: job run {run} is ")
+    (tmp_path / "end").touch()
     wait_for_runs(operated)
 
 
 def test_a_run_from_before_the_raw_object_explains_nothing(
-    ingest: Ingest, operated: Operated, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, printed: Printed
+    ingest: Ingest, operated: Operated, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
     operated.start(trade_date=str(FRIDAY))
     wait_for_runs(operated)
     started = operated.glue.get_job_runs(JobName=operated.job)["JobRuns"][0]["StartedOn"]
     while datetime.now(UTC) - started < timedelta(seconds=1.1):
         time.sleep(0.05)
-    ingest(FRIDAY, "1.10")
+    ingest(FRIDAY, "1.10", refined=False)
     assert main(LAST) == FILES_FAILED
     state, (reason,) = state_and_reasons(printed())
     assert state == "running"
@@ -364,7 +327,7 @@ def test_a_run_from_before_the_raw_object_explains_nothing(
 def test_a_dead_letter_is_the_reason_of_its_session_and_makes_exit_code_1(
     ingest: Ingest, operated: Operated, printed: Printed
 ) -> None:
-    ingest(FRIDAY, "1.10")
+    ingest(FRIDAY, "1.10", refined=False)
     operated.put_letter(arrival(FRIDAY), error="ThrottlingException: Rate exceeded")
     operated.put_letter("about no session")
     assert main(LAST) == FILES_FAILED
@@ -382,66 +345,66 @@ def test_a_dead_letter_is_the_reason_of_its_session_and_makes_exit_code_1(
     assert printed()[1].endswith("  ok")
 
 
-@pytest.mark.parametrize(
-    ("harm", "difference"),
-    [
-        (
-            lambda lake: lake.put_compact(FRIDAY, [("ZZAA3", 1, Decimal("1.09")), ("ZZAA4", 1, Decimal(2))]),
-            "raw has 2 quotes and BRL 3.10, refined 2 quotes and BRL 3.09",
+Harm = Callable[[Operated, date], Any]
+HARMS: list[tuple[Harm, str]] = [
+    (
+        lambda lake, day: lake.put_compact(day, [("ZZAA3", 1, Decimal("1.09")), ("ZZAA4", 1, Decimal(2))]),
+        "raw has 2 quotes and BRL 3.10, refined 2 quotes and BRL 3.09",
+    ),
+    (
+        lambda lake, day: lake.put_compact(day, [("ZZAA3", 1, Decimal("1.10")), ("ZZAA4", 2, Decimal(2))]),
+        "raw has 2 quotes and BRL 3.10, refined 3 quotes and BRL 3.10",
+    ),
+    (lambda lake, day: lake.unregister("compact", str(day)), "no partition in the compact table"),
+    (
+        lambda lake, day: lake.unregister("wide", str(day), "ZZAA4"),
+        "1 ticker without a partition in the wide table (ZZAA4)",
+    ),
+    (
+        lambda lake, day: lake.register("wide", str(day), "ZZAA9"),
+        "1 ticker with a partition in the wide table, but no file (ZZAA9)",
+    ),
+    (
+        lambda lake, day: lake.refined.put(f"refined/trade_date={day}/ticker=ZZ%3A9/part-00000.parquet"),
+        "1 ticker in the wide table alone (ZZ:9); 1 ticker without a partition in the wide table (ZZ:9)",
+    ),
+    (
+        lambda lake, day: lake.refined.s3.delete_object(
+            Bucket=lake.refined.name, Key=f"refined_compact/trade_date={day}/part-00000.parquet"
         ),
-        (
-            lambda lake: lake.put_compact(FRIDAY, [("ZZAA3", 1, Decimal("1.10")), ("ZZAA4", 2, Decimal(2))]),
-            "raw has 2 quotes and BRL 3.10, refined 3 quotes and BRL 3.10",
-        ),
-        (lambda lake: lake.unregister("compact", str(FRIDAY)), "no partition in the compact table"),
-        (
-            lambda lake: lake.unregister("wide", str(FRIDAY), "ZZAA4"),
-            "1 ticker without a partition in the wide table (ZZAA4)",
-        ),
-        (
-            lambda lake: lake.register("wide", str(FRIDAY), "ZZAA9"),
-            "1 ticker with a partition in the wide table, but no file (ZZAA9)",
-        ),
-        (
-            lambda lake: lake.refined.put(f"refined/trade_date={FRIDAY}/ticker=ZZ%3A9/part-00000.parquet"),
-            "1 ticker in the wide table alone (ZZ:9); 1 ticker without a partition in the wide table (ZZ:9)",
-        ),
-        (
-            lambda lake: lake.refined.s3.delete_object(
-                Bucket=lake.refined.name, Key=f"refined_compact/trade_date={FRIDAY}/part-00000.parquet"
-            ),
-            "no file in the compact table",
-        ),
-        (
-            lambda lake: lake.refined.put(f"refined_compact/trade_date={FRIDAY}/part-00000.parquet", b"PAR1"),
-            "cannot be read as Parquet",
-        ),
-        (lambda lake: lake.raw.put(DAILY.format(FRIDAY), b"no Parquet"), "cannot be read as Parquet"),
-        (lambda lake: lake.raw.put(DAILY.format(FRIDAY), b""), "is empty, expected a Parquet file"),
-    ],
-)
-def test_a_difference_between_raw_tables_and_catalog_is_named(
-    harm: Callable[[Operated], None],
-    difference: str,
-    ingest: Ingest,
-    operated: Operated,
-    printed: Printed,
+        "no file in the compact table",
+    ),
+    (
+        lambda lake, day: lake.refined.put(f"refined_compact/trade_date={day}/part-00000.parquet", b"PAR1"),
+        "cannot be read as Parquet",
+    ),
+    (lambda lake, day: lake.raw.put(DAILY.format(day), b"no Parquet"), "cannot be read as Parquet"),
+    (lambda lake, day: lake.raw.put(DAILY.format(day), b""), "is empty, expected a Parquet file"),
+]
+
+
+def test_each_difference_between_raw_tables_and_catalog_is_named_with_its_session(
+    ingest: Ingest, operated: Operated, printed: Printed
 ) -> None:
-    ingest(FRIDAY, "1.10", "2.00")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10", "ZZAA4": "2.00"})
-    assert main(LAST) == DONE
+    days = sessions_before(datetime(2024, 11, 9, 12, tzinfo=UTC), len(HARMS))
+    for day in days:
+        ingest(day, "1.10", "2.00")
+    last_ten = ["status", "--to", str(FRIDAY), "--sessions", str(len(days))]
+    assert main(last_ten) == DONE
     printed()
-    harm(operated)
-    assert main(LAST) == FILES_FAILED
-    _, (reason,) = state_and_reasons(printed())
-    assert difference in reason
+    for day, (harm, _) in zip(days, HARMS, strict=True):
+        harm(operated, day)
+    assert main(last_ten) == FILES_FAILED
+    reasons = printed()[1 + len(days) : -1]
+    for day, reason, (_, difference) in zip(days, reasons, HARMS, strict=True):
+        assert reason.startswith(f"{day}  ")
+        assert difference in reason
 
 
 def test_a_correction_that_was_not_refined_is_seen_though_the_sums_are_equal(
     ingest: Ingest, operated: Operated, shelves: Shelves, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     refined = operated.refined.s3.head_object(
         Bucket=operated.refined.name, Key=f"refined_compact/trade_date={FRIDAY}/part-00000.parquet"
     )["LastModified"]
@@ -460,10 +423,9 @@ def test_a_correction_that_was_not_refined_is_seen_though_the_sums_are_equal(
 
 
 def test_a_session_without_raw_object_that_is_refined_is_missing(
-    ingest: Ingest, operated: Operated, bucket: Bucket, printed: Printed
+    ingest: Ingest, bucket: Bucket, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     bucket.s3.delete_object(Bucket=bucket.name, Key=DAILY.format(FRIDAY))
     assert main([*LAST, "--ask-b3"]) == FILES_FAILED
     state, (reason,) = state_and_reasons(printed())
@@ -474,8 +436,7 @@ def test_a_session_without_raw_object_that_is_refined_is_missing(
 def test_history_may_be_in_the_compact_table_alone_and_a_daily_session_may_not(
     ingest: Ingest, operated: Operated, bucket: Bucket, printed: Printed
 ) -> None:
-    ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"}, wide=False)
+    ingest(FRIDAY, "1.10", wide=False)
     assert main(LAST) == FILES_FAILED
     assert "1 ticker without a file in the wide table (ZZAA3)" in printed()[2]
     content = bucket.content(DAILY.format(FRIDAY))
@@ -493,8 +454,7 @@ def test_sessions_beyond_the_bound_of_the_wide_table_are_in_the_compact_one_alon
     ingest: Ingest, operated: Operated, printed: Printed
 ) -> None:
     for session in (THURSDAY, FRIDAY):
-        ingest(session, "1.10")
-        operated.refine(session, {"ZZAA3": "1.10"}, wide=session == FRIDAY)
+        ingest(session, "1.10", wide=session == FRIDAY)
     assert main(["status", "--to", str(FRIDAY), "--sessions", "2"]) == FILES_FAILED
     printed()
     job: Any = operated.glue.get_job(JobName=operated.job)["Job"]
@@ -511,10 +471,9 @@ def test_sessions_beyond_the_bound_of_the_wide_table_are_in_the_compact_one_alon
 
 
 def test_a_partition_with_both_raw_objects_is_noted_and_the_daily_one_counts(
-    ingest: Ingest, operated: Operated, bucket: Bucket, printed: Printed
+    ingest: Ingest, bucket: Bucket, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     bucket.put(f"raw/cotahist/trade_date={FRIDAY}/backfill.parquet", b"x")
     assert main(LAST) == DONE
     lines = printed()
@@ -523,7 +482,7 @@ def test_a_partition_with_both_raw_objects_is_noted_and_the_daily_one_counts(
 
 
 def test_of_a_large_raw_object_only_the_column_that_is_added_up_is_fetched(
-    shelves: Shelves, operated: Operated, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, printed: Printed
+    shelves: Shelves, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
     # Names that do not repeat make the file large
     quotes = [
@@ -572,7 +531,6 @@ def test_rises_that_stay_unexplained_are_told_and_are_no_failure(
     ingest: Ingest, operated: Operated, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     # Before Friday, 8 November, ten sessions are from 25 October on
     eleven_before, ten_before = date(2024, 10, 24), date(2024, 10, 25)
     operated.put_events(
@@ -597,7 +555,6 @@ def test_events_that_cannot_be_read_are_named_with_what_to_do_and_the_rest_is_to
     ingest: Ingest, operated: Operated, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10")
-    operated.refine(FRIDAY, {"ZZAA3": "1.10"})
     operated.refined.put("refined_events/part-00000.parquet", b"<html>")
     assert main(LAST) == FILES_FAILED
     state, (problem,) = state_and_reasons(printed())

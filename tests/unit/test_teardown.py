@@ -12,6 +12,7 @@ import pytest
 from lake.names import RESERVED
 from operating import teardown
 from sandbox.ministack import MiniStack
+from tests.unit.operated import deploy_stack
 
 pytestmark = pytest.mark.usefixtures("aws")
 
@@ -47,7 +48,7 @@ def database() -> str:
 @pytest.fixture
 def stack(bucket: str, database: str) -> str:
     """A deployed stack with the outputs that the teardown reads; all three buckets are the same one."""
-    return deploy(
+    return deploy_stack(
         dict.fromkeys(teardown.BUCKETS, bucket)
         | {
             "RefinedDatabase": database,
@@ -57,20 +58,6 @@ def stack(bucket: str, database: str) -> str:
     )
 
 
-def deploy(outputs: dict[str, str]) -> str:
-    name = f"Teardown{uuid.uuid4().hex[:8]}"
-    template = {
-        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
-    }
-    cloudformation = boto3.client("cloudformation")
-    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
-    return name
-
-
 def tables(database: str) -> set[str]:
     return {table["Name"] for table in boto3.client("glue").get_tables(DatabaseName=database)["TableList"]}
 
@@ -78,11 +65,6 @@ def tables(database: str) -> set[str]:
 def remaining(bucket: str) -> int:
     listed = boto3.client("s3").list_object_versions(Bucket=bucket)
     return len(listed.get("Versions", [])) + len(listed.get("DeleteMarkers", []))
-
-
-def test_every_version_and_delete_marker_goes(bucket: str) -> None:
-    assert teardown.empty(bucket) == 4
-    assert remaining(bucket) == 0
 
 
 @pytest.fixture
@@ -127,9 +109,10 @@ def test_a_bucket_that_is_the_pipeline_s_alone_is_open_only_while_it_is_emptied(
     assert policy_of(bucket) == reserved
 
 
-def test_a_bucket_without_a_policy_is_emptied_as_it_is(bucket: str) -> None:
+def test_a_bucket_without_a_policy_is_emptied_of_every_version_and_delete_marker(bucket: str) -> None:
     with teardown.writable(bucket):
         assert teardown.empty(bucket) == 4
+    assert remaining(bucket) == 0
 
 
 class Refusing:
@@ -200,7 +183,7 @@ def test_a_stack_of_before_the_compact_table_loses_its_one_table(
     bucket: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = {"RefinedDatabase": database, "RefinedTable": "bovespa_daily"}
-    name = deploy(dict.fromkeys(teardown.BUCKETS, bucket) | outputs)
+    name = deploy_stack(dict.fromkeys(teardown.BUCKETS, bucket) | outputs)
     monkeypatch.setattr("sys.argv", ["teardown", "--stack", name, "--yes"])
     assert teardown.main() == 0
     assert tables(database) == {"bovespa_daily_compact", "somebody_elses"}

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lake import keys
-from sandbox.b3.server import B3Server
 from scraper.daily import handler
 from scraper.daily.unrefined import PATIENCE, announce
 from scraper.raw.bucket import RawBucket
@@ -72,40 +71,28 @@ def test_one_that_is_refined_is_left_alone_and_history_too(bucket: Bucket, refin
     assert len(versions(bucket, FRIDAY)) == 1
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_morning_s_run_looks_at_its_whole_look_back(
-    bucket: Bucket,
-    refined: str,
-    shelves: Shelves,
-    b3: B3Server,
-    monkeypatch: pytest.MonkeyPatch,
+    bucket: Bucket, refined: str, shelves: Shelves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(FRIDAY, "ZZAA3")
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
     put(bucket, THURSDAY)
     monkeypatch.setattr("scraper.daily.unrefined.PATIENCE", timedelta(hours=-1))
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
     monkeypatch.setenv("REFINED_BUCKET", refined)
     monkeypatch.setenv("LOOKBACK_SESSIONS", "2")
     handler.handler(MONDAY_MORNING, CONTEXT)
     assert len(versions(bucket, THURSDAY)) == 2
 
 
+@pytest.mark.usefixtures("terminal")
 def test_what_is_missing_is_told_even_if_the_refined_bucket_refuses(
-    bucket: Bucket,
-    shelves: Shelves,
-    b3: B3Server,
-    log: Log,
-    monkeypatch: pytest.MonkeyPatch,
+    shelves: Shelves, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the alarm would take every session for missing."""
     shelves.put_session(FRIDAY)
     shelves.put_portfolio(FRIDAY, "ZZAA3")
-    monkeypatch.setenv("RAW_BUCKET", bucket.name)
     monkeypatch.setenv("REFINED_BUCKET", f"there-is-none-{uuid4().hex[:12]}")
-    monkeypatch.setenv("QUOTES_BASE_URL", b3.base_url)
-    monkeypatch.setenv("INDEX_BASE_URL", b3.base_url)
     monkeypatch.setenv("LOOKBACK_SESSIONS", "1")
     with pytest.raises(ClientError, match="NoSuchBucket"):
         handler.handler(MONDAY_MORNING, CONTEXT)
