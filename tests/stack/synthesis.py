@@ -108,7 +108,8 @@ def synthesise(**settings: object) -> dict[str, Any]:
 @cache
 def _assemble(context: str) -> Assembly:
     settings = json.loads(context)
-    return Assembly(settings["stack_name"], Path(build(settings).synth().directory))
+    app = build({**settings, "aws:cdk:disable-asset-staging": True})  # what is uploaded is not copied
+    return Assembly(settings["stack_name"], Path(app.synth().directory))
 
 
 def resources(document: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

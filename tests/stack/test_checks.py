@@ -63,17 +63,29 @@ def test_an_acknowledgement_holds_for_its_construct_and_finding_alone() -> None:
     assert isinstance(stack, Stack)
     _intrude(stack)
 
-    with pytest.raises(RuntimeError, match=r"^ValidationFailed") as refused:
+    with pytest.raises(RuntimeError, match=r"^ValidationFailed"):
         app.synth()
 
-    reported = set(re.findall(r"AwsSolutions-\w+(?:\[[^\]]+\])?", str(refused.value)))
-    assert {re.sub(r"<Storage(\w+?)[0-9A-F]{8}", r"<\1", finding) for finding in reported} == {
-        "AwsSolutions-S1",
-        "AwsSolutions-S10",
-        "AwsSolutions-IAM5[Resource::<RawBucket.Arn>/raw/*]",
-        "AwsSolutions-IAM5[Resource::<RawBucket.Arn>/*]",
-        "AwsSolutions-IAM5[Resource::*]",
-        "AwsSolutions-L1",
+    found = {
+        (re.sub(r"<Storage(\w+?)[0-9A-F]{8}", r"<\1", violation["ruleName"]), each["constructPath"])
+        for report in json.loads(Path(app.outdir, "validation-report.json").read_text())["pluginReports"]
+        if report["pluginName"] == "AwsSolutions"
+        for violation in report["violations"]
+        for each in violation["violatingConstructs"]
+    }
+    assert found == {
+        ("AwsSolutions-S1", "BovespaPipeline/Intruder/Resource"),
+        ("AwsSolutions-S10", "BovespaPipeline/Intruder/Resource"),
+        (
+            "AwsSolutions-IAM5[Resource::<RawBucket.Arn>/raw/*]",
+            "BovespaPipeline/Reader/DefaultPolicy/Resource",
+        ),
+        (
+            "AwsSolutions-IAM5[Resource::<RawBucket.Arn>/*]",
+            "BovespaPipeline/Ingestion/ScraperRole/DefaultPolicy/Resource",
+        ),
+        ("AwsSolutions-IAM5[Resource::*]", "BovespaPipeline/Refine/Visual/Role/DefaultPolicy/Resource"),
+        ("AwsSolutions-L1", "BovespaPipeline/Old/Resource"),
     }
 
 

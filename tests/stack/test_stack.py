@@ -381,7 +381,7 @@ def test_the_job_runs_the_script_of_this_repository(document: dict[str, Any]) ->
     )
 
     assert bucket.startswith("s3://cdk-hnb659fds-assets-")
-    assert (assemble().folder / script).read_text() == (REPOSITORY / "glue_scripts" / "refine.py").read_text()
+    assert script == str(REPOSITORY / "glue_scripts" / "refine.py")
 
 
 # Analytics
