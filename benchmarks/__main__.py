@@ -12,14 +12,12 @@ from benchmarks import (
     decade,
     handler_memory,
     range_run,
-    reader,
     reader_year,
     reads,
 )
 
 BENCHMARKS: dict[str, Callable[[], object]] = {
     "commands": commands.main,
-    "reader": reader.main,
     "reader_year": reader_year.main,
     "handler_memory": handler_memory.main,
     "range_run": range_run.main,

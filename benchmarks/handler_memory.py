@@ -13,10 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from benchmarks.environments import REPOSITORY
-from benchmarks.figures import machine, write
+from benchmarks.figures import machine, table, write
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import B3Server, Source
 from sandbox.b3.sources import RecordedFolder, SimulatedSource
@@ -84,13 +82,7 @@ def _source() -> tuple[Source, str]:
 
 
 def _measure(b3: B3Server, aws: MiniStack) -> dict[str, Any]:
-    boto3.client(
-        "s3",
-        endpoint_url=aws.endpoint,
-        region_name=aws.environment()["AWS_REGION"],
-        aws_access_key_id=aws.environment()["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=aws.environment()["AWS_SECRET_ACCESS_KEY"],
-    ).create_bucket(Bucket=BUCKET)
+    aws.client("s3").create_bucket(Bucket=BUCKET)
     done = subprocess.run(
         [sys.executable, "-c", _HANDLER_PROCESS, SESSION.isoformat()],
         check=True,
@@ -111,13 +103,12 @@ def _measure(b3: B3Server, aws: MiniStack) -> dict[str, Any]:
 
 def _print_table(report: dict[str, Any]) -> None:
     print(f"### The scraper's handler: {report['session']} ({report['file']}), {report['quotes']:,} quotes\n")
-    print("| step | seconds | peak memory |")
-    print("| --- | ---: | ---: |")
-    for step, seconds, peak in (
+    steps = (
         ("import", report["import_seconds"], report["import_peak_bytes"]),
         ("download, read, write", report["handler_seconds"], report["peak_bytes"]),
-    ):
-        print(f"| {step} | {seconds:.1f} | {peak / 1e6:.0f} MB |")
+    )
+    rows = [(step, f"{seconds:.1f}", f"{peak / 1e6:.0f} MB") for step, seconds, peak in steps]
+    print(table(["step", "seconds", "peak memory"], rows))
     met = "met" if report["peak_bytes"] < GOAL_BYTES else "NOT met"
     machine = report["machine"]
     print(

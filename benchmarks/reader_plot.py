@@ -1,18 +1,18 @@
-"""Draws the annual reader's benchmark: `python reader_plot.py REPORT SVG`, in the environment `plot`.
+"""Draws the annual reader's benchmark.
 
 Bars of seconds and of peak memory, the fastest first. A bar that is much longer than the others is cut, which
 its end shows. Text stays text, and the colours change with the reader's light or dark mode.
 """
 
-import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from benchmarks.figures import Report
 
 INK, RULE, PAGE = "#1d2733", "#d0d7de", "#ffffff"
 COLOURS = {"ours": "#2e8b57", "unzip": "#8a97a6", "by hand": "#e8890c", "library": "#7553c8"}
@@ -37,9 +37,8 @@ CUT = 1.35
 """A bar may be this many times as long as the longest that is not cut."""
 
 
-def main() -> None:
-    report_path, picture = map(Path, sys.argv[1:])
-    report = json.loads(report_path.read_text())
+def draw(report: Report, picture: Path) -> None:
+    """Draws a report of `reader_year`, as SVG."""
     today = [row for row in report["contenders"] if row["kind"] in COLOURS]
     rows = sorted(today, key=lambda row: row["median_seconds"], reverse=True)
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "reader", "font.family": "sans-serif"})
@@ -119,7 +118,3 @@ def _with_dark_mode(svg: str) -> str:
     media = ["    @media (prefers-color-scheme: dark) {", *rules, "    }"]
     style = "\n".join(["  <style>", *media, "  </style>"])
     return re.sub(r"(<svg [^>]*>)", lambda found: f"{found[1]}\n{style}", svg, count=1)
-
-
-if __name__ == "__main__":
-    main()

@@ -29,14 +29,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures
+from benchmarks import figures, reader_plot
 from benchmarks.environments import BUILD, REPOSITORY, interpreter
 from benchmarks.measure import machine_seconds
 from sandbox.b3.years import annual_zip_name, benchmark_year
 
 NAME = "reader_year"
 PROCESS = REPOSITORY / "benchmarks" / "reader_year_process.py"
-PLOT = REPOSITORY / "benchmarks" / "reader_plot.py"
 
 YEAR = 2024
 QUOTES = 1_600_000
@@ -145,10 +144,7 @@ def publish() -> None:
     """Prints the last measurement and makes document and plot of it."""
     report = figures.keep(NAME)
     figures.update(figures.DOCS / "benchmarks.md", {NAME: markdown(report)})
-    subprocess.run(
-        [interpreter("plot"), PLOT, figures.KEPT / f"{NAME}.json", figures.DOCS / "benchmark_reader.svg"],
-        check=True,
-    )
+    reader_plot.draw(report, figures.DOCS / "benchmark_reader.svg")
     print(markdown(report))
 
 

@@ -41,7 +41,7 @@ from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.cotahist.reader import read_year
 from scraper.b3.index_level.layout import LEVEL_COLUMNS
 from scraper.raw.bucket import Lineage, encode_session
-from stacks.named_query import NamedQuery, Tables
+from stacks.named_query import BY_DEFAULT, NamedQuery
 
 NAME = "reads"
 YEAR = 2024
@@ -56,13 +56,6 @@ EVENTS, FACTORS, LEVELS = "bovespa_events", "bovespa_factors", "index_level"
 MEMBERS = "bovespa_index_members"
 """An object a session, of a few kilobytes, of which nothing is counted."""
 NAMES = {WIDE: "wide", COMPACT: "compact", RAW: "raw", REVISIONS: "revisions"}
-TABLES = Tables(
-    refined_database="default",
-    refined_table=WIDE,
-    compact_table=COMPACT,
-    raw_database="bovespa",
-    joined_index="IBOV",
-)
 COLUMNS = {
     "default": {
         WIDE: {field.name: field.type for field in (*columns.COLUMNS, *columns.PARTITION_KEYS)},
@@ -308,7 +301,7 @@ def _report(
     # Of the wide table they read one ticker's file, and there is one of this ticker for each session
     queries += [
         _query(named.stem, read_by(named.sql, files, sessions, ticker=ticker))
-        for named in NamedQuery.read_all(TABLES)
+        for named in NamedQuery.read_all(BY_DEFAULT)
     ]
     return {
         "command": "python -m benchmarks reads",

@@ -165,21 +165,9 @@ def _third_party() -> Path:
 
 
 def _pip_install(folder: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-compile",
-    ]
-    command += [
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        *_PLATFORM,
-    ]  # the requirements name every package they need
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # The requirements name every package they need
+    command += ["--no-compile", "--no-deps", "--only-binary", ":all:", *_PLATFORM]
     command += ["--requirement", str(REQUIREMENTS), "--target", str(folder)]
     completed = subprocess.run(command, capture_output=True, text=True, check=False)
     if completed.returncode:

@@ -6,7 +6,6 @@ suppresses none. What is acknowledged of cdk-nag stands beside the construct (`s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aws_cdk import CfnResource, Stack
@@ -110,14 +109,10 @@ def acknowledge_checkov(stack: Stack, *, with_key: bool) -> None:
         with_key: Whether it has a KMS key.
     """
     skips = [skip for skip in SKIPS if not (skip.without_key and with_key)]
-    for resource in _resources(stack):
+    for resource in stack.node.find_all():
+        if not isinstance(resource, CfnResource):
+            continue
         path = resource.node.path.removeprefix(f"{stack.node.path}/")
         entries = [{"id": skip.check, "comment": skip.reason} for skip in skips if path in skip.paths]
         if entries:
             resource.add_metadata("checkov", {"skip": entries})
-
-
-def _resources(stack: Stack) -> Iterator[CfnResource]:
-    for construct in stack.node.find_all():
-        if isinstance(construct, CfnResource):
-            yield construct

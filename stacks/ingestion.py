@@ -21,8 +21,8 @@ from constructs import Construct
 from lake import keys
 from stacks.bundling import EXTRA_CA_NAME, scraper_bundle
 from stacks.layers import ARCHITECTURE, RUNTIME, pandas_layer_arn
-from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import list_objects
+from stacks.nag import acknowledge
+from stacks.storage import grant_objects, list_objects
 
 _SCHEDULED_TIME = "scheduled_time"
 
@@ -156,17 +156,13 @@ class Ingestion(Construct):
         role.add_to_policy(
             list_objects(raw_bucket, keys.RAW, keys.QUARANTINE, keys.CANARY, keys.ACTIONS_STATE)
         )
-        role.add_to_policy(
-            PolicyStatement(
-                actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
-                resources=[raw_bucket.arn_for_objects(f"{keys.RAW}*")],
-            )
-        )
-        role.add_to_policy(
-            PolicyStatement(
-                actions=["s3:PutObject"], resources=[raw_bucket.arn_for_objects(f"{keys.QUARANTINE}*")]
-            )
-        )
+        allowed = {
+            keys.RAW: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            keys.QUARANTINE: ["s3:PutObject"],
+        }
+        for prefix, actions in allowed.items():
+            reason = "An object a session or an issuer: the keys are not known at deployment."
+            grant_objects(role, raw_bucket, [prefix], actions, reason=reason)
         role.add_to_policy(
             PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject"],
@@ -175,13 +171,6 @@ class Ingestion(Construct):
                 ],
             )
         )
-        for prefix in (keys.RAW, keys.QUARANTINE):
-            acknowledge_prefix(
-                role,
-                bucket=raw_bucket,
-                prefix=prefix,
-                reason="An object a session or an issuer: the keys are not known at deployment.",
-            )
         return role
 
     def _build_backfill_role(self, raw_bucket: Bucket, log_group: LogGroup) -> Role:
@@ -201,15 +190,8 @@ class Ingestion(Construct):
         }
         role.add_to_policy(list_objects(raw_bucket, *allowed))
         for prefix, actions in allowed.items():
-            role.add_to_policy(
-                PolicyStatement(actions=actions, resources=[raw_bucket.arn_for_objects(f"{prefix}*")])
-            )
-            acknowledge_prefix(
-                role,
-                bucket=raw_bucket,
-                prefix=prefix,
-                reason="An object a session or a year: the keys are not known at deployment.",
-            )
+            reason = "An object a session or a year: the keys are not known at deployment."
+            grant_objects(role, raw_bucket, [prefix], actions, reason=reason)
         return role
 
     def _build_schedule(self, hours: tuple[int, ...]) -> Schedule:

@@ -194,6 +194,16 @@ class Tables:
         }
 
 
+BY_DEFAULT = Tables(
+    refined_database="default",
+    refined_table="bovespa_daily",
+    compact_table="bovespa_daily_compact",
+    raw_database="bovespa",
+    joined_index="IBOV",
+)
+"""The names that follow from the settings in `cdk.json`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
     """A parameter of a query.

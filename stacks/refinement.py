@@ -32,7 +32,7 @@ from stacks.bundling import refinement_bundle
 from stacks.config import REPOSITORY, JobMode
 from stacks.layers import ARCHITECTURE, RUNTIME
 from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import list_objects
+from stacks.storage import grant_objects, list_objects
 from stacks.visual_job import VisualJob
 
 SCRIPT = REPOSITORY / "glue_scripts" / "refine.py"
@@ -41,8 +41,6 @@ STARTER = REPOSITORY / "lambda_src" / "start_refine"
 _DESCRIPTION = "Refines raw sessions: one row a stock and session, partitioned and catalogued"
 
 _COMPACT_SUFFIX = "_compact"
-
-
 _SESSION_SUFFIX = "daily.parquet"
 
 # The id under which the CDK puts its function into the stack (aws-s3, NotificationsResourceHandler)
@@ -305,15 +303,8 @@ def _visual_definition(
 
 def _grant_raw(role: Role, bucket: Bucket) -> None:
     role.add_to_policy(list_objects(bucket, keys.RAW))
-    role.add_to_policy(
-        PolicyStatement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{keys.RAW}*")])
-    )
-    acknowledge_prefix(
-        role,
-        bucket=bucket,
-        prefix=keys.RAW,
-        reason="An object a session: the job reads the one it is asked for.",
-    )
+    reason = "An object a session: the job reads the one it is asked for."
+    grant_objects(role, bucket, [keys.RAW], ["s3:GetObject"], reason=reason)
 
 
 def _grant_refined(role: Role, bucket: Bucket, mode: JobMode) -> None:

@@ -23,8 +23,8 @@ from constructs import Construct
 
 from lake import keys
 from stacks.bundling import charts_bundle
-from stacks.nag import acknowledge, acknowledge_prefix
-from stacks.storage import RESULTS_PREFIX, list_objects
+from stacks.nag import acknowledge
+from stacks.storage import RESULTS_PREFIX, grant_objects, list_objects
 
 _ENGINE = "PySpark engine version 3"
 _RESULTS_FOLDER = f"{RESULTS_PREFIX}spark"  # where query results expire
@@ -179,36 +179,16 @@ class SparkNotebooks(Construct):
 
 
 def _grant_results(role: Role, bucket: Bucket) -> None:
-    folder = f"{_RESULTS_FOLDER}/"
     role.add_to_policy(list_objects(bucket, _RESULTS_FOLDER))
-    role.add_to_policy(
-        PolicyStatement(
-            actions=["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-            resources=[bucket.arn_for_objects(f"{folder}*")],
-        )
-    )
-    acknowledge_prefix(
-        role,
-        bucket=bucket,
-        prefix=folder,
-        reason="A folder a session and calculation: the keys are not known at deployment.",
-    )
+    actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+    reason = "A folder a session and calculation: the keys are not known at deployment."
+    grant_objects(role, bucket, [f"{_RESULTS_FOLDER}/"], actions, reason=reason)
 
 
 def _grant_lake(role: Role, bucket: Bucket, prefixes: Sequence[str]) -> None:
     role.add_to_policy(list_objects(bucket, *prefixes))
-    role.add_to_policy(
-        PolicyStatement(
-            actions=["s3:GetObject"], resources=[bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes]
-        )
-    )
-    for prefix in prefixes:
-        acknowledge_prefix(
-            role,
-            bucket=bucket,
-            prefix=prefix,
-            reason="A notebook reads whichever sessions it asks for.",
-        )
+    reason = "A notebook reads whichever sessions it asks for."
+    grant_objects(role, bucket, prefixes, ["s3:GetObject"], reason=reason)
 
 
 def _grant_catalog(role: Role, tables: Mapping[str, Sequence[str]]) -> None:

@@ -15,7 +15,7 @@ from constructs import Construct
 
 from lake import keys
 from lake.names import RESERVED
-from stacks.nag import acknowledge
+from stacks.nag import acknowledge, acknowledge_prefix
 
 VISUAL_FOLDER = "visual"
 RESULTS_PREFIX = "results/"
@@ -175,6 +175,27 @@ def list_objects(bucket: Bucket, *prefixes: str) -> PolicyStatement:
         resources=[bucket.bucket_arn],
         conditions={"StringLikeIfExists": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
     )
+
+
+def grant_objects(
+    role: Role, bucket: Bucket, prefixes: Sequence[str], actions: Sequence[str], *, reason: str
+) -> None:
+    """Let a role act on all objects below prefixes of a bucket.
+
+    Args:
+        role: The role.
+        bucket: The bucket.
+        prefixes: The prefixes.
+        actions: What it may do.
+        reason: Why it needs all of them.
+    """
+    role.add_to_policy(
+        PolicyStatement(
+            actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes]
+        )
+    )
+    for prefix in prefixes:
+        acknowledge_prefix(role, bucket=bucket, prefix=prefix, reason=reason)
 
 
 def _reserve(

@@ -10,6 +10,5 @@ those with a larger one.
 
 It is a measurement, and no test. A survivor may mean the same as the source, or be seen by tests that are
 not its part's; a mutant whose tests fail by chance counts as killed. A survivor that matters lacks a test.
-`python -m tests.mutants --help` says what else there is: a list without a run, one mutant, another
-checkout.
+`python -m tests.mutants --help` says what else there is: a list without a run, one mutant.
 """

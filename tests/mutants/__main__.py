@@ -24,9 +24,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tests.mutants.drawing import Mutant, draw
-from tests.mutants.parts import PARTS, sources
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.mutants.parts import PARTS, REPOSITORY, sources
 
 _TIMES = 4
 """A mutant's tests may take so many times as long as those of the source ..."""
@@ -79,8 +77,16 @@ class Copy:
 
     def run(self, tests: Sequence[str], *, timeout: float | None = None, keeps_bytecode: bool = False) -> Run:
         """Run some files of tests up to the first failure, or for so many seconds; none of it goes on."""
-        command = [str(self.folder / ".venv" / "bin" / "python"), "-m", "pytest", "-x", "-q", "-n", "0"]
-        command += [test for test in tests if (self.folder / test).exists()]
+        command = [
+            str(self.folder / ".venv" / "bin" / "python"),
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "-n",
+            "0",
+            *tests,
+        ]
         # Bytecode is told to be of a source by its size and its second, which a mutant may have in common
         no_bytecode = {} if keeps_bytecode else {"PYTHONDONTWRITEBYTECODE": "1"}
         started = time.monotonic()
@@ -119,33 +125,23 @@ class Copy:
 
 
 @contextmanager
-def copy_of(tree: Path) -> Iterator[Copy]:
-    """A copy of what git tracks in a checkout, as it is now, and links to what set-up has made there."""
+def copy_of_checkout() -> Iterator[Copy]:
+    """A copy of what git tracks in this checkout, as it is now, and links to what set-up has made in it."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as scratch:
         folder, temporary = Path(scratch, "tree"), Path(scratch, "tmp")
         temporary.mkdir()
-        for name in tracked(tree):
+        for name in filter(None, listed.decode().split("\0")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            if (tree / name).exists():
-                shutil.copy2(tree / name, folder / name)
+            if (REPOSITORY / name).exists():
+                shutil.copy2(REPOSITORY / name, folder / name)
         for name in _LINKED:
-            if (tree / name).exists():
-                (folder / name).symlink_to((tree / name).resolve())
+            if (REPOSITORY / name).exists():
+                (folder / name).symlink_to((REPOSITORY / name).resolve())
         # The tests look for B3's own files beside the checkout; what a run that is killed leaves goes, too
-        b3_files = {"B3_FILES": str(tree.parent / "shared" / "b3")}
+        b3_files = {"B3_FILES": str(REPOSITORY.parent / "shared" / "b3")}
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         yield Copy(folder, {**b3_files, **environment, "TMPDIR": str(temporary)})
-
-
-def tracked(tree: Path) -> list[str]:
-    """The files that git tracks in a checkout.
-
-    Raises:
-        subprocess.CalledProcessError: It is none.
-    """
-    command = ["git", "-C", str(tree), "ls-files", "-z"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [name for name in listed.split("\0") if name]
 
 
 def main() -> int:
@@ -156,50 +152,40 @@ def main() -> int:
     parser.add_argument("--seed", default="1", help="another draws others (1)")
     parser.add_argument("--list", action="store_true", help="draw and print them, and run nothing")
     parser.add_argument("--at", type=int, metavar="N", help="only the Nth of those that are drawn")
-    parser.add_argument("--tree", type=Path, default=REPOSITORY, help="the checkout (this one)")
     asked = parser.parse_args()
-    tree: Path = asked.tree.resolve()
     if importlib.util.find_spec("cosmic_ray") is None:
         parser.error(
             "cosmic-ray is not installed: pip install -r requirements-mutants.txt -c constraints.txt"
         )
     if asked.count < 1 or (asked.at is not None and not 1 <= asked.at <= asked.count):
         parser.error("--count and --at count from 1, and --at up to --count")
-    if not asked.list and not (tree / ".venv" / "bin" / "python").exists():
-        parser.error(f"{tree} has no .venv to run its tests in: make setup")
-    try:
-        tracked(tree)
-        drawn = draw_from(tree, list(PARTS) if asked.part == "all" else [asked.part], asked.count, asked.seed)
-    except (LookupError, subprocess.CalledProcessError) as error:
-        parser.error(f"{tree} is no checkout of this project: {error}")
+    if not asked.list and not (REPOSITORY / ".venv" / "bin" / "python").exists():
+        parser.error("there is no .venv to run the tests in: make setup")
+    drawn = drawn_of(list(PARTS) if asked.part == "all" else [asked.part], asked.count, asked.seed)
     if asked.list:
         for number, (part, mutant) in enumerate(drawn, 1):
             if asked.at in {None, number}:
                 print(f"{number}/{len(drawn)} {part} {mutant}\n{mutant.diff()}\n")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with the tests that run, too
-    with copy_of(tree) as copy:
+    with copy_of_checkout() as copy:
         return measure(copy, drawn, asked.at)
 
 
-def draw_from(tree: Path, parts: Sequence[str], count: int, seed: str) -> list[tuple[str, Mutant]]:
-    """As many mutants of each part, which depend on the seed and their number, not on the other parts.
-
-    Raises:
-        LookupError: A part is not in the checkout.
-    """
+def drawn_of(parts: Sequence[str], count: int, seed: str) -> list[tuple[str, Mutant]]:
+    """As many mutants of each part, which depend on the seed and their number, not on the other parts."""
     from tests.mutants.operators import CosmicRay  # noqa: PLC0415  # is not everywhere installed
 
     operators = CosmicRay()
     drawn = []
     for number, part in enumerate(parts):
         share = count // len(parts) + (number < count % len(parts))
-        mutants = draw(sources(tree, PARTS[part]), operators, count=share, seed=f"{seed} {part}")
+        mutants = draw(sources(PARTS[part]), operators, count=share, seed=f"{seed} {part}")
         drawn += [(part, mutant) for mutant in mutants]
     return drawn
 
 
-def measure(copy: Copy, drawn: Sequence[tuple[str, Mutant]], at: int | None = None) -> int:
+def measure(copy: Copy, drawn: Sequence[tuple[str, Mutant]], at: int | None) -> int:
     """Run the tests on mutants, or on one, a part at a time; 1 if they fail without any."""
     for part in dict.fromkeys(part for part, _ in drawn):
         ours = [

@@ -76,8 +76,7 @@ def draw(sources: Sequence[Source], operators: Operators, *, count: int, seed: s
     changes: dict[tuple[int, int, int], list[Change]] = {}
     for number, source in enumerate(sources):
         for change in sorted(operators.changes(source.text)):
-            if source.first <= change.line <= source.last:
-                changes.setdefault((number, change.line, change.column), []).append(change)
+            changes.setdefault((number, change.line, change.column), []).append(change)
     places = sorted(changes)
     rng.shuffle(places)
     drawn: list[Mutant] = []

@@ -13,7 +13,7 @@ import pytest
 from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 
 from lake.names import RESERVED
-from tests.stack.synthesis import as_list, resources, synthesise, text_of, without_hash
+from tests.stack.synthesis import CHANGED, LOADER, as_list, resources, text_of, without_hash
 
 ACCOUNT = "111122223333"
 IAM = f"arn:aws:iam::{ACCOUNT}:"
@@ -190,19 +190,18 @@ def test_nobody_reaches_a_bucket_without_tls(document: dict[str, Any], bucket: s
             assert not refused(policy, **call, **{"s3:tlsversion": "1.2"})
 
 
-def test_the_operators_are_those_of_the_setting() -> None:
-    named = "arn:aws:iam::999999999999:role/loader"
-    policy = policy_of(synthesise(operators=f"role/Admin,{named}"), "RawBucket")
+def test_the_operators_are_those_of_the_setting(changed: dict[str, Any]) -> None:
+    policy = policy_of(changed, "RawBucket")
     resource = f"StorageRawBucket/{RAW_KEYS[0]}"
 
-    for principal in (SCRAPER, ROOT, f"{IAM}role/Admin", named):
+    for principal in (SCRAPER, ROOT, f"{IAM}role/Admin", LOADER):
         assert not refused(policy, principal=principal, action="PutObject", resource=resource)
     for principal in (PERSON, SSO_PERSON, f"{IAM}role/Administrator"):
         assert refused(policy, principal=principal, action="PutObject", resource=resource)
 
 
-def test_without_operators_there_is_the_pipeline_alone() -> None:
-    policy = policy_of(synthesise(operators=""), "RawBucket")
+def test_without_operators_there_is_the_pipeline_alone(renamed: dict[str, Any]) -> None:
+    policy = policy_of(renamed, "RawBucket")
     resource = f"StorageRawBucket/{RAW_KEYS[0]}"
 
     assert refused(policy, principal=PERSON, action="PutObject", resource=resource)
@@ -223,8 +222,6 @@ def test_the_statements_are_known_by_their_ids(visual: dict[str, Any]) -> None:
     }
 
 
-def test_a_policy_of_a_hundred_operators_fits_into_what_s3_takes() -> None:
-    operators = ",".join(f"role/operator-{number:03}" for number in range(100))
-    policy = policy_of(synthesise(operators=operators), "RawBucket")
-
-    assert len(json.dumps(policy)) < 20 * 1024
+def test_a_policy_of_a_hundred_operators_fits_into_what_s3_takes(changed: dict[str, Any]) -> None:
+    assert len(CHANGED["operators"]) == 100
+    assert len(json.dumps(policy_of(changed, "RawBucket"))) < 20 * 1024

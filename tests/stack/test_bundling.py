@@ -9,12 +9,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stacks import bundling
 from stacks.layers import FUNCTION_LIMIT_MB, UNZIPPED_MB
-from tests.stack.synthesis import synthesise
+from tests.stack.synthesis import CHANGED, resources
+
+LAYER = {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"}
+"""What a function has without its bundle."""
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +39,7 @@ def test_function_and_layer_together_fit_into_lambda(bundle: Path) -> None:
 
     assert size / 2**20 + UNZIPPED_MB < FUNCTION_LIMIT_MB
     # What the layer has is not in the bundle a second time
-    assert not {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"} & {
-        path.name for path in bundle.iterdir()
-    }
+    assert not LAYER & {path.name for path in bundle.iterdir()}
 
 
 def test_the_bundle_is_for_the_function_s_platform_and_not_for_this_one(bundle: Path) -> None:
@@ -48,22 +50,24 @@ def test_the_bundle_is_for_the_function_s_platform_and_not_for_this_one(bundle: 
 
 def test_the_bundle_has_every_package_that_the_scraper_imports(bundle: Path) -> None:
     """Found in the sources: an import without its requirement does not wait for the first deployment."""
-    layer = {"pandas", "numpy", "pyarrow", "awswrangler", "boto3", "botocore"}
+    needed = {name for name in _imported(bundle / "scraper") if not name.startswith("mypy_boto3")}
+
+    missing = {
+        name for name in needed - LAYER if not list(bundle.glob(name)) and not list(bundle.glob(f"{name}.*"))
+    }
+    assert missing == set()
+
+
+def _imported(folder: Path, python: tuple[int, int] = (3, 13)) -> set[str]:
+    """The packages that modules in a folder import, but for that Python's own."""
     imported: set[str] = set()
-    for path in (bundle / "scraper").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=python)):
             if isinstance(node, ast.Import):
                 imported.update(alias.name.split(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.split(".")[0])
-    needed = {
-        name for name in imported if name not in sys.stdlib_module_names and not name.startswith("mypy_boto3")
-    }
-
-    missing = {
-        name for name in needed - layer if not list(bundle.glob(name)) and not list(bundle.glob(f"{name}.*"))
-    }
-    assert missing == set()
+    return imported - sys.stdlib_module_names
 
 
 def test_the_bundle_has_the_scraper_and_nothing_that_differs_between_machines(bundle: Path) -> None:
@@ -77,31 +81,31 @@ def test_the_bundle_has_the_scraper_and_nothing_that_differs_between_machines(bu
     ]
 
 
-def test_a_bundle_made_anew_elsewhere_is_the_same(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    third_party = next(bundling.BUILD.glob(f"third-party-{_requirements_hash()}"))
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another folder for bundles, in which are the packages that were fetched, and nothing else."""
+    third_party = bundling._third_party()
     monkeypatch.setattr(bundling, "BUILD", tmp_path)
     (tmp_path / third_party.name).symlink_to(third_party, target_is_directory=True)
+    return tmp_path
 
+
+def test_a_bundle_made_anew_elsewhere_is_the_same(bundle: Path, elsewhere: Path) -> None:
     again = bundling.scraper_bundle()
 
-    assert again.parent == tmp_path
+    assert again.parent == elsewhere
     assert again.name == bundle.name
     assert _content(again) == _content(bundle)
 
 
 def test_the_bundle_is_made_again_when_a_source_changes(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    third_party = next(bundling.BUILD.glob(f"third-party-{_requirements_hash()}"))
-    package = tmp_path / "scraper"
+    package = elsewhere / "scraper"
     package.mkdir()
     (package / "__init__.py").write_text('"""Another scraper."""\n')
-    monkeypatch.setattr(bundling, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(bundling, "REPOSITORY", elsewhere)
     monkeypatch.setattr(bundling, "PACKAGE", package)
-    monkeypatch.setattr(bundling, "BUILD", tmp_path)
-    (tmp_path / third_party.name).symlink_to(third_party, target_is_directory=True)
 
     changed = bundling.scraper_bundle()
 
@@ -110,15 +114,13 @@ def test_the_bundle_is_made_again_when_a_source_changes(
     assert not (changed / "scraper" / "schema.py").exists()
 
 
-def test_an_extra_ca_file_goes_into_the_bundle_and_its_name_to_the_function(tmp_path: Path) -> None:
-    certificate = tmp_path / "intermediate.pem"
-    certificate.write_text("-----BEGIN CERTIFICATE-----\n")
+def test_an_extra_ca_file_goes_into_the_bundle_and_its_name_to_the_function(changed: dict[str, Any]) -> None:
+    certificate = bundling.REPOSITORY / CHANGED["extra_ca_file"]
 
     assert (bundling.scraper_bundle(certificate) / "extra-ca.pem").read_bytes() == certificate.read_bytes()
     functions = [
-        resource["Properties"].get("Environment", {}).get("Variables", {})
-        for resource in synthesise(extra_ca_file=str(certificate))["Resources"].values()
-        if resource["Type"] == "AWS::Lambda::Function"
+        function["Properties"].get("Environment", {}).get("Variables", {})
+        for _, function in resources(changed, "AWS::Lambda::Function")
     ]
     assert [each["EXTRA_CA_FILE"] for each in functions if "EXTRA_CA_FILE" in each] == ["extra-ca.pem"] * 2
 
@@ -150,10 +152,6 @@ def test_the_module_makes_the_bundle_ahead_of_synth(bundle: Path) -> None:
     assert made.stdout.strip() == f"build/{bundle.name}"
 
 
-def _requirements_hash() -> str:
-    return hashlib.sha256(bundling.REQUIREMENTS.read_bytes()).hexdigest()[:16]
-
-
 @pytest.fixture(scope="module")
 def charts() -> Path:
     return bundling.charts_bundle()
@@ -170,16 +168,8 @@ def test_the_charts_come_with_what_athena_for_apache_spark_does_not_have(charts:
         "analysis/style.py",
         "squarify/__init__.py",
     }
-    imported: set[str] = set()
-    for path in charts.rglob("*.py"):
-        # Athena's Python
-        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
-            if isinstance(node, ast.Import):
-                imported.update(alias.name.split(".")[0] for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                imported.add(node.module.split(".")[0])
     preinstalled = {"matplotlib", "numpy", "pandas"}
-    assert imported - set(sys.stdlib_module_names) <= preinstalled | {"analysis", "squarify"}
+    assert _imported(charts, python=(3, 9)) <= preinstalled | {"analysis", "squarify"}
 
 
 def test_the_charts_are_imported_from_their_zip(charts: Path, tmp_path: Path) -> None:

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import CfnResource
 
-from app import build
 from stacks.checkov import SKIPS
-from tests.stack.synthesis import CONTEXT, synthesise
+from tests.stack.synthesis import assemble, synthesise
 
 Properties = dict[str, Any]
 
@@ -44,10 +42,6 @@ CHECKS: dict[str, tuple[str, Callable[[Properties], bool]]] = {
 """Each check that has an entry: the resources that it looks at, and what it finds fault with."""
 
 
-def _stack(settings: dict[str, str]) -> dict[str, Any]:
-    return synthesise(**settings)
-
-
 STACKS = pytest.mark.parametrize(
     "settings",
     [
@@ -62,7 +56,7 @@ STACKS = pytest.mark.parametrize(
 
 @STACKS
 def test_what_is_acknowledged_is_what_would_be_found(settings: dict[str, str]) -> None:
-    template = _stack(settings)["Resources"]
+    template = synthesise(**settings)["Resources"]
     found = {
         (logical_id, check)
         for logical_id, resource in template.items()
@@ -81,11 +75,11 @@ def test_what_is_acknowledged_is_what_would_be_found(settings: dict[str, str]) -
 def test_every_entry_of_the_table_is_used_in_one_of_the_stacks() -> None:
     used = set()
     for mode in ("script", "visual"):
-        stack = build({**CONTEXT, "glue_job_mode": mode}).node.find_child(str(CONTEXT["stack_name"]))
-        for construct in stack.node.find_all():
-            entries = construct.get_metadata("checkov") if isinstance(construct, CfnResource) else None
-            for skip in (entries or {}).get("skip", []):
-                used.add((skip["id"], construct.node.path.partition("/")[2]))
+        stack = assemble(glue_job_mode=mode)
+        paths = {logical_id: path for path, logical_id in stack.metadata("aws:cdk:logicalId")}
+        for logical_id, resource in stack.template["Resources"].items():
+            for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+                used.add((skip["id"], paths[logical_id]))
 
     assert used == {(skip.check, path) for skip in SKIPS for path in skip.paths}
 
@@ -102,7 +96,7 @@ def test_checkov_finds_nothing_else(settings: dict[str, str], tmp_path: Path) ->
     if command is None:
         pytest.skip("no checkov on PATH (nor named by CHECKOV); `make audit` installs and runs it")
     template = tmp_path / "stack.template.json"
-    template.write_text(json.dumps(_stack(settings)))
+    template.write_text(json.dumps(synthesise(**settings)))
     done = subprocess.run(
         [command, "--file", template, "--framework", "cloudformation", "--output", "json", "--skip-download"],
         capture_output=True,

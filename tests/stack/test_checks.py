@@ -7,101 +7,103 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import Stack
 from aws_cdk.aws_iam import PolicyStatement, Role, ServicePrincipal
 from aws_cdk.aws_lambda import Code, Function, Runtime
 from aws_cdk.aws_s3 import Bucket
+from constructs import IConstruct
 
 from app import build
-from stacks.bovespa_stack import BovespaStack
 from stacks.config import REPOSITORY
 from tests.linting import cfn_lint
-from tests.stack.synthesis import CONTEXT, synthesise
+from tests.stack.synthesis import CONTEXT, KEY, assemble, synthesise
 
-KEY = "arn:aws:kms:sa-east-1:111122223333:key/0a1b2c3d-0123-4567-89ab-0123456789ab"
+T = TypeVar("T")
+
+SETTINGS = [{"athena_notebook": "true"}, {"glue_job_mode": "visual", "kms_key": "create"}, {"kms_key": KEY}]
+"""Each mode of the job, and each kind of key. The first template is that of cdk.json and what is Spark's, as
+`test_spark_notebooks.py` has it."""
 
 
-def _add_bucket(stack: Stack) -> None:
+def _intrude(stack: Stack) -> None:
+    """Whatever is acknowledged, beside where it is: another construct, another finding of the same rule."""
+    raw = _child(stack, Bucket, "Storage", "RawBucket")
     Bucket(stack, "Intruder")
-
-
-def _add_reader_of_raw(stack: Stack) -> None:
-    # What is acknowledged for two roles of the stack is not for a third
-    role = Role(stack, "Intruder", assumed_by=ServicePrincipal("lambda.amazonaws.com"))
-    raw = stack.node.find_child("Storage").node.find_child("RawBucket")
-    assert isinstance(raw, Bucket)
-    role.add_to_policy(PolicyStatement(actions=["s3:GetObject"], resources=[raw.arn_for_objects("raw/*")]))
-
-
-def _widen_the_scraper(stack: Stack) -> None:
-    # Another finding of the same rule, on a role with an acknowledgement
-    role = stack.node.find_child("Ingestion").node.find_child("ScraperRole")
-    raw = stack.node.find_child("Storage").node.find_child("RawBucket")
-    assert isinstance(role, Role)
-    assert isinstance(raw, Bucket)
-    role.add_to_policy(PolicyStatement(actions=["s3:GetObject"], resources=[raw.arn_for_objects("*")]))
-
-
-def _add_old_function(stack: Stack) -> None:
+    reader = Role(stack, "Reader", assumed_by=ServicePrincipal("lambda.amazonaws.com"))
+    reader.add_to_policy(PolicyStatement(actions=["s3:GetObject"], resources=[raw.arn_for_objects("raw/*")]))
+    scraper = _child(stack, Role, "Ingestion", "ScraperRole")
+    scraper.add_to_policy(PolicyStatement(actions=["s3:GetObject"], resources=[raw.arn_for_objects("*")]))
+    owner = _child(stack, Role, "Refine", "Visual", "Role")
+    owner.add_to_policy(PolicyStatement(actions=["glue:DeleteJob"], resources=["*"]))
     Function(
         stack,
-        "Intruder",
+        "Old",
         runtime=Runtime.PYTHON_3_9,
         handler="index.handler",
         code=Code.from_inline("def handler(event, context): pass"),
-        role=Role(stack, "IntruderRole", assumed_by=ServicePrincipal("lambda.amazonaws.com")),
+        role=Role(stack, "OldRole", assumed_by=ServicePrincipal("lambda.amazonaws.com")),
     )
 
 
-@pytest.mark.parametrize(
-    ("intrude", "findings"),
-    [
-        (_add_bucket, {"AwsSolutions-S1", "AwsSolutions-S10"}),
-        (_add_reader_of_raw, {"AwsSolutions-IAM5[Resource::<RawBucket.Arn>/raw/*]"}),
-        (_widen_the_scraper, {"AwsSolutions-IAM5[Resource::<RawBucket.Arn>/*]"}),
-        (_add_old_function, {"AwsSolutions-L1"}),
-    ],
-)
-def test_an_acknowledgement_holds_for_its_construct_and_finding_alone(
-    intrude: Callable[[Stack], None], findings: set[str]
-) -> None:
-    app = build(CONTEXT)
-    intrude(_stack(app))
+def _child(stack: Stack, kind: type[T], *path: str) -> T:
+    node: IConstruct = stack
+    for name in path:
+        node = node.node.find_child(name)
+    assert isinstance(node, kind)
+    return node
 
-    with pytest.raises(RuntimeError, match=r"^ValidationFailed") as refused:
+
+def test_an_acknowledgement_holds_for_its_construct_and_finding_alone() -> None:
+    app = build({**CONTEXT, "glue_job_mode": "visual"})
+    stack = app.node.find_child(str(CONTEXT["stack_name"]))
+    assert isinstance(stack, Stack)
+    _intrude(stack)
+
+    with pytest.raises(RuntimeError, match=r"^ValidationFailed"):
         app.synth()
 
-    reported = set(re.findall(r"AwsSolutions-\w+(?:\[[^\]]+\])?", str(refused.value)))
-    assert {re.sub(r"<Storage(\w+?)[0-9A-F]{8}", r"<\1", finding) for finding in reported} == findings
-
-
-@pytest.mark.parametrize("key", ["", "create", KEY])
-@pytest.mark.parametrize("mode", ["script", "visual"])
-def test_every_acknowledgement_has_a_reason_and_a_narrow_place(mode: str, key: str) -> None:
-    stack = _stack(build({**CONTEXT, "glue_job_mode": mode, "kms_key": key}))
-    acknowledged = {
-        (construct.node.path, finding): reason
-        for construct in stack.node.find_all()
-        for entry in construct.node.metadata
-        if entry.type == "aws:cdk:acknowledged-rules"
-        for finding, reason in entry.data.items()
+    found = {
+        (re.sub(r"<Storage(\w+?)[0-9A-F]{8}", r"<\1", violation["ruleName"]), each["constructPath"])
+        for report in json.loads(Path(app.outdir, "validation-report.json").read_text())["pluginReports"]
+        if report["pluginName"] == "AwsSolutions"
+        for violation in report["violations"]
+        for each in violation["violatingConstructs"]
+    }
+    assert found == {
+        ("AwsSolutions-S1", "BovespaPipeline/Intruder/Resource"),
+        ("AwsSolutions-S10", "BovespaPipeline/Intruder/Resource"),
+        (
+            "AwsSolutions-IAM5[Resource::<RawBucket.Arn>/raw/*]",
+            "BovespaPipeline/Reader/DefaultPolicy/Resource",
+        ),
+        (
+            "AwsSolutions-IAM5[Resource::<RawBucket.Arn>/*]",
+            "BovespaPipeline/Ingestion/ScraperRole/DefaultPolicy/Resource",
+        ),
+        ("AwsSolutions-IAM5[Resource::*]", "BovespaPipeline/Refine/Visual/Role/DefaultPolicy/Resource"),
+        ("AwsSolutions-L1", "BovespaPipeline/Old/Resource"),
     }
 
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=", ".join)
+def test_every_acknowledgement_has_a_reason_and_a_narrow_place(settings: dict[str, str]) -> None:
+    acknowledged = list(assemble(**settings).metadata("aws:cdk:acknowledged-rules"))
+
     assert acknowledged
-    for (path, finding), reason in acknowledged.items():
-        assert len(reason.split()) > 3, finding
-        assert path.count("/") >= 2, f"{finding} is acknowledged for all of {path}"
-        assert "IAM5" not in finding or "[" in finding, f"{finding} on {path} says nothing of which"
+    for path, findings in acknowledged:
+        assert "/" in path, f"{list(findings)} is acknowledged for all of {path}"
+        for finding, reason in findings.items():
+            assert len(reason.split()) > 3, finding
+            assert "IAM5" not in finding or "[" in finding, f"{finding} on {path} says nothing of which"
 
 
-@pytest.mark.parametrize("key", ["", "create", KEY])
-@pytest.mark.parametrize("mode", ["script", "visual"])
-def test_cfn_lint_has_nothing_to_say(mode: str, key: str) -> None:
-    document = synthesise(glue_job_mode=mode, kms_key=key)  # which cdk-nag lets pass
+@pytest.mark.parametrize("settings", SETTINGS, ids=", ".join)
+def test_cfn_lint_has_nothing_to_say(settings: dict[str, str]) -> None:
+    document = synthesise(**settings)  # which cdk-nag lets pass
     assert cfn_lint(document) == []
 
 
@@ -133,9 +135,3 @@ def test_cdk_synth_needs_no_account_and_no_docker(tmp_path: Path) -> None:
     assert job["Properties"]["NumberOfWorkers"] == 5
     stacks = json.loads((output / "manifest.json").read_text())["artifacts"]
     assert stacks["BovespaPipeline"]["environment"] == "aws://unknown-account/unknown-region"
-
-
-def _stack(app: App) -> BovespaStack:
-    stack = app.node.find_child(str(CONTEXT["stack_name"]))
-    assert isinstance(stack, BovespaStack)
-    return stack

@@ -7,7 +7,7 @@ from aws_cdk import RemovalPolicy
 from aws_cdk.aws_logs import RetentionDays
 
 import app
-from stacks.config import Config, ConfigError
+from stacks.config import Config, ConfigError, JobMode
 from tests.stack.synthesis import CONTEXT
 
 
@@ -22,6 +22,7 @@ def test_the_settings_in_cdk_json_are_complete() -> None:
     assert config.removal_policy is RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
     assert config.raw_database == "bovespa"
     assert (config.refined_database, config.refined_table) == ("default", "bovespa_daily")
+    assert config.glue_job_mode is JobMode.SCRIPT
     assert config.glue_concurrent_runs == 3
     assert config.wide_sessions == 0
     assert config.athena_notebook is False
@@ -91,7 +92,14 @@ def test_the_command_line_says_everything_in_text() -> None:
     ("key", "value", "expected"),
     [
         ("stack_name", "Bovespa Pipeline", "letters, digits and hyphens"),
+        ("existing_role", "a role", "the name of a role, such as LabRole"),
+        ("existing_role", "arn:aws:iam::1:role/x", "the name of a role, such as LabRole"),
+        ("existing_role", "arn:aws:iam::111122223333:user/ana", "the name of a role, such as LabRole"),
+        ("existing_role", "a/", "the name of a role, such as LabRole"),
         ("removal_policy", "delete", "one of retain, destroy"),
+        ("kms_key", "yes", "nothing, 'create', or the ARN of a KMS key"),
+        ("kms_key", "alias/bovespa", "nothing, 'create', or the ARN of a KMS key"),
+        ("kms_key", "arn:aws:kms:sa-east-1:111122223333:alias/bovespa", "the ARN of a KMS key"),
         ("operators", "ana", "user/ana, role/admin"),
         ("operators", "*", "user/ana, role/admin"),
         ("operators", "arn:aws:iam::*:role/admin", "or their ARNs"),
@@ -113,6 +121,7 @@ def test_the_command_line_says_everything_in_text() -> None:
         ("extra_ca_file", "no-such-file.pem", "a file that exists"),
         ("pandas_layer_arn", "arn:aws:lambda:sa-east-1:layer:Mine", "ARN of a layer version"),
         ("schedule_hours", "7,24", "whole number from 0 to 23"),
+        ("glue_job_mode", "notebook", "one of script, visual"),
         ("glue_worker_count", True, "whole number from 2 to 50"),
         ("glue_timeout_minutes", "1", "whole number from 5"),
         ("athena_scan_cutoff_mb", "9", "whole number from 10"),
@@ -122,6 +131,11 @@ def test_the_command_line_says_everything_in_text() -> None:
         ("athena_notebook", "", "true or false"),
         ("query_result_days", "-1", "whole number from 1"),
         ("log_retention_days", "31", "one of 1, 3, 5, 7, 14, 30"),
+        ("alarm_email", "analyst", "an e-mail address"),
+        ("alarm_email", "analyst@example", "an e-mail address"),
+        ("alarm_email", "a@example.com b@example.com", "an e-mail address"),
+        ("runbook_url", "", "an address without blanks and without #"),
+        ("runbook_url", "docs/runbook.md#no-new-session", "an address without blanks and without #"),
         ("tags", "project", "name=value"),
     ],
 )

@@ -15,33 +15,19 @@ from aws_cdk.assertions import Match, Template
 from aws_cdk.aws_sns import Topic
 
 from stacks import key_policy
-from stacks.config import Config, ConfigError
+from stacks.config import Config
 from stacks.encryption import Encryption
-from tests.stack.roles import ROLES
 from tests.stack.synthesis import (
     CONTEXT,
-    as_list,
+    KEY,
     condition_text,
-    conditional_permissions,
     resources,
     synthesise,
     text_of,
     without_hash,
 )
 
-GIVEN = "arn:aws:kms:sa-east-1:111122223333:key/0a1b2c3d-0123-4567-89ab-0123456789ab"
-
-
-@pytest.fixture(scope="module")
-def created() -> dict[str, Any]:
-    """The template that `-c kms_key=create` gives."""
-    return synthesise(kms_key="create")
-
-
-@pytest.fixture(scope="module")
-def given() -> dict[str, Any]:
-    """The template with a key of the customer's own."""
-    return synthesise(kms_key=GIVEN)
+KEY_TYPE = "AWS::KMS::Key"
 
 
 def keepers(document: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
@@ -82,7 +68,7 @@ def test_without_the_setting_aws_s_own_keys_encrypt_everything(document: dict[st
 @pytest.mark.parametrize("mode", ["script", "visual"])
 def test_a_key_of_the_stack_encrypts_everything_and_is_rotated(mode: str) -> None:
     document = synthesise(kms_key="create", glue_job_mode=mode)
-    ((logical_id, key),) = resources(document, "AWS::KMS::Key")
+    ((logical_id, key),) = resources(document, KEY_TYPE)
 
     assert key["Properties"]["EnableKeyRotation"] is True
     assert [text_of(used) for _, used in keepers(document)] == [f"<{logical_id}.Arn>"] * len(
@@ -91,25 +77,21 @@ def test_a_key_of_the_stack_encrypts_everything_and_is_rotated(mode: str) -> Non
 
 
 def test_a_given_key_encrypts_everything_and_the_stack_makes_none(given: dict[str, Any]) -> None:
-    assert {key for _, key in keepers(given)} == {GIVEN}
-    assert not list(resources(given, "AWS::KMS::Key"))
+    assert {key for _, key in keepers(given)} == {KEY}
+    assert not list(resources(given, KEY_TYPE))
 
 
-@pytest.mark.parametrize(
-    ("removal_policy", "deletion", "replacement"),
-    [("retain", "RetainExceptOnCreate", "Retain"), ("destroy", "Delete", "Delete")],
-)
 def test_the_key_outlives_the_stack_where_the_data_do(
-    removal_policy: str, deletion: str, replacement: str
+    created: dict[str, Any], changed: dict[str, Any]
 ) -> None:
-    document = synthesise(kms_key="create", removal_policy=removal_policy)
-    ((_, key),) = resources(document, "AWS::KMS::Key")
+    (kept,), (destroyed,) = ([key for _, key in resources(each, KEY_TYPE)] for each in (created, changed))
 
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == (deletion, replacement)
+    assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert (destroyed["DeletionPolicy"], destroyed["UpdateReplacePolicy"]) == ("Delete", "Delete")
 
 
 def test_the_key_is_the_account_s_and_serves_the_logs_of_the_stack_alone(created: dict[str, Any]) -> None:
-    ((_, key),) = resources(created, "AWS::KMS::Key")
+    ((_, key),) = resources(created, KEY_TYPE)
     account, logs, *publishers = key["Properties"]["KeyPolicy"]["Statement"]
     group = "arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:"
 
@@ -141,32 +123,6 @@ def test_every_log_group_has_a_name_that_the_key_s_policy_lets_logs_encrypt(crea
     assert sorted(named) == ["/aws-glue/jobs/BovespaPipeline/error", "/aws-glue/jobs/BovespaPipeline/output"]
 
 
-@pytest.mark.parametrize("mode", ["script", "visual"])
-def test_with_a_given_key_each_role_may_use_that_one_as_it_would_the_stack_s(mode: str) -> None:
-    document = synthesise(kms_key=GIVEN, glue_job_mode=mode)
-
-    for name, role in ROLES[mode].items():
-        found = {
-            (action, "<EncryptionKey>" if resource == GIVEN else resource, condition)
-            for action, resource, condition in conditional_permissions(document, name)
-        }
-        assert found == role.permissions(with_key=True), name
-
-
-def test_no_statement_uses_a_key_but_through_the_service_that_keeps_the_data(given: dict[str, Any]) -> None:
-    using = [
-        statement
-        for _, policy in resources(given, "AWS::IAM::Policy")
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if any(action.startswith("kms:") for action in as_list(statement["Action"]))
-    ]
-
-    assert len(using) == 4
-    for statement in using:
-        assert statement["Resource"] == GIVEN
-        assert set(statement["Condition"]["StringEquals"]) == {"kms:ViaService"}
-
-
 def test_a_topic_that_a_later_construct_adds_is_encrypted_too_and_its_service_may_use_the_key() -> None:
     stack = Stack(App(), "Later")
     encryption = Encryption(
@@ -179,7 +135,7 @@ def test_a_topic_that_a_later_construct_adds_is_encrypted_too_and_its_service_ma
     template.has_resource_properties(
         "AWS::SNS::Topic", {"KmsMasterKeyId": {"Fn::GetAtt": [Match.any_value(), "Arn"]}}
     )
-    ((_, key),) = resources(dict(template.to_json()), "AWS::KMS::Key")
+    ((_, key),) = resources(dict(template.to_json()), KEY_TYPE)
     statement = key["Properties"]["KeyPolicy"]["Statement"][-2]
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -197,34 +153,26 @@ def test_without_a_key_nobody_is_granted_anything() -> None:
     assert "Resources" not in Template.from_stack(stack).to_json()
 
 
-@pytest.mark.parametrize("key", ["yes", "alias/bovespa", "arn:aws:kms:sa-east-1:111122223333:alias/bovespa"])
-def test_what_is_no_key_is_refused_with_what_would_be_one(key: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"^kms_key is .*, expected nothing, 'create', or the ARN of a KMS key"
-    ):
-        Config.from_context({**CONTEXT, "kms_key": key})
-
-
 def test_the_stack_s_key_and_a_given_one_differ_in_nothing_but_the_key(
     created: dict[str, Any], given: dict[str, Any]
 ) -> None:
-    (logical_id,) = (logical_id for logical_id, _ in resources(created, "AWS::KMS::Key"))
+    (logical_id,) = (logical_id for logical_id, _ in resources(created, KEY_TYPE))
     with_given = {name: value for name, value in created["Resources"].items() if name != logical_id}
-    text = json.dumps(with_given).replace(json.dumps({"Fn::GetAtt": [logical_id, "Arn"]}), json.dumps(GIVEN))
+    text = json.dumps(with_given).replace(json.dumps({"Fn::GetAtt": [logical_id, "Arn"]}), json.dumps(KEY))
 
     assert json.loads(text) == given["Resources"]
     assert without_hash(f"<{logical_id}>") == "<EncryptionKey>"
 
 
 def test_the_policy_for_a_given_key_is_printed_as_the_stack_s_own_key_has_it(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    created: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ["--account", "111122223333", "--region", "sa-east-1", "--stack", "Other"]
     monkeypatch.setattr("sys.argv", ["key_policy", *given])
     assert key_policy.main() == 0
     printed = json.loads(capsys.readouterr().out)
 
-    ((_, key),) = resources(synthesise(kms_key="create", stack_name="Other"), "AWS::KMS::Key")
+    ((_, key),) = resources(created, KEY_TYPE)
     text = text_of(key["Properties"]["KeyPolicy"]["Statement"][1]["Principal"]["Service"])
     assert [one["Principal"]["Service"] for one in printed] == [
         text.replace("<AWS::Region>", "sa-east-1").replace("<AWS::URLSuffix>", "amazonaws.com"),

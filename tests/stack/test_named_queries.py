@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,7 @@ from refinement.columns import (
 )
 from scraper.b3.calendar import sessions_between
 from scraper.b3.index_level.layout import LEVEL_COLUMNS, NEW_BASE
-from stacks.named_query import DEFAULTS, NAMED_QUERIES, NamedQuery, QueryFileError, Tables
-
-FILES = sorted(NAMED_QUERIES.glob("*.sql"))
+from stacks.named_query import BY_DEFAULT, DEFAULTS, NamedQuery, QueryFileError
 
 WIDE, COMPACT = "bovespa_daily", "bovespa_daily_compact"
 EVENTS, FACTORS, MEMBERS = "bovespa_events", "bovespa_factors", "bovespa_index_members"
@@ -46,14 +45,7 @@ REFINED = {
     MEMBERS: (*MEMBER_COLUMNS, *MEMBER_KEYS),
 }
 NAMES = [field.name for field in REFINED[COMPACT]]
-TABLES = Tables(
-    refined_database="default",
-    refined_table=WIDE,
-    compact_table=COMPACT,
-    raw_database="bovespa",
-    joined_index="IBOV",
-)
-QUERIES = {path.stem: NamedQuery.read(path, TABLES) for path in FILES}
+QUERIES = {query.stem: query for query in NamedQuery.read_all(BY_DEFAULT)}
 
 # The three sessions around Easter; Friday the 29th is a holiday
 FIRST, SECOND, LAST = dt.date(2024, 3, 27), dt.date(2024, 3, 28), dt.date(2024, 4, 1)
@@ -131,6 +123,19 @@ def _without_cash(ticker: str, trade_date: dt.date = LAST, **values: Any) -> dic
     return _row(ticker, trade_date, **{**prices, "cash_volume": Decimal(0), **values})
 
 
+@cache
+def _tree(sql: str) -> exp.Expr:
+    """The one statement of a text."""
+    (tree,) = sqlglot.parse(sql, read="athena")
+    assert tree is not None
+    return tree
+
+
+@cache
+def _for_duckdb(sql: str) -> str:
+    return _tree(sql).sql(dialect="duckdb")
+
+
 class Athena:
     """The tables, of given rows, and the named queries on them."""
 
@@ -150,6 +155,13 @@ class Athena:
         self._connection.execute(
             'CREATE TABLE "bovespa"."cotahist_revisions" (file varchar, trade_date date)'
         )
+
+    def begin(self) -> None:
+        self._connection.begin()
+
+    def rollback(self) -> None:
+        """Take back all that was added since `begin`."""
+        self._connection.rollback()
 
     def add(self, *rows: dict[str, Any], compact_only: bool = False) -> None:
         marks = ", ".join("?" * len(NAMES))
@@ -235,27 +247,35 @@ class Athena:
             WHERE isin NOT IN (SELECT isin FROM "default"."{FACTORS}")
             GROUP BY isin"""  # noqa: S608 - as above
         )
-        sql, parameters = QUERIES[stem].sql, QUERIES[stem].parameters
+        query, parameters = QUERIES[stem], QUERIES[stem].parameters
+        sql = _for_duckdb(query.statement if values or prices or index else query.sql)
         asked = {each.name: each.default for each in parameters if each.name in ("prices", "index_code")}
         if "index_code" in asked:
             asked["index_code"] = index or "'IBOV'"
         if prices:
             asked["prices"] = prices
         if values or prices or index:
-            sql, left = QUERIES[stem].statement, list(values)
+            left = list(values)
             filled = [asked[each.name] if each.name in asked else left.pop(0) for each in parameters]
             assert (sql.count("?"), left) == (len(filled), [])
             for value in filled:
                 sql = sql.replace("?", value, 1)
-        (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
-        result = self._connection.execute(translated)
+        result = self._connection.execute(sql)
         names = [column[0] for column in result.description or []]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-@pytest.fixture
-def athena() -> Athena:
+@pytest.fixture(scope="session")
+def empty() -> Athena:
     return Athena()
+
+
+@pytest.fixture
+def athena(empty: Athena) -> Iterator[Athena]:
+    """Tables without rows; what a test adds is taken back."""
+    empty.begin()
+    yield empty
+    empty.rollback()
 
 
 each_query = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
@@ -289,8 +309,7 @@ def _is_literal(text: str) -> bool:
 def test_a_text_is_one_that_athena_takes(query: NamedQuery) -> None:
     for text in (query.sql, query.statement):
         assert 0 < len(text.encode()) <= MAX_BYTES
-        (tree,) = sqlglot.parse(text, read="athena")
-        assert isinstance(tree, exp.Select)
+        assert isinstance(_tree(text), exp.Select)
     assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_@:]{1,256}", query.stem)
 
 
@@ -298,7 +317,7 @@ def test_every_function_is_one_that_trino_documents() -> None:
     used = set()
     for query in QUERIES.values():
         tokens = sqlglot.tokenize(query.sql, read="athena")
-        tables = {name.name for name in sqlglot.parse_one(query.sql, read="athena").find_all(exp.TableAlias)}
+        tables = {name.name for name in _tree(query.sql).find_all(exp.TableAlias)}
         used |= {
             token.text.lower()
             for token, bracket in itertools.pairwise(tokens)
@@ -310,7 +329,7 @@ def test_every_function_is_one_that_trino_documents() -> None:
 
 @each_query
 def test_a_prepared_statement_asks_for_each_parameter_once_and_in_a_where(query: NamedQuery) -> None:
-    marks = list(sqlglot.parse_one(query.statement, read="athena").find_all(exp.Placeholder))
+    marks = list(_tree(query.statement).find_all(exp.Placeholder))
     assert len(marks) == query.statement.count("?") == len(query.parameters) >= 1
     # The only place that Athena's documentation allows
     for mark in marks:
@@ -330,7 +349,7 @@ def test_the_table_of_a_file_a_ticker_is_read_for_one_ticker_of_one_session() ->
     readings = [
         (query.stem, table.find_ancestor(exp.Select))
         for query in QUERIES.values()
-        for table in sqlglot.parse_one(query.statement, read="athena").find_all(exp.Table)
+        for table in _tree(query.statement).find_all(exp.Table)
         if table.name == WIDE
     ]
     ((stem, select),) = readings
@@ -388,7 +407,7 @@ def test_a_file_that_is_not_as_it_should_be_is_refused(tmp_path: Path, text: str
     path.write_text(text.format(header=header))
 
     with pytest.raises(QueryFileError, match=re.escape(reason)) as refusal:
-        NamedQuery.read(path, TABLES)
+        NamedQuery.read(path, BY_DEFAULT)
     assert "query.sql: " in str(refusal.value)
 
 
@@ -399,7 +418,7 @@ def test_a_placeholder_that_nobody_fills_is_refused(tmp_path: Path) -> None:
     )
 
     with pytest.raises(KeyError, match="raw_table"):
-        NamedQuery.read(path, TABLES)
+        NamedQuery.read(path, BY_DEFAULT)
 
 
 def test_a_ticker_s_sessions_are_found_where_history_was_refined_compactly(athena: Athena) -> None:
@@ -1100,7 +1119,7 @@ def _output_names_in_expressions(sql: str) -> list[str]:
     BY and HAVING it is the other way round for some. With its table in front it is the source's everywhere.
     """
     found = []
-    for select in sqlglot.parse_one(sql, read="athena").find_all(exp.Select):
+    for select in _tree(sql).find_all(exp.Select):
         renamed = {
             each.alias: each.this.sql()
             for each in select.expressions
@@ -1141,8 +1160,7 @@ def test_a_name_that_engines_read_differently_is_found(clause: str) -> None:
 
 def _between_subqueries(sql: str) -> list[str]:
     """Spans that Trino 435 and 476 cut off at their upper end alone, so that every older file is read."""
-    tree = sqlglot.parse_one(sql, read="athena")
-    return [each.sql() for each in tree.find_all(exp.Between) if each.find(exp.Select)]
+    return [each.sql() for each in _tree(sql).find_all(exp.Between) if each.find(exp.Select)]
 
 
 @each_query
@@ -1306,11 +1324,9 @@ def test_nothing_is_compared_across_the_change_of_the_currency(athena: Athena) -
     assert (high["high_52_weeks"], high["currency"]) == (Decimal(10), "BRL")
 
 
-def _output(query: NamedQuery) -> list[exp.Expression]:
+def _output(query: NamedQuery) -> list[exp.Expr]:
     """The columns of a query's answer."""
-    tree = sqlglot.parse_one(query.sql, read="athena")
-    assert isinstance(tree, exp.Select)
-    return list(tree.expressions)
+    return list(_tree(query.sql).expressions)
 
 
 def test_a_currency_is_named_wherever_there_is_an_amount() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from app import build
 from lake.names import adjustment_tables, members_table
 from operating import preflight as checks
 from operating.estimate import CATALOG_OBJECTS_A_TICKER
@@ -21,7 +20,7 @@ from refinement.catalog import wide_table
 from stacks import preflight
 from stacks.config import REPOSITORY, Config
 from stacks.layers import layer_of
-from tests.stack.synthesis import CONTEXT, synthesise
+from tests.stack.synthesis import CONTEXT, assemble, synthesise
 
 NUMBER = "111122223333"
 BOOTSTRAP = REPOSITORY / "node_modules/aws-cdk/lib/api/bootstrap/bootstrap-template.yaml"
@@ -214,8 +213,7 @@ def test_make_asks_before_it_deploys_with_the_arguments_of_the_deployment(
 
 
 def test_the_bootstrap_that_is_needed_is_the_one_that_the_template_asks_for() -> None:
-    artifact: Any = build(CONTEXT).synth().get_stack_by_name(str(CONTEXT["stack_name"]))
-    assert artifact.requires_bootstrap_stack_version == checks.BOOTSTRAP_NEEDED
+    assert assemble().artifact["properties"]["requiresBootstrapStackVersion"] == checks.BOOTSTRAP_NEEDED
 
 
 def test_a_key_that_the_cdk_s_bootstrap_makes_is_open_to_its_account() -> None:

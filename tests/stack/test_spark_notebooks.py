@@ -1,4 +1,7 @@
-"""Athena for Apache Spark as an option: nothing without `athena_notebook`, least privilege with it."""
+"""Athena for Apache Spark as an option: nothing without `athena_notebook`, least privilege with it.
+
+What cfn-lint says of it is in `test_checks.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.linting import cfn_lint
-from tests.stack.synthesis import as_list, permissions, policy_statements, resources, synthesise, text_of
+from tests.stack.synthesis import RENAMED, as_list, permissions, policy_statements, resources, text_of
 
 ROLE = "SparkNotebooksRole"
 
@@ -19,12 +21,6 @@ def here(service: str, resource: str) -> str:
 
 WORKGROUP = here("athena", "workgroup/BovespaPipeline-spark")
 LOGS = here("logs", "log-group:/aws-athena/BovespaPipeline-spark")
-
-
-@pytest.fixture(scope="module")
-def spark() -> dict[str, Any]:
-    """The template that `-c athena_notebook=true` gives, as cdk-nag lets it pass."""
-    return synthesise(athena_notebook="true")
 
 
 @pytest.fixture(scope="module")
@@ -192,12 +188,10 @@ def test_listing_is_confined_to_the_lake_s_folders_and_metrics_to_athena_s_names
     ]
 
 
-def test_names_follow_the_stack_s_and_the_refined_table_s() -> None:
-    spark = synthesise(
-        athena_notebook="true", stack_name="Other", refined_database="lake", refined_table="daily"
-    )
-    allowed = permissions(spark, ROLE)
-    assert allowed["athena:StartCalculationExecution"] == {here("athena", "workgroup/Other-spark")}
+def test_names_follow_the_stack_s_and_the_refined_table_s(renamed: dict[str, Any]) -> None:
+    allowed = permissions(renamed, ROLE)
+    name = RENAMED["stack_name"]
+    assert allowed["athena:StartCalculationExecution"] == {here("athena", f"workgroup/{name}-spark")}
     assert allowed["glue:GetTable"] == {
         here("glue", resource)
         for resource in (
@@ -205,8 +199,8 @@ def test_names_follow_the_stack_s_and_the_refined_table_s() -> None:
             "database/default",
             "database/global_temp",
             "database/lake",
-            "database/other",
-            "table/other/index_level",
+            "database/quotes",
+            "table/quotes/index_level",
             "table/lake/daily",
             "table/lake/daily_compact",
             "table/lake/daily_index_members",
@@ -214,7 +208,3 @@ def test_names_follow_the_stack_s_and_the_refined_table_s() -> None:
             "table/lake/daily_factors",
         )
     }
-
-
-def test_cfn_lint_has_nothing_to_say_where_the_engine_is_offered(spark: dict[str, Any]) -> None:
-    assert cfn_lint(spark) == []

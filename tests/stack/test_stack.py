@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 
-from lake import keys
 from operating.estimate import LAMBDA_MEMORY_GB, LAMBDA_STORAGE_GB
 from refinement import columns
 from scraper.b3.client import YEAR_MAX_BYTES
 from scraper.history.handler import DOWNLOAD_SECONDS
-from scraper.runtime.settings import Settings
+from scraper.runtime.settings import BUNDLE, Settings
+from stacks.bundling import EXTRA_CA_NAME
 from stacks.config import REPOSITORY
 from stacks.named_query import NAMED_QUERIES
-from tests.stack.synthesis import resources, synthesise, text_of
+from tests.stack.synthesis import assemble, function_of, resources, text_of
 
 BUCKETS = ("RawBucket", "RefinedBucket", "QueryResultsBucket")
 
@@ -102,27 +102,27 @@ def test_only_what_is_temporary_expires(document: dict[str, Any], name: str, pre
     assert expiring == {prefix: days}
 
 
-@pytest.mark.parametrize(
-    ("removal_policy", "deletion", "replacement"),
-    [("retain", "RetainExceptOnCreate", "Retain"), ("destroy", "Delete", "Delete")],
-)
 def test_the_removal_policy_decides_what_becomes_of_the_data_and_of_what_protects_them(
-    removal_policy: str, deletion: str, replacement: str
+    document: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     """A first deployment that fails leaves nothing: CloudFormation's guide on RetainExceptOnCreate."""
-    document = synthesise(removal_policy=removal_policy)
-    kept = [*resources(document, "AWS::S3::Bucket"), *resources(document, "AWS::S3::BucketPolicy")]
+    for template, policies in (
+        (document, ("RetainExceptOnCreate", "Retain")),
+        (changed, ("Delete", "Delete")),
+    ):
+        kept = [*resources(template, "AWS::S3::Bucket"), *resources(template, "AWS::S3::BucketPolicy")]
+        assert len(kept) == 6
+        for _, one in kept:
+            assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == policies
 
-    assert len(kept) == 6
-    for _, one in kept:
-        assert (one["DeletionPolicy"], one["UpdateReplacePolicy"]) == (deletion, replacement)
 
-
-@pytest.mark.parametrize("removal_policy", ["retain", "destroy"])
-def test_the_workgroup_goes_with_the_stack_whatever_has_been_asked_in_it(removal_policy: str) -> None:
+def test_the_workgroup_goes_with_the_stack_whatever_has_been_asked_in_it(
+    document: dict[str, Any], changed: dict[str, Any]
+) -> None:
     """Or `cdk destroy` stops: of one with a history Athena says that it is not empty."""
-    ((_, workgroup),) = resources(synthesise(removal_policy=removal_policy), "AWS::Athena::WorkGroup")
-    assert workgroup["Properties"]["RecursiveDeleteOption"] is True
+    for template in (document, changed):
+        ((_, workgroup),) = resources(template, "AWS::Athena::WorkGroup")
+        assert workgroup["Properties"]["RecursiveDeleteOption"] is True
 
 
 # Ingestion
@@ -180,25 +180,16 @@ def test_the_scraper_gets_its_settings_and_the_layer_of_the_region(
     }
 
 
-def test_the_scraper_understands_the_settings_that_the_stack_gives_it() -> None:
-    document = synthesise(
-        index_codes=["IBOV", "SMLL"], lookback_sessions=3, quotes_base_url="http://127.0.0.1:8080/"
-    )
-    (variables,) = (
-        function["Properties"]["Environment"]["Variables"]
-        for _, function in resources(document, "AWS::Lambda::Function")
-        if function["Properties"]["Handler"] == "scraper.daily.handler.handler"
-    )
-
-    settings = Settings.from_environment({name: text_of(value) for name, value in variables.items()})
+def test_the_scraper_understands_the_settings_that_the_stack_gives_it(changed: dict[str, Any]) -> None:
+    settings = _settings(changed, "scraper.daily.handler.handler")
 
     assert settings.quotes_base_url == "http://127.0.0.1:8080"
     assert settings.index_base_url == "https://sistemaswebb3-listados.b3.com.br"
     assert settings.index_codes == ("IBOV", "SMLL")
     assert settings.lookback_sessions == 3
     assert settings.corporate_actions_calls == 100
-    assert settings.session_deadline == time(11, 30)
-    assert settings.extra_ca_file is None
+    assert settings.session_deadline == time(10, 30)
+    assert settings.extra_ca_file == BUNDLE / EXTRA_CA_NAME
 
 
 def test_the_backfill_has_what_a_year_needs_and_is_tried_once_more(template: Template) -> None:
@@ -223,7 +214,7 @@ def test_the_backfill_has_what_a_year_needs_and_is_tried_once_more(template: Tem
 
 
 def test_the_function_s_disk_holds_the_largest_year_that_is_downloaded(document: dict[str, Any]) -> None:
-    backfill = _function(document, "scraper.history.handler.handler")["Properties"]
+    backfill = function_of(document, "scraper.history.handler.handler")
 
     # Beside the ZIP, sessions of one and a half times its size (42 bytes of Parquet for 31 of ZIP a quote),
     # and as much in pieces where the file mixes them
@@ -233,7 +224,7 @@ def test_the_function_s_disk_holds_the_largest_year_that_is_downloaded(document:
 
 
 def test_the_estimate_counts_with_the_function_s_own_memory_and_disk(document: dict[str, Any]) -> None:
-    backfill = _function(document, "scraper.history.handler.handler")["Properties"]
+    backfill = function_of(document, "scraper.history.handler.handler")
 
     assert backfill["MemorySize"] == LAMBDA_MEMORY_GB * 1024
     assert backfill["EphemeralStorage"]["Size"] == LAMBDA_STORAGE_GB * 1024
@@ -242,8 +233,8 @@ def test_the_estimate_counts_with_the_function_s_own_memory_and_disk(document: d
 def test_scraper_and_backfill_are_one_bundle_that_nothing_but_the_schedule_runs(
     document: dict[str, Any],
 ) -> None:
-    scraper = _function(document, "scraper.daily.handler.handler")["Properties"]
-    backfill = _function(document, "scraper.history.handler.handler")["Properties"]
+    scraper = function_of(document, "scraper.daily.handler.handler")
+    backfill = function_of(document, "scraper.history.handler.handler")
     ((_, schedule),) = resources(document, "AWS::Scheduler::Schedule")
 
     assert backfill["Code"] == scraper["Code"]
@@ -252,35 +243,24 @@ def test_scraper_and_backfill_are_one_bundle_that_nothing_but_the_schedule_runs(
     assert "IngestionBackfill" not in json.dumps(schedule)
 
 
-def test_the_backfill_understands_the_settings_that_the_stack_gives_it() -> None:
-    document = synthesise(quotes_base_url="http://127.0.0.1:8080/")
-    variables = _function(document, "scraper.history.handler.handler")["Properties"]["Environment"][
-        "Variables"
-    ]
-
-    settings = Settings.from_environment({name: text_of(value) for name, value in variables.items()})
+def test_the_backfill_understands_the_settings_that_the_stack_gives_it(changed: dict[str, Any]) -> None:
+    settings = _settings(changed, "scraper.history.handler.handler")
 
     assert settings.raw_bucket.startswith("<StorageRawBucket")
     assert settings.quotes_base_url == "http://127.0.0.1:8080"
+    assert settings.extra_ca_file == BUNDLE / EXTRA_CA_NAME
 
 
-def _function(document: dict[str, Any], handler: str) -> dict[str, Any]:
-    (function,) = (
-        function
-        for _, function in resources(document, "AWS::Lambda::Function")
-        if function["Properties"]["Handler"] == handler
-    )
-    return function
+def _settings(document: dict[str, Any], handler: str) -> Settings:
+    """What a function understands of the variables that the template gives it."""
+    variables = function_of(document, handler)["Environment"]["Variables"]
+    return Settings.from_environment({name: text_of(value) for name, value in variables.items()})
 
 
-def test_a_layer_of_one_s_own_replaces_the_mapping() -> None:
-    layer = "arn:aws:lambda:xx-north-1:123456789012:layer:Mine:1"
-    document = synthesise(pandas_layer_arn=layer)
-
-    assert "Mappings" not in document
-    Template.from_json(document).has_resource_properties(
-        "AWS::Lambda::Function", {"Handler": "scraper.daily.handler.handler", "Layers": [layer]}
-    )
+def test_a_layer_of_one_s_own_replaces_the_mapping(changed: dict[str, Any]) -> None:
+    assert "Mappings" not in changed
+    scraper = function_of(changed, "scraper.daily.handler.handler")
+    assert scraper["Layers"] == ["arn:aws:lambda:xx-north-1:123456789012:layer:Mine:1"]
 
 
 # Refinement
@@ -379,26 +359,29 @@ def test_the_job_s_arguments_are_those_of_the_contract(document: dict[str, Any])
     }
 
 
-def test_the_job_is_told_how_many_sessions_the_wide_table_keeps() -> None:
-    ((_, job),) = resources(synthesise(wide_sessions="250"), "AWS::Glue::Job")
+def test_the_job_is_told_how_many_sessions_the_wide_table_keeps(changed: dict[str, Any]) -> None:
+    ((_, job),) = resources(changed, "AWS::Glue::Job")
 
     assert job["Properties"]["DefaultArguments"]["--wide_sessions"] == "250"
 
 
-def test_folders_and_the_compact_table_are_named_as_the_script_names_them(document: dict[str, Any]) -> None:
+def test_the_compact_table_is_named_as_the_script_names_it(document: dict[str, Any]) -> None:
     names = {name: output["Value"] for name, output in document["Outputs"].items()}
 
-    assert (keys.WIDE_FOLDER, keys.COMPACT_FOLDER) == (keys.WIDE_FOLDER, keys.COMPACT_FOLDER)
     assert names["RefinedCompactTable"] == names["RefinedTable"] + columns.COMPACT_SUFFIX
 
 
-def test_the_job_runs_the_script_of_this_repository(tmp_path: Any, document: dict[str, Any]) -> None:
+def test_the_job_runs_the_script_of_this_repository(document: dict[str, Any]) -> None:
     ((_, job),) = resources(document, "AWS::Glue::Job")
-    location = text_of(job["Properties"]["Command"]["ScriptLocation"])
+    bucket, key = text_of(job["Properties"]["Command"]["ScriptLocation"]).rsplit("/", 1)
+    (script,) = (
+        asset["source"]["path"]
+        for asset in assemble().assets.values()
+        if key in {place["objectKey"] for place in asset["destinations"].values()}
+    )
 
-    assert location.startswith("s3://cdk-hnb659fds-assets-")
-    assert location.endswith(".py")
-    assert (REPOSITORY / "glue_scripts" / "refine.py").is_file()
+    assert bucket.startswith("s3://cdk-hnb659fds-assets-")
+    assert script == str(REPOSITORY / "glue_scripts" / "refine.py")
 
 
 # Analytics
@@ -444,11 +427,10 @@ def test_each_question_is_in_the_workgroup_saved_and_prepared(document: dict[str
     assert {query["Database"] for query in queries} == {"default"}
 
 
-def test_the_queries_name_the_tables_that_are_configured() -> None:
-    document = synthesise(raw_database="quotes", refined_database="lake", refined_table="daily")
+def test_the_queries_name_the_tables_that_are_configured(renamed: dict[str, Any]) -> None:
     texts = [
         each["Properties"]["QueryStatement"]
-        for _, each in resources(document, "AWS::Athena::PreparedStatement")
+        for _, each in resources(renamed, "AWS::Athena::PreparedStatement")
     ]
 
     named = {name for text in texts for name in re.findall(r'"\w+"\."[\w$]+"', text)}
@@ -505,8 +487,7 @@ def test_no_function_is_told_a_secret(either: dict[str, Any]) -> None:
     }
 
 
-def test_every_resource_that_takes_tags_has_the_configured_ones() -> None:
-    document = synthesise(tags={"project": "bovespa", "owner": "research"})
+def test_every_resource_that_takes_tags_has_the_configured_ones(changed: dict[str, Any]) -> None:
     wanted = {"project": "bovespa", "owner": "research"}
 
     for kind in (
@@ -520,10 +501,10 @@ def test_every_resource_that_takes_tags_has_the_configured_ones() -> None:
         "AWS::CloudWatch::Alarm",
         "AWS::Events::Rule",
     ):
-        for _, resource in resources(document, kind):
+        for _, resource in resources(changed, kind):
             tags = {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]}
             assert wanted.items() <= tags.items(), resource
-    ((_, job),) = resources(document, "AWS::Glue::Job")
+    ((_, job),) = resources(changed, "AWS::Glue::Job")
     assert job["Properties"]["Tags"] == wanted
 
 
@@ -558,7 +539,7 @@ def test_the_template_names_no_account_and_no_region_of_its_own(document: dict[s
     assert "sa-east-1" not in text
 
 
-def test_two_pipelines_fit_into_one_account(document: dict[str, Any]) -> None:
+def test_two_pipelines_fit_into_one_account(spark: dict[str, Any], renamed: dict[str, Any]) -> None:
     names = [
         {
             text_of(resource["Properties"][name])
@@ -571,8 +552,9 @@ def test_two_pipelines_fit_into_one_account(document: dict[str, Any]) -> None:
             for _, resource in resources(each, kind)
             if name in resource["Properties"]
         }
-        for each in (document, synthesise(stack_name="Second", raw_database="second"))
+        for each in (spark, renamed)
     ]
 
-    assert len(names[0]) == len(names[1]) == 3 + 4  # the workgroup and the dashboard have one name
+    # The workgroup and the dashboard have one name; Spark has a workgroup and a log group
+    assert len(names[0]) == len(names[1]) == 3 + 4 + 2
     assert names[0].isdisjoint(names[1])

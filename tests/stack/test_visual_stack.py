@@ -10,16 +10,13 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-from aws_cdk.aws_iam import PolicyStatement, Role
 from botocore.validate import ParamValidator
 
-from app import build
 from glue_scripts.visual import build_nodes
 from lake import keys
 from sandbox.ministack import ACCOUNT, REGION, MiniStack
-from stacks.config import Config, ConfigError, JobMode
 from tests.lambda_functions import load
-from tests.stack.synthesis import CONTEXT, permissions, policy_statements, resources, synthesise, text_of
+from tests.stack.synthesis import permissions, policy_statements, resources, synthesise, text_of
 
 JOB_ARN = "arn:<AWS::Partition>:glue:<AWS::Region>:<AWS::AccountId>:job/"
 SCRIPT_KEY = "visual/BovespaPipeline-refine-visual.py"
@@ -69,19 +66,6 @@ def _as_cloudformation_sends(value: Any) -> Any:
         case bool():
             return str(value).lower()
     return str(value)
-
-
-# The setting
-
-
-def test_the_job_is_a_script_unless_configured_otherwise() -> None:
-    assert Config.from_context(CONTEXT).glue_job_mode is JobMode.SCRIPT
-    assert Config.from_context({**CONTEXT, "glue_job_mode": "visual"}).glue_job_mode is JobMode.VISUAL
-
-
-def test_another_mode_is_refused_by_its_key() -> None:
-    with pytest.raises(ConfigError, match=r"^glue_job_mode is 'notebook', expected one of script, visual"):
-        Config.from_context({**CONTEXT, "glue_job_mode": "notebook"})
 
 
 # One of the two jobs, and the rest as it was
@@ -208,19 +192,32 @@ def test_the_graph_is_that_of_the_repository(request_of_visual: dict[str, Any]) 
     )
 
 
-def test_a_change_of_the_job_is_a_change_of_that_property_alone(visual: Document) -> None:
-    other = synthesise(glue_job_mode="visual", glue_worker_count=5)
-    (_, before), (_, after) = _resource(visual), _resource(other)
+def test_a_change_is_a_change_of_the_resource_in_what_says_it_alone(visual: Document) -> None:
+    """Of the job its property, of the graph its nodes, of names what has them."""
+    other = synthesise(
+        glue_job_mode="visual",
+        glue_worker_count=5,
+        refined_table="other",
+        stack_name="Second",
+        raw_database="second",
+    )
+    before, after = _request(visual), _request(other)
 
-    assert {name for name in before if before[name] != after[name]} == {"NumberOfWorkers"}
+    names = {"Name", "Command", "DefaultArguments"}
+    assert _different(before, after) == {*names, "NumberOfWorkers", "CodeGenConfigurationNodes"}
+    assert _different(before["Command"], after["Command"]) == {"ScriptLocation"}
+    assert _different(before["DefaultArguments"], after["DefaultArguments"]) == {
+        "--refined_table",
+        "--custom-logGroup-prefix",
+    }
+    # So that two pipelines fit into one account
+    assert before["Name"] == "BovespaPipeline-refine-visual"
+    assert after["Name"] == "Second-refine-visual"
 
 
-def test_a_change_of_the_graph_is_a_change_of_the_resource(visual: Document) -> None:
-    other = synthesise(glue_job_mode="visual", refined_table="other")
-    (_, before), (_, after) = _resource(visual), _resource(other)
-
-    changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"CodeGenConfigurationNodes", "DefaultArguments"}
+def _different(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
 
 
 def test_an_update_with_the_former_graph_beside_it_fits_into_an_event(visual: Document) -> None:
@@ -243,13 +240,6 @@ def test_glue_s_script_has_a_key_of_its_own_that_nothing_expires(
     )
     expiring = [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule]
     assert not any(SCRIPT_KEY.startswith(prefix) for prefix in expiring)
-
-
-def test_two_visual_pipelines_fit_into_one_account(visual: Document) -> None:
-    second = synthesise(glue_job_mode="visual", stack_name="Second", raw_database="second")
-
-    assert _request(visual)["Name"] == "BovespaPipeline-refine-visual"
-    assert _request(second)["Name"] == "Second-refine-visual"
 
 
 # The function that owns the job
@@ -276,26 +266,6 @@ def test_the_function_makes_of_texts_what_the_template_means(
 
     del request_of_visual["Name"], request_of_visual["Tags"]
     assert {name: job.get(name) for name in request_of_visual} == request_of_visual
-
-
-def test_the_function_may_own_the_one_job_and_nothing_else(visual: Document) -> None:
-    this_job = {f"{JOB_ARN}BovespaPipeline-refine-visual"}
-
-    assert permissions(visual, "RefineVisualRole") == {
-        "glue:CreateJob": this_job,
-        "glue:GetJob": this_job,
-        "glue:UpdateJob": this_job,
-        "glue:DeleteJob": this_job,
-        "glue:GetTags": this_job,
-        "glue:TagResource": this_job,
-        "glue:UntagResource": this_job,
-        "iam:PassRole": {"<RefineRole>"},
-        "s3:GetObject": {OWN_SCRIPT},
-        "s3:PutObject": {OWN_SCRIPT},
-        "s3:DeleteObject": {OWN_SCRIPT},
-        "logs:CreateLogStream": {"<RefineVisualLogs>"},
-        "logs:PutLogEvents": {"<RefineVisualLogs>"},
-    }
 
 
 def test_the_job_s_role_is_passed_to_glue_alone(visual: Document) -> None:
@@ -331,14 +301,3 @@ def test_an_answer_has_time_for_every_attempt_of_the_function(visual: Document) 
     # Lambda tries an asynchronous invocation again after one and after two minutes
     assert int(properties["ServiceTimeout"]) > 3 * function["Timeout"] + 60 + 120
     assert function["Runtime"] == "python3.13"
-
-
-def test_cdk_nag_watches_the_function_s_role() -> None:
-    app = build({**CONTEXT, "glue_job_mode": "visual"})
-    refine = app.node.find_child(str(CONTEXT["stack_name"])).node.find_child("Refine")
-    role = refine.node.find_child("Visual").node.find_child("Role")
-    assert isinstance(role, Role)
-    role.add_to_policy(PolicyStatement(actions=["glue:DeleteJob"], resources=["*"]))
-
-    with pytest.raises(RuntimeError, match=r"AwsSolutions-IAM5\[Resource::\*\]"):
-        app.synth()

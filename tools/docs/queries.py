@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from stacks.named_query import NAMED_QUERIES, NamedQuery, Parameter, Tables, Text
+from stacks.named_query import BY_DEFAULT, NAMED_QUERIES, NamedQuery, Parameter, Text
 from tools.docs.markers import replaced
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -53,13 +53,6 @@ GROUPS = {
     Text("Data quality", "Qualidade dos dados"): ("data_quality",),
 }
 
-_TABLES = Tables(
-    refined_database="default",
-    refined_table="bovespa_daily",
-    compact_table="bovespa_daily_compact",
-    raw_database="bovespa",
-    joined_index="IBOV",
-)
 _DEFAULTS = {
     "${last_session}": Text("the last session", "o último pregão"),
     "${session_20_before}": Text("twenty sessions before the last", "vinte pregões antes do último"),
@@ -111,7 +104,7 @@ def _sections(language: str) -> Iterator[str]:
     for group, stems in GROUPS.items():
         yield f"## {getattr(group, language)}"
         for stem in stems:
-            yield from _section(NamedQuery.read(NAMED_QUERIES / f"{stem}.sql", _TABLES), language)
+            yield from _section(NamedQuery.read(NAMED_QUERIES / f"{stem}.sql", BY_DEFAULT), language)
 
 
 def _section(query: NamedQuery, language: str) -> Iterator[str]:

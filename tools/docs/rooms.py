@@ -69,14 +69,20 @@ def imports(file: Path, among: Mapping[str, Path]) -> set[str]:
 
 
 @cache
+def imported() -> dict[str, set[str]]:
+    """Of each module the others that it imports."""
+    every = modules()
+    return {name: imports(file, every) - {name} for name, file in every.items()}
+
+
+@cache
 def uses() -> dict[str, set[str]]:
     """Of each room the rooms that it imports from."""
     found: dict[str, set[str]] = {room: set() for room in ROOMS}
-    every = modules()
-    for name, file in every.items():
+    for name, others in imported().items():
         room = room_of(name)
         if room is not None:
-            used = {room_of(module) for module in imports(file, every)} - {room, None}
+            used = {room_of(module) for module in others} - {room, None}
             found[room] |= {str(other) for other in used}
     return found
 

@@ -275,14 +275,19 @@ ADJUSTMENT_IN_PORTUGUESE = {
 """The meanings in Portuguese of the columns that `docs/adjusted-prices.pt-BR.md` has."""
 
 
-_OF_MEMBERS = {
-    "ticker": "Código do componente",
-    "isin": "Seu ISIN; nulo se não foi negociado no pregão",
-    "weight": "Peso no índice em portfolio_date [por cento]",
-    "sector": "Setor econômico, como na carteira",
-    "portfolio_date": "Data da carteira: a mais recente até trade_date",
+_IN_TABLE = {
+    ("bovespa_index_members", "ticker"): "Código do componente",
+    ("bovespa_index_members", "isin"): "Seu ISIN; nulo se não foi negociado no pregão",
+    ("bovespa_index_members", "weight"): "Peso no índice em portfolio_date [por cento]",
+    ("bovespa_index_members", "sector"): "Setor econômico, como na carteira",
+    ("bovespa_index_members", "portfolio_date"): "Data da carteira: a mais recente até trade_date",
+    ("cotahist", "trade_date"): "Pregão, a partição",
+    ("index_portfolio", "portfolio_date"): "Data da própria carteira, a partição",
+    ("index_portfolio", "ticker"): "Código do componente",
+    ("index_portfolio", "sector"): "Setor e subsetor econômicos; nulo quando a B3 não os informa",
+    ("corporate_actions", "isin"): "ISIN do papel que tem o direito; nulo em cash_history",
 }
-"""What they mean in the table of the members of indices."""
+"""What a column means in one table, where that is something else than in the others."""
 
 
 class Row(NamedTuple):
@@ -361,21 +366,7 @@ def _without_source(comment: str) -> str:
 
 
 def _portuguese(table: str, row: Row) -> Row:
-    meaning = PORTUGUESE[row.name]
-    if (table, row.name) == ("cotahist", "trade_date"):
-        meaning = "Pregão, a partição"
-    if (table, row.name) == ("index_portfolio", "portfolio_date"):
-        meaning = "Data da própria carteira, a partição"
-    if (table, row.name) == ("index_level", "trade_date"):
-        meaning = "Pregão"
-    if (table, row.name) == ("index_portfolio", "ticker"):
-        meaning = "Código do componente"
-    if table == "bovespa_index_members":
-        meaning = _OF_MEMBERS.get(row.name, meaning)
-    if (table, row.name) == ("index_portfolio", "sector"):
-        meaning = "Setor e subsetor econômicos; nulo quando a B3 não os informa"
-    if (table, row.name) == ("corporate_actions", "isin"):
-        meaning = "ISIN do papel que tem o direito; nulo em cash_history"
+    meaning = _IN_TABLE.get((table, row.name)) or PORTUGUESE[row.name]
     source = row.source.replace("other TPMERC", "outro TPMERC").replace("count", "contagem")
     return row._replace(meaning=meaning, source=source.replace("request", "pedido"))
 
