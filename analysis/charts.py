@@ -30,6 +30,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -997,7 +998,8 @@ def _draw_cell(
 ) -> None:
     """Draw a stock's area, with its ticker and its change as large as they fit, or one of them, or none."""
     (x, y, dx, dy), (ticker, shown), (colour, ink) = cell, labels, colours
-    style.rectangle(axes, (x, y), dx, dy, facecolor=colour, edgecolor=sheet.theme.page, linewidth=1.2)
+    box = Rectangle((x, y), dx, dy, facecolor=colour, edgecolor=sheet.theme.page, linewidth=1.2)
+    axes.add_artist(box)  # which leaves their limits alone
     for size in (17.0, 13.0, SMALL, 8.0):
         below = max(size - 3, 7.5)
         wide = sheet.text_width(ticker, size, bold=True) + 6
@@ -1075,14 +1077,11 @@ def _label_points(sheet: Sheet, axes: Axes, data: pd.DataFrame, areas: Any) -> N
     taken: list[Any] = []
     for n in order:
         reach = radii[n] / scale + 3
+        at = (data["x"][n], data["y"][n])
+        note = _note(axes, str(data["ticker"][n]), at, (0, 0), color=sheet.theme.ink, fontsize=8.5)
         for across, up in _AROUND:
-            note = _note(
-                axes,
-                str(data["ticker"][n]),
-                (data["x"][n], data["y"][n]),
-                (across * reach, up * reach),
-                color=sheet.theme.ink,
-                fontsize=8.5,
+            note.set(
+                position=(across * reach, up * reach),
                 ha="left" if across > 0 else "right" if across else "center",
                 va="bottom" if up > 0 else "top" if up else "center",
             )
@@ -1092,6 +1091,7 @@ def _label_points(sheet: Sheet, axes: Axes, data: pd.DataFrame, areas: Any) -> N
             if inside and free and not _covers(box, points, radii * 0.8, n):
                 taken.append(box)
                 break
+        else:
             note.remove()
 
 

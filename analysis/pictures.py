@@ -51,10 +51,11 @@ def load(parameters: Mapping[str, object]) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode) -> None:
-    """Run a notebook's cells in a kernel of their own, in this process's environment; outputs go into it.
+def execute(*notebooks: NotebookNode) -> None:
+    """Run notebooks' cells in a kernel of their own, in this process's environment; outputs go into them.
 
-    Nothing of the user's Jupyter and IPython set-up is read or touched.
+    One kernel runs them all, one after the other, and imports once. Nothing of the user's Jupyter and IPython
+    set-up is read or touched.
 
     Raises:
         nbclient.exceptions.CellExecutionError: A cell failed.
@@ -63,7 +64,7 @@ def execute(notebook: NotebookNode) -> None:
         # Sockets in that folder: no port that others could talk to
         kernel = {"transport": "ipc", "ip": f"{folder}/kernel", "connection_file": f"{folder}/kernel.json"}
         client = NotebookClient(
-            notebook,
+            NotebookNode({**notebooks[0], "cells": [cell for each in notebooks for cell in each.cells]}),
             kernel_name="python3",
             timeout=_CELL_SECONDS,
             resources={"metadata": {"path": str(NOTEBOOK.parent)}},
@@ -91,11 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = parser.parse_args(arguments).output
     try:
         _refuse_real_data(Lake.find())
-        for theme in THEMES:
-            print(f"Executing {NOTEBOOK.name}, {theme} ...", file=sys.stderr)
-            notebook = load({"THEME": theme, "LANGUAGE": "en"})
-            execute(notebook)
-            folder.mkdir(parents=True, exist_ok=True)
+        themed = {theme: load({"THEME": theme, "LANGUAGE": "en"}) for theme in THEMES}
+        print(f"Executing {NOTEBOOK.name}, {', '.join(themed)} ...", file=sys.stderr)
+        execute(*themed.values())
+        folder.mkdir(parents=True, exist_ok=True)
+        for theme, notebook in themed.items():
             for name, svg in pictures(notebook).items():
                 path = folder / f"{name}-{theme}.svg"
                 path.write_text(svg, encoding="utf-8")

@@ -527,11 +527,6 @@ def svg(figure: Figure) -> str:
     return re.sub(r"(<svg [^>]*>)", lambda found: f"{found[1]}\n <title>{title}</title>", text, count=1)
 
 
-def rectangle(axes: Axes, corner: tuple[float, float], width: float, height: float, **look: Any) -> None:
-    """Draw a rectangle in an axes' own measure, whose limits it leaves alone."""
-    axes.add_artist(Rectangle(corner, width, height, **look))
-
-
 def days_of(values: Iterable[Any]) -> list[dt.date]:
     """Dates from whatever a data frame has for them: dates, timestamps or texts such as 2026-11-19."""
     days: list[dt.date] = []

@@ -208,10 +208,6 @@ class CorporateActions:
         structure, cash = self._paths
         return structure.fallen(day.toordinal()) + cash.fallen(day.toordinal())
 
-    def grown(self, day: date) -> Floats:
-        """Logarithm of the shares that one of the beginning has become."""
-        return self._paths[0].grown(day.toordinal())
-
     def numbers(self, day: date) -> Ints:
         """DISMES."""
         structure, cash = self._paths
@@ -304,7 +300,7 @@ class _Path:
         order = np.argsort(np.concatenate([listing[:count] * _SPAN, _key(table, "listing")]), kind="stable")
         listing, since = listing[order], since[order]
         nothing = np.zeros(count)
-        fall, growth = (np.concatenate([nothing, values])[order] for values in _logs(table))
+        fall = np.concatenate([nothing, _logs(table)])[order]
         rise = np.concatenate([nothing.astype(np.int64), _distributions(table)])[order]
 
         self._offsets = np.arange(count) * _SPAN
@@ -317,10 +313,10 @@ class _Path:
         ahead = np.append(np.where(np.diff(listing) == 0, -fall[1:] / 2, self._value[:-1]), self._value[-1:])
         days = np.append(np.where(np.diff(listing) == 0, np.diff(since), 1), 1)
         self._slope = (ahead - self._value) / days
-        self._fall, self._growth, self._rise = (
+        self._fall, self._rise = (
             values.cumsum()
             - np.repeat(values.cumsum()[self._first], np.diff(self._first, append=len(listing)))
-            for values in (fall, growth, rise)
+            for values in (fall, rise)
         )
 
     def lift(self, day: int) -> Floats:
@@ -331,10 +327,6 @@ class _Path:
     def fallen(self, day: int) -> Floats:
         fallen: Floats = self._fall[self._at(day)]
         return fallen
-
-    def grown(self, day: int) -> Floats:
-        grown: Floats = self._growth[self._at(day)]
-        return grown
 
     def distributions(self, day: int) -> Ints:
         rise: Ints = self._rise[self._at(day)]
@@ -487,8 +479,8 @@ def _distance(keys: Ints, others: Ints) -> Ints:
     return nearest
 
 
-def _logs(table: Table) -> tuple[Floats, Floats]:
-    """Logarithms of each step's factor and of its shares, as `Step.factor` and `Step.shares`."""
+def _logs(table: Table) -> Floats:
+    """The logarithm of each step's factor, as `Step.factor`."""
     kind, size = table["kind"], table["size"]
     shares = np.select(
         [np.isin(kind, [Kind.SPLIT, Kind.BONUS]), kind == Kind.GROUPING, kind == Kind.CANCELLING],
@@ -505,8 +497,8 @@ def _logs(table: Table) -> tuple[Floats, Floats]:
         ],
         0.0,
     )
-    growth: Floats = np.log(shares)
-    return np.log1p(-leaves) - growth, growth
+    logs: Floats = np.log1p(-leaves) - np.log(shares)
+    return logs
 
 
 def _distributions(table: Table) -> Ints:

@@ -64,7 +64,6 @@ class _Day:
         paths: Open, high, low and close in rows, BRL for one unit.
         turnover: BRL in the cash market, if it trades.
         volatility: The market's, by that of the long run.
-        week_ago: Close of the week before, BRL for one unit, without what has left since.
         quantities: Theoretical quantity in the index.
         names: What each goes by: ticker, code and company.
         especi: ESPECI, with the rights that it is ex of.
@@ -77,7 +76,6 @@ class _Day:
     paths: Floats
     turnover: Floats
     volatility: float
-    week_ago: Floats
     quantities: Ints
     names: "_Names"
     especi: NDArray[np.bytes_]
@@ -167,8 +165,11 @@ class SimulatedMarket:
 
     def columns(self, trade_date: date) -> Columns:
         """The lines of `session` in columns, which takes a tenth of the time."""
-        lines = self._make(trade_date)
-        return {**lines, "totneg": lines["totneg"] % _TRADES_MODULUS}
+        return _with_five_digits(self._make(trade_date))
+
+    def cash(self, trade_date: date) -> Columns:
+        """Its lines of the cash market alone, but for subscription rights, in a tenth of that time again."""
+        return _with_five_digits(_ordered(stack([self._cash(self._begin(trade_date))])))
 
     def trades(self, trade_date: date) -> NDArray[np.int64]:
         """How often each line of a session was traded, of which TOTNEG has no more than five digits."""
@@ -180,8 +181,7 @@ class SimulatedMarket:
         parts = [self._cash(day), self._odd_lots(day), self._forwards(day), self._auctions(day)]
         wanted = round(self._quotes * float(np.exp(day.rng.normal(0, 0.03))))
         wanted -= sum(len(part["codneg"]) for part in parts)
-        lines = stack([*parts, *self._options(day, max(wanted, 0)), self._rights(day)])
-        return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
+        return _ordered(stack([*parts, *self._options(day, max(wanted, 0)), self._rights(day)]))
 
     def portfolio(self, portfolio_date: date, index: str = IBOV) -> list[PortfolioRow]:
         """The portfolio of an index dated that day: its opening weights, by what the closes before are then.
@@ -300,7 +300,6 @@ class SimulatedMarket:
             paths=paths,
             turnover=np.where(listed, self._turnover * np.exp(activity) * stir, 0),
             volatility=volatility,
-            week_ago=self._prices.closes_ex(max(trade_date - timedelta(days=7), EPOCH), trade_date),
             quantities=self._composition.quantities(trade_date),
             names=self._names(trade_date),
             especi=self._especi_with_rights(trade_date),
@@ -439,24 +438,17 @@ class SimulatedMarket:
         turnover = np.append(day.turnover[shares], day.turnover.max() / 5)
         volatility = self._volatility[underlying] * day.volatility**0.7  # some of it is going to pass
         puts = self._puts_lean(day, underlying, paths[3])
-        drawn = []
-        for n, wanted in enumerate(apportion(count, np.sqrt(turnover)).tolist()):
-            series = draw_series(
-                day.rng,
-                close=float(paths[3, n]),
-                volatility=float(volatility[n]),
-                strike_step=int(self._strike_step[underlying[n]]),
-                years=years[int(underlying[n] == self._index), : months[n]],
-                count=wanted,
-                puts=float(puts[n]),
-            )
-            drawn.append(series)
-
-        nth = np.repeat(np.arange(len(drawn)), [len(series.strike) for series in drawn])
-        month, strike, is_call, interest, in_the_money = (
-            np.concatenate([getattr(series, name) for series in drawn])
-            for name in ("month", "strike", "is_call", "interest", "in_the_money")
+        series = draw_series(
+            day.rng,
+            close=paths[3],
+            volatility=volatility,
+            strike_step=self._strike_step[underlying],
+            years=years[(underlying == self._index).astype(int)],
+            months=months,
+            counts=apportion(count, np.sqrt(turnover)).tolist(),
+            puts=puts,
         )
+        nth, month, strike, is_call = series.underlying, series.month, series.strike, series.is_call
         of = underlying[nth]
         codes = np.append(day.names.code, _INDEX_CODE.encode())
         on_index = of == self._index
@@ -472,7 +464,7 @@ class SimulatedMarket:
                 years=years[on_index.astype(int), month],
                 is_call=is_call,
             ),
-            turnover[nth] * 0.03 * interest * np.exp(day.rng.normal(0, 0.8, size=len(of))),
+            turnover[nth] * 0.03 * series.interest * np.exp(day.rng.normal(0, 0.8, size=len(of))),
             lot=np.where(on_index, 1, 100),
             ticket=2.0,
             one_sided=0.4,
@@ -490,12 +482,12 @@ class SimulatedMarket:
             "datven": expiry,
         }
         # Options on the index are settled in cash
-        return [options, *_exercises(day, options, np.flatnonzero(in_the_money & ~on_index))]
+        return [options, *_exercises(day, options, np.flatnonzero(series.in_the_money & ~on_index))]
 
     def _puts_lean(self, day: _Day, underlying: NDArray[np.intp], close: Floats) -> Floats:
         """Logarithm of what puts trade by what calls do: the more, the more an underlying fell in a week."""
-        shares = underlying[:-1]
-        week_ago = np.append(day.week_ago[shares], day.week_ago @ day.quantities / float(self.reductor))
+        before = self._prices.closes_ex(max(day.trade_date - timedelta(days=7), EPOCH), day.trade_date)
+        week_ago = np.append(before[underlying[:-1]], before @ day.quantities / float(self.reductor))
         deviation = self._volatility[underlying] * day.volatility * np.sqrt(5 / 252)
         fall = np.clip(np.log(week_ago / close) / deviation, -3, 3)
         lean: Floats = self._puts[underlying] + 0.4 * fall + 0.15 * day.rng.normal(size=len(underlying))
@@ -614,6 +606,14 @@ def _trade(
         "quatot": quantity,
         "voltot": (2 * average * quantity + fatcot) // (2 * fatcot),
     }
+
+
+def _ordered(lines: Columns) -> Columns:
+    return take(lines, np.lexsort((lines["prazot"], lines["codneg"], lines["tpmerc"])))
+
+
+def _with_five_digits(lines: Columns) -> Columns:
+    return {**lines, "totneg": lines["totneg"] % _TRADES_MODULUS}
 
 
 def _session_before(day: date) -> date:

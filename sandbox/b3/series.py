@@ -1,7 +1,7 @@
 """Option series of the simulated market: expiries, strikes, codes and what they are worth."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -19,8 +19,6 @@ _LOG_MONTH_WEIGHT = np.log([0.40, 0.28, 0.10, 0.07, 0.04, 0.03, 0.02, 0.02, 0.01
 _ROUND_STRIKE = np.array([1.2, 0.0, 0.6, 0.0])
 _FRIDAY, _WEDNESDAY = 4, 2
 
-_erf = np.frompyfunc(math.erf, 1, 1)
-
 
 def share_expiry(year: int, month: int) -> date:
     """The session on which a month's options on shares expire: the third Friday or the one before it."""
@@ -36,9 +34,10 @@ def index_expiry(year: int, month: int) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Series of one underlying that trade in a session, in columns.
+    """Series that trade in a session, in columns, by underlying.
 
     Attributes:
+        underlying: Position of what each is on.
         month: Which of the next twelve expiries, from 0.
         strike: Strike in cents, or in hundredths of a point.
         is_call: Call or put.
@@ -46,6 +45,7 @@ class Series:
         in_the_money: Whether it is, at the underlying's close.
     """
 
+    underlying: NDArray[np.intp]
     month: NDArray[np.intp]
     strike: NDArray[np.int64]
     is_call: NDArray[np.bool_]
@@ -71,51 +71,74 @@ def strike_ladder(anchor: float) -> tuple[int, int]:
 def draw_series(
     rng: np.random.Generator,
     *,
-    close: float,
-    volatility: float,
-    strike_step: int,
+    close: Floats,
+    volatility: Floats,
+    strike_step: NDArray[np.int64],
     years: Floats,
-    count: int,
-    puts: float,
+    months: NDArray[np.intp],
+    counts: Sequence[int],
+    puts: Floats,
 ) -> Series:
     """Draw the series that trade: most of them near the money and near expiry, rather out of the money.
 
     Args:
         rng: Where chance comes from.
-        close: The underlying's close, BRL or points.
-        volatility: Standard deviation of its log return in a year.
+        close: The underlyings' closes, BRL or points.
+        volatility: Standard deviation of their log returns in a year.
         strike_step: Distance between strikes, in cents or hundredths of a point; constant for ever, so that a
             series keeps its code.
-        years: Time to each of the next expiries, twelve at most.
-        count: How many series.
+        years: Time to each of the next expiries, twelve at most, a row an underlying.
+        months: How many of them there are series of.
+        counts: How many series.
         puts: Logarithm of what puts trade, by what calls do.
     """
-    first, last = (int(close * 100 * share) // strike_step + 1 for share in (0.55, 1.6))
-    steps = np.arange(max(first, 1), last + 1)
-    ladder = steps * strike_step
-    # A row a month, a column a strike
-    distance = np.log(ladder / (close * 100)) / (volatility * np.sqrt(years + 0.06))[:, np.newaxis]
-    base = _LOG_MONTH_WEIGHT[: len(years), np.newaxis] + _ROUND_STRIKE[steps % 4]
+    lowest, highest = ((close * 100 * share).astype(np.int64) // strike_step + 1 for share in (0.55, 1.6))
+    strikes = highest - np.maximum(lowest, 1) + 1
+    # A row a strike of an underlying
+    of_strike, nth = _nested(strikes)
+    step = np.maximum(lowest, 1)[of_strike] + nth
+    ladder = step * strike_step[of_strike]
+    moneyness = np.log(ladder / (close * 100)[of_strike])
+    # A row a month of an underlying
+    of_month, month = _nested(months)
+    deviation = volatility[of_month] * np.sqrt(years[of_month, month] + 0.06)
+    # A row a strike in each month
+    row, nth = _nested(strikes[of_month])
+    strike = (np.cumsum(strikes) - strikes)[of_month[row]] + nth
+    distance = moneyness[strike] / deviation[row]
+    base = _LOG_MONTH_WEIGHT[month[row]] + _ROUND_STRIKE[step % 4][strike]
     above = distance > 0
     far, near = (distance / 1.1) ** 2, (distance / 0.6) ** 2
-    # A plane a month, in it a row a strike, and columns for call and put
-    weight = np.empty((*distance.shape, 2))
-    weight[..., 0] = base - np.where(above, far, near)
-    weight[..., 1] = base - np.where(above, near, far)
+    # Columns for call and put
+    weight = np.column_stack([base - np.where(above, far, near), base - np.where(above, near, far)]).ravel()
     # A weighted draw without replacement: the largest of weights with noise. Little noise, as tomorrow's draw
     # is to have most of today's series
-    noisy = weight.ravel() + 0.5 * rng.gumbel(size=weight.size)
-    count = min(count, weight.size)
-    drawn = np.sort(np.argpartition(-noisy, count - 1)[:count])
-    month, row, column = np.unravel_index(drawn, weight.shape)
-    share = np.exp(weight.ravel()[drawn] + puts * np.where(column == 0, -0.5, 0.5))
+    noisy = -(weight + 0.5 * rng.gumbel(size=weight.size))
+    end = 0
+    drawn = []
+    for size, count in zip((2 * months * strikes).tolist(), counts, strict=True):
+        end += size
+        most = np.argpartition(noisy[end - size : end], min(count, size) - 1)[:count]
+        drawn.append(end - size + np.sort(most))
+    chosen = np.concatenate(drawn)
+    row, strike, is_call = row[chosen // 2], strike[chosen // 2], chosen % 2 == 0
+    underlying = of_month[row]
+    share = np.exp(weight[chosen] + puts[underlying] * np.where(is_call, -0.5, 0.5))
+    total = [part.sum() for part in np.split(share, np.cumsum([len(part) for part in drawn])[:-1])]
     return Series(
-        month=month,
-        strike=ladder[row],
-        is_call=column == 0,
-        interest=share / share.sum(),
-        in_the_money=np.where(column == 0, 1, -1) * distance[month, row] < 0,
+        underlying=underlying,
+        month=month[row],
+        strike=ladder[strike],
+        is_call=is_call,
+        interest=share / np.array(total)[underlying],
+        in_the_money=np.where(is_call, 1, -1) * distance[chosen // 2] < 0,
     )
+
+
+def _nested(counts: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """As many rows for each as its count says: which they are of, and their places there."""
+    of = np.repeat(np.arange(len(counts)), counts)
+    return of, np.arange(len(of)) - (np.cumsum(counts) - counts)[of]
 
 
 def series_codes(
@@ -158,5 +181,7 @@ def series_values(
 
 
 def _normal_cdf(deviations: Floats) -> Floats:
-    cumulated: Floats = 0.5 * (1.0 + _erf(deviations / np.sqrt(2)).astype(float))
+    scaled = deviations / np.sqrt(2)
+    erf = np.fromiter(map(math.erf, scaled.ravel().tolist()), float, scaled.size)
+    cumulated: Floats = 0.5 * (1.0 + erf.reshape(scaled.shape))
     return cumulated

@@ -23,7 +23,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 QUOTES_PATH = "/InstDados/SerHist/"
@@ -91,6 +91,8 @@ class CashHistoryRequest:
     page_number: int
     page_size: int
 
+
+_Request: TypeAlias = str | PortfolioRequest | LevelsRequest | SupplementRequest | CashHistoryRequest
 
 _NOTHING = Document(body=b"", content_type="application/json; charset=utf-8")
 """What B3 answers of an issuer that it does not know: with status 200."""
@@ -238,7 +240,7 @@ class B3Server:
 
     def has_levels(self, index: str, year: int) -> bool:
         """Whether there are levels of an index in a year."""
-        return _levels_of(self._source, LevelsRequest(index=index, year=year)) is not None
+        return _levels(self._source, LevelsRequest(index=index, year=year)) is not None
 
     def script(self, path: str, answers: Iterable[Answer]) -> None:
         """Answer the next requests below a path with these, one each; after the last, the source does again.
@@ -264,31 +266,53 @@ class B3Server:
         self._stopping.wait(seconds)
 
     def _answer_from_source(self, seen: SeenRequest) -> Answer:
-        path = unquote(urlsplit(seen.path).path)
-        document = None
-        if path.startswith(QUOTES_PATH):
-            document = self._source.quotes(path.removeprefix(QUOTES_PATH))
-        elif path.startswith(PORTFOLIO_PATH):
-            try:
-                request = parse_portfolio_request(path.removeprefix(PORTFOLIO_PATH))
-            except ValueError as error:
-                return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
-            document = self._source.portfolio(request)
-        elif path.startswith(LEVELS_PATH):
-            try:
-                document = _levels(self._source, path)
-            except ValueError as error:
-                return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
-            document = document or _NO_LEVELS
-        elif path.startswith(_ACTIONS_PATHS):
-            try:
-                document = _actions(self._source, path)
-            except ValueError as error:
-                return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
-            document = document or _NOTHING
+        try:
+            request = _parse(unquote(urlsplit(seen.path).path))
+        except ValueError as error:
+            return Answer(status=400, headers={"Content-Type": "text/plain"}, body=str(error).encode())
+        document = None if request is None else _document(self._source, request)
         if document is None:
             return Answer(status=404, headers={"Content-Type": "text/html"}, body=_NOT_FOUND)
         return _answer_with(document, seen.headers)
+
+
+def _parse(path: str) -> _Request | None:
+    """What an address asks for: of quotes the file's name.
+
+    Raises:
+        ValueError: It is one of B3's calls, and asks for nothing.
+    """
+    if path.startswith(QUOTES_PATH):
+        return path.removeprefix(QUOTES_PATH)
+    if path.startswith(PORTFOLIO_PATH):
+        return parse_portfolio_request(path.removeprefix(PORTFOLIO_PATH))
+    if path.startswith(LEVELS_PATH):
+        return parse_levels_request(path.removeprefix(LEVELS_PATH))
+    return parse_actions_request(path) if path.startswith(_ACTIONS_PATHS) else None
+
+
+def _document(source: Source, request: _Request) -> Document | None:
+    match request:
+        case str():
+            return source.quotes(request)
+        case PortfolioRequest():
+            return source.portfolio(request)
+        case LevelsRequest():
+            return _levels(source, request) or _NO_LEVELS
+        case SupplementRequest() | CashHistoryRequest():
+            return _actions(source, request) or _NOTHING
+
+
+def _levels(source: Source, request: LevelsRequest) -> Document | None:
+    return source.levels(request) if isinstance(source, LevelsSource) else None
+
+
+def _actions(source: Source, request: SupplementRequest | CashHistoryRequest) -> Document | None:
+    if not isinstance(source, ActionsSource):
+        return None
+    if isinstance(request, SupplementRequest):
+        return source.supplement(request)
+    return source.cash_history(request) if request.page_size <= MOST_ROWS else None
 
 
 def parse_portfolio_request(encoded: str) -> PortfolioRequest:
@@ -335,33 +359,6 @@ def parse_levels_request(encoded: str) -> LevelsRequest:
     if language != "pt-br":
         raise ValueError(f"expected pt-br, not {asked}")
     return request
-
-
-def _levels(source: Source, path: str) -> Document | None:
-    """The answer of the call for levels.
-
-    Raises:
-        ValueError: The address asks for none.
-    """
-    return _levels_of(source, parse_levels_request(path.removeprefix(LEVELS_PATH)))
-
-
-def _levels_of(source: Source, request: LevelsRequest) -> Document | None:
-    return source.levels(request) if isinstance(source, LevelsSource) else None
-
-
-def _actions(source: Source, path: str) -> Document | None:
-    """The answer of a call for corporate actions.
-
-    Raises:
-        ValueError: The address asks for none.
-    """
-    request = parse_actions_request(path)
-    if not isinstance(source, ActionsSource):
-        return None
-    if isinstance(request, SupplementRequest):
-        return source.supplement(request)
-    return source.cash_history(request) if request.page_size <= MOST_ROWS else None
 
 
 def parse_actions_request(path: str) -> SupplementRequest | CashHistoryRequest:

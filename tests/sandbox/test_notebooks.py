@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from nbformat import NotebookNode
 
 from analysis import pictures, report, session_page
 from analysis.athena import Lake, LakeError
@@ -39,11 +40,13 @@ FRAMES = (
 class Executed:
     """The notebook after it has run: what its cells show and print, and its frames.
 
-    `of_payer` is what the last section found of a stock that has paid: `returns` and `ex_events`.
+    `of_payer` is what the last section found of a stock that has paid: `returns` and `ex_events`. `of_few` is
+    the notebook of the third session, of prices as traded.
     """
 
     shown: dict[str, str]
     printed: str
+    of_few: NotebookNode
     frames: dict[str, pd.DataFrame]
     ticker: str
     of_payer: dict[str, pd.DataFrame]
@@ -93,19 +96,26 @@ def executed(lake: Lake, payer: str, tmp_path_factory: pytest.TempPathFactory) -
         _keeping(folder / "of_payer.pickle", "returns", "ex_events"),
     ):
         notebook.cells.append(nbformat.v4.new_code_cell(source))
-    pictures.execute(notebook)
+    as_traded = {"RETURNS": "traded", "LEVELS": "traded"}
+    of_few = pictures.load({"SESSION": str(DAYS[2]), "LANGUAGE": "en", **as_traded})
+    pictures.execute(notebook, of_few)
     frames, of_payer = (
         pickle.loads((folder / f"{name}.pickle").read_bytes())  # noqa: S301 - written by the cells above
         for name in ("frames", "of_payer")
     )
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return Executed(
         shown=pictures.pictures(notebook),
-        printed="".join(output.get("text", "") for output in outputs),
+        printed=_printed(notebook),
+        of_few=of_few,
         ticker=frames.pop("ticker"),
         frames=frames,
         of_payer=of_payer,
     )
+
+
+def _printed(notebook: NotebookNode) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
 
 
 def _keeping(path: Path, *names: str) -> str:
@@ -173,15 +183,13 @@ def test_the_pictures_are_the_same_bytes_again(lake: Lake, executed: Executed, t
     assert all(written[f"{name}-dark.svg"] != svg for name, svg in executed.shown.items())
 
 
-def test_the_notebook_works_with_fewer_sessions_than_it_wants_and_with_prices_as_traded(lake: Lake) -> None:
-    as_traded = {"RETURNS": "traded", "LEVELS": "traded"}
-    notebook = pictures.load({"SESSION": str(DAYS[2]), "LANGUAGE": "en", **as_traded})
-    pictures.execute(notebook)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    printed = "".join(output.get("text", "") for output in outputs)
+def test_the_notebook_works_with_fewer_sessions_than_it_wants_and_with_prices_as_traded(
+    executed: Executed,
+) -> None:
+    printed = _printed(executed.of_few)
     assert f"3 sessions, {DAYS[0]} to {DAYS[2]}, of 60 wanted: the lake has no more" in printed
     assert "The lake has 2 daily returns, not 21: read with caution" in printed
-    shown = pictures.pictures(notebook)
+    shown = pictures.pictures(executed.of_few)
     assert len(shown) == 9
     assert "no index portfolio for this session" in shown["treemap"]  # history has no weights
     for name in ("candles", "treemap", "risk"):

@@ -73,14 +73,17 @@ ONE_OF_EACH.append("against index")
 SOURCE = "Simulated data: no company or price is anybody's; 6 Jan 2031 to 28 Mar 2031"
 
 
-def draw(name: str, **look: Any) -> Figure:
+def draw(name: str, language: str, **look: float) -> Figure:
     chart, frame = CHARTS[name]
-    return chart(frame, **{"source": SOURCE, **look})
+    return chart(frame, source=SOURCE, language=language, **look)
+
+
+drawn = cache(draw)  # for tests that only look at a figure
 
 
 @cache
 def svg(name: str) -> str:
-    return style.svg(draw(name, language="pt"))
+    return style.svg(drawn(name, "pt"))
 
 
 def written(figure: Figure) -> list[Text]:
@@ -106,11 +109,16 @@ def texts(figure: Figure) -> list[str]:
     return [text.replace("\u00a0", " ").replace("\u2002", " ") for text in found]
 
 
+def heading(figure: Figure) -> str:
+    """What stands above a chart, and its source."""
+    return " ".join(text.get_text() for text in figure.texts)
+
+
 @pytest.mark.parametrize("name", CHARTS)
-@pytest.mark.parametrize("size", [style.WIDE, style.NARROW])
-def test_no_text_is_cut_off_or_lies_on_another(name: str, size: float) -> None:
-    figure = draw(name, language="pt", size=size)  # whose words are the longer ones
-    figure.canvas.draw()
+@pytest.mark.parametrize("look", [{}, {"size": style.NARROW}], ids=["wide", "narrow"])
+def test_no_text_is_cut_off_or_lies_on_another(name: str, look: dict[str, float]) -> None:
+    figure = drawn(name, "pt", **look)  # whose words are the longer ones
+    figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     boxes = [(text.get_text(), text.get_window_extent(renderer).padded(-1.5)) for text in written(figure)]
     inside = figure.bbox.padded(1)
@@ -124,7 +132,7 @@ def test_no_text_is_cut_off_or_lies_on_another(name: str, size: float) -> None:
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_the_same_frame_gives_the_same_bytes(name: str) -> None:
-    assert style.svg(draw(name, language="pt")) == svg(name)
+    assert style.svg(draw(name, "pt")) == svg(name)
     assert len(svg(name).encode()) < 150_000
 
 
@@ -141,7 +149,7 @@ def test_a_picture_is_well_formed_has_real_text_and_asks_for_nothing(name: str) 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_chart_has_title_unit_source_and_says_in_words_what_it_shows(name: str) -> None:
     for language in style.LANGUAGES:
-        figure = draw(name, language=language)
+        figure = drawn(name, language)
         assert len(style.alt_text(figure)) > 40
         assert SOURCE in texts(figure)
         title, unit, *_ = (text.get_text() for text in figure.texts)
@@ -328,14 +336,14 @@ def test_total_return_begins_where_it_is_proven_and_says_why_not_before() -> Non
     figure = charts.total_return(frame, pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
     price = figure.axes[0].lines[1]
     assert list(np.asarray(price.get_ydata())) == pytest.approx([0, 100 / 6])
-    unit = " ".join(text.get_text() for text in figure.texts).replace("\u00a0", " ")
-    assert "Begins on 14 Mar 2031: before it, returns are not proven" in unit
-    assert "2031-03-14: a rise that B3 states no event for" in unit
-    assert "an older reason" not in unit
+    said = heading(figure).replace("\u00a0", " ")
+    assert "Begins on 14 Mar 2031: before it, returns are not proven" in said
+    assert "2031-03-14: a rise that B3 states no event for" in said
+    assert "an older reason" not in said
     # The dividend went ex before the line begins
     assert "Nothing went ex in these sessions" in texts(figure)
     whole = charts.total_return(returned([None] * 4), pd.DataFrame([DIVIDEND]), ticker="ZXAA3")
-    assert "Begins" not in " ".join(text.get_text() for text in whole.texts)
+    assert "Begins" not in heading(whole)
 
 
 def test_total_return_that_is_not_proven_at_all_is_not_drawn() -> None:
@@ -380,19 +388,17 @@ def test_ratios_are_labelled_before_amounts_and_what_has_no_room_has_a_tick() ->
 @pytest.mark.parametrize("name", ["breadth", "candles", "treemap", "risk"])
 @pytest.mark.parametrize("language", style.LANGUAGES)
 def test_a_chart_says_what_its_prices_are_adjusted_for(name: str, language: str) -> None:
-    def unit(**prices: str) -> str:
-        figure = draw(name, language=language, **prices)
-        return " ".join(text.get_text() for text in figure.texts)
-
+    chart, frame = CHARTS[name]
     said = {
         "en": ("for splits and distributions", "for splits and bonus shares", "not adjusted for splits"),
         "pt": ("por desdobramentos e proventos", "por desdobramentos e bonificações", "sem ajuste por"),
     }[language]
     for prices, words in zip(("total_return", "adjusted", "traded"), said, strict=True):
-        assert words in unit(prices=prices)
-    assert said[1 if name == "candles" else 0] in unit()  # a level, and changes
+        # Above the chart, whether there are rows to draw or not
+        assert words in heading(chart(frame.iloc[:0], language=language, prices=prices))
+    assert said[1 if name == "candles" else 0] in heading(drawn(name, language))  # a level, and changes
     with pytest.raises(ValueError, match="prices 'adjust', expected one of total_return, adjusted, traded"):
-        draw(name, language=language, prices="adjust")
+        chart(frame, language=language, prices="adjust")
 
 
 def test_expiries_come_in_order_and_count_in_words() -> None:
@@ -515,28 +521,22 @@ def with_gap(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("name", "panel", "line"),
-    [
-        ("breadth", 1, 0),
-        ("put/call", 0, 1),
-        ("candles", 0, 0),
-        ("total return", 0, 1),
-        ("total return", 0, 2),
-    ],
+    ("name", "panel", "lines"),
+    [("breadth", 1, [0]), ("put/call", 0, [1]), ("candles", 0, [0]), ("total return", 0, [1, 2])],
 )
 def test_no_line_is_drawn_across_missing_sessions_and_the_chart_says_so(
-    name: str, panel: int, line: int
+    name: str, panel: int, lines: list[int]
 ) -> None:
     chart, frame = CHARTS[name]
-    whole, broken = chart(frame), chart(with_gap(frame))
-    kept = np.asarray(whole.axes[panel].lines[line].get_ydata(), dtype=float)
-    found = np.asarray(broken.axes[panel].lines[line].get_ydata(), dtype=float)
-    assert np.isnan(found[3])
-    assert len(found) == len(kept) + 1
-    assert "dotted: the lake lacks 2 sessions there" in " ".join(text.get_text() for text in broken.texts)
-    assert "dotted" not in " ".join(text.get_text() for text in whole.texts)
-    in_portuguese = chart(with_gap(frame), language="pt")
-    assert "ali faltam 2 pregões no lake" in " ".join(text.get_text() for text in in_portuguese.texts)
+    whole, broken = drawn(name, "en"), chart(with_gap(frame))
+    for line in lines:
+        kept = np.asarray(whole.axes[panel].lines[line].get_ydata(), dtype=float)
+        found = np.asarray(broken.axes[panel].lines[line].get_ydata(), dtype=float)
+        assert np.isnan(found[3])
+        assert len(found) == len(kept) + 1
+    assert "dotted: the lake lacks 2 sessions there" in heading(broken)
+    assert "dotted" not in heading(whole)
+    assert "ali faltam 2 pregões no lake" in heading(chart(with_gap(frame), language="pt"))
 
 
 def test_sessions_are_added_up_only_where_none_is_missing_between_them() -> None:
@@ -563,10 +563,10 @@ def test_amounts_before_the_real_are_not_called_brl(name: str, language: str, na
     chart, frame = CHARTS[name]
     figure = chart(frame.assign(currency="CRR thousand"), language=language)
     said = " ".join([*texts(figure), style.alt_text(figure)])
-    assert named in " ".join(text.get_text() for text in figure.texts)
+    assert named in heading(figure)
     assert "CRR" in said
     assert not re.search(r"BRL|R\$|em reais", said)
-    assert re.search(r"BRL|R\$|em reais", " ".join(texts(chart(frame, language=language))))
+    assert re.search(r"BRL|R\$|em reais", " ".join(texts(drawn(name, language))))
 
 
 def test_amounts_of_two_currencies_in_one_chart_are_refused() -> None:

@@ -16,13 +16,11 @@ import pytest
 
 from sandbox.b3.actions import Kind, Step
 from sandbox.b3.market import SimulatedMarket
-from sandbox.b3.universe import Listing, build_universe
+from sandbox.b3.universe import Listing
 from scraper.b3.calendar import sessions_between
 
 SEED, TICKERS = 21, 60
 SESSIONS = sessions_between(date(2019, 1, 2), date(2023, 12, 28))
-
-LISTINGS = {listing.isin: listing for listing in build_universe(SEED, TICKERS - 1)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +42,12 @@ class History:
     lines: dict[str, dict[date, Line]] = field(default_factory=lambda: defaultdict(dict))
 
     @cached_property
+    def listings(self) -> dict[str, Listing]:
+        return {listing.isin: listing for listing in self.market.listings}
+
+    @cached_property
     def steps(self) -> dict[str, list[Step]]:
-        return {isin: self.market.steps(isin) for isin in LISTINGS}
+        return {isin: self.market.steps(isin) for isin in self.listings}
 
     def between(self, isin: str, after: date, until: date) -> list[Step]:
         steps = self.steps[isin]
@@ -55,32 +57,30 @@ class History:
 
 @pytest.fixture(scope="module")
 def history() -> History:
-    market = SimulatedMarket(seed=SEED, tickers=TICKERS, quotes=250)
+    market = SimulatedMarket(seed=SEED, tickers=TICKERS)
     found = History(market)
     for session in SESSIONS:
         worth = market.truth(session)
-        columns = market.columns(session)
-        names = ("tpmerc", "codbdi", "codisi", "preult", "fatcot", "especi", "dismes")
-        for tpmerc, codbdi, isin, cents, fatcot, especi, dismes in zip(
+        columns = market.cash(session)
+        names = ("codisi", "preult", "fatcot", "especi", "dismes")
+        for isin, cents, fatcot, especi, dismes in zip(
             *(columns[name].tolist() for name in names), strict=True
         ):
-            if tpmerc == b"010" and codbdi != b"10":
-                found.lines[isin.decode()][session] = Line(
-                    close=Fraction(cents, 100 * fatcot),
-                    worth=worth[isin.decode()],
-                    especi=especi.decode(),
-                    dismes=dismes,
-                    rounding=0.5 / cents,
-                )
+            found.lines[isin.decode()][session] = Line(
+                close=Fraction(cents, 100 * fatcot),
+                worth=worth[isin.decode()],
+                especi=especi.decode(),
+                dismes=dismes,
+                rounding=0.5 / cents,
+            )
     return found
 
 
 def test_every_kind_of_step_happens_in_ten_years_and_most_papers_have_some() -> None:
     market = SimulatedMarket()
-    listings = build_universe(1890, 149)
     steps = [
         step
-        for listing in listings
+        for listing in market.listings
         for step in market.steps(listing.isin)
         if date(2016, 1, 1) <= step.day <= date(2025, 12, 31)
     ]
@@ -94,7 +94,7 @@ def test_every_kind_of_step_happens_in_ten_years_and_most_papers_have_some() -> 
     # Nobody is said to know what receipts and ETFs have
     assert all(
         bool(market.steps(listing.isin)) == (listing.is_share or listing.codbdi == "12")
-        for listing in listings
+        for listing in market.listings
         if listing.listed_until is None and listing.listed_from.year < 2010
     )
 
@@ -165,7 +165,7 @@ def test_especi_shows_what_a_paper_is_ex_of_for_about_eight_sessions(history: Hi
     for isin, lines in history.lines.items():
         if len(lines) < len(SESSIONS):
             continue
-        listing = LISTINGS[isin]
+        listing = history.listings[isin]
         for step in history.between(isin, SESSIONS[0], SESSIONS[-20]):
             since = [session for session in SESSIONS if session >= step.day]
             # What is shown with it on its first day leaves, until the next comes
@@ -188,7 +188,7 @@ def test_especi_shows_what_a_paper_is_ex_of_for_about_eight_sessions(history: Hi
 def test_one_right_fades_before_the_other(history: History) -> None:
     faded = 0
     for isin, lines in history.lines.items():
-        told = [rights(LISTINGS[isin], line.especi) for line in lines.values()]
+        told = [rights(history.listings[isin], line.especi) for line in lines.values()]
         for before, after in pairwise(told):
             faded += len(before) > len(after) > 1 and set(after) < set(before)
     assert faded >= 1
@@ -196,7 +196,7 @@ def test_one_right_fades_before_the_other(history: History) -> None:
 
 def test_what_happens_to_one_class_of_a_company_happens_to_all(history: History) -> None:
     by_company: dict[int, set[tuple[tuple[date, Kind, int], ...]]] = defaultdict(set)
-    for isin, listing in LISTINGS.items():
+    for isin, listing in history.listings.items():
         steps = history.steps[isin]
         by_company[listing.company_number].add(tuple((step.day, step.kind, step.size) for step in steps))
     assert {len(each) for each in by_company.values()} == {1}
@@ -204,7 +204,7 @@ def test_what_happens_to_one_class_of_a_company_happens_to_all(history: History)
 
 def test_another_seed_pays_on_other_days(history: History) -> None:
     other = SimulatedMarket(seed=SEED + 1, tickers=TICKERS)
-    isin = next(listing.isin for listing in LISTINGS.values() if history.steps[listing.isin])
+    isin = next(isin for isin, steps in history.steps.items() if steps)
     assert [step.day for step in other.steps(isin)] != [step.day for step in history.steps[isin]]
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from analysis import report, session_page, style
 from analysis.athena import Window
-from analysis.session_page import page, summary
+from analysis.session_page import Session, page, summary
 from refinement.columns import EVENT_COLUMNS
 from tests.unit.frames import event, session, stock
 from tests.unit.frames import levels as levels_of
@@ -112,10 +112,31 @@ def portuguese() -> Reader:
     return Reader(text_in("pt"))
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Charts have all but their lines and areas, which take nearly all of a page's time."""
-    monkeypatch.setattr(style, "svg", lambda _: "<svg/>")
+def undrawn(shown: Session, language: str = "en") -> str:
+    """The page of a session whose charts have all but their lines and areas, which take most of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "svg", lambda _: "<svg/>")
+        return page(shown, language)
+
+
+EVIL = "<script>x</script>&\"'"
+
+
+def bare_page() -> str:
+    """Of B3's own session, whose rows are not all that there is, without events and without a portfolio."""
+    stocks = [stock("ZXAA3", company=EVIL), stock("ZXBB4", trades=None)]
+    none = pd.DataFrame([event("ZXAA3")]).iloc[:0]
+    return undrawn(session(stocks, events=none, simulated=False, raw_lines=20))
+
+
+@pytest.fixture(scope="module")
+def bare_text() -> str:
+    return bare_page()
+
+
+@pytest.fixture(scope="module")
+def bare(bare_text: str) -> Reader:
+    return Reader(bare_text)
 
 
 def test_the_figures_of_a_session_are_those_of_its_stocks() -> None:
@@ -130,7 +151,6 @@ def test_the_figures_of_a_session_are_those_of_its_stocks() -> None:
     assert found["members_percent"] == pytest.approx(1.25)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_the_index_s_own_change_is_by_its_closes_and_not_across_a_new_base() -> None:
     levels = levels_of(2).assign(level=[100.0, 98.5])
     found = summary(session(STOCKS, levels=levels))
@@ -138,7 +158,7 @@ def test_the_index_s_own_change_is_by_its_closes_and_not_across_a_new_base() -> 
     rebased = summary(session(STOCKS, levels=levels.assign(note=pd.Series([None, "new base"]))))
     assert (rebased["index_level"], rebased["index_percent"]) == (98.5, None)
     assert summary(session(STOCKS, levels=levels.head(1)))["index_level"] is None
-    text = Reader(page(session(STOCKS, levels=levels, index="SMLL"), "en")).text
+    text = Reader(undrawn(session(STOCKS, levels=levels, index="SMLL"))).text
     assert "SMLL" in text
     assert "98.50 points, by B3" in text
     assert "IBOV" not in text
@@ -210,52 +230,43 @@ def test_headings_name_the_parts_of_the_page(english: Reader) -> None:
     assert len(english.ids) == len(set(english.ids))
 
 
-def test_what_comes_from_the_lake_is_text_and_not_markup() -> None:
-    evil = "<script>x</script>&\"'"
-    text = page(session([stock("ZXAA3", company=evil)]), "en")
-    assert "<script>" not in text
-    assert evil in Reader(text).text
+def test_what_comes_from_the_lake_is_text_and_not_markup(bare_text: str, bare: Reader) -> None:
+    assert "<script>" not in bare_text
+    assert EVIL in bare.text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_simulated_sessions_say_so_and_real_ones_name_their_source(english: Reader) -> None:
+def test_simulated_sessions_say_so_and_real_ones_name_their_source(english: Reader, bare: Reader) -> None:
     assert "Simulated data" in english.text
-    real = Reader(page(session(STOCKS, simulated=False), "en"))
-    assert "Simulated" not in real.text
-    assert "Source: B3, COTAHIST; session of 7 Jan 2031" in real.text
+    assert "Simulated" not in bare.text
+    assert "Source: B3, COTAHIST; session of 7 Jan 2031" in bare.text
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_the_only_session_of_a_lake_is_compared_with_its_open_and_says_so() -> None:
     alone = session([{**each, "previous_close": None} for each in STOCKS], sessions=1)
     found = summary(alone)
     # ZXFF3 has no cash line; all the others opened at 10.00, but ZXEE3 at 8.00
     assert (found["advances"], found["declines"], found["unchanged"]) == (3, 1, 1)
-    reader = Reader(page(alone, "en"))
+    reader = Reader(undrawn(alone))
     assert "against the open, not against a previous close" in reader.text
     assert "as soon as the lake has two sessions" in reader.text
     assert len(reader.images) == 4
     assert reader.tables["gainers"][1][:2] == ["ZXEE3 SIMULADA 001", "+25.00%"]
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_without_a_portfolio_the_index_is_empty_and_says_why() -> None:
-    reader = Reader(page(session([stock("ZXAA3")]), "en"))
-    assert "no portfolio in the lake" in reader.text
-    assert any("There is no index portfolio" in image["alt"] for image in reader.images)
+def test_without_a_portfolio_the_index_is_empty_and_says_why(bare: Reader) -> None:
+    assert "no portfolio in the lake" in bare.text
+    assert any("There is no index portfolio" in image["alt"] for image in bare.images)
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_rows_that_add_up_to_the_raw_quotes_say_so_and_others_warn(english: Reader) -> None:
+def test_rows_that_add_up_to_the_raw_quotes_say_so_and_others_warn(english: Reader, bare: Reader) -> None:
     agrees = "19 quotes of the raw file, 2,009,000,000.49 BRL: the rows of this page add up to the same"
     assert agrees in english.text
-    differs = Reader(page(session(STOCKS, raw_lines=20), "en")).text
-    assert "19 quotes and 2,009,000,000.49 BRL, the raw file to 20" in differs
-    assert "add up to the same" not in differs
+    assert "4 quotes and 4,000,000.20 BRL, the raw file to 20" in bare.text
+    assert "add up to the same" not in bare.text
 
 
-def test_the_same_session_gives_the_same_bytes() -> None:
-    assert page(session(STOCKS), "pt") == text_in("pt")
+def test_the_same_session_gives_the_same_bytes(bare_text: str) -> None:
+    assert bare_page() == bare_text
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,12 +291,13 @@ def test_a_day_that_is_none_is_refused_with_what_was_expected(capsys: pytest.Cap
     assert "found '19/11/2026', expected a day as YYYY-MM-DD" in capsys.readouterr().err
 
 
-def without_previous(**fields: Any) -> Any:
+def without_previous() -> Session:
     """A session before which the lake lacks two: of a Wednesday, and the one before of a Friday."""
     days = (date(2031, 1, 2), date(2031, 1, 3), date(2031, 1, 8))
     window = Window(sessions=days, wanted=60, before=days[0])
     rows = [{**each, "previous_close": None} for each in STOCKS]
-    return session(rows, sessions=3, window=window, **fields)
+    history = session(rows, sessions=3).history.assign(trade_date=days)
+    return session(rows, sessions=3, window=window, history=window.marked(history))
 
 
 @pytest.mark.parametrize(
@@ -307,7 +319,6 @@ def test_the_page_says_that_sessions_are_missing_and_compares_with_none(
     language: str, said: str, chart: str
 ) -> None:
     gap = without_previous()
-    gap = without_previous(history=gap.window.marked(gap.history.assign(trade_date=gap.window.sessions)))
     assert not gap.has_previous
     reader = Reader(page(gap, language))
     assert said in reader.text
@@ -321,7 +332,6 @@ def test_the_page_says_that_sessions_are_missing_and_compares_with_none(
     assert sum(chart in image for image in shown) == 2  # breadth and put/call
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("language", "rows"),
     [
@@ -343,7 +353,9 @@ def test_the_page_says_that_sessions_are_missing_and_compares_with_none(
         ),
     ],
 )
-def test_who_is_ex_is_told(language: str, rows: list[list[str]]) -> None:
+def test_who_is_ex_is_told_and_every_kind_and_every_standing_has_words(
+    language: str, rows: list[list[str]]
+) -> None:
     split = {"kind": "split", "amount": None, "percent": None, "ratio": Decimal("2.00000000000")}
     unknown = {"kind": "unknown", "amount": None, "percent": None}
     events = [
@@ -351,32 +363,22 @@ def test_who_is_ex_is_told(language: str, rows: list[list[str]]) -> None:
         event("ZXBB3", status="contradicted", reason="the price speaks against it", **split),
         event("ZXCC3", status="unexplained", reason="B3 states no event", **unknown),
     ]
-    text = page(session(STOCKS, events=pd.DataFrame(events)), language)
-    assert Reader(text).tables["ex"][1:] == rows
-    assert 'title="the price speaks against it"' in text
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_every_kind_and_every_standing_of_an_event_has_words() -> None:
     said = {field.name: field.comment for field in EVENT_COLUMNS}
     kinds = re.findall(r"\b[a-z]+(?:_[a-z]+)?\b(?=,| \(| or|:)", said["kind"].replace("on equity, JCP", ""))
     standings = re.findall(r"\bun\w+|proven|contradicted", said["status"])
     assert (len(set(kinds)), len(set(standings))) == (12, 5)
-    events = pd.DataFrame(
-        [event("ZXAA3", kind=kind) for kind in kinds]
-        + [event("ZXAA3", status=status) for status in standings]
-    )
-    for language in ("en", "pt"):
-        page(session(STOCKS, events=events), language)
+    every = [*(event("ZXAA3", kind=kind) for kind in kinds), *(event("ZXAA3", status=s) for s in standings)]
+    text = undrawn(session(STOCKS, events=pd.DataFrame([*events, *every])), language)
+    _, *told = Reader(text).tables["ex"]
+    assert told[: len(rows)] == rows
+    assert len(told) == len(rows) + len(every)
+    assert 'title="the price speaks against it"' in text
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_session_in_which_nothing_went_ex_says_so() -> None:
-    none = pd.DataFrame([event("ZXAA3")]).iloc[:0]
-    assert "Nothing went ex in this session" in Reader(page(session(STOCKS, events=none), "en")).text
+def test_a_session_in_which_nothing_went_ex_says_so(bare: Reader) -> None:
+    assert "Nothing went ex in this session" in bare.text
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_breadth_and_movers_are_of_shares_and_units() -> None:
     rows = [
         stock("ZXAA3"),
@@ -386,28 +388,23 @@ def test_breadth_and_movers_are_of_shares_and_units() -> None:
     ]
     found = summary(session(rows))
     assert (found["stocks"], found["advances"]) == (4, 2)
-    gainers = Reader(page(session(rows), "en")).tables["gainers"][1:]
+    gainers = Reader(undrawn(session(rows))).tables["gainers"][1:]
     assert [row[0].split()[0] for row in gainers] == ["ZXAA3", "ZXBB11"]
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("language", "named"), [("en", "CRR thousand mn"), ("pt", "CRR mil mi")])
 def test_a_session_before_the_real_is_not_in_brl(language: str, named: str) -> None:
-    old = session([{**each, "currency": "CRR thousand"} for each in STOCKS])
-    old = session(
-        [{**each, "currency": "CRR thousand"} for each in STOCKS],
-        history=old.history.assign(currency="CRR thousand"),
-    )
-    reader = Reader(page(old, language))
+    currency = {"currency": "CRR thousand"}
+    rows = [{**each, **currency} for each in STOCKS]
+    old = session(rows, history=session(rows).history.assign(**currency))
+    reader = Reader(undrawn(old, language))
     assert named in " ".join(reader.tables["gainers"][0])
     images = " ".join(image["alt"] for image in reader.images)
     assert not re.search(r"BRL|R\$|(?<!cruzeiros )reais", reader.text + images)
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_trades_that_are_not_known_are_told() -> None:
-    found = session([stock("ZXAA3"), stock("ZXBB4", trades=None)])
-    assert (summary(found)["trades"], summary(found)["without_trades"]) == (100, 1)
-    reader = Reader(page(found, "en"))
-    assert "1 rows without a known number of trades" in reader.text
-    assert reader.tables["most-traded"][2][3] == "–"
+def test_trades_that_are_not_known_are_told(bare: Reader) -> None:
+    found = summary(session([stock("ZXAA3"), stock("ZXBB4", trades=None)]))
+    assert (found["trades"], found["without_trades"]) == (100, 1)
+    assert "1 rows without a known number of trades" in bare.text
+    assert bare.tables["most-traded"][2][3] == "–"

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import runpy
 import socket
 import struct
 import subprocess
@@ -264,6 +265,12 @@ def market() -> SimulatedMarket:
     return OneMarket()
 
 
+@pytest.fixture(scope="module")
+def with_few_series() -> SimulatedMarket:
+    """The same market, which takes less time where only shares matter."""
+    return SimulatedMarket(quotes=500)
+
+
 @pytest.fixture(params=[ORDINARY, ON_EXPIRY, SUNDAY], ids=str)
 def trade_date(request: pytest.FixtureRequest) -> date:
     day: date = request.param
@@ -287,6 +294,14 @@ def test_a_session_has_every_market(market: SimulatedMarket, trade_date: date) -
     # All but the index, the one that trades in odd lots only, and half of the tenth that is thinly traded
     assert 135 <= lines["010"] <= 148
     assert min(lines["070"], lines["080"]) > 1000
+
+
+def test_the_cash_market_alone_is_that_of_the_session(market: SimulatedMarket) -> None:
+    whole = market.columns(ORDINARY)
+    rows = (whole["tpmerc"] == b"010") & (whole["codbdi"] != b"10")
+    assert {name: values.tolist() for name, values in market.cash(ORDINARY).items()} == {
+        name: values[rows].tolist() for name, values in whole.items()
+    }
 
 
 def test_no_two_lines_have_the_same_ticker_market_and_term(market: SimulatedMarket, trade_date: date) -> None:
@@ -321,11 +336,12 @@ def test_volume_is_average_price_times_quantity_to_the_cent(
         assert quote.totneg <= quote.quatot, quote
 
 
-def test_the_busiest_papers_exceed_99_999_trades_of_which_totneg_has_five_digits() -> None:
-    market = SimulatedMarket(quotes=500)
+def test_the_busiest_papers_exceed_99_999_trades_of_which_totneg_has_five_digits(
+    with_few_series: SimulatedMarket,
+) -> None:
     exceeded = []
     for day in sessions_between(date(2026, 1, 2), date(2026, 3, 31)):
-        quotes, trades = market.session(day), market.trades(day)
+        quotes, trades = with_few_series.session(day), with_few_series.trades(day)
         assert [quote.totneg for quote in quotes] == [count % 100_000 for count in trades]
         busy = [quote for quote, count in zip(quotes, trades, strict=True) if count > 99_999]
         assert {quote.tpmerc for quote in busy} <= {"010"}
@@ -336,9 +352,11 @@ def test_the_busiest_papers_exceed_99_999_trades_of_which_totneg_has_five_digits
     assert exceeded.count(0) < len(exceeded) / 4
 
 
-def test_one_company_s_subscription_rights_trade_for_a_month(market: SimulatedMarket) -> None:
+def test_one_company_s_subscription_rights_trade_for_a_month(with_few_series: SimulatedMarket) -> None:
     days = sessions_between(date(2024, 10, 1), date(2024, 11, 29))
-    rights = [(day.month, quote) for day in days for quote in market.session(day) if quote.codbdi == "10"]
+    rights = [
+        (day.month, quote) for day in days for quote in with_few_series.session(day) if quote.codbdi == "10"
+    ]
     assert len(rights) == len(days)
     assert len({(month, quote.codneg) for month, quote in rights}) == 2
     for _, quote in rights:
@@ -604,11 +622,14 @@ def test_the_portfolio_can_be_moved_through_time_and_becomes_another() -> None:
     assert quantities(date(2025, 1, 2)).keys() != quantities(date(2024, 12, 30)).keys()
 
 
-def test_a_holiday_is_no_session_that_can_be_served_by_hand() -> None:
-    asked = [sys.executable, "-m", "sandbox.b3", "2026-11-19", "2026-11-20"]
-    refused = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
-    assert "Friday 2026-11-20 is no session, the last before it is 2026-11-19" in refused.stderr
+def test_a_holiday_is_no_session_that_can_be_served_by_hand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["python -m sandbox.b3", "2026-11-19", "2026-11-20"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("sandbox.b3", run_name="__main__")
+    assert ended.value.code == 2
+    assert "Friday 2026-11-20 is no session, the last before it is 2026-11-19" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

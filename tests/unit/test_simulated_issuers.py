@@ -59,44 +59,50 @@ class Lake:
     @cached_property
     def papers(self) -> dict[str, Listing]:
         known = {listing.isin: listing for listing in self.market.listings}
-        return {isin: known[isin] for isin in self.closes if isin in known}
+        return {isin: known[isin] for isin in self.closes}
+
+    @cached_property
+    def asked(self) -> dict[str, dict[date, IssuerActions]]:
+        """What the service has answered by issuing code and day."""
+        found: dict[str, dict[date, IssuerActions]] = defaultdict(dict)
+        for day in ASKED:
+            for code in {paper.code_on(day) for paper in self.papers.values()}:
+                if answer := self.market.corporate_actions(code, day):
+                    found[code][day] = answer
+        return found
 
     @cached_property
     def answers(self) -> dict[str, list[IssuerActions]]:
         """By paper."""
-        found: dict[str, list[IssuerActions]] = {}
-        seen: dict[int, list[IssuerActions]] = {}
-        for isin, listing in self.papers.items():
-            if listing.company_number not in seen:
-                asked = [self.market.corporate_actions(listing.code_on(day), day) for day in ASKED]
-                seen[listing.company_number] = [answer for answer in asked if answer]
-            found[isin] = seen[listing.company_number]
-        return found
+        codes = {isin: dict.fromkeys((paper.code, paper.later_code)) for isin, paper in self.papers.items()}
+        return {
+            isin: [answer for code in of_paper for answer in self.asked.get(code, {}).values()]
+            for isin, of_paper in codes.items()
+        }
 
 
 @pytest.fixture(scope="module")
 def lake() -> Lake:
-    market = SimulatedMarket(seed=8, tickers=50, quotes=120)
+    market = SimulatedMarket(seed=8, tickers=50)
     found = Lake(market)
-    names = ("tpmerc", "codbdi", "codisi", "preult", "fatcot", "especi", "dismes", "codneg")
+    names = ("codisi", "preult", "fatcot", "especi", "dismes", "codneg")
     for session in SESSIONS:
-        columns = market.columns(session)
-        for tpmerc, codbdi, isin, cents, fatcot, especi, dismes, codneg in zip(
+        columns = market.cash(session)
+        for isin, cents, fatcot, especi, dismes, codneg in zip(
             *(columns[name].tolist() for name in names), strict=True
         ):
-            if tpmerc == b"010" and codbdi != b"10":
-                found.closes[isin.decode()][session] = Fraction(cents, 100 * fatcot)
-                found.numbers[isin.decode()][session] = dismes
-                found.rights[isin.decode()][session] = especi.decode()[4:8].strip()
-                found.refined[session].append(
-                    {
-                        "isin": isin.decode(),
-                        "ticker": codneg.decode().strip(),
-                        "share_class": especi.decode().strip(),
-                        "close": (Decimal(cents) / (100 * fatcot)).quantize(Decimal("0.000001")),
-                        "distribution_number": dismes,
-                    }
-                )
+            found.closes[isin.decode()][session] = Fraction(cents, 100 * fatcot)
+            found.numbers[isin.decode()][session] = dismes
+            found.rights[isin.decode()][session] = especi.decode()[4:8].strip()
+            found.refined[session].append(
+                {
+                    "isin": isin.decode(),
+                    "ticker": codneg.decode().strip(),
+                    "share_class": especi.decode().strip(),
+                    "close": (Decimal(cents) / (100 * fatcot)).quantize(Decimal("0.000001")),
+                    "distribution_number": dismes,
+                }
+            )
     return found
 
 
@@ -252,11 +258,8 @@ def raw_table(answers: Iterable[tuple[date, IssuerActions]]) -> pa.Table:
 def job_s_own(lake: Lake) -> Adjusted:
     """Events and factors as the job makes them of the refined rows and of the raw table."""
     actions: list[Action] = []
-    codes = {listing.code_on(day) for listing in lake.papers.values() for day in ASKED}
-    for code in sorted(codes):
-        asked = [(day, lake.market.corporate_actions(code, day)) for day in ASKED]
-        if answers := [(day, answer) for day, answer in asked if answer]:
-            actions += rows_of(raw_table(answers).to_pydict())
+    for _, answers in sorted(lake.asked.items()):
+        actions += rows_of(raw_table(answers.items()).to_pydict())
     tables = {
         day: pa.Table.from_pylist(rows, schema=arrow.schema(COMPACT_COLUMNS))
         for day, rows in lake.refined.items()
@@ -391,6 +394,7 @@ def test_what_is_hidden_late_or_idle_is_answered_so(lake: Lake) -> None:
     idle = 0
     for isin in lake.papers:
         numbers = lake.numbers[isin]
+        first, last = min(numbers), max(numbers)
         ex = {last for last, session in pairwise(numbers) if numbers[last] != numbers[session]}
         listed = {
             day
@@ -399,7 +403,7 @@ def test_what_is_hidden_late_or_idle_is_answered_so(lake: Lake) -> None:
                 *(row.last_date_prior for row in answer.stock),
                 *(row.last_date_prior for row in answer.history),
             )
-            if day and min(numbers) < day < max(numbers)
+            if day and first < day < last
         }
         idle += len(listed - ex)
     assert idle >= 5

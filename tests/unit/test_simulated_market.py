@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sandbox.b3.actions import Step
 from sandbox.b3.columns import Columns
-from sandbox.b3.index import INDICES
+from sandbox.b3.index import IBOV, INDICES
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.series import index_expiry, share_expiry
 from sandbox.b3.universe import build_universe
@@ -498,9 +498,9 @@ REBALANCES = [  # the first sessions of January, May and September
 ]
 
 
-def quantities(market: SimulatedMarket, day: date) -> dict[str, int]:
+def quantities(market: SimulatedMarket, day: date, index: str = IBOV) -> dict[str, int]:
     """Theoretical quantities of the portfolio of a day."""
-    return {row.ticker: row.theoretical_quantity for row in market.portfolio(day)}
+    return {row.ticker: row.theoretical_quantity for row in market.portfolio(day, index)}
 
 
 def grown(market: SimulatedMarket, isin: str, after: date, until: date) -> float:
@@ -514,12 +514,10 @@ def steps_of(market: SimulatedMarket, isin: str) -> list[Step]:
     return market.steps(isin)
 
 
-def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_september() -> None:
-    market = SimulatedMarket()
+def test_the_index_is_made_anew_on_the_first_session_of_january_may_and_september(history: History) -> None:
+    market = history.market
     isin = {
-        listing.ticker_on(day): listing.isin
-        for listing in build_universe(1890, 149)
-        for day in (date.min, date.max)
+        listing.ticker_on(day): listing.isin for listing in market.listings for day in (date.min, date.max)
     }
     sessions = sessions_between(date(2024, 12, 2), date(2026, 1, 15))
     rebalances = [day for day in REBALANCES if sessions[0] < day <= sessions[-1]]
@@ -592,45 +590,47 @@ def test_weights_are_those_of_the_closes_of_the_session_before(
     assert weights == pytest.approx(100 * value / value.sum(), abs=0.02)
 
 
+@pytest.fixture(scope="module")
+def twins() -> tuple[SimulatedMarket, SimulatedMarket]:
+    """The same other market twice."""
+    return SimulatedMarket(seed=3), SimulatedMarket(seed=3)
+
+
 @pytest.mark.parametrize("index", INDICES)
-def test_each_index_has_shares_of_the_market_that_weigh_a_hundred_and_are_the_seed_s(index: str) -> None:
+def test_each_index_has_shares_of_the_market_that_weigh_a_hundred_and_are_the_seed_s(
+    twins: tuple[SimulatedMarket, SimulatedMarket], index: str
+) -> None:
     day = date(2024, 11, 8)
-    market = SimulatedMarket(seed=3)
+    market, twin = twins
     rows = market.portfolio(day, index)
     assert sum(row.weight for row in rows) == 100
     assert min(row.weight for row in rows) > 0
     assert len({row.ticker for row in rows}) == len(rows)
     traded = {quote.codneg for quote in market.session(day) if quote.tpmerc in {"010", "020"}}
     assert {row.ticker for row in rows} <= traded | {name.removesuffix("F") for name in traded}
-    assert rows == SimulatedMarket(seed=3).portfolio(day, index)
+    assert rows == twin.portfolio(day, index)
 
 
-def test_the_indices_keep_to_their_rules() -> None:
-    day, market = date(2024, 11, 8), SimulatedMarket()
-    members = {index: {row.ticker for row in market.portfolio(day, index)} for index in INDICES}
+def test_the_indices_keep_to_their_rules(
+    history: History, twins: tuple[SimulatedMarket, SimulatedMarket]
+) -> None:
+    day, market = date(2024, 11, 8), history.market
+    members = {index: quantities(market, day, index).keys() for index in INDICES}
     assert members["IBXL"] < members["IBOV"] < members["IBXX"] < members["IBRA"]
     assert not members["SMLL"] & members["MLCX"]  # the small and the large
     assert members["IEEX"] <= members["UTIL"]
     assert len({frozenset(each) for each in members.values()}) == len(INDICES)
     sectors = {row.sector for row in market.portfolio(day, "IFNC")}
     assert {sector.split(" / ")[0] for sector in sectors} == {"Financeiro"}
-    others = {row.ticker for row in SimulatedMarket(seed=99).portfolio(day, "IDIV")}
-    assert members["IDIV"] != others
+    assert members["IDIV"] != quantities(twins[0], day, "IDIV").keys()
 
 
-def test_an_index_goes_on_from_where_it_was_when_its_members_change() -> None:
-    market = SimulatedMarket()
+def test_an_index_goes_on_from_where_it_was_when_its_members_change(history: History) -> None:
     last, first = date(2024, 8, 30), date(2024, 9, 2)
-    before = {row.ticker: row.theoretical_quantity for row in market.portfolio(last, "SMLL")}
-    after = {row.ticker: row.theoretical_quantity for row in market.portfolio(first, "SMLL")}
+    before, after = (quantities(history.market, day, "SMLL") for day in (last, first))
     assert before.keys() != after.keys()
-    closes = {
-        quote.codneg: quote.preult / quote.fatcot
-        for quote in market.session(last)
-        if quote.tpmerc == "010" and not quote.prazot.strip()
-    }
-    both = [
-        sum(closes[ticker] * quantity for ticker, quantity in each.items() if ticker in closes)
-        for each in (before, after)
-    ]
-    assert float(both[0]) == pytest.approx(float(both[1]), rel=0.02)  # what does not trade has no close here
+    both = []
+    for each in (before, after):
+        known = {ticker: count for ticker, count in each.items() if ticker.encode() in history.paper}
+        both.append(np.nansum(value_at_the_close(history, last, known)))
+    assert both[0] == pytest.approx(both[1], rel=0.02)  # what does not trade has no close here
