@@ -8,13 +8,14 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
 from types import MappingProxyType
 
-from sandbox.arguments import DUCKDB, LIVE, RECORDED, SCRIPT, SIMULATED
+from sandbox.arguments import DUCKDB, LIVE, RECORDED, SIMULATED
 from sandbox.b3.server import B3Server
 from sandbox.console import Show
 from sandbox.engines import have
@@ -47,19 +48,18 @@ def carry_out(arguments: argparse.Namespace, more: Sequence[str]) -> int:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)  # in order, whichever way it is told to end
     if arguments.command in ("run", "up"):
-        return _run_pipeline(
-            Show(),
-            b3=arguments.b3,
+        asked = partial(
+            Request.parse,
+            arguments.b3,
             session=arguments.date,
             count=arguments.sessions,
             history=arguments.history,
             job=arguments.job,
             settings=arguments.context,
-            fresh=arguments.fresh,
             lab=arguments.lab,
             engine=arguments.engine,
-            stay=arguments.command == "up",
         )
+        return _run_pipeline(asked, Show(), fresh=arguments.fresh, stay=arguments.command == "up")
     show = Show(sys.stderr)  # standard output is the command's
     python = [sys.executable, "-m"]
     if arguments.command == "report":
@@ -87,37 +87,21 @@ def carry_out(arguments: argparse.Namespace, more: Sequence[str]) -> int:
 
 
 def _run_pipeline(
-    show: Show,
-    *,
-    b3: str = SIMULATED,
-    session: date | None = None,
-    count: int = 1,
-    history: int | None = None,
-    job: str = SCRIPT,
-    settings: Sequence[str] = (),
-    fresh: bool = False,
-    lab: bool = False,
-    engine: str = DUCKDB,
-    stay: bool = False,
+    asked: Callable[..., Request], show: Show, *, fresh: bool = False, stay: bool = False
 ) -> int:
+    """Run what is asked for, which is settled by the time of day.
+
+    Returns:
+        The exit code.
+    """
     started = time.monotonic()
     log = HOME / "failure.log"
     try:
-        request = Request.parse(
-            b3,
-            session=session,
-            count=count,
-            now=datetime.now(UTC),
-            history=history,
-            job=job,
-            settings=settings,
-            lab=lab,
-            engine=engine,
-        )
+        request = asked(now=datetime.now(UTC))
         if request.kind == LIVE:
             require_b3()
         _announce(request, show)
-        have(engine, show)
+        have(request.engine, show)
         folder = prepare_folder(request, fresh=fresh, show=show)
         log = folder / "failure.log"
         there = {*sessions_of(folder, "refined_compact")}
@@ -190,7 +174,7 @@ def _have_sessions(sessions: int, show: Show) -> int:
     try:
         lake = KeptLake.find()
     except NoLakeError:
-        return _run_pipeline(show, history=sessions)
+        return _run_pipeline(partial(Request.parse, SIMULATED, history=sessions), show)
     if len(lake.sessions) >= sessions:
         return 0
     lacking = f"the lake has {lake.describe()}, {sessions} sessions are needed"
@@ -199,7 +183,10 @@ def _have_sessions(sessions: int, show: Show) -> int:
     if lake.is_up:
         raise NoLakeError(f"{lacking}: end the sandbox that is up, or start it with --history {sessions}")
     show.line(f"{lacking}: loads history first")
-    return _run_pipeline(show, session=lake.newest, history=sessions, job=lake.job, lab=lake.lab)
+    asked = partial(
+        Request.parse, SIMULATED, session=lake.newest, history=sessions, job=lake.job, lab=lake.lab
+    )
+    return _run_pipeline(asked, show)
 
 
 def _announce(request: Request, show: Show) -> None:

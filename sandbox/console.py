@@ -73,25 +73,21 @@ class Show:
             slow: Whether a file, which has no spinner, gets a line at the beginning, too.
         """
         started = time.monotonic()
-        if self._terminal:
-            with self._console.status(Text(title)) as status:
-                step = Step(title, status)
-                yield step
-        else:
-            if slow:
-                self.line(f"{title} ...")
-            step = Step(title, None)
+        if slow and not self._terminal:
+            self.line(f"{title} ...")
+        with self.waiting(title) as status:
+            step = Step(title, status)
             yield step
         self.line(f"{title}: {step.outcome} ({time.monotonic() - started:.1f} s)")
 
     @contextmanager
-    def waiting(self, title: str) -> Iterator[None]:
+    def waiting(self, title: str) -> Iterator[Status | None]:
         """Show on a terminal that something is going on; its outcome is for the caller to tell."""
         if self._terminal:
-            with self._console.status(Text(title)):
-                yield
+            with self._console.status(Text(title)) as status:
+                yield status
         else:
-            yield
+            yield None
 
     def table(self, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[str]]) -> None:
         """Show rows. A column is its name and whether it holds numbers."""

@@ -14,7 +14,7 @@ def have(engine: str, show: Show) -> None:
     """See that an engine is there: a Trino is fetched from Maven Central, the first time.
 
     Args:
-        engine: One of `sandbox.ministack.ENGINES`.
+        engine: One of `sandbox.arguments.ENGINES`.
         show: Where to show that it takes a while.
 
     Raises:

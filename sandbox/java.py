@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,11 +44,11 @@ def started(log: Path | None = None) -> Iterator[Any]:
             gateway.proc.wait()
 
 
-def compiled(gateway: Any, sources: Iterable[Path]) -> dict[str, bytes]:
-    """The classes of some sources, by name. Each source is compiled by itself, with Spark's classes."""
-    classes = {}
-    for source in sources:
-        compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
-        compiler.cook(source.read_text(encoding="utf-8"))
-        classes.update({name: bytes(code) for name, code in compiler.getBytecodes().items()})
-    return classes
+def compile_jar(gateway: Any, sources: Iterable[Path], jar: Path) -> None:
+    """Make a JAR of the classes of some sources. Each source is compiled by itself, with Spark's classes."""
+    with zipfile.ZipFile(jar, "w") as archive:
+        for source in sources:
+            compiler = gateway.jvm.org.codehaus.janino.SimpleCompiler()
+            compiler.cook(source.read_text(encoding="utf-8"))
+            for name, code in compiler.getBytecodes().items():
+                archive.writestr(f"{name.replace('.', '/')}.class", bytes(code))

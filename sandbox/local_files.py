@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import zipfile
 from pathlib import Path
 
 from sandbox import java
@@ -33,12 +32,9 @@ def class_path() -> Path:
     jar = REPOSITORY / "build" / f"spark-local-files-{digest}.jar"
     if not jar.is_file():
         jar.parent.mkdir(exist_ok=True)
-        with java.started() as gateway:
-            classes = java.compiled(gateway, SOURCES)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=jar.parent) as scratch:
             made = Path(scratch, "classes.jar")
-            with zipfile.ZipFile(made, "w") as archive:
-                for name, code in classes.items():
-                    archive.writestr(f"{name.replace('.', '/')}.class", code)
+            with java.started() as gateway:
+                java.compile_jar(gateway, SOURCES, made)
             made.rename(jar)  # another process may be first, with the same classes
     return jar

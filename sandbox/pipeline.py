@@ -99,15 +99,6 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RawObject:
-    """A raw Parquet object: key, bytes and S3 version."""
-
-    key: str
-    size: int
-    version: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class JobRun:
     """A run of the Glue job: its id, what it was started for, its state, and why it failed.
 
@@ -225,10 +216,9 @@ class Pipeline:
         )
         return [event["message"] for page in pages for event in page["events"]]
 
-    def raw_object(self, key: str) -> RawObject:
-        """Look at an object of the raw bucket."""
-        head = self._s3.head_object(Bucket=self.deployment.raw_bucket, Key=key)
-        return RawObject(key=key, size=head["ContentLength"], version=head.get("VersionId", ""))
+    def raw_size(self, key: str) -> int:
+        """The bytes of an object of the raw bucket."""
+        return self._s3.head_object(Bucket=self.deployment.raw_bucket, Key=key)["ContentLength"]
 
     def raw_sessions(self, file: str = r"\w+") -> set[date]:
         """The sessions in the raw bucket, or those in a file of that name, such as `daily`."""
@@ -286,7 +276,10 @@ class Pipeline:
         return [_job_run(run) for page in pages for run in page["JobRuns"]]
 
     def watch_job_runs(
-        self, sessions: Sequence[date], before: Sequence[JobRun], seen: Callable[[JobRun], None]
+        self,
+        sessions: Sequence[date],
+        before: Sequence[JobRun],
+        seen: Callable[[JobRun], None] = lambda _run: None,
     ) -> list[JobRun]:
         """Wait until the events have started a job run for each session and every run has ended.
 
@@ -319,7 +312,7 @@ class Pipeline:
                 )
             time.sleep(_POLL_SECONDS)
 
-    def watch(self, run_id: str, seen: Callable[[JobRun], None]) -> JobRun:
+    def watch(self, run_id: str, seen: Callable[[JobRun], None] = lambda _run: None) -> JobRun:
         """Wait until a job run has ended; `seen` is told of it whenever it is looked at."""
         job = self.deployment.glue_job_name
         while True:

@@ -74,9 +74,9 @@ class Request:
         cls,
         b3: str,
         *,
-        session: date | None,
-        count: int,
         now: datetime,
+        session: date | None = None,
+        count: int = 1,
         history: int | None = 0,
         job: str = SCRIPT,
         settings: Sequence[str] = (),
@@ -87,10 +87,10 @@ class Request:
 
         Args:
             b3: `SIMULATED`, `LIVE`, or a folder with B3's files in the paths of B3's addresses.
+            now: The present, with its time zone.
             session: The last session to take; by default the last one before the day of `now` in São Paulo,
                 or the newest recorded one.
             count: How many sessions up to it.
-            now: The present, with its time zone.
             history: How many sessions before those to load as history; None for as many as it takes to have
                 `ENOUGH_SESSIONS` of a simulated B3, and none of another one.
             job: What the Glue job is to be, `SCRIPT` or `VISUAL`.

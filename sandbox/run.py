@@ -168,9 +168,9 @@ def _show_files(pipeline: Pipeline, files: Sequence[Summary], show: Show) -> Non
             told = f"corporate actions, {count(file['rows'], 'new row')}: {file['message']}"
             show.line(f"{file['outcome']:<9}  {told}")
         elif file not in absent:
-            stored = pipeline.raw_object(file["key"])
+            key = file["key"]
             rows = f"{file['rows']:,} rows, " if "rows" in file else ""
-            show.line(f"{file['outcome']:<9}  {stored.key}  {rows}{stored.size:,} bytes")
+            show.line(f"{file['outcome']:<9}  {key}  {rows}{pipeline.raw_size(key):,} bytes")
     if absent:
         days = sorted(file["date"] for file in absent)
         span = days[0] if len(days) == 1 else f"{count(len(days), 'day')}, {days[0]} to {days[-1]}"

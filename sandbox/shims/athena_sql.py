@@ -7,28 +7,23 @@ another is a fraction here and a whole number on AWS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import sqlglot
 from ministack.services import athena as service
 from sqlglot.errors import SqlglotError
 
-Run = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
-
 athena: Any = service  # MiniStack has no types
 
 
 def install() -> None:
     """Have queries translated before they run."""
-    athena._run_duckdb = _translating(athena._run_duckdb)
+    run = athena._run_duckdb
 
-
-def _translating(run: Run) -> Run:
-    async def run_translated(query: str, *where: Any) -> dict[str, Any]:
+    async def run_translated(query: str, *where: Any) -> Any:
         return await run(_translated(query), *where)
 
-    return run_translated
+    athena._run_duckdb = run_translated
 
 
 def _translated(query: str) -> str:

@@ -32,7 +32,14 @@ class SaveFailures(logging.Handler):
 
 def install() -> SaveFailures:
     """Leave query executions out of the state; return what tells whether the rest was written."""
-    athena.get_state = _without_executions(athena.get_state)
+    get_state: Any = athena.get_state
+
+    def get_state_without_executions() -> dict[str, Any]:
+        state: dict[str, Any] = get_state()
+        state["_executions"]._data.clear()
+        return state
+
+    athena.get_state = get_state_without_executions
     # It is asked for when nothing changes any more
     glue.get_state = lambda: glue._ALL_STATE
     stores: Any = cloudformation._PERSISTED_STORES
@@ -42,15 +49,6 @@ def install() -> SaveFailures:
     failures = SaveFailures()
     logging.getLogger("persistence").addHandler(failures)
     return failures
-
-
-def _without_executions(get_state: Any) -> Any:
-    def get_state_without() -> dict[str, Any]:
-        state: dict[str, Any] = get_state()
-        state["_executions"]._data.clear()
-        return state
-
-    return get_state_without
 
 
 def _dump(state: Any, file: IO[str], default: Callable[[Any], Any]) -> None:

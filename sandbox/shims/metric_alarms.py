@@ -5,24 +5,22 @@ The emulator keeps such an alarm and describes it, as CloudWatch does; it does n
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import provisioners as service
+
+provisioners: Any = service  # MiniStack has no types
 
 Properties = dict[str, Any]
-Record = Callable[[str, Properties], Properties]
 
 _OF_ONE_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions", "Unit")
 
 
 def install() -> None:
     """Have alarms recorded with all that the template says."""
-    provisioners._cw_metric_alarm_record = _complete(provisioners._cw_metric_alarm_record)
+    record = provisioners._cw_metric_alarm_record
 
-
-def _complete(record: Record) -> Record:
-    def complete(name: str, properties: Properties) -> Properties:
+    def complete(name: str, properties: Properties) -> Any:
         said = {key: properties[key] for key in ("Metrics", "EvaluationWindow") if key in properties}
         if "Metrics" not in said:
             return record(name, properties) | said
@@ -30,4 +28,4 @@ def _complete(record: Record) -> Record:
         alarm = {key: value for key, value in record(name, stand_in).items() if key not in _OF_ONE_METRIC}
         return alarm | said
 
-    return complete
+    provisioners._cw_metric_alarm_record = complete

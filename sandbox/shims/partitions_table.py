@@ -8,13 +8,10 @@ https://docs.aws.amazon.com/athena/latest/ug/querying-glue-catalog-listing-parti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ministack.services import athena as service
 from ministack.services import glue as glue_service
-
-Rewrite = Callable[..., Coroutine[Any, Any, Any]]
 
 _SUFFIX = "$partitions"
 
@@ -24,14 +21,12 @@ glue: Any = glue_service
 
 def install() -> None:
     """Have the metadata table in place before the tables themselves are."""
-    athena._rewrite_data_paths = _after_partitions(athena._rewrite_data_paths)
+    rewrite = athena._rewrite_data_paths
 
-
-def _after_partitions(rewrite: Rewrite) -> Rewrite:
     async def rewrite_all(query: str, database: str, catalog: str | None = None) -> Any:
         return await rewrite(_with_values(query, database), database, catalog)
 
-    return rewrite_all
+    athena._rewrite_data_paths = rewrite_all
 
 
 def _with_values(query: str, database: str) -> str:

@@ -6,20 +6,17 @@ below, where awswrangler and everyone else who reads results from S3 does not fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ministack.services import athena
+from ministack.services import athena as service
 
-Save = Callable[[Any], Coroutine[Any, Any, Any]]
+athena: Any = service  # MiniStack has no types
 
 
 def install() -> None:
     """Have results stored where GetQueryExecution says that they are."""
-    athena._save_query_results = _in_its_folder(athena._save_query_results)
+    save = athena._save_query_results
 
-
-def _in_its_folder(save: Save) -> Save:
     async def save_in_its_folder(query_id: str) -> None:
         configuration = athena._executions[query_id]["ResultConfiguration"]
         address = configuration["OutputLocation"]
@@ -29,4 +26,4 @@ def _in_its_folder(save: Save) -> Save:
         finally:
             configuration["OutputLocation"] = address
 
-    return save_in_its_folder
+    athena._save_query_results = save_in_its_folder

@@ -22,7 +22,6 @@ Run = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 _OK = 200
 _MOST_DIGITS = 38
 _DECIMAL = re.compile(r"decimal\((\d+), *(\d+)\)")
-_NAMES = {"real": "float", "char": "char"}
 
 athena: Any = service  # MiniStack has no types
 
@@ -38,7 +37,7 @@ def of_trino(kind: str) -> str:
     if _DECIMAL.fullmatch(kind):
         return kind
     name = re.sub(r"\(.*\)", "", kind)
-    return _NAMES.get(name, name)
+    return "float" if name == "real" else name
 
 
 def _with_scales(run: Run) -> Run:

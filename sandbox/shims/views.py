@@ -11,13 +11,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ministack.services import athena as service
 from ministack.services import glue as glue_service
-
-Run = Callable[..., Coroutine[Any, Any, dict[str, Any]]]
 
 _TEXT = re.compile(r"/\* Presto View: (\S+) \*/")
 _DEPTH = 10
@@ -28,14 +25,12 @@ glue: Any = glue_service
 
 def install() -> None:
     """Have views be read by their queries, before these are translated."""
-    athena._run_duckdb = _with_queries(athena._run_duckdb)
+    run = athena._run_duckdb
 
-
-def _with_queries(run: Run) -> Run:
-    async def run_expanded(query: str, database: str, *where: Any) -> dict[str, Any]:
+    async def run_expanded(query: str, database: str, *where: Any) -> Any:
         return await run(expanded(query, database), database, *where)
 
-    return run_expanded
+    athena._run_duckdb = run_expanded
 
 
 def expanded(query: str, database: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
 
-from sandbox.trino.server import CATALOG
+from sandbox.trino.server import CATALOG, OPENER
 
 _USER = "athena"
 _BUSY = (502, 503, 504)
@@ -22,9 +22,6 @@ _BUSY_SECONDS = 0.1
 _NO_NODES, _NODES_SECONDS = "NO_NODES_AVAILABLE", 120
 _SECONDS = 60
 """How long Trino may take for a page; it answers within a second, with an empty one if need be."""
-
-# The user's proxy has no business with loopback
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Statistics = dict[str, Any]
 """Trino's own of a query, such as `physicalInputBytes`."""
@@ -135,7 +132,7 @@ def _call(method: str, url: str, body: bytes | None = None, headers: Mapping[str
     request = urllib.request.Request(url, body, dict(headers or {"X-Trino-User": _USER}), method=method)  # noqa: S310 - http
     while True:
         try:
-            with _OPENER.open(request, timeout=_SECONDS) as response:
+            with OPENER.open(request, timeout=_SECONDS) as response:
                 content = response.read()
         except HTTPError as error:
             if error.code not in _BUSY:

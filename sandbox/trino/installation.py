@@ -147,11 +147,9 @@ def install() -> Installation:
         made, log = Path(scratch, "trino"), folder.parent / "trino.log"
         with java.started(log) as gateway:
             _retrieve(gateway, artifacts(), Path(scratch), log)
-            classes = java.compiled(gateway, [_MAIN])
+            java.compile_jar(gateway, [_MAIN], Path(scratch, "main.jar"))
         lay_out(Path(scratch, "files"), artifacts(), made)
-        with zipfile.ZipFile(made / "lib" / "main.jar", "w") as archive:
-            for name, code in classes.items():
-                archive.writestr(f"{name.replace('.', '/')}.class", code)
+        Path(scratch, "main.jar").rename(made / "lib" / "main.jar")
         made.rename(folder)  # as a whole: what is interrupted leaves nothing that looks like Trino
     return Installation(folder)
 

@@ -24,6 +24,9 @@ LOG = "trino.log"
 ADDRESS = "address"
 """The file in Trino's folder that says where it listens."""
 
+# The user's proxy has no business with loopback
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 _START_SECONDS = 300  # of a machine that does much else
 _POLL_SECONDS = 0.2
 
@@ -139,7 +142,7 @@ class Trino:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                with _OPENER.open(f"{self.address}/v1/info", timeout=5) as answer:
+                with OPENER.open(f"{self.address}/v1/info", timeout=5) as answer:
                     info: dict[str, Any] = json.load(answer)
             except OSError:
                 info = {"starting": True}
@@ -152,10 +155,6 @@ class Trino:
         """End it, whatever it does."""
         self._process.kill()
         self._process.wait()
-
-
-# The user's proxy has no business with loopback
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 
-from sandbox.b3.formats import daily_zip_name
+from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import QUOTES_PATH, Answer, B3Server, Document, PortfolioRequest, SeenRequest
 from sandbox.environment import Sandbox
@@ -105,6 +105,11 @@ class Bench:
     b3: BrokenB3
     shelf: Shelf
 
+    def serve(self, *sessions: date) -> None:
+        """Have B3 serve the files of sessions, with nothing wrong in them."""
+        for session in sessions:
+            self.shelf.files[daily_zip_name(session)] = good_zip(session)
+
     def morning(
         self,
         after: date,
@@ -131,7 +136,7 @@ class Bench:
 
     def wait_for(self, sessions: Sequence[date], before: Sequence[JobRun]) -> list[JobRun]:
         """Wait for the job runs that sessions start, and for every other one that goes on."""
-        return self.pipeline.watch_job_runs(sessions, before, seen=lambda _run: None)
+        return self.pipeline.watch_job_runs(sessions, before)
 
     def lake(self) -> Lake:
         """Look at the lake, whose files and partitions must be the same."""
@@ -156,6 +161,11 @@ class Bench:
         totals = self.pipeline.totals(session)
         assert totals.agree, totals
         return totals.raw_volume
+
+
+def good_zip(session: date) -> bytes:
+    """A session's file."""
+    return zip_file(encode_session(session, MARKET.session(session)), daily_member_name(session))
 
 
 def path_of(session: date) -> str:

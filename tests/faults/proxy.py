@@ -23,7 +23,7 @@ class Proxy:
 
     Attributes:
         forwarded: How often each operation got through.
-        refused: How often each was refused.
+        refused: How often there was each error.
         held: Is set when a call is being held.
     """
 
@@ -32,7 +32,7 @@ class Proxy:
         self.refused: Counter[str] = Counter()
         self.held = threading.Event()
         self._endpoint = endpoint
-        self._refusals: dict[str, tuple[str, int]] = {}
+        self._refusals: list[tuple[str, str]] = []
         self._holding: set[str] = set()
         self._released = threading.Event()
         self._lock = threading.Lock()
@@ -45,9 +45,9 @@ class Proxy:
         """Its address, to go by instead of the emulator's."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def refuse(self, operation: str, code: str, times: int) -> None:
-        """Answer the next calls of an operation with an error."""
-        self._refusals[operation] = (code, times)
+    def refuse(self, about: str, code: str, times: int) -> None:
+        """Answer the next calls that have something in their body with an error."""
+        self._refusals += [(about, code)] * times
 
     def hold(self, operation: str) -> None:
         """Let calls of an operation wait, until the proxy ends."""
@@ -64,18 +64,17 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def error_for(self, operation: str) -> str | None:
+    def error_for(self, operation: str, body: str) -> str | None:
         """The code of the error that a call is to be answered with; None lets it through."""
         if operation in self._holding:
             self.held.set()
             self._released.wait()
             return "InternalServiceException"
         with self._lock:
-            code, left = self._refusals.get(operation, ("", 0))
-            if left:
-                self._refusals[operation] = (code, left - 1)
-                self.refused[operation] += 1
-                return code
+            if refusal := next((each for each in self._refusals if each[0] in body), None):
+                self._refusals.remove(refusal)
+                self.refused[refusal[1]] += 1
+                return refusal[1]
             self.forwarded[operation] += 1
         return None
 
@@ -95,7 +94,7 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            code = proxy.error_for(operation)
+            code = proxy.error_for(operation, body.decode())
             if code is not None:
                 self._answer(400, {"x-amzn-ErrorType": code}, json.dumps({"__type": code}).encode())
                 return

@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from sandbox.pipeline import JobRun
 from scraper.b3.calendar import sessions_between
 from scraper.b3.oddities import TrailerCount
 from scraper.daily.ingest import Outcome, Result
-from tests.faults.bench import MARKET, Bench, Lake, path_of, volume_made
+from tests.faults.bench import MARKET, Bench, Lake, good_zip, path_of, volume_made
 
 pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("faults")]
 
@@ -38,8 +37,8 @@ HTML = b"<!DOCTYPE html><html><body>Em manuten\xe7\xe3o</body></html>"
 MIB = 2**20
 
 
-def good_zip(session: date) -> bytes:
-    return _zipped(session, encode_session(session, MARKET.session(session)))
+def _text(session: date, **form: Any) -> bytes:
+    return encode_session(session, MARKET.session(session), **form)
 
 
 def _zipped(session: date, text: bytes) -> bytes:
@@ -47,19 +46,19 @@ def _zipped(session: date, text: bytes) -> bytes:
 
 
 def _with_trailer(session: date, count: int) -> bytes:
-    *records, trailer, end = encode_session(session, MARKET.session(session)).split(b"\r\n")
+    *records, trailer, end = _text(session).split(b"\r\n")
     return _zipped(
         session, b"\r\n".join([*records, trailer[:31] + f"{count:011d}".encode() + trailer[42:], end])
     )
 
 
 def _with_letters_for_a_price(session: date) -> bytes:
-    header, first, *rest = encode_session(session, MARKET.session(session)).split(b"\r\n")
+    header, first, *rest = _text(session).split(b"\r\n")
     return _zipped(session, b"\r\n".join([header, first[:108] + b"00000000X1234" + first[121:], *rest]))
 
 
 def _without_a_quote(session: date) -> bytes:
-    header, _, *rest = encode_session(session, MARKET.session(session)).split(b"\r\n")
+    header, _, *rest = _text(session).split(b"\r\n")
     return _zipped(session, b"\r\n".join([header, *rest]))
 
 
@@ -67,14 +66,6 @@ def _changed(text: bytes, record: int, first: int, value: bytes) -> bytes:
     """A text with other characters in a record, counted from 1, from a position on."""
     start = (record - 1) * 247 + first - 1
     return text[:start] + value + text[start + len(value) :]
-
-
-def _with_an_unprintable_ticker(session: date) -> bytes:
-    return _zipped(session, _changed(encode_session(session, MARKET.session(session)), 2, 13, b"ZX\x92"))
-
-
-def _with_a_line_end_in_a_name(session: date) -> bytes:
-    return _zipped(session, _changed(encode_session(session, MARKET.session(session)), 2, 28, b"\r\n"))
 
 
 def _bomb(session: date) -> bytes:
@@ -167,10 +158,14 @@ FAULTS: dict[str, Fault] = {
     ),
     "lost line": Fault(answer=_body(_without_a_quote), outcome=Outcome.INVALID, says="TOTAL DE REGISTROS"),
     "ticker that is not printable": Fault(
-        answer=_body(_with_an_unprintable_ticker), outcome=Outcome.INVALID, says="CODNEG"
+        answer=_body(lambda session: _zipped(session, _changed(_text(session), 2, 13, b"ZX\x92"))),
+        outcome=Outcome.INVALID,
+        says="CODNEG",
     ),
     "line end in a record": Fault(
-        answer=_body(_with_a_line_end_in_a_name), outcome=Outcome.INVALID, says="NOMRES"
+        answer=_body(lambda session: _zipped(session, _changed(_text(session), 2, 28, b"\r\n"))),
+        outcome=Outcome.INVALID,
+        says="NOMRES",
     ),
 }
 
@@ -186,10 +181,6 @@ class Oddness:
 
     text: Callable[[date], bytes]
     told: list[str]
-
-
-def _text(session: date, **form: Any) -> bytes:
-    return encode_session(session, MARKET.session(session), **form)
 
 
 UNUSUAL = "Latin-1 bytes and unknown codes"
@@ -233,8 +224,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(bench: Bench) -> Iterator[Story]:
     before = bench.pipeline.job_runs()
-    for session in SESSIONS:
-        bench.shelf.files[daily_zip_name(session)] = good_zip(session)
+    bench.serve(*SESSIONS)
     for name, odd in ACCEPTED.items():
         session = SESSION_OF[name]
         bench.shelf.files[daily_zip_name(session)] = _zipped(session, odd.text(session))
@@ -297,15 +287,14 @@ def test_one_session_s_fault_stops_no_other(story: Story) -> None:
         assert results[f"cotahist {LAST}"].outcome == Outcome.UNCHANGED
 
 
-@pytest.mark.parametrize("name", [*FAULTS, *ACCEPTED])
+@pytest.mark.parametrize("session", SESSIONS)
 def test_after_the_next_morning_the_session_is_there_once_and_whole(
-    bench: Bench, story: Story, name: str
+    bench: Bench, story: Story, session: date
 ) -> None:
-    session = SESSION_OF[name]
     assert story.after_mended.raw[session] == ["daily.parquet"]
     assert story.after_mended.sessions[session] == 1
-    volume = sum((quote.voltot for quote in _unusual(session)), Decimal(0))
-    assert bench.volume_in_every_table(session) == (volume if name == UNUSUAL else volume_made(session))
+    quotes = _unusual(session) if session == SESSION_OF[UNUSUAL] else MARKET.session(session)
+    assert bench.volume_in_every_table(session) == sum(quote.voltot for quote in quotes)
 
 
 def test_nothing_that_was_there_is_taken_or_refined_again(story: Story) -> None:
@@ -353,9 +342,8 @@ def test_a_byte_of_windows_1252_is_the_character_that_it_means_and_an_impossible
 
 
 def test_a_firewall_is_no_absence_and_the_next_morning_has_all(bench: Bench, story: Story) -> None:
-    days = sessions_between(date(2025, 5, 12), date(2025, 5, 16))
-    for day in days:
-        bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    days = sessions_between(date(2025, 5, 12), date(2025, 5, 15))
+    bench.serve(*days)
     bench.b3.faults[path_of(days[-1])] = REQUEST_REJECTED
     bench.b3.faults[path_of(days[0])] = bench.b3.faults[path_of(days[1])] = Answer(body=HTML)
     before = bench.pipeline.job_runs()
@@ -383,8 +371,7 @@ def test_a_b3_that_is_down_changes_nothing(bench: Bench, story: Story) -> None:
 
 def test_an_outage_of_five_days_is_caught_up_by_one_morning(bench: Bench) -> None:
     days = sessions_between(date(2025, 4, 1), date(2025, 4, 8))[:5]
-    for day in days:
-        bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    bench.serve(*days)
     bench.b3.faults[QUOTES_PATH] = Answer(status=503)
     before = bench.pipeline.job_runs()
     for day in days:
@@ -405,7 +392,7 @@ def test_a_file_that_comes_at_nine_is_taken_at_nine(bench: Bench) -> None:
     day = date(2025, 4, 9)
     before = bench.pipeline.job_runs()
     assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NOT_YET_PUBLISHED
-    bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    bench.serve(day)
     assert bench.morning(day, hour=9)[f"cotahist {day}"].outcome == Outcome.NEW
     assert bench.morning(day, hour=11)[f"cotahist {day}"].outcome == Outcome.UNCHANGED
     (run,) = bench.wait_for([day], before)
@@ -435,7 +422,7 @@ def test_a_file_that_b3_corrects_replaces_the_session_and_what_it_takes_back_is_
 
 def test_a_holiday_that_the_calendar_does_not_know_is_no_error_and_leaves_no_trace(bench: Bench) -> None:
     day, next_day = date(2025, 4, 14), date(2025, 4, 15)
-    bench.shelf.files[daily_zip_name(next_day)] = good_zip(next_day)
+    bench.serve(next_day)
     before = bench.pipeline.job_runs()
     assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NOT_YET_PUBLISHED
     results = bench.morning(next_day, lookback=2)
@@ -450,8 +437,7 @@ def test_a_holiday_that_the_calendar_does_not_know_is_no_error_and_leaves_no_tra
 def test_a_session_on_what_the_calendar_takes_for_a_holiday_is_in_the_lake(bench: Bench) -> None:
     holiday, next_session = date(2025, 4, 18), date(2025, 4, 22)  # Good Friday; Monday is Tiradentes
     assert holiday not in sessions_between(holiday, holiday)
-    for day in (holiday, next_session):
-        bench.shelf.files[daily_zip_name(day)] = good_zip(day)
+    bench.serve(holiday, next_session)
     before = bench.pipeline.job_runs()
     results = bench.morning(next_session, lookback=3)
     assert results[f"cotahist {holiday}"].outcome == Outcome.NEW
@@ -519,11 +505,8 @@ def test_a_portfolio_s_fault_costs_no_quote_and_no_row_gets_a_portfolio_of_anoth
     says: str | None,
     consulted: str | None,
 ) -> None:
-    bench.shelf.files[daily_zip_name(day)] = good_zip(day)
-    if portfolio is None:
-        bench.b3.faults[PORTFOLIO_PATH] = Answer(status=503)
-    else:
-        bench.b3.faults[PORTFOLIO_PATH] = Answer(body=portfolio(day))
+    bench.serve(day)
+    bench.b3.faults[PORTFOLIO_PATH] = Answer(body=portfolio(day)) if portfolio else Answer(status=503)
     before = bench.pipeline.job_runs()
     results = bench.morning(day, indices=("IBOV",))
     bench.b3.faults.clear()

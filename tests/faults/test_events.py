@@ -15,9 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sandbox.b3.formats import daily_member_name, daily_zip_name, encode_session, zip_file
 from scraper.daily.ingest import Outcome
-from tests.faults.bench import MARKET, Bench, volume_made
+from tests.faults.bench import Bench, volume_made
 from tests.faults.proxy import Proxy
 
 pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("events")]
@@ -25,15 +24,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.sandbox, pytest.mark.xdist_group("
 _SECONDS = 240
 
 
-def _serve(bench: Bench, *days: date) -> None:
-    for day in days:
-        text = encode_session(day, MARKET.session(day))
-        bench.shelf.files[daily_zip_name(day)] = zip_file(text, daily_member_name(day))
-
-
 def _take(bench: Bench, *days: date) -> None:
     """Ingest sessions and wait until the job has refined them."""
-    _serve(bench, *days)
+    bench.serve(*days)
     before = bench.pipeline.job_runs()
     for day in days:
         assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NEW
@@ -151,31 +144,31 @@ def _starter_through(bench: Bench, proxy: Proxy) -> Iterator[None]:
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
-@pytest.mark.parametrize(
-    ("day", "code", "times"),
-    [
-        pytest.param(date(2025, 6, 5), "ThrottlingException", 3, id="throttled"),
-        pytest.param(date(2025, 6, 6), "ConcurrentRunsExceededException", 2, id="too many runs"),
-        pytest.param(date(2025, 6, 9), "ResourceNumberLimitExceededException", 2, id="out of capacity"),
-    ],
-)
-def test_a_starter_that_glue_refuses_for_a_while_starts_the_run_in_the_end(
-    bench: Bench, day: date, code: str, times: int
-) -> None:
+REFUSALS = {
+    date(2025, 6, 5): ("ThrottlingException", 3),
+    date(2025, 6, 6): ("ConcurrentRunsExceededException", 2),
+    date(2025, 6, 9): ("ResourceNumberLimitExceededException", 2),
+}
+"""How often Glue refuses to start the run of a session, and why: throttled, too many runs, no capacity."""
+
+
+def test_a_starter_that_glue_refuses_for_a_while_starts_the_run_in_the_end(bench: Bench) -> None:
     with Proxy(bench.sandbox.aws.endpoint) as proxy, _starter_through(bench, proxy):
-        proxy.refuse("StartJobRun", code, times)
-        _take(bench, day)
-        assert (proxy.refused["StartJobRun"], proxy.forwarded["StartJobRun"]) == (times, 1)
-    _is_whole(bench, day)
+        for day, (code, times) in REFUSALS.items():
+            proxy.refuse(str(day), code, times)
+        _take(bench, *REFUSALS)
+        assert proxy.refused == dict(REFUSALS.values())
+        assert proxy.forwarded == {"StartJobRun": len(REFUSALS)}
+    _is_whole(bench, *REFUSALS)
 
 
 def test_an_event_that_glue_never_takes_waits_on_the_dead_letter_queue_and_loses_nothing(
     bench: Bench,
 ) -> None:
     day, names = date(2025, 6, 10), bench.sandbox.deployment
-    _serve(bench, day)
+    bench.serve(day)
     with Proxy(bench.sandbox.aws.endpoint) as proxy, _starter_through(bench, proxy):
-        proxy.refuse("StartJobRun", "ResourceNumberLimitExceededException", 1_000)
+        proxy.refuse(str(day), "ResourceNumberLimitExceededException", 1_000)
         assert bench.morning(day)[f"cotahist {day}"].outcome == Outcome.NEW
         queue = boto3.client("sqs")
         deadline = time.monotonic() + _SECONDS

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from sandbox.arguments import SCRIPT
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.server import (
@@ -38,10 +42,17 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 SESSIONS = (date(2025, 3, 12), date(2025, 3, 13))
-MORNING_AFTER = datetime(2025, 3, 14, 10, 0, tzinfo=UTC)  # 07:00 in São Paulo
 MARKET = SimulatedMarket(seed=7, tickers=40, quotes=300)
 
 _ports: list[int] = []
+
+
+def morning_after(session: date) -> datetime:
+    """07:00 in São Paulo on the day after a session; 08:00 in a summer before 2019."""
+    return datetime.combine(session + timedelta(days=1), time(10), UTC)
+
+
+MORNING_AFTER = morning_after(SESSIONS[-1])
 
 
 class ChangingSource:
@@ -53,6 +64,15 @@ class ChangingSource:
     def __init__(self, source: Source) -> None:
         self.now = source
         self.actions: ActionsSource | None = None
+
+    @contextmanager
+    def serving(self, source: Source) -> Iterator[None]:
+        """Have it serve another source meanwhile."""
+        served, self.now = self.now, source
+        try:
+            yield
+        finally:
+            self.now = served
 
     def quotes(self, name: str) -> Document | None:
         return self.now.quotes(name)
@@ -100,6 +120,25 @@ def port_for_b3() -> int:
 
 
 @contextmanager
+def started(
+    folder: Path,
+    b3: B3Server,
+    environment: pytest.MonkeyPatch,
+    *,
+    lookback: int = len(SESSIONS),
+    job: str = SCRIPT,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Sandbox]:
+    """A sandbox to which the environment leads; its arguments are those of `sandbox.environment.start`."""
+    # Until an event that failed is tried again, which on AWS takes minutes
+    environment.setenv("LAMBDA_ASYNC_RETRY_BASE_SECONDS", "0.1")
+    show = Show(StringIO())
+    with start(folder, b3=b3, lookback=lookback, show=show, job=job, settings=settings) as sandbox:
+        lead_to(sandbox.aws, environment)
+        yield sandbox
+
+
+@contextmanager
 def deploying(folder: Path) -> Iterator[Deployed]:
     """The stack, deployed, with `SESSIONS` taken from the simulated market by one firing of the schedule.
 
@@ -107,15 +146,12 @@ def deploying(folder: Path) -> Iterator[Deployed]:
         folder: An empty folder.
     """
     b3 = ChangingSource(SimulatedSource(SESSIONS, MARKET))
-    with (
-        B3Server(b3, port=port_for_b3()) as server,
-        start(folder, b3=server, lookback=len(SESSIONS), show=Show(StringIO())) as sandbox,
-    ):
+    with B3Server(b3, port=port_for_b3()) as server, ExitStack() as running:
         with pytest.MonkeyPatch.context() as environment:
-            lead_to(sandbox.aws, environment)
+            sandbox = running.enter_context(started(folder, server, environment))
             pipeline = Pipeline(sandbox.deployment)
             files = pipeline.fire(pipeline.schedule(), MORNING_AFTER)
-            job_runs = pipeline.watch_job_runs(SESSIONS, before=[], seen=lambda _run: None)
+            job_runs = pipeline.watch_job_runs(SESSIONS, before=[])
             sandbox.refresh_lake()
         yield Deployed(
             sandbox=sandbox, pipeline=pipeline, b3=b3, server=server, files=files, job_runs=job_runs
@@ -148,7 +184,12 @@ def remove_sessions(deployed: Deployed, sessions: Iterable[date]) -> None:
         pages = glue.get_paginator("get_partitions").paginate(
             DatabaseName=database, TableName=table, ExcludeColumnSchema=True
         )
+        there = [partition["Values"] for page in pages for partition in page["Partitions"]]
         # One by one: MiniStack has no BatchDeletePartition
-        for values in [partition["Values"] for page in pages for partition in page["Partitions"]]:
-            if values[0] in days:
-                glue.delete_partition(DatabaseName=database, TableName=table, PartitionValues=values)
+        delete = partial(glue.delete_partition, DatabaseName=database, TableName=table)
+        with ThreadPoolExecutor(4) as threads:
+            deleted = [
+                threads.submit(delete, PartitionValues=values) for values in there if values[0] in days
+            ]
+        for each in deleted:
+            each.result()

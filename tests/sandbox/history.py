@@ -22,16 +22,12 @@ from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
 
 def load(deployed: Deployed, sessions: Sequence[date]) -> None:
     """Load these sessions, all of its market and before those that it has, into the compact table."""
-    names = deployed.sandbox.deployment
-    served, deployed.b3.now = deployed.b3.now, SimulatedSource([*sessions, *SESSIONS], MARKET)
-    settings = boto3.client("lambda").get_function_configuration(FunctionName=names.backfill_function)
     days = ["--from", str(sessions[0]), "--to", str(sessions[-1])]
-    try:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("QUOTES_BASE_URL", settings["Environment"]["Variables"]["QUOTES_BASE_URL"])
-            assert main(["backfill", *days, "--compact-only", "--stack", names.work_group]) == DONE
-    finally:
-        deployed.b3.now = served
+    source = SimulatedSource([*sessions, *SESSIONS], MARKET)
+    with deployed.b3.serving(source), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("QUOTES_BASE_URL", deployed.server.base_url)
+        command = ["backfill", *days, "--compact-only", "--stack"]
+        assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
 
 
 @contextmanager
@@ -62,15 +58,12 @@ def ask_for_actions(deployed: Deployed, source: ActionsSource) -> None:
 
 def ask_for_levels(deployed: Deployed, sessions: Sequence[date]) -> None:
     """Have the levels of its index, of these sessions of its market, in the raw bucket."""
-    served, deployed.b3.now = deployed.b3.now, SimulatedSource(sessions, MARKET)
     years = ["--from", str(sessions[0].year), "--to", str(sessions[-1].year)]
-    try:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
-            command = ["backfill", "--index-levels", *years, "--refresh", "--stack"]
-            assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
-    finally:
-        deployed.b3.now = served
+    source = SimulatedSource(sessions, MARKET)
+    with deployed.b3.serving(source), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("INDEX_BASE_URL", deployed.server.base_url)
+        command = ["backfill", "--index-levels", *years, "--refresh", "--stack"]
+        assert main([*command, deployed.sandbox.deployment.work_group]) == DONE
 
 
 @contextmanager

@@ -11,11 +11,10 @@ from typing import cast
 
 import pytest
 
-from sandbox.answers import SHOWN, ask
+from sandbox.answers import ask
 from sandbox.console import Show
 from sandbox.pipeline import Pipeline, QueryResult, StageError
 from scraper.b3.calendar import sessions_before
-from tests.sandbox.deployed import Deployed
 
 MOST_TRADED = "Most traded stocks of a session"
 MOVERS = "Top gainers and losers of a session"
@@ -142,11 +141,3 @@ def test_a_query_that_fails_is_told_and_the_others_answer_before_the_run_fails()
     assert "failed: Athena: no such column" in out.getvalue()
     assert out.getvalue().count(MOST_TRADED) == 2  # its line, and its table's heading
     assert "SELECT 1" in failure.value.details
-
-
-@pytest.mark.sandbox
-@pytest.mark.xdist_group("sandbox")
-def test_the_queries_that_are_shown_are_queries_of_the_stack(in_sandbox: Deployed) -> None:
-    out = StringIO()
-    ask(in_sandbox.pipeline, Show(out), engine="DuckDB")
-    assert {*SHOWN} <= {*out.getvalue().splitlines()}

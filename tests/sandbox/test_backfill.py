@@ -11,13 +11,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from functools import partial
 
 import boto3
 import pytest
 
+import operating.backfill
 from sandbox.b3.sources import SimulatedSource
+from sandbox.pipeline import JobRun
 from scraper.__main__ import DONE, main
+from scraper.history.handler import invoke
 from tests.leading import lead_to
 from tests.sandbox.deployed import MARKET, Deployed, quotes_of, remove_sessions
 
@@ -33,7 +36,7 @@ class Backfilled:
     """The pipeline after the daily session and the history before it, and the job runs that they started."""
 
     deployed: Deployed
-    job_runs: list[dict[str, Any]]
+    job_runs: list[JobRun]
 
     @property
     def raw_bucket(self) -> str:
@@ -48,30 +51,20 @@ class Backfilled:
 @pytest.fixture(scope="module")
 def backfilled(deployed: Deployed) -> Iterator[Backfilled]:
     """History is loaded while the job refines the daily session."""
-    names = deployed.sandbox.deployment
-    served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, DAILY], MARKET)
-    with pytest.MonkeyPatch.context() as environment:
+    names, source = deployed.sandbox.deployment, SimulatedSource([*HISTORY, DAILY], MARKET)
+    with deployed.b3.serving(source), pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
-        functions = boto3.client("lambda")
-        settings = functions.get_function_configuration(FunctionName=names.backfill_function)["Environment"]
-        environment.setenv("QUOTES_BASE_URL", settings["Variables"]["QUOTES_BASE_URL"])
-        before = {run["Id"] for run in job_runs(deployed)}
-        runs_before = deployed.pipeline.job_runs()
-        functions.invoke(
+        environment.setenv("QUOTES_BASE_URL", deployed.server.base_url)
+        environment.setattr(operating.backfill, "invoke", partial(invoke, poll_seconds=0.2))
+        before = deployed.pipeline.job_runs()
+        boto3.client("lambda").invoke(
             FunctionName=names.scraper_function, Payload=json.dumps({"date": str(DAILY)}).encode()
         )
         assert main([*COMMAND, "--stack", names.work_group]) == DONE
-        deployed.pipeline.watch_job_runs([DAILY], runs_before, seen=lambda _run: None)
-        runs = [run for run in job_runs(deployed) if run["Id"] not in before]
+        deployed.pipeline.watch_job_runs([DAILY], before)
+        runs = [run for run in deployed.pipeline.job_runs() if run not in before]
         yield Backfilled(deployed=deployed, job_runs=runs)
         remove_sessions(deployed, [*HISTORY, DAILY])
-    deployed.b3.now = served
-
-
-def job_runs(deployed: Deployed) -> list[dict[str, Any]]:
-    pages = boto3.client("glue").get_paginator("get_job_runs")
-    name = deployed.sandbox.deployment.glue_job_name
-    return [dict(run) for page in pages.paginate(JobName=name) for run in page["JobRuns"]]
 
 
 def keys(bucket: str, prefix: str) -> list[str]:
@@ -80,16 +73,10 @@ def keys(bucket: str, prefix: str) -> list[str]:
 
 
 def test_loading_history_next_to_a_daily_session_starts_exactly_two_runs(backfilled: Backfilled) -> None:
-    dates = ("--trade_date", "--start_date", "--end_date")
-    started = [
-        {name: value for name, value in run["Arguments"].items() if name in dates}
-        for run in backfilled.job_runs
+    assert sorted((run.arguments, run.state) for run in backfilled.job_runs) == [
+        ("--start_date 2024-03-04 --end_date 2024-03-08", "SUCCEEDED"),
+        ("--trade_date 2024-03-11", "SUCCEEDED"),
     ]
-    assert sorted(started, key=len) == [
-        {"--trade_date": "2024-03-11"},
-        {"--start_date": "2024-03-04", "--end_date": "2024-03-08"},
-    ]
-    assert {run["JobRunState"] for run in backfilled.job_runs} == {"SUCCEEDED"}
 
 
 def test_a_partition_has_one_file_and_the_daily_one_wins(backfilled: Backfilled) -> None:
@@ -119,7 +106,7 @@ def test_the_partitions_of_history_are_its_folders(backfilled: Backfilled) -> No
 
 def test_the_function_loads_what_the_command_line_loads(backfilled: Backfilled) -> None:
     """Deployed with its own role, bundle and layer, in a process of its own."""
-    runs = len(job_runs(backfilled.deployed))
+    runs = backfilled.deployed.pipeline.job_runs()
     sessions = keys(backfilled.raw_bucket, "raw/")
     assert backfilled.command("--via", "lambda", "--refresh") == DONE
     s3 = boto3.client("s3")
@@ -129,7 +116,7 @@ def test_the_function_loads_what_the_command_line_loads(backfilled: Backfilled) 
     # The same bytes, so nothing was written, and there is nothing to refine
     assert (manifest["written"], manifest["unchanged"], manifest["to_refine"]) == (0, len(HISTORY), None)
     assert keys(backfilled.raw_bucket, "raw/") == sessions
-    assert len(job_runs(backfilled.deployed)) == runs
+    assert backfilled.deployed.pipeline.job_runs() == runs
 
 
 def test_what_is_loaded_is_not_loaded_twice(

@@ -153,7 +153,7 @@ class TestDeployed:
             pipeline = Pipeline(sandbox.deployment)
             assert boto3.client("s3").list_objects_v2(Bucket=sandbox.deployment.raw_bucket)["KeyCount"] == 0
             files = pipeline.fire(pipeline.schedule(), MORNING_AFTER)
-            runs = pipeline.watch_job_runs(SESSIONS[-1:], before=[], seen=lambda _run: None)
+            runs = pipeline.watch_job_runs(SESSIONS[-1:], before=[])
         assert {file["outcome"] for file in files if file["source"] == "cotahist"} == {"new"}
         assert {run.state for run in runs} == {"SUCCEEDED"}
         assert "as an earlier run has deployed it" in begun[1].getvalue()

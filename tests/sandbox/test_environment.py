@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -18,7 +16,7 @@ from sandbox.b3.market import SimulatedMarket
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
 from sandbox.environment import _emulator, b3_server, prepare_folder
-from sandbox.ministack import REPOSITORY, MiniStack
+from sandbox.ministack import MiniStack
 from sandbox.request import Request
 
 WEDNESDAY, THURSDAY = date(2025, 3, 12), date(2025, 3, 13)
@@ -83,18 +81,6 @@ def test_b3_is_served_where_it_was_the_last_time(tmp_path: Path) -> None:
 def test_b3_itself_needs_no_server(tmp_path: Path) -> None:
     with b3_server(None, tmp_path) as b3:
         assert b3 is None
-
-
-def test_the_command_line_refuses_a_day_without_session_and_says_which_to_ask_for() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "run", "--date", "2025-03-04"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "FAILED  Tuesday 2025-03-04 is no session, the last before it is 2025-02-28" in done.stdout
 
 
 def test_a_stack_that_a_run_was_deploying_when_it_ended_is_begun_anew(tmp_path: Path) -> None:

@@ -7,18 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
-import boto3
 import pytest
 
 from sandbox import __main__, commands, environment, kept
+from sandbox.arguments import SIMULATED
 from sandbox.console import Show
 from sandbox.kept import KeptLake, NoLakeError, execute
 from sandbox.ministack import MARK, REPOSITORY, MiniStack
+from sandbox.request import Request
 from tests.sandbox.deployed import SESSIONS, Deployed
 
 Executed = list[tuple[Sequence[str], Mapping[str, str]]]
@@ -61,13 +63,7 @@ def test_a_command_finds_what_was_kept_and_aws_ends_with_it(
 ) -> None:
     folder = keep_lake(home, "simulated", 2)
     with MiniStack.start(folder / "aws") as aws:
-        boto3.client(
-            "s3",
-            endpoint_url=aws.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        ).create_bucket(Bucket="kept-bucket")
+        aws.client("s3").create_bucket(Bucket="kept-bucket")
     monkeypatch.setenv("AWS_PROFILE", "one-of-the-users")
     monkeypatch.setattr(sys, "argv", ["sandbox", "exec", "--", sys.executable, "-c", BUCKETS])
     assert __main__.main() == 0
@@ -150,6 +146,21 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
     return given
 
 
+@pytest.fixture(scope="module")
+def enough(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home with a lake of as many sessions as any command needs, on which a sandbox is up."""
+    home = tmp_path_factory.mktemp("enough")
+    with MiniStack.start(keep_lake(home, "simulated", commands.NOTEBOOK_SESSIONS) / "aws"):
+        yield home
+
+
+@pytest.fixture
+def lake_of_enough(enough: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (environment, kept):
+        monkeypatch.setattr(module, "HOME", enough)
+
+
+@pytest.mark.usefixtures("lake_of_enough")
 @pytest.mark.parametrize(
     ("command", "runs"),
     [
@@ -161,18 +172,17 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Executed:
     ],
 )
 def test_report_and_pictures_are_names_for_modules_with_arguments_passed_on(
-    home: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch, command: list[str], runs: list[str]
+    executed: Executed, monkeypatch: pytest.MonkeyPatch, command: list[str], runs: list[str]
 ) -> None:
-    keep_lake(home, "simulated", 64)
     monkeypatch.setattr(sys, "argv", ["sandbox", *command])
     assert __main__.main() == 0
     assert [command for command, _ in executed] == [[sys.executable, "-m", *runs]]
 
 
+@pytest.mark.usefixtures("lake_of_enough")
 def test_the_notebook_is_told_its_language_by_the_environment(
-    home: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch
+    executed: Executed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep_lake(home, "simulated", 64)
     monkeypatch.delenv("LANGUAGE", raising=False)
     for arguments in (["--language", "pt"], []):
         monkeypatch.setattr(sys, "argv", ["sandbox", "notebook", *arguments])
@@ -180,12 +190,12 @@ def test_the_notebook_is_told_its_language_by_the_environment(
     assert [environment.get("LANGUAGE") for _, environment in executed] == ["pt", None]
 
 
+@pytest.mark.usefixtures("lake_of_enough")
 @pytest.mark.parametrize(("user", "is_let"), [(0, True), (1000, False)])
 def test_the_notebook_lets_nobody_but_root_be_root(
-    home: Path, executed: Executed, monkeypatch: pytest.MonkeyPatch, user: int, is_let: bool
+    executed: Executed, monkeypatch: pytest.MonkeyPatch, user: int, is_let: bool
 ) -> None:
     """JupyterLab does not start for root unless it is told to, and in a container there is nobody else."""
-    keep_lake(home, "simulated", 64)
     monkeypatch.setattr("os.geteuid", lambda: user)
     monkeypatch.setattr(sys, "argv", ["sandbox", "notebook"])
     assert __main__.main() == 0
@@ -206,8 +216,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     """What the pipeline is asked to run; it does not."""
     asked: list[dict[str, object]] = []
 
-    def run(_show: Show, **request: object) -> int:
-        asked.append(request)
+    def run(request: partial[Request], _show: Show) -> int:
+        assert request.args == (SIMULATED,)
+        asked.append(request.keywords)
         return 7
 
     monkeypatch.setattr(commands, "_run_pipeline", run)

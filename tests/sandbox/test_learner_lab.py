@@ -149,13 +149,10 @@ class TestAccount:
             "Outputs": {"ScraperFunction": {"Value": "scraper"}},
         }
         cloudformation.create_stack(StackName="second", TemplateBody=json.dumps(template))
-        while _status(cloudformation, "second").endswith("_IN_PROGRESS"):
-            time.sleep(0.05)
+        _end_of_work(cloudformation, "second")
         lab.make_asset_bucket()
         assert lab.remove_asset_bucket() == "stays: second needs what is in it"
-        cloudformation.delete_stack(StackName="second")
-        while _status(cloudformation, "second"):
-            time.sleep(0.05)
+        _delete(cloudformation, "second")
         assert lab.remove_asset_bucket() == "deleted"
 
     def test_the_database_goes_if_the_job_made_it_and_nothing_else_is_in_it(
@@ -182,14 +179,23 @@ def _failed(aws: MiniStack, resource: dict[str, Any]) -> str:
         Capabilities=["CAPABILITY_NAMED_IAM"],
         OnFailure="DO_NOTHING",
     )
-    while (status := _status(cloudformation, "mine")).endswith("_IN_PROGRESS"):
-        time.sleep(0.05)
-    assert status == "CREATE_FAILED"
+    assert _end_of_work(cloudformation, "mine") == "CREATE_FAILED"
     events = cloudformation.describe_stack_events(StackName="mine")["StackEvents"]
-    cloudformation.delete_stack(StackName="mine")
-    while _status(cloudformation, "mine"):
-        time.sleep(0.05)
+    _delete(cloudformation, "mine")
     return " ".join(event.get("ResourceStatusReason", "") for event in events)
+
+
+def _end_of_work(cloudformation: Any, name: str) -> str:
+    """A stack's status when nobody is at work on it any more."""
+    while (status := _status(cloudformation, name)).endswith("_IN_PROGRESS"):
+        time.sleep(0.05)
+    return status
+
+
+def _delete(cloudformation: Any, name: str) -> None:
+    cloudformation.delete_stack(StackName=name)
+    while _status(cloudformation, name):
+        time.sleep(0.05)
 
 
 def _status(cloudformation: Any, name: str) -> str:
@@ -268,7 +274,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
             "index_base_url": b3.base_url,
             "lookback_sessions": "1",
         }
-        refused = _refused(aws, folder / "default", b3_settings)
+        refused = _refused(aws, folder / "default")
         before = _whole_account()
         arguments = [word for name, value in b3_settings.items() for word in ("-c", f"{name}={value}")]
         arguments += ["--output", str(folder / "cdk.out")]
@@ -289,16 +295,13 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
         )
 
 
-def _refused(aws: MiniStack, folder: Path, settings: dict[str, str]) -> str:
-    """Deploy the stack as it is in an account of one's own."""
+def _refused(aws: MiniStack, folder: Path) -> str:
+    """What a deployment begins with in an account of one's own."""
     folder.mkdir()
     with pytest.raises(DeployError) as refused:
-        Cdk(aws, folder).deploy(settings, lambda _: None)
+        Cdk(aws, folder)._prepare(with_roles=True)
     said = f"{refused.value}\n{(folder / 'cdk-bootstrap.log').read_text()}"
-    cloudformation = aws.client("cloudformation")
-    cloudformation.delete_stack(StackName="CDKToolkit")
-    while _status(cloudformation, "CDKToolkit"):
-        time.sleep(0.1)
+    _delete(aws.client("cloudformation"), "CDKToolkit")
     return said
 
 
@@ -312,11 +315,7 @@ def _command(*words: str) -> str:
 def _look(said: str, run_of: Callable[[Pipeline], str]) -> Seen:
     names = Deployment.from_outputs(outputs(STACK))
     pipeline = Pipeline(names)
-    run = run_of(pipeline)
-    deadline = time.monotonic() + 300
-    while not (ended := next(each for each in pipeline.job_runs() if each.id == run)).has_ended:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    ended = pipeline.watch(run_of(pipeline))
     (session,) = pipeline.raw_sessions()
     functions = boto3.client("lambda").list_functions()["Functions"]
     schedule = boto3.client("scheduler").get_schedule(Name=names.schedule_name)

@@ -27,10 +27,6 @@ Resources:
 """
 
 
-def enter(aws: MiniStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    lead_to(aws, monkeypatch)
-
-
 def test_nothing_is_left_after_an_emulator_without_a_folder() -> None:
     with MiniStack.start() as aws:
         assert aws.log.exists()
@@ -74,7 +70,7 @@ def test_what_was_deployed_and_stored_outlives_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with MiniStack.start(tmp_path) as aws:
-        enter(aws, monkeypatch)
+        lead_to(aws, monkeypatch)
         s3, athena = boto3.client("s3"), boto3.client("athena")
         for bucket in ("results", "kept"):
             s3.create_bucket(Bucket=bucket)
@@ -87,7 +83,7 @@ def test_what_was_deployed_and_stored_outlives_a_restart(
         athena.start_query_execution(QueryString="SELECT DATE '2024-11-08', 1.10", WorkGroup="kept")
 
     with MiniStack.start(tmp_path) as aws:
-        enter(aws, monkeypatch)
+        lead_to(aws, monkeypatch)
         s3, athena = boto3.client("s3"), boto3.client("athena")
         bodies = [
             s3.get_object(Bucket="kept", Key="a/b", VersionId=version)["Body"].read() for version in versions

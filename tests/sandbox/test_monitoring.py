@@ -11,17 +11,13 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from operating.stack import outputs
 from scraper.runtime.metrics import Metric
 from tests.sandbox.deployed import MORNING_AFTER, SESSIONS, Deployed
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
 STACK = "BovespaPipeline"
-
-
-def output(name: str) -> str:
-    (stack,) = boto3.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}[name]
 
 
 def printed_by(function: str) -> list[dict[str, Any]]:
@@ -79,7 +75,7 @@ def inbox(in_sandbox: Deployed) -> Iterator[str]:
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     subscription = sns.subscribe(
-        TopicArn=output("AlarmTopic"), Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
+        TopicArn=outputs(STACK)["AlarmTopic"], Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]
     yield queue
     sns.unsubscribe(SubscriptionArn=subscription)
@@ -119,5 +115,5 @@ def test_an_alarm_is_told_with_what_to_do(inbox: str) -> None:
 
 
 def test_the_dashboard_is_there(in_sandbox: Deployed) -> None:
-    dashboard = boto3.client("cloudwatch").get_dashboard(DashboardName=output("Dashboard"))
+    dashboard = boto3.client("cloudwatch").get_dashboard(DashboardName=outputs(STACK)["Dashboard"])
     assert len(json.loads(dashboard["DashboardBody"])["widgets"]) == 13

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -206,13 +207,17 @@ class Year:
     lake: Lake
     folders: dict[Table, Path]
     objects: dict[Table, list[Path]]
+    _expected: dict[tuple[str, bool], pd.DataFrame] = field(default_factory=dict)
 
     def values(self, stem: str, *, prepared: bool) -> Values:
         return PREPARED[stem] if prepared else _defaults(self.lake, QUERIES[stem])
 
-    def expected(self, stem: str, values: Values) -> pd.DataFrame:
-        frame: pd.DataFrame = getattr(answers, stem)(self.lake, **values)
-        return frame
+    def expected(self, stem: str, *, prepared: bool) -> pd.DataFrame:
+        """The answer, worked out once: several tests ask for it."""
+        if (stem, prepared) not in self._expected:
+            values = self.values(stem, prepared=prepared)
+            self._expected[stem, prepared] = getattr(answers, stem)(self.lake, **values)
+        return self._expected[stem, prepared]
 
 
 def year_of(sandbox: Sandbox) -> Year:
@@ -338,18 +343,17 @@ def test_a_saved_query_answers_of_the_last_session(year: Year, stem: str) -> Non
     columns, rows = found(year.pipeline.query(year.saved[QUERIES[stem].name]))
 
     assert rows or stem in MAY_BE_EMPTY
-    assert difference(columns, rows, year.expected(stem, year.values(stem, prepared=False))) == ""
+    assert difference(columns, rows, year.expected(stem, prepared=False)) == ""
 
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_prepared_statement_answers_of_what_it_is_asked(year: Year, stem: str) -> None:
-    values = year.values(stem, prepared=True)
-    using = ", ".join(literal(value) for value in values.values())
+    using = ", ".join(map(literal, year.values(stem, prepared=True).values()))
 
     columns, rows = found(year.pipeline.query(f"EXECUTE {stem} USING {using}"))
 
     assert rows or stem in MAY_BE_EMPTY
-    assert difference(columns, rows, year.expected(stem, values)) == ""
+    assert difference(columns, rows, year.expected(stem, prepared=True)) == ""
 
 
 def needed(lake: Lake, stem: str, values: Values, *, prepared: bool) -> dict[Table, list[date]]:
@@ -418,7 +422,7 @@ class Engine:
     """
 
     def __init__(self, folders: dict[Table, Path], objects: dict[Table, list[Path]], scratch: Path) -> None:
-        self._objects = objects
+        self._folders, self._objects = folders, objects
         self._files: dict[Table, list[Path]] = {}
         self._not_parquet: dict[Path, Path] = {}
         self._of_no_session: dict[Table, Path] = {}
@@ -457,15 +461,14 @@ class Engine:
                 f'CREATE VIEW "default"."{MEMBERS[1]}$partitions" (trade_date) AS VALUES {days}'
             )
             connection.execute(f'CREATE TABLE "{REVISIONS[0]}"."{REVISIONS[1]}" (trade_date date)')
-            for table, files in self._files.items():
+            for table in (table for table in self._files if table[1] in sql):
                 left = set(readable.get(table, []))
-                paths = [file if file in left else self._not_parquet[file] for file in files]
+                paths = [file if file in left else self._not_parquet[file] for file in self._files[table]]
                 connection.execute(_view(table, [self._of_no_session[table], *paths]))
             for (database, name), paths in self._objects.items():
                 names = [str(path) for path in paths]
                 connection.execute(f'CREATE VIEW "{database}"."{name}" AS FROM read_parquet({names})')
-            (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
-            result = connection.execute(translated)
+            result = connection.execute(_translated(sql))
             names = [name for name, *_ in result.description or []]
             return names, [[_text(value) for value in row] for row in result.fetchall()]
 
@@ -475,8 +478,8 @@ class Engine:
 
     def files(self, table: Table, day: date, ticker: str | None) -> list[Path]:
         """A table's files of a session; of a ticker, where there is one for each."""
-        folders = [f"trade_date={day}", *([f"ticker={ticker}"] if table == WIDE else [])]
-        return [file for file in self._files[table] if set(folders) <= set(file.parts)]
+        folder = self._folders[table] / f"trade_date={day}"
+        return sorted((folder / f"ticker={ticker}" if table == WIDE else folder).glob("*.parquet"))
 
 
 def _view(table: Table, files: list[Path]) -> str:
@@ -484,6 +487,12 @@ def _view(table: Table, files: list[Path]) -> str:
     names = [str(file) for file in files]
     read = f"read_parquet({names}, hive_partitioning = true, hive_types = {keys})"
     return f'CREATE VIEW "{table[0]}"."{table[1]}" AS FROM {read}'
+
+
+@cache
+def _translated(sql: str) -> str:
+    (translated,) = sqlglot.transpile(sql, read="athena", write="duckdb")
+    return translated
 
 
 def _text(value: Any) -> str | None:
@@ -514,7 +523,7 @@ def test_a_query_opens_the_files_of_the_sessions_that_it_needs_and_no_other(
     columns, rows = engine.answer(sql, readable)
 
     assert rows or stem in MAY_BE_EMPTY
-    assert difference(columns, rows, year.expected(stem, values)) == ""
+    assert difference(columns, rows, year.expected(stem, prepared=prepared)) == ""
     for table, files in readable.items():
         oldest = min(files)
         with pytest.raises(duckdb.Error, match="Parquet"):

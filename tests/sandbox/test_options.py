@@ -10,8 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
-from io import StringIO
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,36 +20,28 @@ import pytest
 
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import SimulatedSource
-from sandbox.console import Show
-from sandbox.environment import Sandbox, start
+from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Pipeline
-from tests.leading import lead_to
 from tests.sandbox.at_work import roles_at_work
-from tests.sandbox.deployed import MARKET
+from tests.sandbox.deployed import MARKET, morning_after, started
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("options sandbox")]
 
-SESSION, MORNING = date(2025, 3, 12), datetime(2025, 3, 13, 10, tzinfo=UTC)
+SESSION = date(2025, 3, 12)
 
 
 @pytest.fixture(scope="module")
 def deployed_so(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sandbox, list[JobRun]]]:
     """The sandbox after a session, and its job run."""
+    folder, settings = tmp_path_factory.mktemp("options"), {"kms_key": "create", "athena_notebook": "true"}
     with (
         B3Server(SimulatedSource([SESSION], MARKET)) as b3,
-        start(
-            tmp_path_factory.mktemp("options"),
-            b3=b3,
-            lookback=1,
-            show=Show(StringIO()),
-            settings={"kms_key": "create", "athena_notebook": "true"},
-        ) as sandbox,
         pytest.MonkeyPatch.context() as variables,
+        started(folder, b3, variables, lookback=1, settings=settings) as sandbox,
     ):
-        lead_to(sandbox.aws, variables)
         pipeline = Pipeline(sandbox.deployment)
-        pipeline.fire(pipeline.schedule(), MORNING)
-        yield sandbox, pipeline.watch_job_runs([SESSION], [], seen=lambda _run: None)
+        pipeline.fire(pipeline.schedule(), morning_after(SESSION))
+        yield sandbox, pipeline.watch_job_runs([SESSION], [])
 
 
 @pytest.fixture

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import boto3
 import pyarrow.parquet as pq
 import pytest
 
+import operating.backfill
 from sandbox.b3.formats import zip_file
 from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
-from sandbox.pipeline import StageError
 from scraper.__main__ import DONE, FILES_FAILED, main
+from scraper.history.handler import invoke
 from tests.leading import lead_to
 from tests.sandbox.at_work import RoleAtWork, is_allowed, roles_at_work, unused
 from tests.sandbox.deployed import MARKET, SESSIONS, Deployed, remove_sessions
@@ -51,14 +52,15 @@ def at_work(deployed: Deployed) -> Iterator[dict[str, RoleAtWork]]:
     """The roles by their logical id, after everything that makes one of them call something."""
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
-        served = deployed.b3.now
+        environment.setattr(operating.backfill, "invoke", partial(invoke, poll_seconds=0.2))
         try:
             _refine_over_damage(deployed)
-            _load_history(deployed)
-            _refuse(deployed)
+            with deployed.b3.serving(SimulatedSource(HISTORY, MARKET)):
+                _load_history(deployed)
+            with deployed.b3.serving(Damaged([REFUSED], MARKET)):
+                _refuse(deployed)
             yield roles_at_work(deployed.sandbox)
         finally:
-            deployed.b3.now = served
             remove_sessions(deployed, [*HISTORY, REFUSED])
 
 
@@ -100,9 +102,8 @@ def _refine_over_damage(deployed: Deployed) -> None:
         JobName=names.glue_job_name,
         Arguments={"--start_date": str(SESSIONS[0]), "--end_date": str(SESSIONS[-1])},
     )["JobRunId"]
-    _wait_for_job_runs(names.glue_job_name)
-    ended = glue.get_job_run(JobName=names.glue_job_name, RunId=run)["JobRun"]
-    assert (ended["JobRunState"], ended.get("ErrorMessage", "")) == ("SUCCEEDED", "")
+    ended = deployed.pipeline.watch(run)
+    assert (ended.state, ended.message) == ("SUCCEEDED", "")
     assert deployed.pipeline.registered_partitions() == deployed.pipeline.refined_folders()
     assert deployed.pipeline.compact_sessions() == list(SESSIONS)
 
@@ -110,7 +111,7 @@ def _refine_over_damage(deployed: Deployed) -> None:
 def _load_history(deployed: Deployed) -> None:
     """By the function; then a day of it by the scraper, whose backfilled file goes; then all of it again."""
     names, s3 = deployed.sandbox.deployment, boto3.client("s3")
-    deployed.b3.now = SimulatedSource(HISTORY, MARKET)
+    before = deployed.pipeline.job_runs()
     command = ["backfill", "--from", str(HISTORY[0]), "--to", str(HISTORY[-1]), "--via", "lambda"]
     command += ["--no-refine", "--stack", names.work_group]
     # What an attempt that failed has left behind
@@ -132,7 +133,7 @@ def _load_history(deployed: Deployed) -> None:
     assert _keys(names.raw_bucket, revisions) == [revisions]
     scrape(deployed, LATER_DAILY)
     assert _keys(names.raw_bucket, revisions) == []
-    _wait_for_job_runs(names.glue_job_name)
+    deployed.pipeline.watch_job_runs([LATER_DAILY], before)
 
 
 def _shorten(bucket: str, key: str) -> None:
@@ -147,7 +148,6 @@ def _shorten(bucket: str, key: str) -> None:
 def _refuse(deployed: Deployed) -> None:
     """Bytes that the readers refuse, of a session and of a year."""
     names = deployed.sandbox.deployment
-    deployed.b3.now = Damaged([REFUSED], MARKET)
     scrape(deployed, REFUSED)
     command = ["backfill", "--from", "2022", "--to", "2022", "--via", "lambda", "--no-refine"]
     assert main([*command, "--stack", names.work_group]) == FILES_FAILED
@@ -163,17 +163,6 @@ def scrape(deployed: Deployed, session: date) -> str:
     )
     payload = json.loads(answer["Payload"].read())
     return str(payload["errorMessage"]) if "FunctionError" in answer else ""
-
-
-def _wait_for_job_runs(job: str) -> None:
-    deadline = time.monotonic() + 300
-    ended = {"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED", "ERROR"}
-    while any(
-        run["JobRunState"] not in ended for run in boto3.client("glue").get_job_runs(JobName=job)["JobRuns"]
-    ):
-        if time.monotonic() > deadline:
-            raise StageError("the job runs did not end within 300 s")
-        time.sleep(0.5)
 
 
 def _keys(bucket: str, prefix: str) -> list[str]:

@@ -20,17 +20,17 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from sandbox.answers import SHOWN
 from sandbox.arguments import SIMULATED
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
-from sandbox.pipeline import Pipeline, StageError
+from sandbox.pipeline import StageError
 from sandbox.request import Request
 from sandbox.run import run
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
-from stacks.named_query import NAMED_QUERIES
-from tests.sandbox.deployed import MARKET, MORNING_AFTER, SESSIONS, Deployed, quotes_of
+from tests.sandbox.deployed import MARKET, MORNING_AFTER, SESSIONS, Deployed, morning_after, quotes_of
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -73,16 +73,6 @@ def object_versions(bucket: str, prefix: str = "") -> list[tuple[object, ...]]:
         for page in pages
         for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
     )
-
-
-def refine_again(pipeline: Pipeline, session: date) -> tuple[str, str]:
-    """Start the job by hand and wait for its end; return its state and message."""
-    before = pipeline.job_runs()
-    boto3.client("glue").start_job_run(
-        JobName=pipeline.deployment.glue_job_name, Arguments={"--trade_date": session.isoformat()}
-    )
-    (job_run,) = pipeline.watch_job_runs([session], before, seen=lambda _run: None)
-    return job_run.state, job_run.message
 
 
 def test_the_schedule_runs_every_morning_in_sao_paulo(deployed: Deployed) -> None:
@@ -166,48 +156,6 @@ def test_the_raw_tables_can_be_queried(deployed: Deployed) -> None:
         assert totals.tickers == len(by_isin(quotes))
 
 
-def test_named_queries_answer_with_the_figures_of_the_quotes(deployed: Deployed) -> None:
-    pipeline, session = deployed.pipeline, SESSIONS[-1]
-    answers = {name: pipeline.query(sql) for name, sql in pipeline.named_queries()}
-    assert len(answers) == len(list(NAMED_QUERIES.glob("*.sql")))
-    rows = {
-        name: [dict(zip([column for column, _ in result.columns], row, strict=True)) for row in result.rows]
-        for name, result in answers.items()
-    }
-    quotes = quotes_of(session)
-    stocks = by_isin(quotes)
-
-    most_traded = sorted((stock.volume for stock in stocks.values()), reverse=True)[:20]
-    traded = rows["Most traded stocks of a session"]
-    assert [Decimal(row["volume"] or 0) for row in traded] == most_traded
-
-    market_names = {"010": "Cash", "020": "Odd lot", "030": "Forward", "070": "Calls", "080": "Puts"}
-    by_market: dict[str, Decimal] = defaultdict(Decimal)
-    for quote in quotes:
-        by_market[market_names.get(quote.tpmerc, "Other")] += quote.voltot
-    markets = {row["market"]: Decimal(row["volume"] or 0) for row in rows["Volume of a session by market"]}
-    assert {market: volume for market, volume in markets.items() if volume} == dict(by_market)
-
-    # Every constituent of the simulated index trades every session, so the weights add up to the whole
-    sectors = rows["Sectors of the IBOV: weight and volume"]
-    assert sum(Decimal(row["index_weight_percent"] or 0) for row in sectors) == Decimal(100)
-
-    closes = [
-        {quote.codneg: quote.preult / quote.fatcot for quote in quotes_of(day) if quote.tpmerc == "010"}
-        for day in SESSIONS
-    ]
-    movers = rows["Top gainers and losers of a session"]
-    known = [row for row in movers if row["reference"] == "previous close"]
-    assert known
-    for row in known:
-        before, now = (day[str(row["ticker"])] for day in closes)
-        change = (100 * (now - before) / before).quantize(Decimal("0.01"))
-        assert abs(Decimal(row["change_percent"] or 0) - change) <= Decimal("0.01"), row
-
-    last = rows["Last sessions of a ticker"]
-    assert [row["trade_date"] for row in last] == ["2025-03-13", "2025-03-12"]
-
-
 def test_a_second_firing_writes_nothing_and_starts_nothing(in_sandbox: Deployed) -> None:
     pipeline, names = in_sandbox.pipeline, in_sandbox.sandbox.deployment
     buckets = (names.raw_bucket, names.refined_bucket)
@@ -217,21 +165,12 @@ def test_a_second_firing_writes_nothing_and_starts_nothing(in_sandbox: Deployed)
     assert ([object_versions(bucket) for bucket in buckets], pipeline.job_runs()) == before
 
 
-def test_a_session_refined_again_has_the_same_rows_and_partitions(in_sandbox: Deployed) -> None:
-    pipeline, session = in_sandbox.pipeline, SESSIONS[-1]
-    before = refined_rows(in_sandbox, session), pipeline.refined_folders(), pipeline.registered_partitions()
-    assert refine_again(pipeline, session) == ("SUCCEEDED", "")
-    in_sandbox.sandbox.refresh_lake()
-    after = refined_rows(in_sandbox, session), pipeline.refined_folders(), pipeline.registered_partitions()
-    assert after == before
-
-
 def test_a_session_without_raw_quotes_fails_and_changes_nothing(in_sandbox: Deployed) -> None:
     pipeline, bucket = in_sandbox.pipeline, in_sandbox.sandbox.deployment.refined_bucket
     before = object_versions(bucket, "refined/"), pipeline.registered_partitions()
-    state, message = refine_again(pipeline, date(2025, 3, 5))
-    assert state == "FAILED"
-    assert "2025-03-05" in message
+    job_run = pipeline.watch(pipeline.start_job(date(2025, 3, 5)))
+    assert job_run.state == "FAILED"
+    assert "2025-03-05" in job_run.message
     assert (object_versions(bucket, "refined/"), pipeline.registered_partitions()) == before
 
 
@@ -258,14 +197,13 @@ def test_a_ticker_that_b3_takes_back_goes_from_the_bucket_and_the_catalog(
     in_sandbox: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, session = in_sandbox.pipeline, date(2025, 3, 10)
-    morning = datetime(2025, 3, 11, 10, 0, tzinfo=UTC)
     gone = next(quote for quote in quotes_of(session) if quote.tpmerc == "010")
 
     for source in (SimulatedSource([session], MARKET), Republished(session, without=gone.codisi)):
         monkeypatch.setattr(in_sandbox.b3, "now", source)
         before = pipeline.job_runs()
-        pipeline.fire(pipeline.schedule(), morning)
-        job_runs = pipeline.watch_job_runs([session], before, seen=lambda _run: None)
+        pipeline.fire(pipeline.schedule(), morning_after(session))
+        job_runs = pipeline.watch_job_runs([session], before)
         assert [job_run.state for job_run in job_runs] == ["SUCCEEDED"]
         was_there = (session, gone.codneg) in pipeline.refined_folders()
         assert was_there == (not isinstance(source, Republished))
@@ -298,6 +236,7 @@ def test_a_run_shows_every_stage_in_plain_lines_that_fit(in_sandbox: Deployed) -
     lines = shown.getvalue().splitlines()
     for stage in ("Schedule", "Raw bucket", "S3 event, starter, Glue job", "Refined tables"):
         assert stage in lines
+    assert {*SHOWN} <= {*lines}  # the headings of queries that the stack has
     assert "  nothing is new: no event, no job run" in lines
     quotes = quotes_of(SESSIONS[-1])
     volume = sum(quote.voltot for quote in quotes)
@@ -307,24 +246,21 @@ def test_a_run_shows_every_stage_in_plain_lines_that_fit(in_sandbox: Deployed) -
     assert max(len(line.rstrip()) for line in tables) <= 100
 
 
-def test_a_compact_partition_without_its_file_fails_the_run(in_sandbox: Deployed) -> None:
+@pytest.mark.parametrize(
+    ("table", "values", "without"),
+    [
+        ("refined_compact_table", ["2025-03-11"], r"a file 1 \(2025-03-11\)"),
+        ("refined_table", ["2025-03-12", "GONE3"], r"a folder 1 \(2025-03-12 GONE3\)"),
+    ],
+)
+def test_a_partition_of_nothing_fails_the_run(
+    in_sandbox: Deployed, table: str, values: list[str], without: str
+) -> None:
     names, glue = in_sandbox.sandbox.deployment, boto3.client("glue")
-    table = {"DatabaseName": names.refined_database, "TableName": names.refined_compact_table}
-    glue.create_partition(**table, PartitionInput={"Values": ["2025-03-11"]})
+    where = {"DatabaseName": names.refined_database, "TableName": getattr(names, table)}
+    glue.create_partition(**where, PartitionInput={"Values": values})
     try:
-        with pytest.raises(StageError, match=r"without a file 1 \(2025-03-11\)"):
+        with pytest.raises(StageError, match=f"without {without}"):
             run(in_sandbox.sandbox, Request(b3=SIMULATED, sessions=SESSIONS), Show(StringIO()))
     finally:
-        glue.delete_partition(**table, PartitionValues=["2025-03-11"])
-
-
-def test_a_partition_without_its_folder_fails_the_run(in_sandbox: Deployed) -> None:
-    names, glue = in_sandbox.sandbox.deployment, boto3.client("glue")
-    table = {"DatabaseName": names.refined_database, "TableName": names.refined_table}
-    values = [SESSIONS[0].isoformat(), "GONE3"]
-    glue.create_partition(**table, PartitionInput={"Values": values})
-    try:
-        with pytest.raises(StageError, match=r"without a folder 1 \(2025-03-12 GONE3\)"):
-            run(in_sandbox.sandbox, Request(b3=SIMULATED, sessions=SESSIONS), Show(StringIO()))
-    finally:
-        glue.delete_partition(**table, PartitionValues=values)
+        glue.delete_partition(**where, PartitionValues=values)

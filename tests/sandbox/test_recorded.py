@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 from sandbox.b3.sources import RecordedFolder
 from sandbox.pipeline import ScraperFailedError
 from tests.leading import lead_to
-from tests.sandbox.deployed import Deployed, remove_sessions
+from tests.sandbox.deployed import Deployed, morning_after, remove_sessions
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.real, pytest.mark.xdist_group("sandbox")]
 
@@ -30,16 +30,14 @@ PORTFOLIO = date(2024, 7, 16)
 @pytest.fixture(scope="module")
 def recorded(deployed: Deployed, b3_files: Path) -> Iterator[Deployed]:
     """The sandbox, after the recorded sessions have gone through it."""
-    pipeline, served = deployed.pipeline, deployed.b3.now
-    deployed.b3.now = RecordedFolder(b3_files, date(2024, 11, 8))
+    pipeline = deployed.pipeline
     before = pipeline.job_runs()
-    for session in FIGURES:
-        morning = datetime.combine(session + timedelta(days=1), datetime.min.time(), UTC).replace(hour=10)
-        with pytest.raises(ScraperFailedError) as failed:  # of these years there is no level
-            pipeline.fire(pipeline.schedule(), morning)
-        assert {file["source"] for file in failed.value.errors} == {"index_level"}
-    pipeline.watch_job_runs(list(FIGURES), before, seen=lambda _run: None)
-    deployed.b3.now = served
+    with deployed.b3.serving(RecordedFolder(b3_files, date(2024, 11, 8))):
+        for session in FIGURES:
+            with pytest.raises(ScraperFailedError) as failed:  # of these years there is no level
+                pipeline.fire(pipeline.schedule(), morning_after(session))
+            assert {file["source"] for file in failed.value.errors} == {"index_level"}
+    pipeline.watch_job_runs(list(FIGURES), before)
     yield deployed
     with pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)

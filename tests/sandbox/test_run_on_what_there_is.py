@@ -27,10 +27,8 @@ ALONE, BAD = date(2002, 2, 27), date(2002, 2, 26)  # before every portfolio that
 
 @pytest.fixture
 def folder(in_sandbox: Deployed, tmp_path: Path) -> Iterator[Path]:
-    """A folder of files of one's own, which the sandbox's B3 can be made to serve."""
-    served = in_sandbox.b3.now
+    """A folder for files of one's own, of which nothing stays in the lake."""
     yield tmp_path
-    in_sandbox.b3.now = served
     remove_sessions(in_sandbox, [ALONE, BAD])
     in_sandbox.sandbox.refresh_lake()
 
@@ -40,8 +38,8 @@ def daily_zip(session: date) -> bytes:
 
 
 def run_on(deployed: Deployed, folder: Path, session: date, show: Show) -> None:
-    deployed.b3.now = RecordedFolder(folder, session)
-    run(deployed.sandbox, Request(b3=str(folder), sessions=(session,)), show)
+    with deployed.b3.serving(RecordedFolder(folder, session)):
+        run(deployed.sandbox, Request(b3=str(folder), sessions=(session,)), show)
 
 
 def test_a_folder_with_nothing_but_a_session_s_quotes_goes_through_without_weights(

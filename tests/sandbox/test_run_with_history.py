@@ -63,8 +63,12 @@ class WithHistory:
 
 @pytest.fixture(scope="module")
 def with_history(deployed: Deployed) -> Iterator[WithHistory]:
-    served, deployed.b3.now = deployed.b3.now, SimulatedSource([*HISTORY, *SESSIONS], MARKET)
-    with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
+    source = SimulatedSource([*HISTORY, *SESSIONS], MARKET)
+    with (
+        deployed.b3.serving(source),
+        pytest.MonkeyPatch.context() as environment,
+        ExitStack() as stack,
+    ):
         lead_to(deployed.sandbox.aws, environment)
         stack.enter_context(levels_put_back(deployed, empty=True))
         pipeline, shown = deployed.pipeline, StringIO()
@@ -80,7 +84,6 @@ def with_history(deployed: Deployed) -> Iterator[WithHistory]:
         )
         remove_sessions(deployed, HISTORY)
         deployed.sandbox.refresh_lake()
-    deployed.b3.now = served
 
 
 def test_history_is_loaded_by_one_range_run_into_the_compact_table_alone(with_history: WithHistory) -> None:

@@ -25,6 +25,7 @@ import operating.replay
 import operating.status
 from lake import keys
 from operating import teardown
+from operating.stack import outputs
 from sandbox.b3.formats import Quote, daily_member_name, daily_zip_name, encode_session, zip_file
 from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
@@ -81,8 +82,7 @@ class Operator:
 
     def output(self, name: str) -> str:
         """An output of the stack."""
-        stack = boto3.client("cloudformation").describe_stacks(StackName="BovespaPipeline")["Stacks"][0]
-        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}[name]
+        return outputs(STACK[1])[name]
 
     def runs(self) -> list[JobRun]:
         """The job's runs, oldest first."""
@@ -100,25 +100,21 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    names = deployed.sandbox.deployment
     b3 = B3()
-    served, deployed.b3.now = deployed.b3.now, b3
-    with pytest.MonkeyPatch.context() as environment:
+    with deployed.b3.serving(b3), pytest.MonkeyPatch.context() as environment:
         lead_to(deployed.sandbox.aws, environment)
         for name in ("RAW_BUCKET", "GLUE_JOB_NAME"):
             environment.delenv(name, raising=False)
-        settings = boto3.client("lambda").get_function_configuration(FunctionName=names.scraper_function)
         for name in ("QUOTES_BASE_URL", "INDEX_BASE_URL"):
-            environment.setenv(name, settings["Environment"]["Variables"][name])
+            environment.setenv(name, deployed.server.base_url)
         environment.setattr(operating.range_run, "POLL_SECONDS", 0.2)
         environment.setattr(operating.replay, "POLL_SECONDS", 0.2)
         (prelude,) = RUNBOOK["before-anything"].commands
-        assert names.work_group in prelude  # which is the stack's name
+        assert deployed.sandbox.deployment.work_group in prelude  # which is the stack's name
         tools = {"aws": aws_tool, "python": lambda words: main(words[2:])}
         shell = Shell(tmp_path_factory.mktemp("operator"), prelude, tools)
         yield Operator(deployed=deployed, b3=b3, shell=shell)
         remove_sessions(deployed, OURS)
-    deployed.b3.now = served
 
 
 def figures_of(quotes: Sequence[Quote]) -> tuple[int, Decimal]:
@@ -177,7 +173,7 @@ def test_a_dead_letter_is_put_back_once_the_starter_can_start_the_job(
     before = operator.runs()
     printed = operator.does("dead-letters-waiting", slice(1, 2))
     assert looks_as_shown("dead-letters-waiting", printed)
-    (run,) = operator.deployed.pipeline.watch_job_runs([MONDAY], before, seen=lambda _run: None)
+    (run,) = operator.deployed.pipeline.watch_job_runs([MONDAY], before)
     assert run.state == "SUCCEEDED"
     assert operator.figures(MONDAY) == figures_of(quotes_of(MONDAY))
     assert operator.does("dead-letters-waiting", slice(0, 1)) == "The dead-letter queue is empty\n"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-import boto3
 import pytest
 
 from operating import smoke
+from operating.stack import outputs
 from sandbox.b3.server import Document
 from sandbox.b3.sources import SimulatedSource
 from tests.sandbox.deployed import MARKET, Deployed, remove_sessions
@@ -24,10 +24,14 @@ class Silent(SimulatedSource):
         return None
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoke, "_PAUSE_SECONDS", 0.2)
+
+
 @pytest.fixture
 def arguments(in_sandbox: Deployed, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(in_sandbox.b3, "now", SimulatedSource([SESSION], MARKET))
-    monkeypatch.setattr(smoke, "_PAUSE_SECONDS", 0.5)
     return ["--stack", in_sandbox.sandbox.deployment.work_group, "--date", str(SESSION)]
 
 
@@ -58,30 +62,18 @@ def test_without_a_file_of_b3_s_the_message_says_so(
     assert "the scraper found no session" in capsys.readouterr().err
 
 
-def test_a_partition_that_does_not_come_is_waited_for_no_longer_than_asked(
-    in_sandbox: Deployed, capsys: pytest.CaptureFixture[str]
-) -> None:
-    names = in_sandbox.sandbox.deployment
-    stack = smoke.Stack(
-        scraper=names.scraper_function,
-        job=names.glue_job_name,
-        database=names.refined_database,
-        tables=(names.refined_table, names.refined_compact_table),
-    )
+@pytest.fixture
+def stack(in_sandbox: Deployed) -> smoke.Stack:
+    return smoke.Stack.from_outputs(outputs(in_sandbox.sandbox.deployment.work_group))
+
+
+def test_a_partition_that_does_not_come_is_waited_for_no_longer_than_asked(stack: smoke.Stack) -> None:
     with pytest.raises(smoke.SmokeError, match=r"after 0 s 2025-02-21 is no partition of .* is not started"):
         smoke.wait_for_partition(stack, "2025-02-21", timeout=0)
 
 
-def test_a_job_run_that_failed_is_an_error_with_its_message(in_sandbox: Deployed) -> None:
-    names, glue = in_sandbox.sandbox.deployment, boto3.client("glue")
-    stack = smoke.Stack(
-        scraper=names.scraper_function,
-        job=names.glue_job_name,
-        database=names.refined_database,
-        tables=(names.refined_table, names.refined_compact_table),
-    )
-    # A session that raw does not have
-    glue.start_job_run(JobName=names.glue_job_name, Arguments={"--trade_date": "2025-02-24"})
+def test_a_job_run_that_failed_is_an_error_with_its_message(in_sandbox: Deployed, stack: smoke.Stack) -> None:
+    in_sandbox.pipeline.start_job(date(2025, 2, 24))  # which raw does not have
     with pytest.raises(smoke.SmokeError, match=r"job run of 2025-02-24, .* is FAILED: .*2025-02-24"):
         smoke.wait_for_partition(stack, "2025-02-24", timeout=120)
 

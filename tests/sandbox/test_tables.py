@@ -8,6 +8,7 @@ import boto3
 import pytest
 
 from operating import tables
+from sandbox.pipeline import JobRun
 from tests.sandbox.deployed import SESSIONS, Deployed
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
@@ -28,17 +29,18 @@ def test_a_table_of_a_pipeline_that_is_gone_is_told_dropped_and_made_anew(
         monkeypatch.setattr("sys.argv", ["tables", "--stack", names.work_group, *arguments])
         return tables.main()
 
-    def refine(state: str) -> str:
-        runs = [in_sandbox.pipeline.start_job(session) for session in SESSIONS]
-        ended = [in_sandbox.pipeline.watch(run, lambda _: None) for run in runs]
-        assert {one.state for one in ended} == {state}
-        return ended[0].message
+    def refine() -> JobRun:
+        days = {"--start_date": str(SESSIONS[0]), "--end_date": str(SESSIONS[-1])}
+        run = glue.start_job_run(JobName=names.glue_job_name, Arguments=days)["JobRunId"]
+        return in_sandbox.pipeline.watch(run)
 
-    assert "python -m stacks.tables --drop" in refine("FAILED")
+    failed = refine()
+    assert failed.state == "FAILED"
+    assert "python -m stacks.tables --drop" in failed.message
     assert run() == 1
     assert "lies in a-pipeline-that-is-gone, which no stack has" in capsys.readouterr().out
     assert run("--drop") == 0
-    refine("SUCCEEDED")
+    assert refine().state == "SUCCEEDED"
     assert run() == 0
     assert glue.get_table(**table)["Table"]["StorageDescriptor"]["Location"].startswith(
         f"s3://{names.refined_bucket}/"

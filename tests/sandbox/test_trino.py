@@ -268,8 +268,8 @@ def text(year: Year, stem: str, *, prepared: bool) -> str:
 def test_a_query_answers_as_pandas_does(asked: Asked, stem: str, prepared: bool) -> None:
     found = asked.of(stem, prepared=prepared)
 
-    expected = asked.year.expected(stem, asked.year.values(stem, prepared=prepared))
     assert found.rows or stem in MAY_BE_EMPTY
+    expected = asked.year.expected(stem, prepared=prepared)
     assert difference(found.columns, found.rows, expected) == ""
 
 
@@ -328,7 +328,6 @@ def test_a_query_reads_at_most_what_its_header_says(
 
 def test_an_order_by_a_rounded_column_is_found_out(asked: Asked, athena: Athena) -> None:
     """`ORDER BY abs(gap_percent)` takes what the SELECT has made of it, with two digits."""
-    values = asked.year.values("opening_gaps", prepared=False)
     sql = asked.year.saved[QUERIES["opening_gaps"].name]
     by_gap = "ORDER BY abs(gaps.gap) DESC NULLS LAST, gaps.cash_volume DESC"
     assert by_gap in sql
@@ -336,7 +335,7 @@ def test_an_order_by_a_rounded_column_is_found_out(asked: Asked, athena: Athena)
     found = athena.ask(sql.replace(by_gap, "ORDER BY abs(gap_percent) DESC NULLS LAST, gaps.cash_volume"))
 
     assert found.state == ("SUCCEEDED", "")
-    assert difference(found.columns, found.rows, asked.year.expected("opening_gaps", values)) != ""
+    assert difference(found.columns, found.rows, asked.year.expected("opening_gaps", prepared=False)) != ""
 
 
 @pytest.fixture
@@ -368,8 +367,8 @@ def test_a_span_that_the_planner_halves_is_found_out(asked: Asked, athena: Athen
     found = athena.ask(sql[:start] + bounds.replace("AND trade_date <=", "AND") + sql[end:])
 
     assert found.state == ("SUCCEEDED", "")
-    values = asked.year.values("data_quality", prepared=False)
-    assert difference(found.columns, found.rows, asked.year.expected("data_quality", values)) == ""
+    expected = asked.year.expected("data_quality", prepared=False)
+    assert difference(found.columns, found.rows, expected) == ""
     assert too_much(athena.read(found), files_needed(engine, asked.year, "data_quality", prepared=False))
 
 

@@ -5,14 +5,12 @@ Each deployment works on the lake that the one before has left, after a restart 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -25,18 +23,16 @@ from sandbox.arguments import SCRIPT, SIMULATED, VISUAL
 from sandbox.b3.server import B3Server
 from sandbox.b3.sources import SimulatedSource
 from sandbox.console import Show
-from sandbox.environment import Sandbox, start
+from sandbox.environment import Sandbox
 from sandbox.pipeline import JobRun, Partition, Pipeline
 from sandbox.request import Request
 from sandbox.run import run
-from tests.leading import lead_to
 from tests.sandbox.at_work import RoleAtWork, roles_at_work
-from tests.sandbox.deployed import MARKET, SESSIONS, port_for_b3, quotes_of
+from tests.sandbox.deployed import MARKET, SESSIONS, morning_after, port_for_b3, quotes_of, started
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("visual sandbox")]
 
 FIRST, SECOND = SESSIONS
-MORNINGS = {FIRST: datetime(2025, 3, 13, 10, tzinfo=UTC), SECOND: datetime(2025, 3, 14, 10, tzinfo=UTC)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,48 +84,37 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
             script = _look(sandbox, _arrives(sandbox, FIRST))
         with _deployed(folder, b3, VISUAL) as sandbox:
             # The session that the script refined, and one that only the graph does
-            job_runs = [*_refined_again(sandbox, FIRST), *_arrives(sandbox, SECOND)]
+            job_runs = [_refined_again(sandbox, FIRST), *_arrives(sandbox, SECOND)]
             _glue_writes_its_script(sandbox)
             shown = StringIO()
             run(sandbox, Request(b3=SIMULATED, sessions=SESSIONS), Show(shown))
             visual = _look(sandbox, job_runs)
         with _deployed(folder, b3, SCRIPT) as sandbox:
-            back = _look(sandbox, _refined_again(sandbox, SECOND))
+            back = _look(sandbox, [_refined_again(sandbox, SECOND)])
     return Journey(script=script, visual=visual, shown=shown.getvalue().splitlines(), back=back)
 
 
 @contextmanager
 def _deployed(folder: Path, b3: B3Server, job: str) -> Iterator[Sandbox]:
     with (
-        start(folder, b3=b3, lookback=len(SESSIONS), show=Show(StringIO()), job=job) as sandbox,
         pytest.MonkeyPatch.context() as variables,
+        started(folder, b3, variables, job=job) as sandbox,
     ):
-        lead_to(sandbox.aws, variables)
         yield sandbox
 
 
 def _arrives(sandbox: Sandbox, session: date) -> list[JobRun]:
     """The schedule fires on the morning after; the event of the raw object starts the job."""
     pipeline = Pipeline(sandbox.deployment)
-    return _watched(pipeline, session, lambda: pipeline.fire(pipeline.schedule(), MORNINGS[session]))
+    before = pipeline.job_runs()
+    pipeline.fire(pipeline.schedule(), morning_after(session))
+    return pipeline.watch_job_runs([session], before)
 
 
-def _refined_again(sandbox: Sandbox, session: date) -> list[JobRun]:
+def _refined_again(sandbox: Sandbox, session: date) -> JobRun:
     """Somebody starts the job by hand, as the starter does."""
     pipeline = Pipeline(sandbox.deployment)
-    arguments = {"--trade_date": session.isoformat()}
-    job_name = pipeline.deployment.glue_job_name
-    return _watched(
-        pipeline,
-        session,
-        lambda: boto3.client("glue").start_job_run(JobName=job_name, Arguments=arguments),
-    )
-
-
-def _watched(pipeline: Pipeline, session: date, action: Callable[[], Any]) -> list[JobRun]:
-    before = pipeline.job_runs()
-    action()
-    return pipeline.watch_job_runs([session], before, seen=lambda _run: None)
+    return pipeline.watch(pipeline.start_job(session))
 
 
 def _glue_writes_its_script(sandbox: Sandbox) -> None:
@@ -142,7 +127,6 @@ def _glue_writes_its_script(sandbox: Sandbox) -> None:
 def _look(sandbox: Sandbox, job_runs: list[JobRun]) -> Seen:
     pipeline, names = Pipeline(sandbox.deployment), sandbox.deployment
     sandbox.refresh_lake()
-    refined = sandbox.lake / "refined"
     jobs = boto3.client("glue").get_jobs()["Jobs"]
     scripts = boto3.client("s3").list_objects_v2(Bucket=names.refined_bucket, Prefix="visual/")
     functions = boto3.client("lambda").get_paginator("list_functions").paginate()
@@ -158,39 +142,28 @@ def _look(sandbox: Sandbox, job_runs: list[JobRun]) -> Seen:
             "scripts of Glue": {each["Key"] for each in scripts.get("Contents", [])},
         },
         rows={
-            date.fromisoformat(folder.name.removeprefix("trade_date=")): ds.dataset(
-                folder, partitioning="hive"
-            )
-            .to_table()
-            .sort_by("isin")
-            for folder in refined.glob("trade_date=*")
+            session: ds.dataset(folder, partitioning="hive").to_table().sort_by("isin")
+            for session, folder in _folders(sandbox.lake / "refined")
         },
-        compact=_compact_files(names.refined_bucket),
-        compact_sessions=_compact_partitions(names.refined_database, f"{names.refined_table}_compact"),
+        compact={
+            session: _of_one_file(folder) for session, folder in _folders(sandbox.lake / "refined_compact")
+        },
+        compact_sessions=set(pipeline.registered_sessions()),
         folders=(pipeline.refined_folders(), pipeline.registered_partitions()),
         job_runs=job_runs,
         roles=roles_at_work(sandbox),
     )
 
 
-def _compact_files(bucket: str) -> dict[date, pa.Table]:
-    s3, found = boto3.client("s3"), {}
-    for listed in s3.list_objects_v2(Bucket=bucket, Prefix="refined_compact/").get("Contents", []):
-        named = re.fullmatch(r"refined_compact/trade_date=([\d-]+)/[^/]+\.parquet", listed["Key"])
-        assert named, listed["Key"]
-        session = date.fromisoformat(named[1])
-        assert session not in found, "a second file of a session"
-        body = s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"].read()
-        found[session] = pq.read_table(pa.BufferReader(body))
-    return found
+def _folders(table: Path) -> Iterator[tuple[date, Path]]:
+    """The folder of each session."""
+    for folder in table.iterdir():
+        yield date.fromisoformat(folder.name.removeprefix("trade_date=")), folder
 
 
-def _compact_partitions(database: str, table: str) -> set[date]:
-    glue = boto3.client("glue")
-    if table not in {each["Name"] for each in glue.get_tables(DatabaseName=database)["TableList"]}:
-        return set()
-    pages = glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=table)
-    return {date.fromisoformat(each["Values"][0]) for page in pages for each in page["Partitions"]}
+def _of_one_file(folder: Path) -> pa.Table:
+    (file,) = folder.iterdir()
+    return pq.read_table(file, partitioning=None)
 
 
 def test_there_is_one_job_at_a_time_and_the_outputs_name_it(journey: Journey) -> None:
