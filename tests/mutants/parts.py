@@ -61,6 +61,7 @@ PARTS = {
             "tests/unit/test_client_actions.py",
             "tests/unit/test_settings.py",
             "tests/unit/test_ingest.py",
+            "tests/unit/test_index_levels.py",
             "tests/unit/test_canary.py",
             "tests/unit/test_quarantine.py",
         ),
