@@ -284,12 +284,13 @@ def test_a_failed_run_is_told_with_its_message(ingest: Ingest, operated: Operate
     )
 
 
-def test_a_run_of_a_range_counts_for_its_days(
+def test_a_run_of_a_range_counts_for_its_days_and_no_other(
     ingest: Ingest, operated: Operated, tmp_path: Path, printed: Printed
 ) -> None:
     ingest(FRIDAY, "1.10", refined=False)
     operated.job_waits_for(tmp_path / "end")
     run = operated.start(start_date=str(WEDNESDAY), end_date=str(FRIDAY))
+    operated.start(start_date=str(WEDNESDAY), end_date=str(THURSDAY))
     assert main(LAST) == FILES_FAILED
     state, (reason,) = state_and_reasons(printed())
     assert state == "running"
