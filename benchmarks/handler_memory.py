@@ -1,8 +1,8 @@
-"""Peak memory of the scraper's handler while it takes one session of 12,226 quotes.
+"""Peak memory of the scraper's handler while it takes one session of some 12,000 quotes.
 
 `python -m benchmarks.handler_memory`. The real handler runs in a process of its own, as in the function: it
 downloads from a B3 on loopback and writes to an emulated S3, both of them outside of what is measured. The
-file is B3's own of 2024-11-08 where `B3_FILES` or `../shared/b3` has it, else a simulated one of that size.
+session is simulated, as large as B3's of 2024-11-08.
 """
 
 import json
@@ -10,14 +10,13 @@ import os
 import subprocess
 import sys
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from benchmarks.environments import REPOSITORY
 from benchmarks.figures import machine, table, write
 from sandbox.b3.market import SimulatedMarket
-from sandbox.b3.server import B3Server, Source
-from sandbox.b3.sources import RecordedFolder, SimulatedSource
+from sandbox.b3.server import B3Server
+from sandbox.b3.sources import SimulatedSource
 from sandbox.ministack import MiniStack
 
 SESSION = date(2024, 11, 8)
@@ -54,8 +53,8 @@ def main() -> None:
     Raises:
         AssertionError: The handler did not write the session's quotes.
     """
-    source, kind = _source()
-    with B3Server(source) as b3, MiniStack.start() as aws:
+    market = SimulatedMarket(tickers=MARKET_TICKERS, quotes=SESSION_QUOTES)
+    with B3Server(SimulatedSource([SESSION], market)) as b3, MiniStack.start() as aws:
         measured = _measure(b3, aws)
     quotes = next(result for result in measured["summary"] if result["source"] == "cotahist")
     # A simulated session varies around its size
@@ -64,21 +63,12 @@ def main() -> None:
     report = {
         "session": SESSION.isoformat(),
         "quotes": quotes["rows"],
-        "file": kind,
         "machine": machine(),
         "goal_bytes": GOAL_BYTES,
         **{name: value for name, value in measured.items() if name != "summary"},
     }
     write("handler_memory", report)
     _print_table(report)
-
-
-def _source() -> tuple[Source, str]:
-    folder = Path(os.environ.get("B3_FILES", REPOSITORY.parent / "shared" / "b3"))
-    if (folder / "InstDados").is_dir():
-        return RecordedFolder(folder, SESSION), "B3's own"
-    market = SimulatedMarket(tickers=MARKET_TICKERS, quotes=SESSION_QUOTES)
-    return SimulatedSource([SESSION], market), "simulated"
 
 
 def _measure(b3: B3Server, aws: MiniStack) -> dict[str, Any]:
@@ -102,7 +92,7 @@ def _measure(b3: B3Server, aws: MiniStack) -> dict[str, Any]:
 
 
 def _print_table(report: dict[str, Any]) -> None:
-    print(f"### The scraper's handler: {report['session']} ({report['file']}), {report['quotes']:,} quotes\n")
+    print(f"### The scraper's handler: {report['session']}, {report['quotes']:,} quotes\n")
     steps = (
         ("import", report["import_seconds"], report["import_peak_bytes"]),
         ("download, read, write", report["handler_seconds"], report["peak_bytes"]),
