@@ -17,7 +17,6 @@ from scraper.b3.calendar import sessions_between
 
 SESSIONS = sessions_between(date(2016, 1, 4), date(2025, 12, 30))
 LAST_YEARS = (1, 3, 5, 10)
-_CASH, _RIGHT = b"010", b"10"  # TPMERC and CODBDI
 
 
 def main() -> None:
@@ -25,11 +24,8 @@ def main() -> None:
     market = SimulatedMarket(seed=8, tickers=50, quotes=120)
     closes: dict[str, list[date]] = defaultdict(list)
     for session in SESSIONS:
-        columns = market.columns(session)
-        of_quotes = zip(*(columns[name].tolist() for name in ("tpmerc", "codbdi", "codisi")), strict=True)
-        for market_type, bulletin, isin in of_quotes:
-            if market_type == _CASH and bulletin != _RIGHT:
-                closes[isin.decode()].append(session)
+        for isin in market.cash(session)["codisi"].tolist():
+            closes[isin.decode()].append(session)
     listings = {listing.isin: listing for listing in market.listings if listing.isin in closes}
     every_month = [*(SESSIONS[0] + timedelta(days=days) for days in range(0, 3_640, 30)), SESSIONS[-1]]
     rows = []

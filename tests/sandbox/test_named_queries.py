@@ -31,7 +31,7 @@ from sandbox.pipeline import Pipeline, QueryResult
 from scraper.b3.calendar import sessions_between
 from scraper.b3.cotahist.layout import COTAHIST_COLUMNS, REVISION_COLUMNS
 from scraper.b3.index_level.layout import LEVEL_COLUMNS
-from stacks.named_query import NAMED_QUERIES, NamedQuery, Tables
+from stacks.named_query import BY_DEFAULT, NAMED_QUERIES, NamedQuery
 from tests.leading import lead_to
 from tests.sandbox import answers
 from tests.sandbox.answers import Lake
@@ -147,14 +147,7 @@ SPANS = {
 }
 """How many sessions of the compact table a question is about; of the others, `needed` tells."""
 
-NAMES = Tables(
-    refined_database="default",
-    refined_table="bovespa_daily",
-    compact_table="bovespa_daily_compact",
-    raw_database="bovespa",
-    joined_index="IBOV",
-)
-QUERIES = {query.stem: query for query in NamedQuery.read_all(NAMES)}
+QUERIES = {query.stem: query for query in NamedQuery.read_all(BY_DEFAULT)}
 WIDE, COMPACT, RAW, REVISIONS = (
     ("default", "bovespa_daily"),
     ("default", "bovespa_daily_compact"),
