@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from exchange_calendars.exchange_calendar_bvmf import BVMFExchangeCalendar
 
 from scraper.b3.calendar import (
     SAO_PAULO,
@@ -42,6 +43,12 @@ def morning(year: int, month: int, day: int) -> datetime:
 )
 def test_the_last_session_is_strictly_before_the_day(now: datetime, expected: date) -> None:
     assert last_session(now) == expected
+
+
+def test_the_sessions_are_those_of_the_library_s_whole_calendar() -> None:
+    first, last = date(1980, 1, 1), date(2059, 12, 31)
+    whole = BVMFExchangeCalendar(start=first.isoformat(), end=last.isoformat())
+    assert sessions_between(first, last) == [session.date() for session in whole.sessions]
 
 
 def test_the_day_turns_at_midnight_in_sao_paulo_not_in_utc() -> None:
