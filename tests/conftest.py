@@ -23,6 +23,9 @@ pytest.register_assert_rewrite("tests.notebook_frames")
 # Else Python looks for garbage among all that is imported time and again: a twentieth of the processors' time
 gc.set_threshold(200_000, 30, 30)
 
+# The CDK's own look at each template, beside cdk-nag's, takes two seconds; tests/stack/test_checks.py has it
+os.environ["CDK_VALIDATION"] = "false"
+
 # The same examples every time; to look for others: pytest --hypothesis-profile=others
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("others", deadline=None)
