@@ -17,7 +17,7 @@ What a graph gives up against the script, which publishes file by file:
   there yet.
 - Raw types are cast to what they should be, not compared with it. A session that has a daily and a backfill
   file, as for a moment while the writer replaces one by the other, counts twice.
-- The tables that it makes have no comments, and their files have names of Spark's.
+- The files that it makes have names of Spark's.
 
 Both tables are made, and kept as they should be, before Glue's targets write to them, so that the targets
 have nothing to do in the catalog but to register partitions (update behavior LOG). A target could make a
@@ -143,7 +143,6 @@ PARTITION_KEYS = ("trade_date", "ticker")
 
 # The two tables of the same columns: folder and partition keys, by what is added to the refined table's name
 TABLES = {"": (WIDE_FOLDER, list(PARTITION_KEYS)), COMPACT_SUFFIX: (COMPACT_FOLDER, ["trade_date"])}
-COLUMNS: Columns = {name: _ROWS[name] for name in (*PARTITION_KEYS, *_ROWS)}
 _COMPACT: Columns = {name: _ROWS[name] for name in ("ticker", *_ROWS)}  # ends with the key, as the other
 
 # ---------------------------------------------------------------------------------------------------------
@@ -416,93 +415,30 @@ def prepare_tables(
 ) -> DynamicFrameCollection:
     """Pass the rows on once both tables are there as the targets need them.
 
-    A database, a table, a column, an index of partitions or a table property that is missing is added; what
-    was changed by hand, such as a comment or a property, stays. An index that Glue is still making takes
-    new partitions all the same ("Creating partition indexes" in its guide).
+    The job's packages do it, as the script does. An index that Glue is still making takes new partitions all
+    the same ("Creating partition indexes" in its guide).
 
     Raises:
-        RuntimeError: A table has another location, other partition keys or types. No table was changed.
+        RefineError: A table is not the job's. No table was changed.
     """
     import boto3
 
-    from refinement.catalog import storage_descriptor
+    from refinement.catalog import Catalog, compact_table, wide_table
 
-    options = getResolvedOptions(sys.argv, ["refined_bucket", "refined_database", "refined_table"])
-    database, refined_table = options["refined_database"], options["refined_table"]
+    options = getResolvedOptions(
+        sys.argv, ["refined_bucket", "refined_database", "refined_table", "index_codes"]
+    )
+    name, bucket = options["refined_table"], options["refined_bucket"]
+    index = options["index_codes"].partition(",")[0]
     glue = boto3.client("glue")
-    try:
-        glue.get_database(Name=database)
-    except glue.exceptions.EntityNotFoundException:
-        glue.create_database(DatabaseInput={"Name": database})
-
-    wanted: dict[str, Any] = {}
-    found: dict[str, Any] = {}
-    problems = []
-    for suffix, (folder, keys) in TABLES.items():
-        name, location = refined_table + suffix, f"s3://{options['refined_bucket']}/{folder}"
-        columns: Any = [{"Name": column, "Type": kind} for column, kind in COLUMNS.items()]
-        wanted[name] = {
-            "Name": name,
-            "TableType": "EXTERNAL_TABLE",
-            "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
-            "PartitionKeys": [column for column in columns if column["Name"] in keys],
-            "StorageDescriptor": storage_descriptor(
-                f"{location}/", [column for column in columns if column["Name"] not in keys]
-            ),
-        }
-        if len(keys) > 1:  # so many partitions that Athena needs the index below, and this to use it
-            wanted[name]["Parameters"]["partition_filtering.enabled"] = "true"
-        try:
-            found[name] = glue.get_table(DatabaseName=database, Name=name)["Table"]
-        except glue.exceptions.EntityNotFoundException:
-            continue
-        storage, there = found[name]["StorageDescriptor"], found[name].get("PartitionKeys", [])
-        types = {column["Name"]: column["Type"] for column in (*storage.get("Columns", []), *there)}
-        comparisons = [
-            ("location", location, storage["Location"].rstrip("/")),
-            ("partition keys", keys, [key["Name"] for key in there]),
-            *((f"type of {column}", kind, types.get(column, kind)) for column, kind in COLUMNS.items()),
-        ]
-        problems += [
-            f"table {database}.{name}: {what}: expected {ours}, found {theirs}"
-            for what, ours, theirs in comparisons
-            if ours != theirs
-        ]
-    if problems:
-        raise RuntimeError(
-            f"{'; '.join(problems)}. Nothing was written. If it is another pipeline's, give this one a name "
-            "of its own: refined_table, or stack_name. If its pipeline is gone, `python -m stacks.tables "
-            "--drop` takes the table out of the catalog and leaves its files; run the job over every session"
-        )
-
-    for name, table in wanted.items():
-        if name not in found:
-            glue.create_table(DatabaseName=database, TableInput=table)
-            continue
-        # What GetTable tells and UpdateTable takes
-        fields = ("Name", "Description", "Owner", "Retention", "PartitionKeys", "TableType")
-        changed: Any = {field: found[name][field] for field in fields if found[name].get(field)}
-        parameters, storage = found[name].get("Parameters", {}), found[name]["StorageDescriptor"]
-        columns = storage.get("Columns", [])
-        named = {column["Name"] for column in columns}
-        added = [column for column in table["StorageDescriptor"]["Columns"] if column["Name"] not in named]
-        if added or table["Parameters"].keys() - parameters.keys():
-            changed["Parameters"] = {**table["Parameters"], **parameters}
-            changed["StorageDescriptor"] = {**storage, "Columns": [*columns, *added]}
-            glue.update_table(DatabaseName=database, TableInput=changed)
-
-    _, keys = TABLES[""]
-    indexes = glue.get_partition_indexes(DatabaseName=database, TableName=refined_table)
-    indexed = [[key["Name"] for key in each["Keys"]] for each in indexes["PartitionIndexDescriptorList"]]
-    # The job finds a session's by the first; Athena, which hands on what a query says of texts alone, a
-    # ticker's by the second
-    for index in (keys, keys[::-1]):
-        if index not in indexed:
-            glue.create_partition_index(
-                DatabaseName=database,
-                TableName=refined_table,
-                PartitionIndex={"IndexName": "_".join(index), "Keys": index},
-            )
+    catalogs = [
+        Catalog(glue, database=options["refined_database"], table=table)
+        for table in (wide_table(name, bucket, index=index), compact_table(name, bucket, index))
+    ]
+    for catalog in catalogs:
+        catalog.check()
+    for catalog in catalogs:
+        catalog.prepare()
     return dfc
 
 
@@ -734,7 +670,6 @@ def build_nodes(
             prepare_tables,
             ("node-reconciled",),
             _ROWS,
-            constants={"TABLES": TABLES, "COLUMNS": COLUMNS},
         ),
         "node-prepared": _select("Rows of prepared tables", "node-prepare", 0),
         "node-adjust": _custom_code("Adjust for corporate actions", adjust_prices, ("node-prepared",), _ROWS),

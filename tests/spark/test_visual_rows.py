@@ -31,6 +31,7 @@ from lake import keys
 from refinement import columns as refined
 from refinement import raw as raw_files
 from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY
+from refinement.catalog import glue_columns, wide_table
 from refinement.transform import transform
 from sandbox.b3.formats import Quote
 from sandbox.b3.market import SimulatedMarket
@@ -711,13 +712,12 @@ class TestLake:
         (wide,), (compact,) = filled.wide.types(), filled.compact.types()
         assert compact == (("ticker", "string"), *wide)
 
-    def test_gives_a_table_what_it_lacks_and_keeps_what_it_has(self, filled: Job) -> None:
-        made = filled.wide.table()
-        assert made["Description"] == "An old one"
+    def test_gives_a_table_what_it_lacks_and_keeps_what_somebody_has_added(self, filled: Job) -> None:
+        made, ours = filled.wide.table(), wide_table("bovespa_daily", REFINED)
+        assert made["Description"] == ours.description
         assert made["Parameters"]["owner"] == "research"
         assert made["Parameters"]["partition_filtering.enabled"] == "true"
-        bare = [{"Name": field.name, "Type": field.type} for field in refined.COLUMNS[-2:]]
-        assert made["StorageDescriptor"]["Columns"] == [*OLD_TABLE["StorageDescriptor"]["Columns"], *bare]
+        assert made["StorageDescriptor"]["Columns"] == glue_columns(ours.columns)
         assert filled.wide.indexes() == [["trade_date", "ticker"], ["ticker", "trade_date"]]
         assert set(filled.wide.catalogued()["partitions"].values()) == filled.wide.files().keys()
 
@@ -746,7 +746,7 @@ class TestLake:
             refuses(r"found s3://elsewhere.*stacks\.tables --drop", "node-prepare")
         with filled.compact.changed(Location="s3://elsewhere/"):
             refuses(
-                r"bovespa_daily_compact: location: .*found s3://elsewhere.*stacks\.tables --drop",
+                r"bovespa_daily_compact is .*: location: .*found s3://elsewhere.*stacks\.tables --drop",
                 "node-prepare",
             )
         columns = [
@@ -754,10 +754,10 @@ class TestLake:
             for column in filled.compact.table()["StorageDescriptor"]["Columns"]
         ]
         with filled.compact.changed(Columns=columns):
-            refuses("type of lines: expected int, found bigint", "node-prepare")
+            refuses("column lines: expected int, found bigint", "node-prepare")
         partition_keys = filled.compact.table()["PartitionKeys"]
         filled.compact.update(PartitionKeys=[])
-        refuses(r"partition keys: expected \['trade_date'\], found \[\]", "node-prepare")
+        refuses(r"partition keys: expected \[\('trade_date', 'date'\)\], found \[\]", "node-prepare")
         filled.compact.update(PartitionKeys=partition_keys)
 
     def test_has_a_session_replaced_and_the_others_as_they_were(self, filled: Job) -> None:
