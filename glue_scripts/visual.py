@@ -461,9 +461,8 @@ def adjust_prices(
     from refinement.adjustment import runs, state, tables
     from refinement.columns import COMPACT_COLUMNS
 
-    options = getResolvedOptions(
-        sys.argv, ["raw_bucket", "refined_bucket", "refined_database", "refined_table"]
-    )
+    given = ["raw_bucket", "refined_bucket", "refined_database", "refined_table", "index_codes"]
+    options = getResolvedOptions(sys.argv, given)
     names = {
         "database": options["refined_database"],
         "refined_table": options["refined_table"],
@@ -479,7 +478,7 @@ def adjust_prices(
         refined_bucket=options["refined_bucket"],
         in_hand=arrow.by_session(rows, schema),
     )
-    tables.prepare(glue, **names)
+    tables.prepare(glue, **names, index=options["index_codes"].partition(",")[0])
     return dfc
 
 

@@ -63,6 +63,13 @@ def factors(lake: Lake, isin: str = "BRZZAAACNOR0") -> list[tuple[Any, ...]]:
     ]
 
 
+def weighed_by(sessions: Lake) -> str:
+    """What the view of adjusted prices says of its weights."""
+    view = next(each for each in sessions.catalogued() if each["Name"] == "bovespa_daily_adjusted")
+    columns: Any = view["StorageDescriptor"]
+    return next(str(each["Comment"]) for each in columns["Columns"] if each["Name"] == "index_weight")
+
+
 WORKED_OUT = [
     (FIRST, 0.5, 0.475),  # (10.00 - 0.50) / 10.00, and two shares for one
     (EX, 0.5, 0.5),
@@ -92,10 +99,13 @@ def test_a_run_makes_events_and_factors_and_catalogues_them_and_the_graph_makes_
         REFINED,
     ]
     argv += ["--refined_database", sessions.database, "--refined_table", sessions.table]
+    argv += ["--index_codes", "SMLL,IBOV"]
     Interpreter(json.loads(json.dumps(nodes)), argv, spark).results("node-adjusted")
     by_graph = {key: body for key, (_, body) in sessions.adjustment().items()}
     assert factors(sessions) == WORKED_OUT
+    assert weighed_by(sessions) == "Weight in the SMLL [percent]; null outside the index"
     sessions.run_range(EX, AFTER)
+    assert weighed_by(sessions) == "Weight in the IBOV [percent]; null outside the index"
     assert {key: body for key, (_, body) in sessions.adjustment().items()} == by_graph
     events = pq.read_table(pa.BufferReader(sessions.adjustment()[EVENTS_KEY][1])).to_pylist()
     assert [(each["ex_date"], each["kind"], each["status"]) for each in events] == [
