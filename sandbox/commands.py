@@ -108,7 +108,6 @@ def _run_pipeline(
         with (
             nullcontext() if {*request.sessions} <= there else one_begun(),  # Java, if there is work for it
             b3_server(request.source(), folder) as server,
-            made_beside(server, request.session, {*request.history} - there),
             start(
                 folder,
                 b3=server,
@@ -118,6 +117,7 @@ def _run_pipeline(
                 settings=request.settings,
                 lab=request.lab,
                 engine=request.engine,
+                meanwhile=made_beside(server, request.session, {*request.history} - there),
             ) as sandbox,
         ):
             sandbox.aws.enter()

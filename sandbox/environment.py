@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -88,6 +88,7 @@ def start(
     settings: Mapping[str, str] = MappingProxyType({}),
     lab: bool = False,
     engine: str = DUCKDB,
+    meanwhile: AbstractContextManager[None] | None = None,
 ) -> Iterator[Sandbox]:
     """Start the emulator and deploy the stack, or take one that was deployed of the same files and settings.
 
@@ -100,6 +101,7 @@ def start(
         settings: Further settings of the stack, by their names in `cdk.json`.
         lab: Whether the account is one of a Learner Lab.
         engine: What answers Athena's queries.
+        meanwhile: What is entered as soon as this process only waits: for the emulator, then for the CDK.
 
     Raises:
         sandbox.ministack.EmulatorError: The emulator did not start, or another one works in the folder.
@@ -119,7 +121,8 @@ def start(
     digest = digest_of({**context, "in a lab": str(lab)})
     is_empty = not (folder / AWS).exists()
     is_restored = is_empty and images.restore(digest, folder)
-    with ExitStack() as running:
+    # Copied beside a thread that computes, an image's files would each wait for Python
+    with meanwhile or nullcontext(), ExitStack() as running:
         with show.step("AWS emulator (MiniStack)") as step:
             first = DUCKDB if is_empty and not is_restored else engine  # it is started again below
             aws = running.enter_context(_emulator(folder, show, lab=lab, engine=first))
