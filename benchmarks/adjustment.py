@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from botocore.exceptions import NoCredentialsError
 
 from benchmarks.figures import table
 from lake import keys
@@ -82,6 +83,14 @@ class MemoryS3:
                     for key in page
                 ]
             }
+
+    def generate_presigned_url(self, *_: object) -> str:
+        """As boto3's where it has nothing to sign with: what it is asked for has no address.
+
+        Raises:
+            botocore.exceptions.NoCredentialsError: Always.
+        """
+        raise NoCredentialsError
 
     def get_object(self, *, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         """As boto3's."""

@@ -458,8 +458,7 @@ def adjust_prices(
     import boto3
 
     from refinement import arrow, aws
-    from refinement.adjustment import runs, state, tables
-    from refinement.columns import COMPACT_COLUMNS
+    from refinement.adjustment import state, tables
 
     given = ["raw_bucket", "refined_bucket", "refined_database", "refined_table", "index_codes"]
     options = getResolvedOptions(sys.argv, given)
@@ -471,12 +470,11 @@ def adjust_prices(
     glue = boto3.client("glue")
     tables.check(glue, **names)
     rows = dfc.select(next(iter(dfc.keys()))).toDF()
-    schema = arrow.schema(field for field in COMPACT_COLUMNS if field.name in runs.SESSION_COLUMNS)
     state.refresh(
-        boto3.client("s3", config=aws.config(state.CALLS)),
+        aws.s3_client(),
         raw_bucket=options["raw_bucket"],
         refined_bucket=options["refined_bucket"],
-        in_hand=arrow.by_session(rows, schema),
+        in_hand=arrow.by_session(rows, state.SESSION),
     )
     tables.prepare(glue, **names, index=options["index_codes"].partition(",")[0])
     return dfc
@@ -495,7 +493,7 @@ def list_members(
     """
     import boto3
 
-    from refinement import arrow, aws, members, raw
+    from refinement import arrow, aws, members
     from refinement.columns import COMPACT_COLUMNS
 
     names = ["raw_bucket", "refined_bucket", "refined_database", "refined_table"]
@@ -503,7 +501,7 @@ def list_members(
     rows = dfc.select(next(iter(dfc.keys()))).toDF()
     schema = arrow.schema(field for field in COMPACT_COLUMNS if field.name in ("ticker", "isin"))
     members.publish(
-        boto3.client("s3", config=aws.config(raw.CALLS)),
+        aws.s3_client(),
         boto3.client("glue"),
         arrow.by_session(rows, schema),
         **{name: options[name] for name in names},

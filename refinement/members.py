@@ -19,7 +19,7 @@ from lake.names import members_table as name_of
 from refinement import arrow, aws, files, log
 from refinement.catalog import Catalog, Table
 from refinement.columns import MEMBER_COLUMNS, MEMBER_KEYS, PORTFOLIO_COLUMNS, Field
-from refinement.raw import CALLS, find_portfolios, portfolios_in_force
+from refinement.raw import find_portfolios, portfolios_in_force
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
@@ -58,14 +58,13 @@ def read(
 
     def rows(path: str) -> pa.Table:
         bucket, _, key = path.removeprefix("s3://").partition("/")
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        table = pq.ParquetFile(pa.BufferReader(body)).read(columns=_PORTFOLIO.names)
+        table = pq.ParquetFile(pa.BufferReader(aws.read(s3, bucket, key))).read(columns=_PORTFOLIO.names)
         return table.select(_PORTFOLIO.names).cast(_PORTFOLIO)
 
     found = {}
     for index, dated in portfolios.items():
         wanted = portfolios_in_force(dated, first, last)
-        tables = aws.in_parallel(rows, wanted.values(), CALLS)
+        tables = aws.in_parallel(rows, wanted.values(), aws.CALLS)
         found[index] = {dt.date.fromisoformat(day): table for day, table in zip(wanted, tables, strict=True)}
     return found
 

@@ -42,6 +42,8 @@ class Published(NamedTuple):
         unchanged: How many were found with the bytes that they would have been written with.
         stale: Keys of the objects in the session's folders that are none of its files.
         members: How many members its indices have.
+        rows: Its rows.
+        etag: The ETag of its compact file, where an ETag is an MD5.
     """
 
     trade_date: dt.date
@@ -50,6 +52,8 @@ class Published(NamedTuple):
     unchanged: int
     stale: list[str]
     members: int
+    rows: pa.Table
+    etag: str
 
 
 class Found(NamedTuple):
@@ -126,13 +130,14 @@ def publish(refined: pa.Table, found: Found) -> list[Published]:
             for day, rows in _by_session(refined):
                 there = found.objects[day]
                 of_indices = members.of_session(day, rows, found.portfolios)
-                puts = {}
+                puts, etag = {}, ""
                 for key, body in session_files(day, rows, of_indices, wide=wide):
+                    if key.startswith(COMPACT):
+                        etag = files.Checksum.of(body).etag
                     puts[key] = threads.submit(found.uploads.put, key, body, there.get(key))
                 stale = sorted(there.keys() - puts.keys())
-                pending.append(
-                    (Published(day, _tickers(rows), 0, 0, stale, len(of_indices)), [*puts.values()])
-                )
+                done = Published(day, _tickers(rows), 0, 0, stale, len(of_indices), rows, etag)
+                pending.append((done, [*puts.values()]))
                 while len(pending) > 1 and sum(len(each) for _, each in pending) > _FILES_AHEAD:
                     finish_first()
             while pending:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 # A batch of sessions takes as many quotes as this; or sessions, where they are small
 _BATCH_QUOTES = 400_000
 _BATCH_SESSIONS = 250
-CALLS = 32  # in flight in the driver
 _FOOTER_PORTION = 1000  # files after which the log tells how far it is
 _FOOTER_BYTES = 64 * 1024  # more than the footer of any raw file
 
@@ -100,7 +99,7 @@ def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -
 
     counts: list[int] = []
     for portion in aws.portions(paths, _FOOTER_PORTION):
-        counts += aws.in_parallel(count, portion, CALLS)
+        counts += aws.in_parallel(count, portion, aws.CALLS)
         if len(paths) > _FOOTER_PORTION:
             log.line(f"{len(counts):,} of {len(paths):,} raw files have the columns that they should")
     return counts
@@ -109,8 +108,7 @@ def count_rows(s3: S3Client, paths: Sequence[str], columns: Mapping[str, str]) -
 def _footer(s3: S3Client, path: str) -> pq.FileMetaData:
     bucket, _, key = path.removeprefix("s3://").partition("/")
     try:
-        tail = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{_FOOTER_BYTES}")["Body"].read()
-        return pq.read_metadata(pa.BufferReader(tail))
+        return pq.read_metadata(pa.BufferReader(aws.read(s3, bucket, key, last=_FOOTER_BYTES)))
     except (ClientError, pa.ArrowInvalid) as error:
         # S3 has no last bytes of an empty object
         if isinstance(error, ClientError) and error.response["Error"]["Code"] != "InvalidRange":
@@ -130,9 +128,9 @@ def traded(s3: S3Client, paths: Mapping[dt.date, str]) -> dict[dt.date, dict[str
 
     def sums(path: str) -> dict[str, Any]:
         bucket, _, key = path.removeprefix("s3://").partition("/")
-        return added_up(pa.BufferReader(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+        return added_up(pa.BufferReader(aws.read(s3, bucket, key)))
 
-    return dict(zip(paths, aws.in_parallel(sums, paths.values(), CALLS), strict=True))
+    return dict(zip(paths, aws.in_parallel(sums, paths.values(), aws.CALLS), strict=True))
 
 
 def added_up(file: Any) -> dict[str, Any]:

@@ -21,13 +21,16 @@ from refinement.columns import INDEX, PORTFOLIO_COLUMNS, QUOTE_COLUMNS
 from refinement.errors import RefineError
 from refinement.log import Phases
 from refinement.publish import Found, finish, look, publish
-from refinement.raw import CALLS, Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw, traded
+from refinement.raw import Raw, batches_of_sessions, find_raw, portfolios_in_force, read_raw, traded
 from refinement.retention import compact_sessions, newest, retire
 from refinement.transform import Session, collected, reconcile, transform
 
 if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_s3 import S3Client
+
+
+_IN_HAND = 300  # sessions of which rows are kept for the adjustment: 25 MB at B3's size
 
 
 def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -120,7 +123,7 @@ def main(argv: Sequence[str]) -> None:
     bucket, compact_only = arguments.refined_bucket, arguments.compact_only
     bound = arguments.wide_sessions
     phases = Phases()
-    s3 = boto3.client("s3", config=aws.config(CALLS))
+    s3 = aws.s3_client()
     with phases.of("search"):
         raw = find_raw(
             s3, arguments.raw_bucket, arguments.start_date, arguments.end_date, arguments.index_codes
@@ -136,20 +139,8 @@ def main(argv: Sequence[str]) -> None:
     with phases.of("start"):
         spark = spark_session()
 
-    done: list[Session] = []
-
-    def publish_batch(rows: pa.Table, sessions: Sequence[Session], found: Found) -> None:
-        if not done:
-            for catalog in (of_members, *catalogs):
-                catalog.prepare()
-        with phases.of("files"):
-            published = publish(rows, found)
-        followers = catalogs[:1] if found.compact_only else catalogs
-        finish(s3, bucket, published, phases, catalogs=followers, of_members=of_members)
-        done.extend(sessions)
-        if len(raw.rows) > len(sessions):
-            log.line(f"{len(done):,} of {len(raw.rows):,} sessions")
-
+    publisher = _Publisher(s3, bucket, phases, catalogs=catalogs, of_members=of_members, count=len(raw.rows))
+    done = publisher.done
     with ThreadPoolExecutor(2) as background:
         publishing: Future[None] = background.submit(lambda: None)
         try:
@@ -159,7 +150,7 @@ def main(argv: Sequence[str]) -> None:
                     rows, sessions = _refined(spark, s3, raw, days, phases)
                 finally:
                     publishing.result()  # where both have failed, the former batch is the one to tell of
-                publishing = background.submit(publish_batch, rows, sessions, looking.result())
+                publishing = background.submit(publisher.publish, rows, sessions, looking.result())
             publishing.result()
         except Exception as error:
             if not done:
@@ -173,8 +164,64 @@ def main(argv: Sequence[str]) -> None:
             compact, wide = catalogs
             retire(s3, wide, compact, bucket, bound)
     with phases.of("adjustment"):
-        _adjust(s3, glue, arguments, done)
+        _adjust(s3, glue, arguments, done, publisher.written)
     log.line(f"done: {log.span([session.trade_date for session in done])}; {phases}")
+
+
+class _Publisher:
+    """Publishes a run's sessions, batch by batch, and keeps what the adjustment needs of them.
+
+    Args:
+        s3: A client for many calls at a time.
+        bucket: The refined bucket.
+        phases: The run's.
+        catalogs: Those of the compact and, if it is written, of the wide table.
+        of_members: That of the table of members.
+        count: How many sessions it has.
+
+    Attributes:
+        done: The sessions that are published.
+        written: Rows of the newest of them (`state.SESSION`), by the ETags of their compact files.
+    """
+
+    def __init__(
+        self,
+        s3: S3Client,
+        bucket: str,
+        phases: Phases,
+        *,
+        catalogs: Sequence[Catalog],
+        of_members: Catalog,
+        count: int,
+    ) -> None:
+        self._s3, self._bucket, self._phases, self._count = s3, bucket, phases, count
+        self._of_members, self._catalogs = of_members, catalogs
+        self.done: list[Session] = []
+        self.written: dict[str, pa.Table] = {}
+
+    def publish(self, rows: pa.Table, sessions: Sequence[Session], found: Found) -> None:
+        """Publish a batch: its files, then its partitions; what is none of its files any more goes."""
+        if not self.done:
+            for catalog in (self._of_members, *self._catalogs):
+                catalog.prepare()
+        with self._phases.of("files"):
+            published = publish(rows, found)
+        catalogs = self._catalogs[:1] if found.compact_only else self._catalogs
+        finish(
+            self._s3,
+            self._bucket,
+            published,
+            self._phases,
+            catalogs=catalogs,
+            of_members=self._of_members,
+        )
+        for one in published:
+            self.written[one.etag] = one.rows.select(state.SESSION.names).cast(state.SESSION)
+        for etag in [*self.written][:-_IN_HAND]:
+            del self.written[etag]
+        self.done.extend(sessions)
+        if self._count > len(sessions):
+            log.line(f"{len(self.done):,} of {self._count:,} sessions")
 
 
 def _catalogs(glue: GlueClient, arguments: argparse.Namespace) -> list[Catalog]:
@@ -193,14 +240,22 @@ def _catalogs(glue: GlueClient, arguments: argparse.Namespace) -> list[Catalog]:
     return catalogs
 
 
-def _adjust(s3: S3Client, glue: GlueClient, arguments: argparse.Namespace, done: Sequence[Session]) -> None:
+def _adjust(
+    s3: S3Client,
+    glue: GlueClient,
+    arguments: argparse.Namespace,
+    done: Sequence[Session],
+    written: Mapping[str, pa.Table],
+) -> None:
     """Make events and factors anew, now that sessions are published.
 
     Raises:
         RefineError: They were not; the sessions stay published.
     """
     try:
-        made = state.refresh(s3, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket)
+        made = state.refresh(
+            s3, raw_bucket=arguments.raw_bucket, refined_bucket=arguments.refined_bucket, written=written
+        )
         adjustment_tables.prepare(
             glue,
             database=arguments.refined_database,

@@ -10,8 +10,6 @@ its repetitions, its patience and its errors.
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import os
 import re
 import threading
 from typing import Any, NamedTuple
@@ -22,8 +20,6 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
-from urllib3.connection import HTTPConnection
 
 from refinement import aws, files
 
@@ -41,19 +37,12 @@ class Uploads:
     """
 
     def __init__(self, session: boto3.Session, bucket: str, calls: int) -> None:
-        self._s3 = session.client("s3", config=aws.config(calls))
+        self._s3 = aws.s3_client(session, calls)
         # Otherwise each file takes two round trips: the client first asks S3 whether it would take the body
         self._s3.meta.events.register_last("before-call.s3", _without_expect)
         self._bucket = bucket
         self._credentials: Any = session.get_credentials()
-        authorities: Any = os.environ.get("AWS_CA_BUNDLE") or True
-        self._http = functools.partial(
-            URLLib3Session,
-            max_pool_connections=calls,
-            verify=authorities,
-            # Without them the content would wait until S3 had the head
-            socket_options=HTTPConnection.default_socket_options,
-        )
+        self._calls = calls
         self._first = threading.Lock()
         self._is_first = True
         self._way: _Way | None = None
@@ -99,7 +88,7 @@ class Uploads:
             return None
         root = request.url.removesuffix(_quoted(key))
         agent = _text(request.headers.get("User-Agent", ""))
-        return _Way(self._http(proxies=get_environ_proxies(root)), root, signed[1], agent)
+        return _Way(aws.http_session(root, self._calls), root, signed[1], agent)
 
     def _is_sent(self, way: _Way, key: str, body: bytes, md5: str) -> bool:
         headers = {"Content-MD5": md5, "User-Agent": way.agent}

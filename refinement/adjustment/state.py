@@ -28,17 +28,18 @@ from refinement import arrow, aws, files, log
 from refinement.adjustment import kept, runs
 from refinement.adjustment.actions import Action, Book, rows_of
 from refinement.adjustment.factors import adjust
-from refinement.columns import ACTION_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
+from refinement.columns import ACTION_COLUMNS, COMPACT_COLUMNS, EVENT_COLUMNS, FACTOR_COLUMNS, Field
 from refinement.errors import RefineError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CALLS = 32  # in flight
 _ROUNDS, _ROUNDS_OF_ACTIONS = 10, 3
 _MADE_OF = b"made_of"
 _SCALES = {"ratio": 11, "amount": 11, "close_before": 6}
 _ACTIONS = arrow.schema(Field(name, ACTION_COLUMNS[name], "") for name in Action._fields)
+SESSION = arrow.schema(field for field in COMPACT_COLUMNS if field.name in runs.SESSION_COLUMNS)
+"""What is needed of a session's refined rows."""
 IN_HAND = "in hand"
 """Stands for the ETag of a session whose rows the run has before its file is written."""
 
@@ -66,6 +67,7 @@ def refresh(
     raw_bucket: str,
     refined_bucket: str,
     in_hand: Mapping[dt.date, pa.Table] | None = None,
+    written: Mapping[str, pa.Table] | None = None,
 ) -> Tables:
     """Make the tables of events and factors what the sessions and B3's corporate actions make them.
 
@@ -78,6 +80,8 @@ def refresh(
         raw_bucket: The bucket with the corporate actions.
         refined_bucket: The bucket with the sessions' compact files.
         in_hand: Rows of sessions that are about to be published in place of what lies there.
+        written: Those of compact files that the run has written, by ETag: what has another is read. All have
+            the columns of `SESSION`.
 
     Returns:
         What the tables hold.
@@ -85,7 +89,7 @@ def refresh(
     Raises:
         RefineError: Others went on publishing sessions; or an object is not as it should be.
     """
-    state = _State(s3, raw_bucket, refined_bucket, in_hand or {})
+    state = _State(s3, raw_bucket, refined_bucket, in_hand or {}, written or {})
     found = state.find()
     for tries in range(1, _ROUNDS + 1):
         made = state.make(found)
@@ -102,12 +106,18 @@ def refresh(
 
 class _State:
     def __init__(
-        self, s3: S3Client, raw_bucket: str, refined_bucket: str, in_hand: Mapping[dt.date, pa.Table]
+        self,
+        s3: S3Client,
+        raw_bucket: str,
+        refined_bucket: str,
+        in_hand: Mapping[dt.date, pa.Table],
+        written: Mapping[str, pa.Table],
     ) -> None:
         self._s3 = s3
         self._raw = raw_bucket
         self._refined = refined_bucket
         self._in_hand = in_hand
+        self._written = written
 
     def find(self) -> Files:
         """What there is to make the tables of."""
@@ -168,8 +178,7 @@ class _State:
         """What the last run has made, if what it was made of is known, and sessions have only followed."""
         if keys.ADJUSTMENT_MEMORY not in there:
             return None
-        remembered = self._s3.get_object(Bucket=self._refined, Key=keys.ADJUSTMENT_MEMORY)
-        memory = kept.Memory.read(remembered["Body"].read())
+        memory = kept.Memory.read(aws.read(self._s3, self._refined, keys.ADJUSTMENT_MEMORY))
         if memory is None or not memory.has_sessions_before(list(found.sessions)):
             return None
         # By the listing: to ask for what is not there is denied to who may list some folders alone
@@ -191,7 +200,7 @@ class _State:
         """The runs of all sessions, after those that are not as the sessions are were made again."""
         listed = [item["Key"] for item in aws.objects(self._s3, self._refined, keys.RUNS)]
         there = [key for key in listed if keys.YEAR_OF_RUNS_KEY.fullmatch(key)]
-        years = dict(zip(there, aws.in_parallel(self._read, there, CALLS), strict=True))
+        years = dict(zip(there, aws.in_parallel(self._read, there, aws.CALLS), strict=True))
         of_year: dict[str, dict[dt.date, dict[str, str]]] = defaultdict(dict)
         for day, tags in sessions.items():
             of_year[keys.year_of_runs(day)][day] = tags
@@ -223,14 +232,19 @@ class _State:
         def rows(day: dt.date) -> pa.Table:
             if day in self._in_hand:
                 return self._in_hand[day]
-            return pa.concat_tables([self._read(key, runs.SESSION_COLUMNS) for key in days[day]])
+            return pa.concat_tables(
+                [
+                    self._written[tag] if tag in self._written else self._read(key, runs.SESSION_COLUMNS)
+                    for key, tag in days[day].items()
+                ]
+            )
 
-        return aws.in_parallel(rows, days, CALLS)
+        return aws.in_parallel(rows, days, aws.CALLS)
 
     def _actions(self, there: Iterable[str]) -> dict[str, pa.Table]:
         """The rows of some objects of corporate actions, `_ACTIONS`, by key."""
         found = sorted(there)
-        return dict(zip(found, aws.in_parallel(self._read_actions, found, CALLS), strict=True))
+        return dict(zip(found, aws.in_parallel(self._read_actions, found, aws.CALLS), strict=True))
 
     def _read_actions(self, key: str) -> pa.Table:
         file = self._open(key, self._raw)
@@ -248,7 +262,7 @@ class _State:
         return file.read(columns=wanted or None)
 
     def _open(self, key: str, bucket: str) -> pq.ParquetFile:
-        body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        body = aws.read(self._s3, bucket, key)
         try:
             return pq.ParquetFile(pa.BufferReader(body))
         except pa.ArrowInvalid as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pyarrow as pa
 import pytest
 from botocore.stub import ANY, Stubber
 from pyspark.sql import DataFrame, SparkSession
@@ -233,7 +234,7 @@ class TestFiles:
     def test_that_s3_does_not_delete_are_told(self, aws: object) -> None:
         s3 = boto3.client("s3")
         refused: Any = [{"Key": "refined/a", "Code": "AccessDenied"}]
-        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], 0)]
+        published = [Published(SESSION, ["ZZAA3"], 1, 0, ["refined/a", "refined/b"], 0, pa.table({}), "")]
         of_members = Catalog(
             boto3.client("glue"), database=f"test_{uuid.uuid4().hex}", table=members_table("t", REFINED)
         )

@@ -22,7 +22,7 @@ from refinement import arrow
 from refinement.adjustment import events, kept, state
 from refinement.adjustment.actions import Action
 from refinement.adjustment.runs import Run
-from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, refresh
+from refinement.adjustment.state import EVENTS_KEY, FACTORS_KEY, SESSION, refresh
 from refinement.columns import EVENT_COLUMNS, FACTOR_COLUMNS
 from refinement.errors import RefineError
 from sandbox.ministack import MiniStack
@@ -158,6 +158,24 @@ def test_a_second_run_writes_nothing(buckets: Buckets) -> None:
     buckets.refresh()
     written = recorded(buckets, "PutObject", buckets.refresh)
     assert written == []
+
+
+def test_files_that_the_run_has_written_are_not_read_but_others_in_their_place_are(buckets: Buckets) -> None:
+    put_all(buckets)
+    buckets.refresh()
+    expected = buckets.tables()
+    files = {f"{keys.COMPACT}{day}/{keys.REFINED_FILE}": day for day in DAYS}
+    written = {}
+    for key, day in files.items():
+        etag = buckets.s3.head_object(Bucket=buckets.refined, Key=key)["ETag"]
+        written["of another" if day == DAYS[-1] else etag] = session_table([row(*CLOSES[day])]).select(
+            SESSION.names
+        )
+    for key in buckets.runs():
+        buckets.s3.delete_object(Bucket=buckets.refined, Key=key)
+    read = recorded(buckets, "GetObject", lambda: buckets.refresh(written=written))
+    assert buckets.tables() == expected
+    assert [files[key] for key in read if key in files] == DAYS[-1:]
 
 
 def test_tables_that_were_damaged_are_made_anew(buckets: Buckets) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import re
-import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from hashlib import md5
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -23,6 +21,7 @@ from botocore.httpsession import URLLib3Session
 
 from refinement.uploads import Uploads
 from sandbox.ministack import MiniStack
+from tests.fixtures.front import Front
 
 BUCKET, OTHER = "uploads", "uploads-by-client"
 DAY = date(2031, 3, 14)
@@ -33,54 +32,6 @@ KEYS = [
     "refined/trade_date=2031-03-14/empty",
 ]
 BODIES = {key: key.encode() * 100 for key in KEYS[:-1]} | {KEYS[-1]: b""}
-
-
-class Front:
-    """A server in front of the emulator, which counts what it passes on, and does wrong when told to."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.puts: list[str] = []
-        self.wrongs: list[str] = []
-        front, pool = self, urllib3.PoolManager(retries=False)
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                """It says nothing."""
-
-            def _pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if self.command == "PUT":
-                    front.puts.append("client" if "amz-sdk-request" in self.headers else "straight")
-                    if front.puts[-1] == "straight" and front.wrongs:
-                        wrong = front.wrongs.pop()
-                        if wrong == "hangs up":
-                            self.close_connection = True
-                            return
-                        self.send_response(int(wrong))
-                        self.send_header("Content-Length", "0")
-                        self.end_headers()
-                        return
-                answer = pool.request(
-                    self.command, endpoint + self.path, body=body, headers=dict(self.headers.items())
-                )
-                self.send_response(answer.status)
-                self.send_header("ETag", answer.headers.get("ETag", ""))
-                self.send_header("Content-Length", str(len(answer.data)))
-                self.end_headers()
-                self.wfile.write(answer.data)
-
-            do_GET = do_PUT = _pass_on  # noqa: N815 - the names that the server looks for
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
