@@ -71,7 +71,7 @@ class Sandbox:
             self.deployment.refined_bucket: [*keys.TABLE_FOLDERS],
         }
         for bucket, folders in buckets.items():
-            mirror = BucketMirror(boto3.client("s3"), bucket, self.aws.mirror)
+            mirror = BucketMirror(boto3.client("s3"), bucket, self.aws.mirror, store=self.aws.objects(bucket))
             mirror.pull()
             for folder in folders:
                 _link(self.lake / folder, mirror.root / folder)

@@ -39,6 +39,7 @@ ACCOUNT = "000000000000"
 LOG = "emulator.log"
 MARK = "in-use"  # is there while it works, and says at which endpoint
 MIRROR = "mirror"
+OBJECTS = "s3"
 JOB_RUNS = "job-runs"
 DECISIONS, DECISIONS_BEFORE = "decisions.jsonl", "decisions-before.jsonl"
 
@@ -174,6 +175,10 @@ class MiniStack:
     def mirror(self) -> Path:
         """The folder with the mirrors of the buckets (see `sandbox.mirror`)."""
         return self.folder / MIRROR
+
+    def objects(self, bucket: str) -> Path:
+        """The folder in which an emulator that keeps its objects has those of a bucket, as files by key."""
+        return self.folder / OBJECTS / ACCOUNT / bucket
 
     def job_run_log(self, run_id: str) -> Path:
         """What a run of a Glue job has printed."""
@@ -321,7 +326,7 @@ def _settings(
         "PERSIST_STATE": kept,
         "STATE_DIR": str(folder / "state"),
         "S3_PERSIST": kept,
-        "S3_DATA_DIR": str(folder / "s3"),
+        "S3_DATA_DIR": str(folder / OBJECTS),
         "TMPDIR": str(scratch),
         # Listeners that nothing here uses, and a Docker that may be there but is not ours to use
         "IOT_MTLS_ENABLED": "0",

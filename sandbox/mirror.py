@@ -7,6 +7,7 @@ versions, events and ETags are as if Spark had written to S3 itself.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,13 +57,17 @@ class BucketMirror:
         bucket: Its name.
         folder: Where the mirror lies.
         prefix: What the keys of the objects begin with that are mirrored.
+        store: A folder with files by key, which are copied where they are what the bucket has.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, folder: Path, prefix: str = "") -> None:
+    def __init__(
+        self, s3: S3Client, bucket: str, folder: Path, *, prefix: str = "", store: Path | None = None
+    ) -> None:
         self.root = folder / bucket
         self._s3 = s3
         self._bucket = bucket
         self._prefix = prefix
+        self._store = store
         self._memory = folder / f"{bucket}.json"
         self._connections = urllib3.PoolManager(maxsize=_CONNECTIONS)
         self._agreed: dict[str, _Agreed] = {}
@@ -76,7 +81,7 @@ class BucketMirror:
         wanted = [key for key, etag in objects.items() if not self._agrees(key, etag)]
         surplus = [key for key in self._files() if key not in objects]
         self._delete_files(surplus)
-        self._in_parallel(self._download, wanted)
+        self._in_parallel(lambda key: self._download(key, objects[key]), wanted)
         self._agreed = {key: _Agreed.between(etag, self.root / key) for key, etag in objects.items()}
         self._remember()
         return Transfer(copied=len(wanted), deleted=len(surplus))
@@ -112,10 +117,17 @@ class BucketMirror:
         file = self.root / key
         return file.is_file() and _Agreed.between(agreed.etag, file) == agreed
 
-    def _download(self, key: str) -> None:
+    def _download(self, key: str, etag: str) -> None:
         file = self.root / key
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(self._read(key))
+        file.write_bytes(self._stored(key, etag) or self._read(key))
+
+    def _stored(self, key: str, etag: str) -> bytes | None:
+        """The object's bytes, if the store has them."""
+        if self._store is None or not (self._store / key).is_file():
+            return None
+        body = (self._store / key).read_bytes()
+        return body if f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"' == etag else None
 
     def _read(self, key: str) -> bytes:
         where = {"Bucket": self._bucket, "Key": key}

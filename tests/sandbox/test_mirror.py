@@ -43,6 +43,31 @@ def test_a_pull_makes_the_folder_equal_to_the_bucket(bucket: str, mirror: Bucket
     assert not (mirror.root / "raw/a=2").exists()
 
 
+def test_what_a_store_has_of_the_bucket_is_copied_and_the_rest_read(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = boto3.client("s3")
+    for key in ("a/same", "other", "missing", "empty"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"" if key == "empty" else key.encode())
+    store = tmp_path / "store"
+    (store / "a").mkdir(parents=True)
+    for key, body in (("a/same", b"a/same"), ("other", b"older"), ("empty", b""), ("more", b"more")):
+        (store / key).write_bytes(body)
+    read, ask = [], BucketMirror._read
+
+    def noted(mirror: BucketMirror, key: str) -> bytes:
+        read.append(key)
+        return ask(mirror, key)
+
+    monkeypatch.setattr(BucketMirror, "_read", noted)
+    mirror = BucketMirror(s3, bucket, tmp_path / "mirror", store=store)
+    assert mirror.pull() == Transfer(copied=4, deleted=0)
+    files = {file.name: file.read_bytes() for file in mirror.root.rglob("*") if file.is_file()}
+    assert files == {"same": b"a/same", "other": b"other", "missing": b"missing", "empty": b""}
+    assert not {"other", "missing"} - {*read}
+    assert "a/same" not in read
+
+
 def test_a_pull_undoes_what_was_never_pushed(bucket: str, mirror: BucketMirror) -> None:
     boto3.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"kept")
     mirror.pull()
