@@ -301,11 +301,17 @@ def _refined(
             "portfolio_date",
             PORTFOLIO_COLUMNS,
         )
-        dates = map(dt.date.fromisoformat, joined)
+        dates = [*map(dt.date.fromisoformat, joined)]
+
+        def made(repeating: Sequence[dt.date]) -> pa.Table:
+            return collected(transform(quotes, portfolios, dates, repeating, is_one_session=len(days) == 1))
+
+        # While the lines are summed, as if no session of B3's had repeated a series: none is known that has
+        rows = made([])
         sums = summing.result()
         if repeating := [day for day in days if sums[day]["repeats"]]:
             log.line(f"an option series more than once, which counts once: {log.span(repeating)}")
-        rows = collected(transform(quotes, portfolios, dates, repeating, is_one_session=len(days) == 1))
+            rows = made(repeating)
         sessions = reconcile(sums, rows)
     log.line(
         f"{log.span(days)}  {sum(session.lines for session in sessions):,} quotes make "
