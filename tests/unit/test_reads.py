@@ -59,7 +59,7 @@ def test_what_s3_refuses_is_the_client_s_error(front: Front, bucket: str, error:
 def test_addresses_are_signed_as_every_region_takes_them(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By version 4: of version 2 S3 says "Signature Version 2 is being turned off" and takes it in some."""
+    """By version 4: of version 2, boto3's for addresses, some take none, nor do objects under a KMS key."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")
     sent: list[Any] = []
     send = URLLib3Session.send
