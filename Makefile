@@ -132,7 +132,7 @@ types: setup
 
 check: lint types ## ruff and mypy
 
-test: setup ## every check and every test but those of faults and of Trino, WITH="faults trino": these, too; PART=unit|stack|spark|sandbox: one folder's tests
+test: setup ## every check and every test but those of faults and of Trino, WITH="faults trino": these, too; PART=unit|refinement|operating|analysis|simulator|stack|spark|sandbox: one folder's tests
 	$(if $(PART),,@$(MAKE) -s --no-print-directory $(SPARK_CLASSES) & $(MAKE) -s --no-print-directory check && wait $$!)
 	@python -m pytest -n 2 --dist loadgroup -m "not long_faults$(foreach each,faults trino,$(if $(filter $(each),$(WITH)),, and not $(each)))" $(PART:%=tests/%)
 

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.coverage`. Ten years of a market whose service forgets and leaves out as B3's does: the
 share of papers and sessions, of those with a close, that the oracle (`sandbox.b3.truth`) gives factors to. A
-test holds that the job's own are the oracle's in every session (`tests/unit/test_simulated_issuers.py`).
+test holds that the job's own are the oracle's in every session (`tests/simulator/test_simulated_issuers.py`).
 """
 
 from __future__ import annotations

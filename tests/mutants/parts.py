@@ -63,7 +63,7 @@ PARTS = {
             "tests/unit/test_ingest.py",
             "tests/unit/test_index_levels.py",
             "tests/unit/test_canary.py",
-            "tests/unit/test_quarantine.py",
+            "tests/operating/test_quarantine.py",
         ),
     ),
     "transform": Part(

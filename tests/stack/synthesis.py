@@ -31,7 +31,7 @@ CHANGED: dict[str, Any] = {
     "quotes_base_url": "http://127.0.0.1:8080/",
     "index_codes": ["IBOV", "SMLL"],
     "lookback_sessions": 3,
-    "extra_ca_file": "tests/unit/tls/root.pem",
+    "extra_ca_file": "tests/fixtures/tls/root.pem",
     "pandas_layer_arn": "arn:aws:lambda:xx-north-1:123456789012:layer:Mine:1",
     "schedule_hours": [8, 10],
     "glue_timeout_minutes": 61,

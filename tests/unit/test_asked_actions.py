@@ -31,8 +31,8 @@ from scraper.daily.corporate_actions import CorporateActions, Issuer, Memory, Ri
 from scraper.daily.handler import handler
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import Lineage, OvertakenError, RawBucket
+from tests.fixtures.both_ends import Bucket, Log, Shelves, client, isin, paid
 from tests.lambda_functions import CONTEXT
-from tests.unit.both_ends import Bucket, Log, Shelves, client, isin, paid
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (date(2026, 9, day) for day in (14, 15, 16, 17))
 LINEAGE = Lineage("https://example.org/B3", "0" * 64)

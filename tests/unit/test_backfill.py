@@ -50,7 +50,7 @@ from scraper.history.backfill import (
 from scraper.history.revisions import Revision
 from scraper.history.span import Span
 from scraper.raw.bucket import Lineage, RawBucket, encode_session
-from tests.unit.both_ends import Bucket, Shelves, client
+from tests.fixtures.both_ends import Bucket, Shelves, client
 
 TODAY = date(2026, 11, 24)
 NOW = datetime(2024, 11, 11, 10, tzinfo=UTC)

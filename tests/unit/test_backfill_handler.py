@@ -18,8 +18,8 @@ from scraper.history.backfill import BackfillError, Outcome, Task
 from scraper.history.handler import handler, invoke
 from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
+from tests.fixtures.both_ends import Bucket, Log, Shelves
 from tests.lambda_functions import CONTEXT
-from tests.unit.both_ends import Bucket, Log, Shelves
 
 WEEK = [date(2024, 11, day) for day in (4, 5, 6, 7, 8)]
 THIS_WEEK = Task(2024, Span(WEEK[0], WEEK[-1]))

@@ -23,7 +23,7 @@ from scraper.daily.ingest import ingest
 from scraper.history.backfill import Outcome, Task, load_year
 from scraper.history.span import Span
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.fixtures.both_ends import Bucket, Shelves
 
 pytestmark = pytest.mark.real
 

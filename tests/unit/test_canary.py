@@ -45,7 +45,7 @@ from scraper.daily.corporate_actions import CorporateActions, Issuer
 from scraper.daily.corporate_actions import Memory as ActionsMemory
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket, Shelves, client, historic, isin, paid
+from tests.fixtures.both_ends import Bucket, Shelves, client, historic, isin, paid
 
 FRIDAY = date(2024, 11, 8)
 DAYS = [FRIDAY - timedelta(days=7 * weeks) for weeks in range(12)][::-1]

@@ -37,7 +37,7 @@ QUOTES_PATH = "/InstDados/SerHist/COTAHIST_D08112024.ZIP"
 ZIP = zip_file(b"any text" * 20_000, "COTAHIST_D08112024.TXT")
 PAGE = b'{"page": {}}'
 HTML = b"\r\n<!DOCTYPE html><html><body>Em manuten\xe7\xe3o</body></html>"
-TLS = Path(__file__).parent / "tls"
+TLS = Path(__file__).resolve().parents[1] / "fixtures" / "tls"
 LIMIT = 2**20
 """Bytes that a body may have, where it matters."""
 

@@ -20,7 +20,7 @@ from sandbox.b3.server import (
     B3Server,
 )
 from scraper.b3.client import Absence, Absent, B3Client, DownloadError, Found, RefusedError
-from tests.unit.both_ends import Shelves
+from tests.fixtures.both_ends import Shelves
 
 
 class Clock:

@@ -14,8 +14,8 @@ from sandbox.b3.sources import RecordedFolder
 from scraper.b3.corporate_actions.reader import Actions, read_cash_history, read_supplement, total_pages
 from scraper.daily.canary import Canary
 from scraper.raw.bucket import RawBucket
+from tests.fixtures.both_ends import Bucket
 from tests.fuzz import naive
-from tests.unit.both_ends import Bucket
 
 pytestmark = pytest.mark.real
 

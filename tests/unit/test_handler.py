@@ -19,8 +19,8 @@ from scraper.daily.handler import EventError, handler
 from scraper.daily.ingest import IngestError
 from scraper.runtime.metrics import Metric
 from scraper.runtime.telemetry import powertools
+from tests.fixtures.both_ends import Bucket, Log, Shelves
 from tests.lambda_functions import CONTEXT, Context
-from tests.unit.both_ends import Bucket, Log, Shelves
 
 FRIDAY = date(2024, 11, 8)
 # 07:00 in São Paulo

@@ -27,7 +27,7 @@ from scraper.b3.index_level.layout import NEW_BASE
 from scraper.b3.index_level.reader import LEVEL_SCHEMA, Levels, read_levels
 from scraper.daily.ingest import Outcome, Result, ingest
 from scraper.raw.bucket import READER_VERSION, RawBucket
-from tests.unit.both_ends import Bucket, Shelves, client
+from tests.fixtures.both_ends import Bucket, Shelves, client
 
 THURSDAY, FRIDAY, MONDAY = date(2024, 11, 7), date(2024, 11, 8), date(2024, 11, 11)
 MONDAY_MORNING = datetime(2024, 11, 11, 7, tzinfo=SAO_PAULO)

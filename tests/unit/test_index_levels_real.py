@@ -19,7 +19,7 @@ from scraper.b3.calendar import sessions_between
 from scraper.b3.index_level.reader import read_levels
 from scraper.daily.canary import Canary
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket
+from tests.fixtures.both_ends import Bucket
 
 pytestmark = pytest.mark.real
 

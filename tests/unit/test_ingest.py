@@ -22,7 +22,7 @@ from scraper.b3.calendar import SAO_PAULO
 from scraper.b3.oddities import Oddity, TrailerCount
 from scraper.daily.ingest import IngestError, Outcome, Result, ingest
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket, Shelves, client
+from tests.fixtures.both_ends import Bucket, Shelves, client
 
 FRIDAY = date(2024, 11, 8)
 MONDAY_MORNING = datetime(2024, 11, 11, 7, tzinfo=SAO_PAULO)

@@ -19,7 +19,7 @@ from scraper.b3.cotahist.reader import read_text
 from scraper.b3.index_portfolio.reader import read_portfolio
 from scraper.b3.oddities import Oddity, TrailerCount
 from scraper.raw.bucket import Lineage, RawBucket
-from tests.unit.both_ends import Bucket, Shelves
+from tests.fixtures.both_ends import Bucket, Shelves
 
 SESSION = date(2024, 11, 8)
 DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"

@@ -26,7 +26,7 @@ PATTERNS = {
 }
 
 # The keys of the servers that the tests of TLS start, made for them and trusted by nothing else
-ALLOWED = {("tests/unit/tls", "private key")}
+ALLOWED = {("tests/fixtures/tls", "private key")}
 
 # Made up here, in pieces, so that this file holds none of them
 EXAMPLES = {

@@ -15,8 +15,8 @@ from scraper.daily import handler
 from scraper.daily.unrefined import PATIENCE, announce
 from scraper.raw.bucket import RawBucket
 from scraper.runtime.metrics import Metric
+from tests.fixtures.both_ends import Bucket, Log, Shelves
 from tests.lambda_functions import CONTEXT
-from tests.unit.both_ends import Bucket, Log, Shelves
 
 FRIDAY, THURSDAY = date(2024, 11, 8), date(2024, 11, 7)
 MONDAY_MORNING = {"scheduled_time": "2024-11-11T10:00:00Z"}

@@ -21,8 +21,8 @@ from scraper.b3.errors import InvalidData
 from scraper.daily.corporate_actions import ask_cash_history, ask_supplement
 from scraper.history.corporate_actions import Issuer, Survey
 from scraper.raw.bucket import RawBucket
-from tests.unit.both_ends import Bucket, Shelves, client, historic, paid
-from tests.unit.operated import Operated
+from tests.fixtures.both_ends import Bucket, Shelves, client, historic, paid
+from tests.fixtures.operated import Operated
 
 FRIDAY = date(2024, 11, 8)
 DAILY = f"raw/cotahist/trade_date={FRIDAY}/daily.parquet"

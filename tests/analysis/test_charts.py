@@ -20,7 +20,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from analysis import charts, style
-from tests.unit import frames
+from tests.analysis import frames
 
 Chart = Callable[..., Figure]
 

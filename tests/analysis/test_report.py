@@ -18,8 +18,8 @@ from analysis import report, session_page, style
 from analysis.athena import Window
 from analysis.session_page import Session, page, summary
 from refinement.columns import EVENT_COLUMNS
-from tests.unit.frames import event, session, stock
-from tests.unit.frames import levels as levels_of
+from tests.analysis.frames import event, session, stock
+from tests.analysis.frames import levels as levels_of
 
 SMALL = Decimal("999999.99")
 STOCKS = [

@@ -20,8 +20,8 @@ from sandbox.b3.server import REQUEST_REJECTED, Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
 from scraper.b3.calendar import sessions_before
 from scraper.raw.bucket import Lineage
-from tests.unit.both_ends import Bucket, Shelves
-from tests.unit.operated import Ingest, Operated, arrival
+from tests.fixtures.both_ends import Bucket, Shelves
+from tests.fixtures.operated import Ingest, Operated, arrival
 
 WEDNESDAY, THURSDAY, FRIDAY = (date(2024, 11, day) for day in (6, 7, 8))
 DAILY = "raw/cotahist/trade_date={}/daily.parquet"

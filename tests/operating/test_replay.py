@@ -10,8 +10,8 @@ import pytest
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
-from tests.unit.both_ends import Bucket, Shelves
-from tests.unit.operated import Ingest, Operated
+from tests.fixtures.both_ends import Bucket, Shelves
+from tests.fixtures.operated import Ingest, Operated
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = WEEK = [date(2024, 11, day) for day in (4, 5, 6, 7, 8)]
 THIS_WEEK = ["--from", str(MONDAY), "--to", str(FRIDAY)]

@@ -12,8 +12,8 @@ import pytest
 from sandbox.b3.formats import Quote
 from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
-from tests.unit.both_ends import Bucket, Shelves
-from tests.unit.operated import deploy_stack
+from tests.fixtures.both_ends import Bucket, Shelves
+from tests.fixtures.operated import deploy_stack
 
 FRIDAY = date(2024, 11, 8)
 DAILY = "raw/cotahist/trade_date=2024-11-08/daily.parquet"

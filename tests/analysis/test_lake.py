@@ -14,7 +14,7 @@ import pytest
 from analysis import report
 from analysis.athena import Lake, LakeError, source_line
 from sandbox.ministack import MiniStack
-from tests.unit.frames import weekdays
+from tests.analysis.frames import weekdays
 
 NAMES = {
     "WorkGroup": "Group",

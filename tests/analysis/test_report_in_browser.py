@@ -9,8 +9,8 @@ import pytest
 
 from analysis.session_page import page
 from tests import browser
+from tests.analysis.frames import index, session, stock
 from tests.browser import Page
-from tests.unit.frames import index, session, stock
 
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 

@@ -44,7 +44,7 @@ from scraper.b3.calendar import sessions_between
 from tests.fixtures.b3 import SMALL_PORTFOLIO, daily_zip, portfolio_path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TLS = Path(__file__).parent / "tls"
+TLS = Path(__file__).resolve().parents[1] / "fixtures" / "tls"
 SESSION = date(2024, 11, 8)
 EXPIRY = date(2024, 12, 20)
 ZIP_PATH = "/InstDados/SerHist/COTAHIST_D08112024.ZIP"

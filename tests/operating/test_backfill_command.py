@@ -25,8 +25,8 @@ from sandbox.b3.server import Answer, B3Server
 from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
 from scraper.history.backfill import Manifest
 from scraper.history.span import Span
-from tests.unit.both_ends import Bucket, Shelves
-from tests.unit.operated import Job, deploy_stack
+from tests.fixtures.both_ends import Bucket, Shelves
+from tests.fixtures.operated import Job, deploy_stack
 
 FRIDAY = date(2024, 11, 8)
 OCTOBER_2023 = [date(2023, 10, day) for day in (30, 31)]

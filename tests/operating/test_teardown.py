@@ -12,7 +12,7 @@ import pytest
 from lake.names import RESERVED
 from operating import teardown
 from sandbox.ministack import MiniStack
-from tests.unit.operated import deploy_stack
+from tests.fixtures.operated import deploy_stack
 
 pytestmark = pytest.mark.usefixtures("aws")
 

@@ -1,8 +1,8 @@
 """When somebody is told that a session did not come: the handler's metrics, evaluated as CloudWatch does it.
 
 The mornings are the schedule's, B3 is simulated, and the metrics are those that the handler printed; the
-alarm is the one in the template. Only its evaluation is a model (`tests.unit.alarm_model`). The calendar of
-November 2024: Friday the 15th was a holiday, and so was Wednesday the 20th.
+alarm is the one in the template. Only its evaluation is a model (`alarm_model`). The calendar of November
+2024: Friday the 15th was a holiday, and so was Wednesday the 20th.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import pytest
 from sandbox.b3.server import Answer, B3Server
 from scraper.daily.handler import handler
 from scraper.daily.ingest import IngestError
+from tests.fixtures.both_ends import Log, Shelves
 from tests.lambda_functions import CONTEXT
-from tests.unit.alarm_model import ALARM, OK, DailyAlarm, Value
-from tests.unit.both_ends import Log, Shelves
+from tests.operating.alarm_model import ALARM, OK, DailyAlarm, Value
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
 HOURS = (7, 9, 11)

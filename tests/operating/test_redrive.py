@@ -9,7 +9,7 @@ import pytest
 from botocore.client import BaseClient
 
 from scraper.__main__ import DONE, FILES_FAILED, NOT_STARTED, main
-from tests.unit.operated import Operated, arrival
+from tests.fixtures.operated import Operated, arrival
 
 THURSDAY, FRIDAY = date(2024, 11, 7), date(2024, 11, 8)
 

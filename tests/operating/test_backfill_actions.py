@@ -20,7 +20,7 @@ from scraper.__main__ import DONE, FILES_FAILED, INTERRUPTED, NOT_STARTED, main
 from scraper.b3.client import B3Client
 from scraper.daily.ingest import store_session
 from scraper.raw.bucket import MergedActions, OvertakenError, RawBucket
-from tests.unit.both_ends import Bucket, Shelves, historic, isin, paid
+from tests.fixtures.both_ends import Bucket, Shelves, historic, isin, paid
 
 FIRST, SECOND = date(2024, 11, 7), date(2024, 11, 8)
 LONG_AGO = date(1999, 3, 1)

@@ -1,0 +1,7 @@
+"""The fixtures that the tests of this folder share."""
+
+from __future__ import annotations
+
+from tests.fixtures.pipeline import b3, bucket, ingest, log, operated, shelves, terminal
+
+__all__ = ["b3", "bucket", "ingest", "log", "operated", "shelves", "terminal"]
