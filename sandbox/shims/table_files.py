@@ -21,7 +21,7 @@ s3: Any = s3_service
 def install() -> None:
     """Have queries read kept files: in a temporary folder, which goes with the emulator's others."""
     folder = Path(tempfile.mkdtemp(prefix="table-files-"))
-    kept: set[Path] = set()
+    kept: dict[tuple[str, str, str], str] = {}
 
     def files_of(location: str, _workdirs: list[str]) -> list[str]:
         where = urlsplit(location)
@@ -29,21 +29,22 @@ def install() -> None:
         bucket = s3._buckets.get(where.netloc)
         objects = dict(bucket["objects"]) if bucket is not None else {}
         files = []
-        for key in sorted(objects):
+        for key in sorted(key for key in objects if key.startswith(prefix)):
             name = key.removeprefix(prefix)
-            if not key.startswith(prefix) or key.endswith("/") or athena._hidden(name):
+            if key.endswith("/") or athena._hidden(name):
                 continue
-            parent, _, last = name.rpartition("/")
             etag = objects[key]["etag"].strip('"')
-            file = folder / where.netloc / prefix / parent / f"{etag}-{last}"
-            if file not in kept:
+            one = where.netloc, key, etag
+            if one not in kept:
+                parent, _, last = name.rpartition("/")
+                file = folder / where.netloc / prefix / parent / f"{etag}-{last}"
                 file.parent.mkdir(parents=True, exist_ok=True)
                 if objects[key].get("body") is None:  # it lies on the disk, where it is replaced, not changed
                     file.hardlink_to(s3._object_disk_path(where.netloc, key))
                 else:
                     file.write_bytes(objects[key]["body"])
-                kept.add(file)
-            files.append(str(file))
+                kept[one] = str(file)
+            files.append(kept[one])
         return files
 
     athena._materialize_table_files = files_of

@@ -68,6 +68,9 @@ UPLOADS = 8
 
 COMPARED = 2
 """Sessions that are compared at once, some 30 MB each."""
+
+_ENCODED = 2
+"""Sessions that are written to disk, or read from it, at once."""
 _TROUBLE_CHARACTERS = 300
 
 Progress = Callable[[str, int, int], None]
@@ -576,16 +579,20 @@ class _Staging:
     def close(self, lineage: Lineage) -> list[Session]:
         """Make one file of each session, and read back what it holds; oldest first."""
         self._flush()
-        return [self._finish(day, lineage) for day in sorted(self._pieces)]
+        with ThreadPoolExecutor(_ENCODED) as threads:
+            return [*threads.map(lambda day: self._finish(day, lineage), sorted(self._pieces))]
 
     def _flush(self) -> None:
-        for day, batches in self._held.items():
-            piece = self._pieces.get(day, 0)
-            content = encode_session(pa.Table.from_batches(batches), self._expected)
-            _staged_file(self._folder, day, piece).write_bytes(content)
-            self._pieces[day] = piece + 1
+        with ThreadPoolExecutor(_ENCODED) as threads:
+            for day in threads.map(self._write, self._held):
+                self._pieces[day] = self._pieces.get(day, 0) + 1
         self._held.clear()
         self._held_rows = 0
+
+    def _write(self, day: date) -> date:
+        content = encode_session(pa.Table.from_batches(self._held[day]), self._expected)
+        _staged_file(self._folder, day, self._pieces.get(day, 0)).write_bytes(content)
+        return day
 
     def _finish(self, day: date, lineage: Lineage) -> Session:
         path = _staged_file(self._folder, day)
