@@ -1,8 +1,10 @@
 """The Java that job runs share: Spark's, kept from one run to the next, as Glue keeps instances warm.
 
 A Java that has just started loads Spark's classes and interprets them, which takes longer than a session's
-rows. In one that has refined before they are there, and compiled. Each run has a Python process and a Spark
-of its own in it; a run that does not end well takes it along, so that no run inherits another's fault.
+rows. In one that has refined before they are there, and compiled. Beside it is a Python that has imported
+what runs need, a second's work, and becomes a process of its own for each (`sandbox.spark_runner`). Each run
+has a Spark of its own, too; a run that does not end well takes both along, so that no run inherits another's
+fault.
 
 An emulator has its own. Several that follow one another, as in the tests, may borrow them from a process that
 outlives them (`lend`).
@@ -11,36 +13,115 @@ outlives them (`lend`).
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import secrets
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import IO, Any, Self
 
+from sandbox.ministack import REPOSITORY
+
 LENDER = "SPARK_JAVAS"
 """The variable that leads an emulator to a process that lends: a port and a key."""
 
-_GATEWAY = "gateway"
+SERVE = "--serve"
+"""What a `sandbox.spark_runner` is started with that is to become a process for each run."""
+
+_GATEWAY, _RUNS = "gateway", "runs"
+_SECONDS = 60
+
+
+class RunDiedError(RuntimeError):
+    """The process of a run has ended without telling how."""
+
+
+class Run:
+    """A run of a job, in a process that a warm Python becomes for it.
+
+    Args:
+        gateway: Of the Java that it is to take (`SparkJavas.take`).
+        command: The arguments of `sandbox.spark_runner`.
+        environment: The variables that it is to have.
+        log: Where to add what it prints.
+
+    Raises:
+        RunDiedError: The warm Python is not there.
+    """
+
+    def __init__(
+        self, gateway: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
+    ) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        deadline = time.monotonic() + _SECONDS
+        while self._socket.connect_ex(str(gateway.with_name(_RUNS))):  # it may still be getting ready
+            if time.monotonic() > deadline:
+                raise RunDiedError("Spark's Python did not start")
+            time.sleep(0.02)
+        asked = {"command": [*command], "environment": {**environment}, "log": str(log)}
+        self._socket.sendall(json.dumps(asked).encode() + b"\n")
+        self._answers = self._socket.makefile()
+        self._has_ended = False
+        self._process: int = self._answer()
+
+    def wait(self, seconds: float) -> tuple[int, str]:
+        """Wait until it has ended.
+
+        Returns:
+            0, or `FAILED` or `FAILED_IN_SPARK` and the message that tells why.
+
+        Raises:
+            RunDiedError: Its process has ended before.
+            TimeoutError: It takes longer.
+        """
+        self._socket.settimeout(seconds)
+        code, message = self._answer()
+        self._has_ended = True
+        return code, message
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        with suppress(ProcessLookupError):
+            os.kill(self._process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of it; if it has not ended, it ends."""
+        if not self._has_ended:
+            self.kill()
+        self._answers.close()
+        self._socket.close()
+
+    def _answer(self) -> Any:
+        answer = self._answers.readline()
+        if not answer:
+            self._has_ended = True
+            raise RunDiedError("the job's process has ended before the job")
+        return json.loads(answer)
 
 
 class SparkJava:
-    """A Java process that PySpark processes connect to, one after another.
+    """A Java process that PySpark processes connect to, one after another, and the Python that becomes these.
 
     Args:
-        process: Its process, which ends with its standard input.
+        process: Java's, which ends with its standard input.
         scratch: Its folder, removed with it.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], scratch: Path) -> None:
         self._process = process
+        self._python: subprocess.Popen[bytes] | None = None
         self._scratch = scratch
         self._log: IO[bytes] | None = None
         self._logging = threading.Lock()
@@ -75,8 +156,8 @@ class SparkJava:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process still runs."""
-        return self._process.poll() is None
+        """Whether its processes still run."""
+        return all(process.poll() is None for process in self._processes)
 
     @contextmanager
     def logging_to(self, log: IO[bytes]) -> Iterator[None]:
@@ -92,10 +173,24 @@ class SparkJava:
             with self._logging:
                 self._log = None
 
+    def begin_python(self) -> None:
+        """Start Python, unless it has been; it gets ready by itself."""
+        if self._python is None:
+            self._python = subprocess.Popen(
+                [sys.executable, "-m", "sandbox.spark_runner", SERVE, str(self._scratch / _RUNS)],
+                cwd=REPOSITORY,
+                stdin=subprocess.PIPE,
+            )
+
+    @property
+    def _processes(self) -> list[subprocess.Popen[bytes]]:
+        return [self._process, *([self._python] if self._python else [])]
+
     def stop(self) -> None:
         """End it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
+        for process in self._processes:
+            process.kill()
+            process.wait()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _follow(self) -> None:
@@ -117,9 +212,16 @@ class SparkJavas:
         self._changing = threading.Lock()
 
     def begin(self) -> None:
-        """Start one, which gets ready while something else is done."""
+        """Start one, which gets ready while something else is done: first Java, which takes longer."""
         with self._changing:
-            self._idle.append(SparkJava.start())
+            java = SparkJava.start()
+            self._idle.append(java)
+        deadline = time.monotonic() + _SECONDS
+        while not java.gateway.exists() and java.is_alive and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with self._changing:
+            if java in self._idle:
+                java.begin_python()
 
     def take(self, log: Path) -> tuple[int, Path]:
         """Take one for a run.
@@ -134,6 +236,7 @@ class SparkJavas:
             while self._idle and not self._idle[-1].is_alive:
                 self._idle.pop().stop()
             java = self._idle.pop() if self._idle else SparkJava.start()
+            java.begin_python()
             number, until_given_back = next(self._numbers), ExitStack()
             until_given_back.enter_context(java.logging_to(until_given_back.enter_context(log.open("ab"))))
             self._taken[number] = (java, until_given_back)

@@ -1,4 +1,4 @@
-"""Runs a Glue job on Spark in this process; the emulator starts it for each job run.
+"""Runs a Glue job on Spark in this process, which the emulator has for each job run.
 
 A job with a graph runs by its nodes, as GetJob returns them: on AWS by the script that Glue generates from
 them, here by `sandbox.visual`. Any other job runs by its script, unchanged.
@@ -9,18 +9,26 @@ wrote stays written on S3 too. A script's `--refined_bucket` has none: it is rea
 
 Standard output carries one thing, the error message that Glue shows for the run (empty after success); all
 else goes to standard error. The process ends when its standard input does: no job outlives the emulator.
+
+With `--serve` it runs none: it imports what all runs need, and becomes a process for each that is asked of it
+(`sandbox.spark_java`).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import runpy
+import select
+import signal
+import socketserver
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +41,7 @@ from sandbox import local_spark
 from sandbox.ministack import FAILED, FAILED_IN_SPARK, ROLE_PREFIX, SPARK_GATEWAY, new_session
 from sandbox.mirror import BucketMirror, Transfer
 from sandbox.owner import when_owner_ends
+from sandbox.spark_java import SERVE
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,21 +51,69 @@ _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
 
 def main() -> int:
     """Run the job of the command line; 0 after success, else `FAILED` or `FAILED_IN_SPARK`."""
+    if sys.argv[1:2] == [SERVE]:
+        _serve(sys.argv[2])
+        return 0
+    message_to_emulator = os.dup(1)
+    os.dup2(2, 1)  # whatever the script or its JVM prints goes to the log
+    when_owner_ends(lambda: os._exit(FAILED_IN_SPARK))
+    code, message = _outcome(sys.argv[1:])
+    os.write(message_to_emulator, message.encode())
+    return code
+
+
+def _serve(path: str) -> None:
+    """Run what is asked for at a socket, each in a process of its own, until standard input ends."""
+    for name in ("pyarrow.compute", "pyarrow.parquet", "pyspark.sql"):  # which script and Spark will import
+        import_module(name)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its owner, and in order
+    with _Runs(path, _Run) as runs:
+        # A thread that watched standard input would be lost to those that are made of this process
+        while 0 not in select.select([runs.fileno(), 0], [], [])[0]:
+            runs.handle_request()
+
+
+class _Runs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """Where runs are asked for."""
+
+
+class _Run(socketserver.StreamRequestHandler):
+    """A run, in a process that was made for it: asked for by a line, it tells its id and how it has ended."""
+
+    def handle(self) -> None:
+        asked = json.loads(self.rfile.readline())
+        self._tell(os.getpid())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with Path(asked["log"]).open("ab") as log:
+            for stream, stands_for in ((self.connection, 0), (log, 1), (log, 2)):
+                os.dup2(stream.fileno(), stands_for)
+        os.environ.clear()
+        os.environ.update(asked["environment"])
+        when_owner_ends(lambda: os._exit(FAILED_IN_SPARK))
+        outcome = _outcome(asked["command"])
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._tell(outcome)
+
+    def _tell(self, what: object) -> None:
+        self.wfile.write(json.dumps(what).encode() + b"\n")
+
+
+def _outcome(command: Sequence[str]) -> tuple[int, str]:
+    """Run the job of a command line: 0, or `FAILED` or `FAILED_IN_SPARK` and the message that tells why."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--job", required=True, help="the job's name")
     parser.add_argument("--script", required=True, help="s3:// address of the job's script")
     parser.add_argument("--mirror", type=Path, required=True, help="folder with the buckets' mirrors")
-    arguments, job_arguments = parser.parse_known_args()
-    message_to_emulator = os.dup(1)
-    os.dup2(2, 1)  # whatever the script or its JVM prints goes to the log
-    when_owner_ends(lambda: os._exit(FAILED_IN_SPARK))
+    arguments, job_arguments = parser.parse_known_args(command)
     try:
         _run(arguments.job, arguments.script, arguments.mirror, job_arguments)
     except BaseException as error:  # noqa: BLE001  # whatever ends the job is the run's outcome
         traceback.print_exc()
-        os.write(message_to_emulator, traceback.format_exception_only(error)[-1].strip().encode())
-        return FAILED_IN_SPARK if _is_of_spark(error) else FAILED
-    return 0
+        code = FAILED_IN_SPARK if _is_of_spark(error) else FAILED
+        return code, traceback.format_exception_only(error)[-1].strip()
+    return 0, ""
 
 
 def _is_of_spark(error: BaseException | None) -> bool:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +22,7 @@ from typing import Any
 from ministack.services import eventbridge, glue
 
 from sandbox import spark_java
-from sandbox.ministack import ACCOUNT, FAILED, REGION, REPOSITORY, ROLE_PREFIX, SPARK_GATEWAY
+from sandbox.ministack import ACCOUNT, FAILED, REGION, ROLE_PREFIX, SPARK_GATEWAY
 from sandbox.shims import authorization
 
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMEOUT", "STOPPED"})
@@ -42,7 +41,7 @@ class JobRuns:
         self._mirror = mirror
         self._turn = threading.Lock()
         self._runs: list[dict[str, Any]] = []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: spark_java.Run | None = None
         self._javas: spark_java.SparkJavas | None = None
         self._taken: int | None = None
         logs.mkdir(parents=True, exist_ok=True)
@@ -103,44 +102,30 @@ class JobRuns:
         """The state in which the run ended and the message that tells why, empty after success."""
         log, minutes = self._logs / f"{run_id}.log", job["Timeout"]
         credentials = authorization.role_session(job["Role"])
-        command = [
-            sys.executable,
-            "-m",
-            "sandbox.spark_runner",
-            *("--job", job_name),
-            *("--script", script),
-            *("--mirror", str(self._mirror)),
-        ]
+        command = ["--job", job_name, "--script", script, "--mirror", str(self._mirror)]
         for name, value in arguments.items():
             command += [name, str(value)]
         if self._javas is None:
             self._javas = spark_java.available()
         self._taken, gateway = self._javas.take(log)
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                command,
-                cwd=REPOSITORY,
-                env={
-                    **os.environ,
-                    **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()},
-                    SPARK_GATEWAY: str(gateway),
-                },
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-            )
-            with self._process as process:
-                try:
-                    process.wait(timeout=minutes * 60)  # not communicate(): it would close standard input
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    self._give_back(ended_well=False)
-                    return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
-                message = process.stdout.read().decode() if process.stdout else ""
-        self._give_back(ended_well=process.returncode in (0, FAILED))
-        if process.returncode == 0:
-            return "SUCCEEDED", ""
-        return "FAILED", message or f"the job's process ended with status {process.returncode}; see {log}"
+        environment = {
+            **os.environ,
+            **{f"{ROLE_PREFIX}{name}": value for name, value in credentials.items()},
+            SPARK_GATEWAY: str(gateway),
+        }
+        ended_well = False
+        try:
+            with closing(spark_java.Run(gateway, command, environment, log)) as run:
+                self._process = run
+                code, message = run.wait(minutes * 60)
+            ended_well = code in (0, FAILED)
+        except TimeoutError:
+            return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
+        except spark_java.RunDiedError as error:
+            return "FAILED", f"{error}; see {log}"
+        finally:
+            self._give_back(ended_well=ended_well)
+        return ("FAILED", message) if code else ("SUCCEEDED", "")
 
 
 def _tell(job_name: str, run: Mapping[str, Any]) -> None:
