@@ -68,6 +68,7 @@ def _serve(path: str) -> None:
         import_module(name)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its owner, and in order
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who has asked for a run is told how it has ended
     with _Runs(path, _Run) as runs:
         # A thread that watched standard input would be lost to those that are made of this process
         while 0 not in select.select([runs.fileno(), 0], [], [])[0]:
@@ -85,6 +86,7 @@ class _Run(socketserver.StreamRequestHandler):
         asked = json.loads(self.rfile.readline())
         self._tell(os.getpid())
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         with Path(asked["log"]).open("ab") as log:
             for stream, stands_for in ((self.connection, 0), (log, 1), (log, 2)):
                 os.dup2(stream.fileno(), stands_for)

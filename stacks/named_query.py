@@ -95,7 +95,10 @@ lake_sessions AS (
     SELECT CAST(days.trade_date AS date) AS trade_date
     FROM UNNEST(sequence(${calendar_begin}, ${calendar_end}, INTERVAL '1' DAY)) AS days (trade_date)
     WHERE day_of_week(days.trade_date) <= 5
-        AND strpos(${closed_weekdays}, CAST(CAST(days.trade_date AS date) AS varchar)) = 0
+        AND CAST(days.trade_date AS date) NOT IN (
+            SELECT CAST(closed.day AS date)
+            FROM UNNEST(split(${closed_weekdays}, ' ')) AS closed (day)
+        )
 )""",
     "prices_asked": """asked AS (
     SELECT kinds.prices

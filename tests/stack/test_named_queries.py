@@ -82,7 +82,6 @@ FUNCTIONS = {
     "split": f"{_TRINO}/string.html#split",
     "sqrt": f"{_TRINO}/math.html#sqrt",
     "stddev_samp": f"{_TRINO}/aggregate.html#stddev_samp",
-    "strpos": f"{_TRINO}/string.html#strpos",
     "sum": f"{_TRINO}/aggregate.html#sum",
 }
 """The functions that the queries use, with the page of Trino's documentation on which each was found."""
