@@ -31,6 +31,9 @@ from sandbox.spark_java import one_begun
 NOTEBOOK_SESSIONS = 64
 """What the notebook and the pictures need: the sixty that they show, and some before them to compare with."""
 
+_STARTING_JOBS = {"backfill", "ingest", "redrive", "replay"}
+"""Commands of `python -m scraper` that start job runs, for which Java gets ready meanwhile."""
+
 _B3 = {
     SIMULATED: "B3 is SIMULATED: no company, price or volume below is anybody's",
     LIVE: "B3 is asked itself",
@@ -83,7 +86,8 @@ def carry_out(arguments: argparse.Namespace, more: Sequence[str]) -> int:
         return _run_command(
             lab, show, sessions=NOTEBOOK_SESSIONS, variables=variables, engine=arguments.engine
         )
-    return _run_command(more, show, engine=arguments.engine)
+    with one_begun() if _STARTING_JOBS & {*more} else nullcontext():
+        return _run_command(more, show, engine=arguments.engine)
 
 
 def _run_pipeline(

@@ -21,14 +21,14 @@ from sandbox.ministack import MARK
 from sandbox.owner import when_owner_ends
 
 
-async def _serve(socket_fd: int, folder: Path, lab_role: str | None, engine: str) -> list[str]:
+async def _serve(asked: argparse.Namespace) -> list[str]:
     """Serve until the owner ends; return what could not be kept."""
     # MiniStack reads its settings from the environment when it is imported, not when it starts
     from ministack.app import app  # noqa: PLC0415
 
     from sandbox import shims  # noqa: PLC0415  # imports MiniStack's services
 
-    installed = shims.install(folder, lab_role=lab_role, engine=engine)
+    installed = shims.install(asked.folder, lab_role=asked.lab_role, engine=asked.engine, ready=asked.ready)
     loop = asyncio.get_running_loop()
     owner_gone = asyncio.Event()
     when_owner_ends(lambda: loop.call_soon_threadsafe(owner_gone.set))
@@ -40,7 +40,7 @@ async def _serve(socket_fd: int, folder: Path, lab_role: str | None, engine: str
             installed.trino.stop()
 
     config = Config()
-    config.bind = [f"fd://{socket_fd}"]
+    config.bind = [f"fd://{asked.socket}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     await serve(app, config, shutdown_trigger=shutdown)
@@ -55,8 +55,9 @@ def main() -> int:
     parser.add_argument("--remove", type=Path, required=True, help="folder to remove at the end")
     parser.add_argument("--lab-role", help="the one role of an account that lets nobody make another")
     parser.add_argument("--engine", choices=ENGINES, default=DUCKDB, help="what answers Athena's queries")
+    parser.add_argument("--ready", action="store_true", help="functions of a kept stack get ready")
     arguments = parser.parse_args()
-    if asyncio.run(_serve(arguments.socket, arguments.folder, arguments.lab_role, arguments.engine)):
+    if asyncio.run(_serve(arguments)):
         return 1  # the mark stays, and tells that the state is not to be trusted
     (arguments.folder / MARK).unlink()
     shutil.rmtree(arguments.remove)

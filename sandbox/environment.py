@@ -205,7 +205,9 @@ def _emulator(
 ) -> Iterator[MiniStack]:
     """Start the emulator on what is kept; on nothing, if the last run was ended where that cannot be used."""
     try:
-        aws = MiniStack.start(folder / AWS, port, enforce_permissions=True, lab=lab, engine=engine)
+        aws = MiniStack.start(
+            folder / AWS, port, enforce_permissions=True, lab=lab, engine=engine, ready=True
+        )
         if half_deployed := _half_deployed(aws):
             aws.stop()
             show.warning(

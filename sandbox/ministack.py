@@ -94,6 +94,7 @@ class MiniStack:
         enforce_permissions: bool = False,
         lab: bool = False,
         engine: str = DUCKDB,
+        ready: bool = False,
     ) -> Self:
         """Start an emulator and wait until it answers.
 
@@ -106,6 +107,7 @@ class MiniStack:
             lab: Whether the account is one of a Learner Lab, in which permissions are always enforced.
             engine: What answers Athena's queries, one of `ENGINES`. A Trino has to be installed
                 (`sandbox.trino.installation`), and gets ready by itself; a query waits for it.
+            ready: Whether the functions that schedules and buckets of a kept stack invoke get ready, too.
 
         Raises:
             EmulatorError: It ended, or did not answer in time; the message has its log's last line.
@@ -130,6 +132,7 @@ class MiniStack:
                     *("--folder", str(folder), "--remove", str(folder if ephemeral else scratch)),
                     *("--engine", engine),
                     *(("--lab-role", LAB_ROLE) if lab else ()),
+                    *(("--ready",) if ready else ()),
                 ],
                 cwd=REPOSITORY,
                 env=_settings(

@@ -64,7 +64,9 @@ class Installed:
     trino: Trino | None
 
 
-def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) -> Installed:
+def install(
+    folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB, ready: bool = False
+) -> Installed:
     """Put every shim in place. To be called before MiniStack serves.
 
     Args:
@@ -72,6 +74,7 @@ def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) 
         lab_role: The one role of an account in which nobody can make another; None for an account of one's
             own.
         engine: What answers Athena's queries.
+        ready: Whether functions of a kept stack get ready.
 
     Raises:
         UnsupportedMiniStackError: Another version of MiniStack is installed.
@@ -98,7 +101,7 @@ def install(folder: Path, *, lab_role: str | None = None, engine: str = DUCKDB) 
     prepared_statements.install()
     query_results.install()
     result_types.install()
-    schedules.install()
+    schedules.install(ready=ready)
     stack_resources.install()
     stack_waits.install()
     table_files.install()

@@ -3,8 +3,8 @@
 MiniStack would fire them by the machine's clock, in UTC whatever the schedule's time zone, and would pass on
 `<aws.scheduler.scheduled-time>` as it stands.
 
-The functions of a stack that was deployed before, which schedules and buckets invoke, get ready meanwhile:
-what they import takes a second or two.
+Where a kept stack is to be put to work, the functions that its schedules and buckets invoke get ready
+meanwhile: what they import takes a second or two.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ functions: Any = lambda_svc  # MiniStack has no types
 lambda_runtime: Any = runtime
 
 
-def install() -> None:
-    """Keep MiniStack from starting the thread that fires schedules."""
-    scheduler.start_scheduler = _get_functions_ready
+def install(*, ready: bool) -> None:
+    """Keep MiniStack from starting the thread that fires schedules; functions get `ready`, or do not."""
+    scheduler.start_scheduler = _get_functions_ready if ready else lambda: None
 
 
 def _get_functions_ready() -> None:
