@@ -92,14 +92,15 @@ class Run:
         return code, message
 
     def kill(self) -> None:
-        """End it, whatever it does."""
-        with suppress(ProcessLookupError):
-            os.kill(self._process, signal.SIGKILL)
+        """End it, whatever it does, if it has not ended."""
+        if not self._has_ended:
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of it; if it has not ended, it ends."""
-        if not self._has_ended:
-            self.kill()
+        self.kill()
+        self._has_ended = True
         self._answers.close()
         self._socket.close()
 

@@ -41,6 +41,7 @@ class JobRuns:
         self._mirror = mirror
         self._turn = threading.Lock()
         self._runs: list[dict[str, Any]] = []
+        self._running: dict[str, Any] = {}
         self._process: spark_java.Run | None = None
         self._javas: spark_java.SparkJavas | None = None
         self._taken: int | None = None
@@ -69,6 +70,7 @@ class JobRuns:
         with self._turn:
             if run["JobRunState"] != "WAITING":  # stopped meanwhile
                 return
+            self._running = run
             run.update(JobRunState="RUNNING", StartedOn=int(time.time()))
             state, message = self._run_job(run["Id"], job_name, job, script, arguments)
             if run["JobRunState"] == "RUNNING":
@@ -85,6 +87,11 @@ class JobRuns:
         self._give_back(ended_well=False)
         if self._javas is not None:
             self._javas.stop()
+
+    def end_stopped(self) -> None:
+        """End the run in progress if somebody has stopped it."""
+        if self._process is not None and self._running["JobRunState"] == "STOPPED":
+            self._process.kill()
 
     def _give_back(self, *, ended_well: bool) -> None:
         number, self._taken = self._taken, None
@@ -117,6 +124,7 @@ class JobRuns:
         try:
             with closing(spark_java.Run(gateway, command, environment, log)) as run:
                 self._process = run
+                self.end_stopped()  # before there was anything to end
                 code, message = run.wait(minutes * 60)
             ended_well = code in (0, FAILED)
         except TimeoutError:
@@ -160,4 +168,12 @@ def install(*, logs: Path, mirror: Path) -> JobRuns:
     # The run fetches its script itself: one that is missing fails the run, where MiniStack would pass over it
     glue._resolve_script = lambda location: location
     glue._execute_spark_docker = job_runs.execute
+    stop: Any = glue._batch_stop_job_run
+
+    def stop_and_end(request: dict[str, Any]) -> Any:
+        answer = stop(request)
+        job_runs.end_stopped()
+        return answer
+
+    glue._batch_stop_job_run = stop_and_end
     return job_runs

@@ -327,10 +327,15 @@ def test_a_table_that_was_changed_is_refused_then_dropped_and_made_anew(operator
 
 def test_a_run_that_takes_too_long_is_found_and_stopped(operator: Operator) -> None:
     """On a job that takes its time, in place of the deployed one."""
-    glue, names = boto3.client("glue"), operator.deployed.sandbox.deployment
+    glue, iam, names = boto3.client("glue"), boto3.client("iam"), operator.deployed.sandbox.deployment
     boto3.client("s3").put_object(
-        Bucket=names.refined_bucket, Key="sleep.py", Body=b"import time; time.sleep(8)"
+        Bucket=names.refined_bucket, Key="sleep.py", Body=b"import time; time.sleep(60)"
     )
+    iam.create_role(RoleName="sleeper", AssumeRolePolicyDocument="{}")
+    script = f"arn:aws:s3:::{names.refined_bucket}/sleep.py"
+    reads = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": script}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": reads})
+    iam.put_role_policy(RoleName="sleeper", PolicyName="reads", PolicyDocument=policy)
     glue.create_job(
         Name="sleeper",
         Role="arn:aws:iam::000000000000:role/sleeper",
@@ -346,6 +351,8 @@ def test_a_run_that_takes_too_long_is_found_and_stopped(operator: Operator) -> N
     assert run_id in operator.shell.run(f"output() {{ echo sleeper; }}\n{see}{stop}")
     assert glue.get_job_run(JobName="sleeper", RunId=run_id)["JobRun"]["JobRunState"] == "STOPPED"
     glue.delete_job(JobName="sleeper")
+    iam.delete_role_policy(RoleName="sleeper", PolicyName="reads")
+    iam.delete_role(RoleName="sleeper")
     boto3.client("s3").delete_object(Bucket=names.refined_bucket, Key="sleep.py")
 
 

@@ -63,7 +63,7 @@ def test_another_version_of_ministack_is_refused() -> None:
 
 def test_no_schedule_fires_by_itself() -> None:
     done = in_a_process(
-        "import threading; from sandbox.shims import schedules; schedules.install();"
+        "import threading; from sandbox.shims import schedules; schedules.install(ready=False);"
         "from ministack.services import scheduler; scheduler.start_scheduler();"
         "print([thread.name for thread in threading.enumerate() if 'scheduler' in thread.name])"
     )
@@ -550,6 +550,20 @@ def test_runs_of_a_job_follow_one_another(bucket: str) -> None:
     spans = sorted(s3.get_object(Bucket=bucket, Key=run)["Body"].read().split() for run in runs)
     begins_and_ends = [int(instant) for span in spans for instant in span]
     assert begins_and_ends == sorted(begins_and_ends)
+
+
+def test_a_run_that_is_stopped_ends_and_the_next_one_has_its_turn(bucket: str) -> None:
+    glue = boto3.client("glue")
+    stopped = make_job(bucket, "import time; time.sleep(600)")
+    run = glue.start_job_run(JobName=stopped)["JobRunId"]
+    while glue.get_job_run(JobName=stopped, RunId=run)["JobRun"]["JobRunState"] != "RUNNING":
+        time.sleep(0.05)
+    glue.batch_stop_job_run(JobName=stopped, JobRunIds=[run])
+    job = make_job(bucket, "")
+    assert [one["JobRunState"] for one in ended(job, [glue.start_job_run(JobName=job)["JobRunId"]])] == [
+        "SUCCEEDED"
+    ]
+    assert glue.get_job_run(JobName=stopped, RunId=run)["JobRun"]["JobRunState"] == "STOPPED"
 
 
 def test_spark_reads_writes_and_deletes_at_s3_paths(bucket: str, tmp_path: Path) -> None:
