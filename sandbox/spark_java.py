@@ -58,19 +58,21 @@ class Run:
         log: Where to add what it prints.
 
     Raises:
-        RunDiedError: The warm Python is not there.
+        RunDiedError, OSError: The warm Python is not there.
     """
 
     def __init__(
         self, gateway: Path, command: Sequence[str], environment: Mapping[str, str], log: Path
     ) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
+        told = gateway.with_name(_RUNS)
         deadline = time.monotonic() + _SECONDS
-        while self._socket.connect_ex(str(gateway.with_name(_RUNS))):  # it may still be getting ready
+        while not told.exists():  # it may still be getting ready
             if time.monotonic() > deadline:
                 raise RunDiedError("Spark's Python did not start")
             time.sleep(0.02)
-        asked = {"command": [*command], "environment": {**environment}, "log": str(log)}
+        port, key = told.read_text().split()
+        self._socket = socket.create_connection(("127.0.0.1", int(port)))
+        asked = {"key": key, "command": [*command], "environment": {**environment}, "log": str(log)}
         self._socket.sendall(json.dumps(asked).encode() + b"\n")
         self._answers = self._socket.makefile()
         self._has_ended = False

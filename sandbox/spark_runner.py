@@ -20,6 +20,7 @@ import argparse
 import json
 import os
 import runpy
+import secrets
 import select
 import signal
 import socketserver
@@ -52,7 +53,7 @@ _RAW_PREFIX = "raw/"  # what a job reads of the raw bucket
 def main() -> int:
     """Run the job of the command line; 0 after success, else `FAILED` or `FAILED_IN_SPARK`."""
     if sys.argv[1:2] == [SERVE]:
-        _serve(sys.argv[2])
+        _serve(Path(sys.argv[2]))
         return 0
     message_to_emulator = os.dup(1)
     os.dup2(2, 1)  # whatever the script or its JVM prints goes to the log
@@ -62,21 +63,29 @@ def main() -> int:
     return code
 
 
-def _serve(path: str) -> None:
-    """Run what is asked for at a socket, each in a process of its own, until standard input ends."""
+def _serve(told: Path) -> None:
+    """Run what is asked for, each in a process of its own, until standard input ends; where, a file tells.
+
+    Not a socket's own file: of its path a system takes a hundred characters, and a lake may lie deeper.
+    """
     for name in ("pyarrow.compute", "pyarrow.parquet", "pyspark.sql"):  # which script and Spark will import
         import_module(name)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its owner, and in order
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who has asked for a run is told how it has ended
-    with _Runs(path, _Run) as runs:
+    with _Runs(("127.0.0.1", 0), _Run) as runs:
+        whole = told.with_suffix(".whole")
+        whole.write_text(f"{runs.server_address[1]} {_Runs.KEY}")
+        whole.rename(told)
         # A thread that watched standard input would be lost to those that are made of this process
         while 0 not in select.select([runs.fileno(), 0], [], [])[0]:
             runs.handle_request()
 
 
-class _Runs(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    """Where runs are asked for."""
+class _Runs(socketserver.ForkingMixIn, socketserver.TCPServer):
+    """Where runs are asked for, with the key that only who may read the file has."""
+
+    KEY = secrets.token_hex()
 
 
 class _Run(socketserver.StreamRequestHandler):
@@ -84,6 +93,8 @@ class _Run(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         asked = json.loads(self.rfile.readline())
+        if not secrets.compare_digest(asked["key"], _Runs.KEY):
+            return
         self._tell(os.getpid())
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -129,7 +129,7 @@ class JobRuns:
             ended_well = code in (0, FAILED)
         except TimeoutError:
             return "TIMEOUT", f"the run took longer than {minutes} minutes; see {log}"
-        except spark_java.RunDiedError as error:
+        except (spark_java.RunDiedError, OSError) as error:
             return "FAILED", f"{error}; see {log}"
         finally:
             self._give_back(ended_well=ended_well)

@@ -22,7 +22,8 @@ _SECONDS = 60
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where a Java's gateway would be, beside a Python that waits for runs."""
-    folder = tmp_path_factory.mktemp("spark")
+    folder = tmp_path_factory.mktemp("spark") / "deeper-than-a-socket-may-lie" / ("x" * 100)
+    folder.mkdir(parents=True)
     command = [sys.executable, "-m", "sandbox.spark_runner", SERVE, str(folder / "runs")]
     python = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE)
     yield folder / "gateway"
@@ -90,6 +91,15 @@ def test_a_run_that_takes_too_long_ends(gateway: Path, silence: str) -> None:
     assert is_at_work(run._process)
     run.close()
     assert_ends(run._process)
+
+
+def test_nobody_else_has_a_run(gateway: Path, tmp_path: Path) -> None:
+    begun(gateway, "http://127.0.0.1:1").close()  # it is ready
+    port, _ = gateway.with_name("runs").read_text().split()
+    (tmp_path / "runs").write_text(f"{port} guessed")
+    with pytest.raises(RunDiedError):
+        begun(tmp_path / "gateway", "http://127.0.0.1:1")
+    assert not (tmp_path / "log").exists()
 
 
 def test_a_run_whose_process_dies_says_so(gateway: Path, silence: str) -> None:
