@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_KINDS = {"java": "JVM", "sandbox.spark_runner": "driver"}
+_KINDS = {"sandbox.spark_runner": "driver", "java": "JVM"}  # a driver's folder is named after its Java
 _OTHER = "other"
 PROCESSES = ("emulator", *_KINDS.values())
 """The kinds of process."""
