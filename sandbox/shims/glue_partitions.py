@@ -6,7 +6,8 @@ each new partition with every other, one after another, so that a year of them w
 some when two calls at once change a table's.
 
 Those of a segment are found, too, as Trino asks for them: MiniStack answers each segment with all. It looks
-for each of several partitions among all, one after another; there may be a thousand of eighty thousand.
+for each of several partitions among all, one after another; there may be a thousand of eighty thousand. Here
+they are known by their values from one call to the next.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ _OK = 200
 _CHANGES = ("_create_partition", "_batch_create_partition", "_batch_update_partition", "_delete_partition")
 
 glue: Any = service  # MiniStack has no types
+
+_known: dict[str, tuple[list[Partition], dict[tuple[str, ...], Partition]]] = {}
+"""By table, the list of its partitions and the same by their values."""
 
 
 def install() -> None:
@@ -92,8 +96,18 @@ def _without_columns(partition: Partition) -> Partition:
     return {**partition, "StorageDescriptor": descriptor}
 
 
+def _by_values(table: str, partitions: list[Partition]) -> dict[tuple[str, ...], Partition]:
+    """A table's partitions by their values: those that are known, as long as they are the same list's."""
+    known_list, known = _known.get(table, ([], {}))
+    if known_list is not partitions or len(known) != len(partitions):
+        known = {tuple(each["Values"]): each for each in partitions}
+        _known[table] = (partitions, known)
+    return known
+
+
 def _batch_get_partition(request: Request) -> Answer:
-    there = {tuple(each["Values"]): each for each in glue._partitions.get(_table(request), [])}
+    name = _table(request)
+    there = _by_values(name, glue._partitions.get(name, []))
     wanted = request["PartitionsToGet"]
     found = [there[values] for each in wanted if (values := tuple(each["Values"])) in there]
     glue_descriptors.complete(found)
@@ -106,16 +120,17 @@ def _batch_create_partition(request: Request) -> Answer:
     if name not in glue._tables:
         return _no_table(request)
     partitions: list[Partition] = glue._partitions.get(name, [])
-    known = {tuple(partition["Values"]) for partition in partitions}
+    known = _by_values(name, partitions)
     errors = []
     for each in request["PartitionInputList"]:
-        if tuple(each["Values"]) in known:
+        values = tuple(each["Values"])
+        if values in known:
             detail = {"ErrorCode": "AlreadyExistsException", "ErrorMessage": "Partition already exists."}
             errors.append({"PartitionValues": each["Values"], "ErrorDetail": detail})
             continue
-        known.add(tuple(each["Values"]))
         place = {"DatabaseName": request["DatabaseName"], "TableName": request["TableName"]}
-        partitions.append({**each, **place, "CreationTime": int(time.time()), "CatalogId": get_account_id()})
+        known[values] = {**each, **place, "CreationTime": int(time.time()), "CatalogId": get_account_id()}
+        partitions.append(known[values])
     glue._partitions[name] = partitions
     return _answer({"Errors": errors})
 
@@ -146,7 +161,10 @@ def _creating_each_once(create_partition_index: Call) -> Call:
 def _one_at_a_time(change: Call, turn: threading.Lock) -> Call:
     def change_in_turn(request: Request) -> Answer:
         with turn:
-            return change(request)
+            answer = change(request)
+            if change is not _batch_create_partition:  # an update may give a partition of the list other values
+                _known.clear()
+            return answer
 
     return change_in_turn
 

@@ -132,6 +132,17 @@ def test_several_are_got_at_once_and_those_that_are_not_there_are_told(glue: Glu
     assert got["UnprocessedKeys"] == [wanted[1]]
 
 
+def test_one_with_other_values_is_known_by_these_alone(glue: GlueClient, where: Any) -> None:
+    old, new = [DAYS[0], "ZZAA3"], [DAYS[0], "ZZBB3"]
+    create(glue, where, (DAYS[0], "ZZAA3"))
+    change: Any = {"PartitionValueList": old, "PartitionInput": {"Values": new}}
+    glue.batch_update_partition(**where, Entries=[change])
+    got = glue.batch_get_partition(**where, PartitionsToGet=[{"Values": old}, {"Values": new}])
+    assert [partition["Values"] for partition in got["Partitions"]] == [new]
+    (error,) = create(glue, where, (DAYS[0], "ZZBB3"), (DAYS[0], "ZZAA3"))
+    assert error["PartitionValues"] == new
+
+
 def test_descriptors_have_glue_s_defaults(glue: GlueClient, where: Any) -> None:
     """Trino, which takes them for given, fails where the number of buckets is missing."""
     database = where["DatabaseName"]
