@@ -162,7 +162,7 @@ def _one_at_a_time(change: Call, turn: threading.Lock) -> Call:
     def change_in_turn(request: Request) -> Answer:
         with turn:
             answer = change(request)
-            if change is not _batch_create_partition:  # an update may give a partition of the list other values
+            if change is not _batch_create_partition:  # one of the list may have other values now
                 _known.clear()
             return answer
 
