@@ -30,7 +30,15 @@ from sandbox.pipeline import StageError
 from sandbox.request import Request
 from sandbox.run import run
 from scraper.daily.corporate_actions import CORPORATE_ACTIONS
-from tests.sandbox.deployed import MARKET, MORNING_AFTER, SESSIONS, Deployed, morning_after, quotes_of
+from tests.sandbox.deployed import (
+    MARKET,
+    MORNING_AFTER,
+    SESSIONS,
+    Deployed,
+    morning_after,
+    quotes_of,
+    remove_sessions,
+)
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -194,11 +202,12 @@ class Republished(SimulatedSource):
 
 
 def test_a_ticker_that_b3_takes_back_goes_from_the_bucket_and_the_catalog(
-    in_sandbox: Deployed, monkeypatch: pytest.MonkeyPatch
+    in_sandbox: Deployed, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     pipeline, session = in_sandbox.pipeline, date(2025, 3, 10)
     gone = next(quote for quote in quotes_of(session) if quote.tpmerc == "010")
 
+    request.addfinalizer(lambda: remove_sessions(in_sandbox, [session]))
     for source in (SimulatedSource([session], MARKET), Republished(session, without=gone.codisi)):
         monkeypatch.setattr(in_sandbox.b3, "now", source)
         before = pipeline.job_runs()
