@@ -178,7 +178,8 @@ def test_every_role_of_the_stack_was_watched(at_work: dict[str, RoleAtWork]) -> 
 
 def test_no_call_of_a_role_was_refused(at_work: dict[str, RoleAtWork]) -> None:
     refused = [call for role in at_work.values() for call in role.calls if not call["allowed"]]
-    assert refused == []
+    # The runbook's test has the starter start a job that is none, and asks what comes of it
+    assert [call for call in refused if not call["resource"].endswith(":job/none")] == []
 
 
 def test_a_permission_that_no_call_has_used_has_its_reason(at_work: dict[str, RoleAtWork]) -> None:
