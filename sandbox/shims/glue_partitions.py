@@ -45,6 +45,7 @@ def install() -> None:
     glue._get_partitions = _get_partitions
     glue._batch_get_partition = _batch_get_partition
     glue._batch_create_partition = _batch_create_partition
+    glue._batch_update_partition = _forgetting_values(glue._batch_update_partition)
     turn = threading.Lock()
     for name in _CHANGES:
         setattr(glue, name, _one_at_a_time(getattr(glue, name), turn))
@@ -135,6 +136,15 @@ def _batch_create_partition(request: Request) -> Answer:
     return _answer({"Errors": errors})
 
 
+def _forgetting_values(update: Call) -> Call:
+    def update_and_forget(request: Request) -> Answer:
+        answer = update(request)
+        _known.clear()  # partitions have other values now, in the same list
+        return answer
+
+    return update_and_forget
+
+
 def _creating_with_indexes(create_table: Call) -> Call:
     def create(request: Request) -> Answer:
         answer = create_table(request)
@@ -161,10 +171,7 @@ def _creating_each_once(create_partition_index: Call) -> Call:
 def _one_at_a_time(change: Call, turn: threading.Lock) -> Call:
     def change_in_turn(request: Request) -> Answer:
         with turn:
-            answer = change(request)
-            if change is not _batch_create_partition:  # one of the list may have other values now
-                _known.clear()
-            return answer
+            return change(request)
 
     return change_in_turn
 
